@@ -1,0 +1,78 @@
+"""What can be asked of tenants and their API keys."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from domain.message import Command, value
+from schemas.envelope import StreamId
+from schemas.values import Id, Name, TenantName, Text
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Scope = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z_]+:(read|write|\*))$")]
+
+
+@value
+class RegisterTenant(Command):
+    tenant_id: TenantName
+    name: Name
+    domain: Name | None = None
+    owner_id: Id | None = None
+
+    @property
+    def stream(self) -> StreamId:
+        return StreamId(f"tenant-{self.tenant_id}")
+
+
+@value
+class SuspendTenant(Command):
+    tenant_id: TenantName
+    reason: Text
+
+    @property
+    def stream(self) -> StreamId:
+        return StreamId(f"tenant-{self.tenant_id}")
+
+
+@value
+class CloseTenant(Command):
+    tenant_id: TenantName
+    reason: Text
+
+    @property
+    def stream(self) -> StreamId:
+        return StreamId(f"tenant-{self.tenant_id}")
+
+
+@value
+class IssueApiKey(Command):
+    """The caller makes the secret and sends its hash: the secret itself never enters the system."""
+
+    key_id: Id
+    secret_sha256: Sha256
+    scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=50)]
+    name: Name | None = None
+
+    @property
+    def stream(self) -> StreamId:
+        return StreamId(f"api_key-{self.key_id}")
+
+
+@value
+class RotateApiKey(Command):
+    key_id: Id
+    secret_sha256: Sha256
+
+    @property
+    def stream(self) -> StreamId:
+        return StreamId(f"api_key-{self.key_id}")
+
+
+@value
+class RevokeApiKey(Command):
+    key_id: Id
+    reason: Text = ""
+
+    @property
+    def stream(self) -> StreamId:
+        return StreamId(f"api_key-{self.key_id}")

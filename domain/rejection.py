@@ -1,0 +1,42 @@
+"""The one way a command is refused."""
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """Why a command was refused; a refusal is a reply, never an event."""
+
+    INVALID = "invalid"
+    CONFLICT = "conflict"
+    NOT_FOUND = "not_found"
+    NOT_ALLOWED = "not_allowed"
+    NOT_NOW = "not_now"
+
+
+class CommandRejected(Exception):  # noqa: N818 - the design's name: it says what happened
+    """A rule refused the command; nothing was recorded. Retrying helps only for `not_now`."""
+
+    def __init__(self, kind: Kind, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.reason = reason
+
+
+def invalid(reason: str) -> CommandRejected:
+    return CommandRejected(Kind.INVALID, reason)
+
+
+def conflict(reason: str) -> CommandRejected:
+    return CommandRejected(Kind.CONFLICT, reason)
+
+
+def not_found(reason: str) -> CommandRejected:
+    return CommandRejected(Kind.NOT_FOUND, reason)
+
+
+def not_allowed(reason: str) -> CommandRejected:
+    return CommandRejected(Kind.NOT_ALLOWED, reason)
+
+
+def not_now(reason: str) -> CommandRejected:
+    return CommandRejected(Kind.NOT_NOW, reason)

@@ -1,0 +1,398 @@
+"""What a view is made of, and what the stores promise: row types, the writer of views and the three readers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal, NamedTuple, Protocol
+
+from schemas.envelope import Position, StreamId, TenantId, Topic
+
+
+class StoreUnavailable(Exception):  # noqa: N818
+    """The store did not answer or could not keep the write; nothing is known to be wrong with it: retry."""
+
+
+class WriteRefused(Exception):  # noqa: N818
+    """The store answered that these rows can never be kept; a retry gives the same answer."""
+
+
+class Role(StrEnum):
+    """The three kinds of store, each with its own worker."""
+
+    TIMELINE = "timeline"
+    ANALYTICS = "analytics"
+    DOCUMENTS = "documents"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One table of a projection: `devices_v2` is the second build of `devices`."""
+
+    name: str
+    build: int
+
+    @property
+    def table(self) -> str:
+        return f"{self.name}_v{self.build}"
+
+
+class Checkpoint(NamedTuple):
+    """How far a view has read a partition; kept in the store itself, with the rows."""
+
+    topic: Topic
+    partition: int
+    position: int
+    recorded_at: datetime
+
+
+# --- rows -----------------------------------------------------------------------------------------------------------
+# A row class is one table's shape. KEY is its identity: the same key written again replaces the row, and the greater
+# `position` wins, so a repeated or late delivery changes nothing. DAY names the instant that places it in a day; a document has none.
+
+
+class MetricRow(NamedTuple):
+    """device_metrics, and metrics_5m: one reading. Source: device.metrics.reported."""
+
+    KEY = ("tenant_id", "device_id", "metric", "happened_at")
+    DAY = "happened_at"
+    tenant_id: TenantId
+    device_id: str
+    metric: str
+    happened_at: datetime
+    value: float
+    unit: str
+    position: int
+
+
+class LogRow(NamedTuple):
+    """device_logs: one log line. Source: log.recorded."""
+
+    KEY = ("tenant_id", "happened_at", "fact_id")
+    DAY = "happened_at"
+    tenant_id: TenantId
+    happened_at: datetime
+    fact_id: str
+    device_id: str
+    severity: str
+    event_type: str
+    hostname: str
+    summary: str
+    details: str
+    position: int
+
+
+class EventRow(NamedTuple):
+    """audit_trail, stream_history and events: one decided event, its payload as canonical JSON."""
+
+    KEY = ("tenant_id", "stream", "version")
+    DAY = "recorded_at"
+    tenant_id: TenantId
+    stream: StreamId
+    version: int
+    partition: int
+    position: int
+    event_id: str
+    type: str
+    schema_version: int
+    happened_at: datetime
+    recorded_at: datetime
+    actor_type: str
+    actor_id: str
+    correlation_id: str
+    causation_id: str
+    data: str
+
+
+class InvoiceLineRow(NamedTuple):
+    """invoice_facts: one line of an invoice or credit note. Source: invoice.received."""
+
+    KEY = ("tenant_id", "stream", "line")
+    DAY = "invoiced_at"
+    tenant_id: TenantId
+    stream: StreamId
+    line: int
+    invoiced_at: datetime
+    number: str
+    kind: str
+    direction: str
+    party: str
+    country: str
+    product: str
+    description: str
+    quantity: Decimal
+    unit_price: Decimal
+    currency: str
+    position: int
+
+
+class Patch(NamedTuple):
+    """devices, alerts, invoices, …: set some fields of one document.
+
+    Shape: `fields` replace those of the document, others stay. Two lanes set disjoint fields: "events" in the order of
+    the stream's version, "telemetry" in the order of the log's position; a patch whose `order` is not past the
+    document's order in that lane changes nothing.
+    """
+
+    KEY = ("tenant_id", "id")
+    tenant_id: TenantId
+    id: str
+    lane: Literal["events", "telemetry"]
+    order: int
+    fields: Mapping[str, Any]
+
+
+class Document(NamedTuple):
+    """A stored document as it is read back; `fields` is JSON-like, amounts are decimal strings, instants RFC 3339."""
+
+    KEY = ("tenant_id", "id")
+    tenant_id: TenantId
+    id: str
+    version: int
+    fields: Mapping[str, Any]
+
+
+Row = MetricRow | LogRow | EventRow | InvoiceLineRow | Patch
+StoredRow = MetricRow | LogRow | EventRow | InvoiceLineRow | Document
+
+
+# --- ports ----------------------------------------------------------------------------------------------------------
+
+
+class ViewWriter(Protocol):
+    """Keeps the views of one role. One writer at a time; every method may be called again with the same arguments."""
+
+    def create(self, view: View) -> None:
+        """Make the view's empty table; a table that is there stays as it is.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def drop(self, view: View) -> None:
+        """Remove the view's table and its checkpoints; a view that is not there is no error.
+
+        Raises: StoreUnavailable, safe to retry; ValueError, the view is live.
+        """
+
+    def live(self, name: str) -> View | None:
+        """Return the build that readers see, or None where none was switched to yet.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def builds(self, name: str) -> Sequence[View]:
+        """Return the builds that have a table, oldest first.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def switch(self, view: View) -> None:
+        """Let readers see this build from the next query on, atomically.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def checkpoints(self, view: View) -> Sequence[Checkpoint]:
+        """Return how far the view has read, one for each topic and partition it has begun.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def apply(self, view: View, rows: Sequence[Row], checkpoint: Checkpoint | None) -> None:
+        """Write rows, then the checkpoint; after a return both survive `kill -9`.
+
+        Shape: rows in log order; the effect of a row that was applied before is nothing. No checkpoint means that the
+        rows are a replay of parked events, which never moves it.
+        Raises: StoreUnavailable, safe to retry with the same arguments; WriteRefused, at least one row can never
+        be kept, and none of them was.
+        """
+
+    def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
+        """Yield every row of a tenant once, in the order of its key, as a reader would see it.
+
+        Raises: StoreUnavailable, start again.
+        """
+
+    def tenants(self, view: View) -> Sequence[TenantId]:
+        """Return the tenants that have a row in the view, in order.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+
+class MetricPoint(NamedTuple):
+    at: datetime
+    value: float
+    readings: int
+
+
+Aggregate = Literal["avg", "min", "max", "sum", "count", "last"]
+
+
+class TimelineReader(Protocol):
+    """Answers from the time series: ranges, and the history of one thing."""
+
+    def metric_names(self, tenant_id: TenantId, device_id: str) -> Sequence[str]:
+        """Return the metrics a device has ever reported, in order; an unknown device gives ().
+
+        Raises: StoreUnavailable, safe to retry.
+        Source: device.metrics.reported.
+        """
+
+    def metrics(
+        self,
+        tenant_id: TenantId,
+        device_id: str,
+        metric: str,
+        *,
+        start: datetime,
+        end: datetime,
+        step_s: int,
+        aggregate: Aggregate,
+    ) -> Sequence[MetricPoint]:
+        """Return a metric's readings in `start` ≤ at < `end`, oldest first; an unknown device or metric gives ().
+
+        Shape: `step_s` 0 gives each reading with `readings` 1; else one point for each step that has a reading, at the
+        step's beginning (a multiple of `step_s` since the Unix epoch).
+        Raises: StoreUnavailable, safe to retry.
+        Source: device.metrics.reported.
+        """
+
+    def logs(
+        self,
+        tenant_id: TenantId,
+        *,
+        device_id: str | None,
+        severity: str | None,
+        contains: str | None,
+        start: datetime | None,
+        end: datetime | None,
+        before: tuple[datetime, str] | None,
+        limit: int,
+    ) -> Sequence[LogRow]:
+        """Return log lines, newest first, then by fact id descending.
+
+        Shape: at most `limit` rows; `contains` matches the summary without regard to case; `before` is (happened_at,
+        fact_id) of the last row already seen.
+        Raises: StoreUnavailable, safe to retry.
+        Source: log.recorded.
+        """
+
+    def audit(
+        self,
+        tenant_id: TenantId,
+        *,
+        types: Sequence[str],
+        start: datetime | None,
+        end: datetime | None,
+        before: int | None,
+        limit: int,
+    ) -> Sequence[EventRow]:
+        """Return a tenant's decided events, newest position first; no `types` means all.
+
+        Shape: at most `limit` rows with a position less than `before`. Units: `start` and `end` bound `recorded_at`.
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def history(self, tenant_id: TenantId, stream: StreamId, *, after: int, limit: int) -> Sequence[EventRow]:
+        """Return one stream's events with a version greater than `after`, in order; an unknown stream gives ().
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+
+class RevenueRow(NamedTuple):
+    group: str
+    revenue: Decimal
+    quantity: Decimal
+    lines: int
+    invoices: int
+
+
+class CountRow(NamedTuple):
+    group: str
+    rows: int
+
+
+RevenueBy = Literal["day", "month", "country", "product"]
+
+
+class AnalyticsReader(Protocol):
+    """Answers over many rows at once."""
+
+    def revenue(
+        self, tenant_id: TenantId, *, by: RevenueBy, start: datetime | None, end: datetime | None, limit: int
+    ) -> Sequence[RevenueRow]:
+        """Return sum(quantity times unit price) of outgoing invoices and credit notes.
+
+        Shape: day (`2010-12-01`) and month (`2010-12`) in order; country and product by revenue, greatest first.
+        Units: exact decimals; `invoices` counts documents. `start` ≤ invoiced_at < `end`.
+        Raises: StoreUnavailable, safe to retry.
+        Source: invoice.received.
+        """
+
+    def event_counts(self, tenant_id: TenantId, *, start: datetime | None, end: datetime | None) -> Sequence[CountRow]:
+        """Return the number of decided events by type, greatest first.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def metrics(
+        self, tenant_id: TenantId, device_id: str, metric: str, *, start: datetime, end: datetime, aggregate: Aggregate
+    ) -> Sequence[MetricPoint]:
+        """Return five-minute points of a metric, oldest first; the promises of `TimelineReader.metrics` hold.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+
+class DocumentsReader(Protocol):
+    """Answers about the current state of things."""
+
+    def get(self, view: str, tenant_id: TenantId, id: str) -> Document | None:  # noqa: A002
+        """Return one document of a tenant, or None.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def find(
+        self,
+        view: str,
+        tenant_id: TenantId,
+        *,
+        filters: Mapping[str, str],
+        sort: str,
+        descending: bool,
+        after: tuple[str, str] | None,
+        limit: int,
+    ) -> Sequence[Document]:
+        """Return a tenant's documents whose fields equal the filters, ordered by (sort field, id).
+
+        Shape: at most `limit`; `after` is (sort value, id) of the last document already seen; a document without the
+        sort field sorts as "". Values compare as text.
+        Raises: StoreUnavailable, safe to retry; ValueError, the view has no such filter or sort field.
+        """
+
+    def facets(self, view: str, tenant_id: TenantId, field: str) -> Sequence[CountRow]:
+        """Return the values of a filter field with the number of documents that have each, greatest first.
+
+        Raises: StoreUnavailable, safe to retry; ValueError, the view has no such filter field.
+        """
+
+    def find_api_key(self, key_id: str) -> Document | None:
+        """Return the API key of this id: the one look-up that gives a tenant rather than needing it.
+
+        Raises: StoreUnavailable, safe to retry.
+        Source: api_key.issued, api_key.rotated, api_key.revoked.
+        """
+
+
+class Progress(Protocol):
+    """How far the live views are: what a read with a consistency token waits for."""
+
+    def reached(self, view: str) -> Sequence[Checkpoint]:
+        """Return how far the live build of a view has read each topic and partition."""
+
+    def wait_for(self, views: Sequence[str], position: Position, timeout_s: float) -> bool:
+        """Wait until each of the views has read the position; False when the time ran out."""

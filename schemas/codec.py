@@ -1,0 +1,156 @@
+"""Events to bytes and back: Avro payloads by type and version, and the record that the embedded log stores."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from io import BytesIO
+from typing import Any
+from uuid import UUID
+
+import fastavro
+
+from schemas import upcast
+from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId, Topic
+
+
+class UnknownSchema(ValueError):  # noqa: N818
+    """No schema of this type and version was ever released; a retry gives the same answer."""
+
+
+class BadPayload(ValueError):  # noqa: N818
+    """The bytes or values do not fit their schema; a retry gives the same answer."""
+
+
+def schema_files() -> Iterator[tuple[str, int, str]]:
+    """Yield (type, version, text) of every released schema, in order."""
+    for path in sorted(resources.files("schemas").joinpath("events").iterdir(), key=lambda path: path.name):
+        if path.name.endswith(".avsc"):
+            type_, _, version = path.name.removesuffix(".avsc").rpartition(".v")
+            yield type_, int(version), path.read_text(encoding="utf-8")
+
+
+@cache
+def _schemas() -> Mapping[tuple[str, int], Any]:
+    return {(type_, version): fastavro.parse_schema(json.loads(text)) for type_, version, text in schema_files()}
+
+
+def schema_of(type_: str, version: int) -> Any:
+    """Return the parsed Avro schema. Raises: UnknownSchema."""
+    try:
+        return _schemas()[type_, version]
+    except KeyError:
+        raise UnknownSchema(f"no schema for {type_} v{version}; schemas/events holds what was released") from None
+
+
+def encode_payload(type_: str, version: int, data: Mapping[str, Any]) -> bytes:
+    """Return the Avro bytes of a payload. Raises: UnknownSchema; BadPayload, the values do not fit."""
+    out = BytesIO()
+    try:
+        fastavro.schemaless_writer(out, schema_of(type_, version), data)
+    except UnknownSchema:
+        raise
+    except Exception as error:
+        raise BadPayload(f"{type_} v{version}: {error}") from error
+    return out.getvalue()
+
+
+def decode_payload(type_: str, version: int, raw: bytes) -> dict[str, Any]:
+    """Return the payload as it was written, before any upcast. Raises: UnknownSchema; BadPayload."""
+    schema = schema_of(type_, version)
+    stream = BytesIO(raw)
+    try:
+        data: dict[str, Any] = fastavro.schemaless_reader(stream, schema, None)  # type: ignore[assignment]
+    except Exception as error:
+        raise BadPayload(f"{type_} v{version}: {error}") from error
+    if stream.read(1):
+        raise BadPayload(f"{type_} v{version}: bytes are left over")
+    return data
+
+
+_RECORD = fastavro.parse_schema(
+    {
+        "type": "record",
+        "name": "factline.StoredRecord",
+        "fields": [
+            {"name": "event_id", "type": {"type": "fixed", "name": "factline.Uuid", "size": 16}},
+            {"name": "schema_version", "type": "int"},
+            {"name": "happened_at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+            {"name": "recorded_at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+            {"name": "actor_type", "type": "string"},
+            {"name": "actor_id", "type": "string"},
+            {"name": "correlation_id", "type": "string"},
+            {"name": "causation_id", "type": "string"},
+            {"name": "organization_id", "type": ["null", "string"]},
+            {"name": "traceparent", "type": ["null", "string"]},
+            {"name": "data", "type": "bytes"},
+        ],
+    }
+)
+
+
+def encode_record(envelope: Envelope) -> bytes:
+    """Return the bytes that the embedded log stores beside stream, version, type and position.
+
+    Raises: UnknownSchema; BadPayload.
+    """
+    out = BytesIO()
+    fastavro.schemaless_writer(
+        out,
+        _RECORD,
+        {
+            "event_id": UUID(envelope.event_id).bytes,
+            "schema_version": envelope.schema_version,
+            "happened_at": envelope.happened_at,
+            "recorded_at": envelope.recorded_at,
+            "actor_type": envelope.actor.type.value,
+            "actor_id": envelope.actor.id,
+            "correlation_id": envelope.correlation_id,
+            "causation_id": envelope.causation_id,
+            "organization_id": envelope.organization_id,
+            "traceparent": envelope.traceparent,
+            "data": encode_payload(envelope.type, envelope.schema_version, envelope.data),
+        },
+    )
+    return out.getvalue()
+
+
+def decode_record(
+    raw: bytes, *, tenant_id: TenantId, stream: StreamId, version: int, type_: str, partition: int, position: int
+) -> Envelope:
+    """Return the event of a stored record, upcast to its newest version. Raises: UnknownSchema; BadPayload."""
+    try:
+        record: Any = fastavro.schemaless_reader(BytesIO(raw), _RECORD, None)
+    except Exception as error:
+        raise BadPayload(f"stored record of {type_}: {error}") from error
+    written = record["schema_version"]
+    schema_version, data = upcast.to_newest(type_, written, decode_payload(type_, written, record["data"]))
+    return Envelope(
+        event_id=str(UUID(bytes=record["event_id"])),
+        type=type_,
+        schema_version=schema_version,
+        tenant_id=tenant_id,
+        stream=stream,
+        version=version,
+        topic=Topic.EVENTS,
+        partition=partition,
+        position=position,
+        happened_at=record["happened_at"],
+        recorded_at=record["recorded_at"],
+        actor=Actor(ActorType(record["actor_type"]), record["actor_id"]),
+        correlation_id=record["correlation_id"],
+        causation_id=record["causation_id"],
+        data=data,
+        organization_id=record["organization_id"],
+        traceparent=record["traceparent"],
+    )
+
+
+def canonical_json(data: Mapping[str, Any]) -> str:
+    """Return a payload as JSON that is the same for the same payload: sorted names, exact amounts as text."""
+
+    def plain(value: Any) -> Any:
+        return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
+
+    return json.dumps(data, default=plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,104 @@
+"""The one shape of every stored event, and of the command that asks for one."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple, NewType, Self
+
+TenantId = NewType("TenantId", str)
+StreamId = NewType("StreamId", str)
+StreamKey = tuple[TenantId, StreamId]
+
+
+class Topic(StrEnum):
+    """The two logs of a partition: what was decided, and what was observed."""
+
+    EVENTS = "events"
+    TELEMETRY = "telemetry"
+
+
+class Position(NamedTuple):
+    """A place in the log; as text (`events/0/42`) it is the read-your-writes token.
+
+    Units: `position` counts from 1 within the topic's partition, without a hole or a repeat.
+    """
+
+    topic: Topic
+    partition: int
+    position: int
+
+    def __str__(self) -> str:
+        return f"{self.topic.value}/{self.partition}/{self.position}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `events/0/42`. Raises: ValueError, the text is not a position."""
+        topic, _, rest = text.strip().partition("/")
+        partition, _, position = rest.partition("/")
+        if not (partition.isascii() and partition.isdigit() and position.isascii() and position.isdigit()):
+            raise ValueError(f"position {text!r} must look like events/0/42")
+        return cls(Topic(topic), int(partition), int(position))
+
+
+class ActorType(StrEnum):
+    USER = "user"
+    API_KEY = "api_key"
+    AGENT = "agent"
+    TOOL = "tool"
+    SYSTEM = "system"
+
+
+class Actor(NamedTuple):
+    type: ActorType
+    id: str
+
+
+class Envelope(NamedTuple):
+    """One immutable event or fact, as every reader of the log gets it.
+
+    Shape: `data` is the payload as its newest Avro schema describes it; `stream` is category, dash, id (`device-42`).
+    Units: instants are UTC; `version` counts a stream's events from 1 and is 0 for a fact of telemetry, which has none.
+    Source: CloudEvents 1.0 for the attribute meanings; docs/adr for what was added.
+    """
+
+    event_id: str
+    type: str
+    schema_version: int
+    tenant_id: TenantId
+    stream: StreamId
+    version: int
+    topic: Topic
+    partition: int
+    position: int
+    happened_at: datetime
+    recorded_at: datetime
+    actor: Actor
+    correlation_id: str
+    causation_id: str
+    data: Mapping[str, Any]
+    organization_id: str | None = None
+    traceparent: str | None = None
+
+    @property
+    def key(self) -> StreamKey:
+        return (self.tenant_id, self.stream)
+
+
+class Undecodable(NamedTuple):
+    """A stored record whose bytes do not give an event: what is known of it, for the dead letters."""
+
+    tenant_id: TenantId
+    stream: StreamId
+    type: str
+    topic: Topic
+    partition: int
+    position: int
+    raw: bytes
+    reason: str
+
+    @property
+    def key(self) -> StreamKey:
+        return (self.tenant_id, self.stream)
+
+
+Entry = Envelope | Undecodable

@@ -1,0 +1,227 @@
+"""What moves events and what keeps them: the log, telemetry, dead letters, the clock, and what passes between them."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple, Protocol
+
+from domain.message import Command, Fact
+from domain.rejection import Kind
+from schemas.envelope import Actor, Entry, Envelope, Position, StreamId, StreamKey, TenantId, Topic
+
+
+class LogUnavailable(Exception):  # noqa: N818
+    """The log did not take or give the records; nothing of this batch was kept. Retry, under the same ids."""
+
+
+class LogFull(LogUnavailable):
+    """The disk under the log is full; free some space, then retry under the same ids."""
+
+
+class OutcomeUnknown(LogUnavailable):
+    """The connection was lost during a commit: ask again with the same command id, never with a new one."""
+
+
+class Overloaded(Exception):  # noqa: N818
+    """The queue in front of the writer is full; retry after `retry_after_s` seconds."""
+
+    def __init__(self, retry_after_s: int = 1) -> None:
+        super().__init__("the queue is full")
+        self.retry_after_s = retry_after_s
+
+
+class Submission(NamedTuple):
+    """A command on its way to its writer.
+
+    Shape: `command_id` is the caller's idempotency key, unique within the tenant; `expected_version` is the version the
+    caller last saw of the stream, 0 for one that must not exist, None for any.
+    """
+
+    command_id: str
+    tenant_id: TenantId
+    name: str
+    command: Command
+    actor: Actor
+    happened_at: datetime | None = None
+    expected_version: int | None = None
+    correlation_id: str | None = None
+    traceparent: str | None = None
+
+
+class Recorded(NamedTuple):
+    """One event of a reply."""
+
+    type: str
+    version: int
+    event_id: str
+
+
+class Refusal(NamedTuple):
+    kind: Kind
+    reason: str
+    actual_version: int | None = None
+
+
+class Reply(NamedTuple):
+    """What a caller is told, once it is durable.
+
+    Shape: an accepted command that changed nothing has no events and the version the stream already had; `position` is
+    None then, and for a refusal. `repeated` says that the id was accepted before and this is that first answer.
+    """
+
+    command_id: str
+    outcome: Literal["accepted", "refused"]
+    stream: StreamId
+    version: int
+    events: tuple[Recorded, ...] = ()
+    position: Position | None = None
+    repeated: bool = False
+    refusal: Refusal | None = None
+
+
+class Batch(NamedTuple):
+    """What one turn of the writer makes durable, all of it or nothing."""
+
+    events: Sequence[Envelope]
+    replies: Sequence[Reply]
+
+
+class LogReader(Protocol):
+    """Reads both topics of the log, from any place."""
+
+    @property
+    def partitions(self) -> int:
+        """Return the number of partitions, fixed when the log was made."""
+
+    def end(self, topic: Topic, partition: int) -> int:
+        """Return the position of the last record, 0 for an empty partition.
+
+        Raises: LogUnavailable, safe to retry.
+        """
+
+    def read(self, topic: Topic, partition: int, *, after: int, limit: int) -> Sequence[Entry]:
+        """Return the records that follow position `after`, in order.
+
+        Shape: about `limit` entries, more only where one stored record holds many facts; () at the end. A record that
+        cannot be decoded comes as Undecodable, in its place.
+        Raises: LogUnavailable, safe to retry.
+        """
+
+    def wait(self, ends: Mapping[tuple[Topic, int], int], timeout_s: float) -> bool:
+        """Wait until any of the partitions ends past the position given for it; False when the time ran out."""
+
+    def read_stream(self, tenant_id: TenantId, stream: StreamId, *, after: int, limit: int) -> Sequence[Entry]:
+        """Return a stream's events with a version greater than `after`, in order; an unknown stream gives ().
+
+        Raises: LogUnavailable, safe to retry.
+        """
+
+    def tenants(self, partition: int) -> Sequence[TenantId]:
+        """Return the tenants that have an event in the partition, in order.
+
+        Raises: LogUnavailable, safe to retry.
+        """
+
+
+class EventLog(LogReader, Protocol):
+    """The log as its one writer sees it: what it reads is what it appended."""
+
+    def append(self, batch: Batch) -> None:
+        """Make a batch durable: when this returns, it survives `kill -9` and power loss.
+
+        Shape: events in position order, continuing each partition's end without a hole, and each stream's version.
+        Raises: LogUnavailable, nothing was kept; OutcomeUnknown, ask `find_commands`.
+        """
+
+    def read_streams(self, keys: Collection[StreamKey]) -> Mapping[StreamKey, Sequence[Entry]]:
+        """Return the whole history of each stream; a stream without events is left out.
+
+        Raises: LogUnavailable, safe to retry.
+        """
+
+    def find_commands(self, ids: Collection[tuple[TenantId, str]]) -> Mapping[tuple[TenantId, str], Sequence[Envelope]]:
+        """Return the events each command caused, for those commands that caused any.
+
+        Raises: LogUnavailable, safe to retry.
+        """
+
+
+class FactSubmission(NamedTuple):
+    """One observation of a device. `fact_id` None means that device, names and time identify it."""
+
+    device_id: str
+    happened_at: datetime
+    fact: Fact
+    fact_id: str | None = None
+
+
+class TelemetryReply(NamedTuple):
+    """Shape: `repeated` counts facts the log already had (0 where the log leaves that to the views)."""
+
+    accepted: int
+    repeated: int
+    position: Position | None
+
+
+class TelemetryLog(Protocol):
+    """Takes facts in batches."""
+
+    def append_facts(self, tenant_id: TenantId, facts: Sequence[FactSubmission], actor: Actor) -> TelemetryReply:
+        """Make facts durable; a fact whose id the tenant has already is kept once.
+
+        Raises: LogUnavailable, safe to retry with the same facts.
+        """
+
+
+class DeadLetter(NamedTuple):
+    """A record that one projection could not take, or that follows one that it could not."""
+
+    projection: str
+    topic: Topic
+    partition: int
+    position: int
+    tenant_id: TenantId
+    stream: StreamId
+    type: str
+    reason: str
+    attempts: int
+    parked_at: datetime
+
+
+class DeadLetters(Protocol):
+    """Keeps what a projection parked: the poison record and what follows it in its stream."""
+
+    def park(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep letters, once for each (projection, topic, partition, position).
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def parked(self, projection: str) -> frozenset[StreamKey]:
+        """Return the streams of decided events that have a letter in this projection.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def letters(self, *, projection: str | None, tenant_id: TenantId | None) -> Iterator[DeadLetter]:
+        """Yield letters in (projection, topic, partition, position) order, all that are there when it begins.
+
+        Raises: StoreUnavailable, start again.
+        """
+
+    def remove(self, letters: Sequence[DeadLetter]) -> None:
+        """Forget letters: they were taken after all, or discarded. A letter that is not there is no error.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Return the current instant, UTC."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
