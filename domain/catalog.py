@@ -1,7 +1,6 @@
 """Every command, event and fact by its stored name: a literal you can read."""
 
-from collections.abc import Hashable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -44,10 +43,14 @@ def decider_for_category(category: str) -> Decider | None:
     return _DECIDER_BY_CATEGORY.get(category)
 
 
-@cache
-def adapter(message: Hashable) -> TypeAdapter[Any]:
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
+
+
+def adapter(message: type) -> TypeAdapter[Any]:
     """Return the validator of a message class, built once."""
-    return TypeAdapter(message)
+    if (found := _ADAPTERS.get(message)) is None:
+        found = _ADAPTERS[message] = TypeAdapter(message)
+    return found
 
 
 def event_from(envelope: Envelope) -> Event:

@@ -6,7 +6,6 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from schemas.envelope import StreamId
 
-
 S = TypeVar("S")
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, Protocol
 
-from schemas.envelope import Position, StreamId, TenantId, Topic
+from schemas.envelope import Envelope, Position, StreamId, TenantId, Topic
 
 
 class StoreUnavailable(Exception):  # noqa: N818
@@ -48,15 +48,12 @@ class Checkpoint(NamedTuple):
 
 
 # --- rows -----------------------------------------------------------------------------------------------------------
-# A row class is one table's shape. KEY is its identity: the same key written again replaces the row, and the greater
-# `position` wins, so a repeated or late delivery changes nothing. DAY names the instant that places it in a day; a document has none.
+# A row class is one table's shape.
 
 
 class MetricRow(NamedTuple):
     """device_metrics, and metrics_5m: one reading. Source: device.metrics.reported."""
 
-    KEY = ("tenant_id", "device_id", "metric", "happened_at")
-    DAY = "happened_at"
     tenant_id: TenantId
     device_id: str
     metric: str
@@ -69,8 +66,6 @@ class MetricRow(NamedTuple):
 class LogRow(NamedTuple):
     """device_logs: one log line. Source: log.recorded."""
 
-    KEY = ("tenant_id", "happened_at", "fact_id")
-    DAY = "happened_at"
     tenant_id: TenantId
     happened_at: datetime
     fact_id: str
@@ -86,8 +81,6 @@ class LogRow(NamedTuple):
 class EventRow(NamedTuple):
     """audit_trail, stream_history and events: one decided event, its payload as canonical JSON."""
 
-    KEY = ("tenant_id", "stream", "version")
-    DAY = "recorded_at"
     tenant_id: TenantId
     stream: StreamId
     version: int
@@ -108,8 +101,6 @@ class EventRow(NamedTuple):
 class InvoiceLineRow(NamedTuple):
     """invoice_facts: one line of an invoice or credit note. Source: invoice.received."""
 
-    KEY = ("tenant_id", "stream", "line")
-    DAY = "invoiced_at"
     tenant_id: TenantId
     stream: StreamId
     line: int
@@ -135,7 +126,6 @@ class Patch(NamedTuple):
     document's order in that lane changes nothing.
     """
 
-    KEY = ("tenant_id", "id")
     tenant_id: TenantId
     id: str
     lane: Literal["events", "telemetry"]
@@ -146,7 +136,6 @@ class Patch(NamedTuple):
 class Document(NamedTuple):
     """A stored document as it is read back; `fields` is JSON-like, amounts are decimal strings, instants RFC 3339."""
 
-    KEY = ("tenant_id", "id")
     tenant_id: TenantId
     id: str
     version: int
@@ -155,6 +144,25 @@ class Document(NamedTuple):
 
 Row = MetricRow | LogRow | EventRow | InvoiceLineRow | Patch
 StoredRow = MetricRow | LogRow | EventRow | InvoiceLineRow | Document
+
+KEY: Mapping[type, tuple[str, ...]] = {
+    MetricRow: ("tenant_id", "device_id", "metric", "happened_at"),
+    LogRow: ("tenant_id", "happened_at", "fact_id"),
+    EventRow: ("tenant_id", "stream", "version"),
+    InvoiceLineRow: ("tenant_id", "stream", "line"),
+    Patch: ("tenant_id", "id"),
+    Document: ("tenant_id", "id"),
+}
+"""A row's identity. The same key written again replaces the row if its `position`
+is greater, so a repeat changes nothing."""
+
+DAY: Mapping[type, str] = {
+    MetricRow: "happened_at",
+    LogRow: "happened_at",
+    EventRow: "recorded_at",
+    InvoiceLineRow: "invoiced_at",
+}
+"""The instant that places a row in a day; a document has none."""
 
 
 # --- ports ----------------------------------------------------------------------------------------------------------
@@ -396,3 +404,73 @@ class Progress(Protocol):
 
     def wait_for(self, views: Sequence[str], position: Position, timeout_s: float) -> bool:
         """Wait until each of the views has read the position; False when the time ran out."""
+
+
+class DeadLetter(NamedTuple):
+    """A record that one projection could not take, or that follows one that it could not."""
+
+    projection: str
+    topic: Topic
+    partition: int
+    position: int
+    tenant_id: TenantId
+    stream: StreamId
+    type: str
+    reason: str
+    attempts: int
+    parked_at: datetime
+
+
+class ProjectionStatus(NamedTuple):
+    """How a projection is doing.
+
+    Shape: `state` is "live", "waiting" (its store or the log does not answer; `error` says why, it goes on by itself),
+    "stopped" (it gave up; `error` says why) or "rebuilding". `lag_events` counts records of both topics not yet read;
+    `lag_s` is the age in seconds of the last record read, 0 where nothing is left to read.
+    """
+
+    name: str
+    role: Role
+    live: View
+    builds: Sequence[View]
+    state: Literal["live", "waiting", "stopped", "rebuilding"]
+    reached: Sequence[Checkpoint]
+    lag_events: int
+    lag_s: float
+    parked: int
+    error: str | None
+
+
+class Operations(Protocol):
+    """What an operator asks of the running system, without changing it."""
+
+    def projections(self) -> Sequence[ProjectionStatus]:
+        """Return the status of every projection, in the catalog's order."""
+
+    def dead_letters(
+        self, tenant_id: TenantId, *, projection: str | None, after: Position | None, limit: int
+    ) -> Sequence[DeadLetter]:
+        """Return a tenant's dead letters in (projection, topic, partition, position) order, at most `limit`.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def health(self) -> Mapping[str, str]:
+        """Return each part's name with "ok" or what is wrong with it; only "ok" everywhere is ready to serve."""
+
+
+class Feed(Protocol):
+    """The newest records of a tenant, as they are written: what live answers are made of."""
+
+    def ends(self, tenant_id: TenantId) -> Sequence[Position]:
+        """Return the last position of each topic in the tenant's partition."""
+
+    def since(self, tenant_id: TenantId, after: Position, *, limit: int) -> tuple[Sequence[Envelope], Position]:
+        """Return the tenant's own records after a position, and the position up to which all were looked at.
+
+        Shape: at most about `limit` records are looked at, so the answer may be empty and the position still move on.
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def wait(self, after: Sequence[Position], timeout_s: float) -> bool:
+        """Wait until the log goes past any of the positions; False when the time ran out."""

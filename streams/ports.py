@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from domain.message import Command, Fact
 from domain.rejection import Kind
+from projections.ports import DeadLetter
 from schemas.envelope import Actor, Entry, Envelope, Position, StreamId, StreamKey, TenantId, Topic
 
 
@@ -170,21 +171,6 @@ class TelemetryLog(Protocol):
 
         Raises: LogUnavailable, safe to retry with the same facts.
         """
-
-
-class DeadLetter(NamedTuple):
-    """A record that one projection could not take, or that follows one that it could not."""
-
-    projection: str
-    topic: Topic
-    partition: int
-    position: int
-    tenant_id: TenantId
-    stream: StreamId
-    type: str
-    reason: str
-    attempts: int
-    parked_at: datetime
 
 
 class DeadLetters(Protocol):

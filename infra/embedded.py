@@ -1,0 +1,1 @@
+"""The embedded profile: one process, SQLite and chDB."""
