@@ -1,0 +1,344 @@
+"""The embedded log: SQLite through the eventsourcing library's recorder for events, a table of batches for facts."""
+
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from eventsourcing.persistence import PersistenceError, StoredEvent
+from eventsourcing.sqlite import (
+    SQLiteApplicationRecorder,
+    SQLiteConnection,
+    SQLiteConnectionPool,
+    SQLiteCursor,
+    SQLiteDatastore,
+)
+
+from domain import catalog
+from schemas import codec
+from schemas.envelope import Actor, Entry, Envelope, Position, StreamId, StreamKey, TenantId, Topic, Undecodable
+from streams.identifiers import fact_id, named_uuid, sender_id
+from streams.ports import Batch, Clock, FactSubmission, LogFull, LogUnavailable, SystemClock, TelemetryReply
+
+_PARTITION = 0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_QUERY_KEYS = 500  # bound values in one statement; SQLite's parser allows many more, but gains nothing by them
+_CREATE_COMMANDS = """
+    CREATE TABLE IF NOT EXISTS commands (
+        tenant_id TEXT, command_id TEXT, first INTEGER, last INTEGER, PRIMARY KEY (tenant_id, command_id)
+    ) WITHOUT ROWID
+"""
+
+
+class CommandMark(NamedTuple):
+    """A command that was accepted, and the positions of the events it caused."""
+
+    tenant_id: TenantId
+    command_id: str
+    first: int
+    last: int
+
+
+class DurableDatastore(SQLiteDatastore):
+    """The library's datastore, with every commit on the disk before it returns."""
+
+    def __init__(self, db_name: str, *, originator_id_type: Literal["uuid", "text"] = "text", **kwargs: Any) -> None:
+        super().__init__(db_name, originator_id_type=originator_id_type, **kwargs)
+        self.pool.close()
+        self.pool = _DurablePool(db_name=db_name, **kwargs)
+
+    @contextmanager
+    def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
+        with self.get_connection(commit=commit) as connection:
+            try:
+                with connection.transaction(commit=commit) as cursor:
+                    yield cursor
+            finally:
+                # a commit that failed (full disk) leaves the transaction open, and the pool would hand it out again
+                connection.rollback()
+
+
+class _DurablePool(SQLiteConnectionPool):
+    def _create_connection(self) -> SQLiteConnection:
+        connection = super()._create_connection()
+        # FULL is not every build's default in WAL mode, and an answered command must survive power loss
+        connection.cursor().execute("PRAGMA synchronous=FULL")
+        return connection
+
+
+class CommandRecorder(SQLiteApplicationRecorder):
+    """The library's recorder, which also marks the accepted commands in the transaction of their events."""
+
+    def construct_create_table_statements(self) -> list[str]:
+        return [
+            *super().construct_create_table_statements(),
+            _CREATE_COMMANDS,
+        ]
+
+    def _insert_events(
+        self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], *, marks: Sequence[CommandMark] = (), **kwargs: Any
+    ) -> Sequence[int] | None:
+        ids = super()._insert_events(c, stored_events, **kwargs)
+        c.executemany("INSERT INTO commands VALUES (?,?,?,?)", marks)
+        return ids
+
+
+class SqliteEventLog:
+    """EventLog and TelemetryLog in a folder: `events.sqlite` and `telemetry.sqlite`, one partition.
+
+    One process at a time; any number of its threads may read, one may append.
+    """
+
+    partitions = 1
+
+    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._events = DurableDatastore(str(folder / "events.sqlite"))
+        self._facts = DurableDatastore(str(folder / "telemetry.sqlite"))
+        self._recorder = CommandRecorder(self._events)
+        self._recorder.create_table()
+        with self._facts.transaction(commit=True) as c:
+            c.execute(
+                "CREATE TABLE IF NOT EXISTS fact_batches"
+                " (last INTEGER PRIMARY KEY, first INTEGER NOT NULL, tenant_id TEXT NOT NULL, facts BLOB NOT NULL)"
+            )
+            c.execute(
+                "CREATE TABLE IF NOT EXISTS fact_keys"
+                " (tenant_id TEXT, key BLOB, PRIMARY KEY (tenant_id, key)) WITHOUT ROWID"
+            )
+        self._grown = threading.Condition()
+        self._facts_lock = threading.Lock()
+        self._ends = {
+            Topic.EVENTS: self._recorder.max_notification_id() or 0,
+            Topic.TELEMETRY: self._one(self._facts, "SELECT COALESCE(MAX(last), 0) FROM fact_batches"),
+        }
+
+    def close(self) -> None:
+        self._events.close()
+        self._facts.close()
+
+    # --- reading
+
+    def end(self, topic: Topic, partition: int) -> int:
+        del partition
+        return self._ends[topic]
+
+    def read(self, topic: Topic, partition: int, *, after: int, limit: int) -> Sequence[Entry]:
+        del partition
+        if topic is Topic.EVENTS:
+            return self._select("rowid > ? ORDER BY rowid LIMIT ?", (after, limit))
+        return self._read_facts(after, limit)
+
+    def _read_facts(self, after: int, limit: int) -> Sequence[Entry]:
+        entries: list[Entry] = []
+        with _log_errors(), self._facts.transaction(commit=False) as c:
+            c.execute("SELECT first, last, tenant_id, facts FROM fact_batches WHERE last > ? ORDER BY last", (after,))
+            while len(entries) < limit and (row := c.fetchone()):
+                first, last, tenant_id, facts = row
+                try:
+                    batch = codec.decode_facts(facts, tenant_id=tenant_id, partition=_PARTITION, first_position=first)
+                except codec.BadPayload as error:
+                    batch = [_lost_fact(tenant_id, position, facts, error) for position in range(first, last + 1)]
+                entries += batch[max(0, after + 1 - first) :]
+        return entries
+
+    def wait(self, ends: Mapping[tuple[Topic, int], int], timeout_s: float) -> bool:
+        with self._grown:
+            return self._grown.wait_for(
+                lambda: any(self._ends[topic] > position for (topic, _), position in ends.items()), timeout_s
+            )
+
+    def read_stream(self, tenant_id: TenantId, stream: StreamId, *, after: int, limit: int) -> Sequence[Entry]:
+        return self._select(
+            "originator_id = ? AND originator_version > ? ORDER BY originator_version LIMIT ?",
+            (_originator(tenant_id, stream), after, limit),
+        )
+
+    def tenants(self, partition: int) -> Sequence[TenantId]:
+        del partition
+        with _log_errors(), self._events.transaction(commit=False) as c:
+            c.execute("SELECT DISTINCT substr(originator_id, 1, instr(originator_id, '|') - 1) FROM stored_events")
+            return sorted(row[0] for row in c.fetchall())
+
+    def read_streams(self, keys: Collection[StreamKey]) -> Mapping[StreamKey, Sequence[Entry]]:
+        found: dict[StreamKey, list[Entry]] = defaultdict(list)
+        originators = [_originator(*key) for key in keys]
+        for part in _parts(originators):
+            for entry in self._select(
+                f"originator_id IN ({_marks(part)}) ORDER BY originator_id, originator_version", part
+            ):
+                found[entry.key].append(entry)
+        return found
+
+    def find_commands(self, ids: Collection[tuple[TenantId, str]]) -> Mapping[tuple[TenantId, str], Sequence[Envelope]]:
+        by_tenant: dict[TenantId, list[str]] = defaultdict(list)
+        for tenant_id, command_id in ids:
+            by_tenant[tenant_id].append(command_id)
+        found: dict[tuple[TenantId, str], Sequence[Envelope]] = {}
+        for tenant_id, command_ids in by_tenant.items():
+            for part in _parts(command_ids):
+                for mark in self._command_marks(tenant_id, part):
+                    entries = self._select("rowid BETWEEN ? AND ? ORDER BY rowid", (mark.first, mark.last))
+                    found[tenant_id, mark.command_id] = [e for e in entries if isinstance(e, Envelope)]
+        return found
+
+    def _command_marks(self, tenant_id: TenantId, command_ids: Sequence[str]) -> list[CommandMark]:
+        with _log_errors(), self._events.transaction(commit=False) as c:
+            c.execute(
+                "SELECT tenant_id, command_id, first, last FROM commands"
+                f" WHERE tenant_id = ? AND command_id IN ({_marks(command_ids)})",
+                (tenant_id, *command_ids),
+            )
+            return [CommandMark(*row) for row in c.fetchall()]
+
+    def _select(self, where: str, values: Sequence[Any]) -> list[Entry]:
+        with _log_errors(), self._events.transaction(commit=False) as c:
+            c.execute(
+                "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events WHERE " + where,
+                values,
+            )
+            rows = c.fetchall()
+        return [_entry(*row) for row in rows]
+
+    def _one(self, datastore: SQLiteDatastore, query: str) -> int:
+        with _log_errors(), datastore.transaction(commit=False) as c:
+            c.execute(query)
+            return int(c.fetchone()[0])
+
+    # --- writing
+
+    def append(self, batch: Batch) -> None:
+        if not batch.events:
+            return
+        stored = [
+            StoredEvent(
+                originator_id=_originator(event.tenant_id, event.stream),
+                originator_version=event.version,
+                topic=event.type,
+                state=codec.encode_record(event),
+            )
+            for event in batch.events
+        ]
+        with _log_errors():
+            self._recorder.insert_events(stored, marks=_command_marks(batch.events))
+        self._grow(Topic.EVENTS, batch.events[-1].position)
+
+    def append_facts(self, tenant_id: TenantId, facts: Sequence[FactSubmission], actor: Actor) -> TelemetryReply:
+        keyed: dict[bytes, codec.StoredFact] = {}
+        for submission in facts:
+            key, stored = _stored_fact(submission)
+            keyed.setdefault(key, stored)
+        with self._facts_lock, _log_errors(), self._facts.transaction(commit=True) as c:
+            first = self._ends[Topic.TELEMETRY] + 1
+            fresh = _claim(c, tenant_id, keyed)
+            last = first + len(fresh) - 1
+            if fresh:
+                recorded_at = self._clock.now()
+                batch_id = named_uuid("facts", tenant_id, str(first))
+                raw = codec.encode_facts(fresh, recorded_at=recorded_at, actor=actor, batch_id=batch_id)
+                c.execute("INSERT INTO fact_batches VALUES (?,?,?,?)", (last, first, tenant_id, raw))
+        if fresh:
+            self._grow(Topic.TELEMETRY, last)
+        return TelemetryReply(
+            accepted=len(fresh),
+            repeated=len(facts) - len(fresh),
+            position=Position(Topic.TELEMETRY, _PARTITION, last) if last else None,
+        )
+
+    def _grow(self, topic: Topic, end: int) -> None:
+        with self._grown:
+            self._ends[topic] = max(end, self._ends[topic])
+            self._grown.notify_all()
+
+
+def _originator(tenant_id: TenantId, stream: StreamId) -> str:
+    return f"{tenant_id}|{stream}"
+
+
+def _entry(position: int, originator_id: str, version: int, type_: str, state: bytes) -> Entry:
+    tenant, _, stream = originator_id.partition("|")
+    tenant_id, stream_id = TenantId(tenant), StreamId(stream)
+    try:
+        return codec.decode_record(
+            state,
+            tenant_id=tenant_id,
+            stream=stream_id,
+            version=version,
+            type_=type_,
+            partition=_PARTITION,
+            position=position,
+        )
+    except ValueError as error:
+        return Undecodable(tenant_id, stream_id, type_, Topic.EVENTS, _PARTITION, position, state, str(error))
+
+
+def _lost_fact(tenant_id: TenantId, position: int, raw: bytes, error: Exception) -> Undecodable:
+    return Undecodable(tenant_id, StreamId("?"), "?", Topic.TELEMETRY, _PARTITION, position, raw, str(error))
+
+
+def _command_marks(events: Sequence[Envelope]) -> list[CommandMark]:
+    marks: dict[tuple[TenantId, str], CommandMark] = {}
+    for event in events:
+        key = (event.tenant_id, event.causation_id)
+        first = marks[key].first if key in marks else event.position
+        marks[key] = CommandMark(*key, first, event.position)
+    return list(marks.values())
+
+
+def _stored_fact(submission: FactSubmission) -> tuple[bytes, codec.StoredFact]:
+    fact = submission.fact
+    payload = catalog.payload_of(fact)
+    at_us = (submission.happened_at - _EPOCH) // _MICROSECOND
+    if submission.fact_id is None:
+        id_ = fact_id(fact.TYPE, submission.device_id, at_us, payload)
+        # time first: a feed appends to the end of the index, instead of touching a random page for each fact
+        key = (at_us + 2**63).to_bytes(8, "big") + id_
+    else:
+        id_ = sender_id(submission.fact_id)
+        key = id_
+    data = codec.encode_payload(fact.TYPE, fact.VERSION, payload)
+    return key, codec.StoredFact(id_, fact.TYPE, fact.VERSION, submission.device_id, submission.happened_at, data)
+
+
+def _claim(c: SQLiteCursor, tenant_id: TenantId, keyed: Mapping[bytes, codec.StoredFact]) -> list[codec.StoredFact]:
+    """Mark the facts that are new to the tenant, in this transaction, and return them."""
+    c.execute("SAVEPOINT claim")
+    c.execute("SELECT total_changes()")
+    before = c.fetchone()[0]
+    insert = "INSERT OR IGNORE INTO fact_keys VALUES (?,?)"
+    c.executemany(insert, [(tenant_id, key) for key in keyed])
+    c.execute("SELECT total_changes()")
+    if c.fetchone()[0] - before == len(keyed):
+        return list(keyed.values())
+    c.execute("ROLLBACK TO claim")
+    known: set[bytes] = set()
+    for part in _parts(list(keyed)):
+        c.execute(f"SELECT key FROM fact_keys WHERE tenant_id = ? AND key IN ({_marks(part)})", (tenant_id, *part))
+        known.update(row[0] for row in c.fetchall())
+    fresh = {key: fact for key, fact in keyed.items() if key not in known}
+    c.executemany(insert, [(tenant_id, key) for key in fresh])
+    return list(fresh.values())
+
+
+def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for at in range(0, len(values), _QUERY_KEYS):
+        yield values[at : at + _QUERY_KEYS]
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ",".join("?" * len(values))
+
+
+@contextmanager
+def _log_errors() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, PersistenceError) as error:
+        if "full" in str(error):
+            raise LogFull("the disk under the log is full; free some space and send it again") from error
+        raise LogUnavailable(f"the log did not answer: {error}") from error
