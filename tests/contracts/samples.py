@@ -1,0 +1,92 @@
+"""Rows for the contract suites: the n-th row of a class, as it was written at a position, and as it is read back."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from projections.ports import (
+    KEY,
+    Checkpoint,
+    Document,
+    EventRow,
+    InvoiceLineRow,
+    LogRow,
+    MetricRow,
+    Patch,
+    Role,
+    Row,
+    StoredRow,
+)
+from projections.projection import Projection
+from schemas.envelope import StreamId, TenantId, Topic
+
+ACME = TenantId("acme")
+BOLT = TenantId("bolt")
+BEGIN = datetime(2026, 1, 31, 23, 59, 59, 999_999, UTC)
+NOT_AN_INT64 = 2**70
+
+
+def instant(n: int) -> datetime:
+    return BEGIN + timedelta(seconds=n, microseconds=n)
+
+
+def sample(row: type, n: int, *, position: int | None = None, tenant: TenantId = ACME, mark: str = "first") -> Row:
+    """Return the n-th row of a class; rows of one `n` have one key, `mark` tells one writing of it from another."""
+    at = n if position is None else position
+    text = f"{mark} 'quoted' \"{n}\"\n\\ {{}} % ü 漢 🚀"
+    if row is MetricRow:
+        return MetricRow(tenant, "device-1", f"metric-{n:06}", instant(n), n + 0.1 + len(mark), "°C", at)
+    if row is LogRow:
+        return LogRow(tenant, instant(n), f"fact-{n:06}", "device-1", "error", "disk", "host-1", text, "{}", at)
+    if row is EventRow:
+        times = (instant(n), instant(n + 1))
+        who = ("user", "ann", "correlation-1", "causation-1", text)
+        return EventRow(
+            tenant, StreamId(f"device-{n:06}"), 1, 3, at, f"event-{n}", "device.registered", 1, *times, *who
+        )
+    if row is InvoiceLineRow:
+        words = (f"no-{n}", "invoice", "outgoing", "Ann & Co", "DE", "product-1", text)
+        amounts = (Decimal("-3.25"), Decimal("12345678901234.5678"), "EUR", at)
+        return InvoiceLineRow(tenant, StreamId(f"invoice-{n:06}"), n % 3, instant(n), *words, *amounts)
+    if row is Patch:
+        fields = {"name": text, "count": n, "share": 0.1, "on": True, "none": None, "list": [1, {"a": "b"}]}
+        return Patch(tenant, f"device-{n:06}", "events", at, fields)
+    raise ValueError(f"no sample of {row}; add one here")
+
+
+def samples(row: type, count: int, *, after: int = 0, tenant: TenantId = ACME) -> list[Row]:
+    return [sample(row, n, tenant=tenant) for n in range(after + 1, after + count + 1)]
+
+
+def unkeepable(row: type) -> Row:
+    """Return a row with an integer that no store can hold."""
+    bad = sample(row, 999)
+    return (
+        bad._replace(fields={"count": NOT_AN_INT64}) if isinstance(bad, Patch) else bad._replace(position=NOT_AN_INT64)
+    )
+
+
+def stored(rows: Iterable[Row]) -> list[StoredRow]:
+    """Return what a scan gives after these rows were written, each key once."""
+    found = [
+        Document(row.tenant_id, row.id, row.order if row.lane == "events" else 0, row.fields)
+        if isinstance(row, Patch)
+        else row
+        for row in rows
+    ]
+    return sorted(found, key=lambda row: tuple(getattr(row, name) for name in KEY[type(row)]))
+
+
+def checkpoint(position: int, *, topic: Topic = Topic.EVENTS, partition: int = 3) -> Checkpoint:
+    return Checkpoint(topic, partition, position, instant(position))
+
+
+_ROLES = {MetricRow: Role.TIMELINE, LogRow: Role.TIMELINE, EventRow: Role.TIMELINE, InvoiceLineRow: Role.ANALYTICS}
+
+
+def projection(
+    name: str, row: type, *, role: Role | None = None, filters: tuple[str, ...] = (), sorts: tuple[str, ...] = ()
+) -> Projection:
+    """Return a projection that nothing is projected by: a store looks at its name, row class and fields only."""
+    role = role or _ROLES.get(row, Role.DOCUMENTS)
+    return Projection(name, role, row, (Topic.EVENTS,), None, lambda _envelope, _event: (), filters, sorts)
