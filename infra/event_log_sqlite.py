@@ -20,7 +20,18 @@ from eventsourcing.sqlite import (
 
 from domain import catalog
 from schemas import codec
-from schemas.envelope import Actor, Entry, Envelope, Position, StreamId, StreamKey, TenantId, Topic, Undecodable
+from schemas.envelope import (
+    UNKNOWN_TYPE,
+    Actor,
+    Entry,
+    Envelope,
+    Position,
+    StreamId,
+    StreamKey,
+    TenantId,
+    Topic,
+    Undecodable,
+)
 from streams.identifiers import fact_id, named_uuid, sender_id
 from streams.ports import Batch, Clock, FactSubmission, LogFull, LogUnavailable, SystemClock, TelemetryReply
 
@@ -278,7 +289,7 @@ def _entry(position: int, originator_id: str, version: int, type_: str, state: b
 
 
 def _lost_fact(tenant_id: TenantId, position: int, raw: bytes, error: Exception) -> Undecodable:
-    return Undecodable(tenant_id, StreamId("?"), "?", Topic.TELEMETRY, _PARTITION, position, raw, str(error))
+    return Undecodable(tenant_id, StreamId("?"), UNKNOWN_TYPE, Topic.TELEMETRY, _PARTITION, position, raw, str(error))
 
 
 def _command_marks(events: Sequence[Envelope]) -> list[CommandMark]:

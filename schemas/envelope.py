@@ -84,6 +84,10 @@ class Envelope(NamedTuple):
         return (self.tenant_id, self.stream)
 
 
+UNKNOWN_TYPE = "?"
+"""The type of a record of which not even the type can be read; every view of its topic has missed something."""
+
+
 class Undecodable(NamedTuple):
     """A stored record whose bytes do not give an event: what is known of it, for the dead letters."""
 

@@ -1,0 +1,199 @@
+"""A batch of the log into one view, once; what a view cannot take goes to the dead letters with what follows it."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from domain import catalog
+from projections.ports import Checkpoint, DeadLetter, Row, View, ViewWriter, WriteRefused
+from projections.projection import Projection
+from schemas.envelope import UNKNOWN_TYPE, Entry, Envelope, StreamKey, Topic, Undecodable
+from streams.ports import Clock, DeadLetters
+
+_LOG = logging.getLogger(__name__)
+
+MAX_POISON_IN_BATCH = 100
+"""More records than this that a view cannot take, in one batch, are a bad release and not bad records."""
+
+
+class TooMuchPoison(Exception):  # noqa: N818
+    """A view refused so many records that it must stop: retrying does not help, a fixed projection does."""
+
+
+class Effect(NamedTuple):
+    """What one record does to a view."""
+
+    entry: Entry
+    rows: tuple[Row, ...]
+
+
+class ProjectionRun:
+    """Carries one view forward, batch by batch.
+
+    Not safe for threads. A batch may be delivered again, whole or in part: its effect is once.
+    """
+
+    def __init__(
+        self, projection: Projection, view: View, store: ViewWriter, dead_letters: DeadLetters, clock: Clock
+    ) -> None:
+        self.projection = projection
+        self.view = view
+        self._store = store
+        self._dead_letters = dead_letters
+        self._clock = clock
+        self._types = None if projection.events is None else {event.TYPE for event in projection.events}
+        self.reached: dict[tuple[Topic, int], Checkpoint] = {
+            (checkpoint.topic, checkpoint.partition): checkpoint for checkpoint in store.checkpoints(view)
+        }
+        self.parked = dead_letters.parked(projection.name)
+
+    def position(self, topic: Topic, partition: int) -> int:
+        reached = self.reached.get((topic, partition))
+        return reached.position if reached else 0
+
+    def run(self, batch: Sequence[Entry]) -> None:
+        """Apply the records of one topic and partition, in order, and move the checkpoint past them.
+
+        Raises: StoreUnavailable, safe to retry with the same or a longer batch; TooMuchPoison.
+        """
+        if not batch:
+            return
+        last = batch[-1]
+        reached = self.position(last.topic, last.partition)
+        news = [entry for entry in batch if entry.position > reached]
+        if not news:
+            return
+        checkpoint = Checkpoint(last.topic, last.partition, last.position, self._recorded_at(last))
+        effects, letters = self._project(news)
+        # parked before the checkpoint passes them: a crash in between writes the same letters again
+        self._park(letters)
+        try:
+            self._store.apply(self.view, [row for effect in effects for row in effect.rows], checkpoint)
+        except WriteRefused:
+            self._park(self._apply_apart(effects))
+            self._store.apply(self.view, (), checkpoint)
+        self.reached[checkpoint.topic, checkpoint.partition] = checkpoint
+
+    def retry(self, entries: Sequence[Entry]) -> list[tuple[Entry, str]]:
+        """Apply parked records without moving the checkpoint; return those that still fail, with the reason.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+        failed: list[tuple[Entry, str]] = []
+        blocked: set[StreamKey] = set()
+        for entry in entries:
+            if entry.key in blocked:
+                failed.append((entry, "an earlier record of its stream still fails"))
+                continue
+            if reason := self._try(entry):
+                failed.append((entry, reason))
+                if entry.topic is Topic.EVENTS:
+                    blocked.add(entry.key)
+        return failed
+
+    def _try(self, entry: Entry) -> str | None:
+        rows_or_reason = self._rows(entry)
+        if isinstance(rows_or_reason, str):
+            return rows_or_reason
+        try:
+            self._store.apply(self.view, rows_or_reason, None)
+        except WriteRefused as refused:
+            return str(refused)
+        return None
+
+    def _project(self, news: Sequence[Entry]) -> tuple[list[Effect], list[DeadLetter]]:
+        effects: list[Effect] = []
+        letters: list[DeadLetter] = []
+        parked = set(self.parked)
+        for entry in news:
+            if not self._wants(entry):
+                continue
+            if entry.key in parked and entry.topic is Topic.EVENTS:
+                letters.append(self._follower(entry))
+                continue
+            rows_or_reason = self._rows(entry)
+            if isinstance(rows_or_reason, str):
+                letters.append(self._letter(entry, rows_or_reason))
+                if entry.topic is Topic.EVENTS:
+                    parked.add(entry.key)
+            else:
+                effects.append(Effect(entry, rows_or_reason))
+        return effects, letters
+
+    def _wants(self, entry: Entry) -> bool:
+        if entry.topic not in self.projection.topics:
+            return False
+        return self._types is None or entry.type in self._types or entry.type == UNKNOWN_TYPE
+
+    def _rows(self, entry: Entry) -> tuple[Row, ...] | str:
+        if isinstance(entry, Undecodable):
+            return f"cannot be decoded: {entry.reason}"
+        try:
+            event = None if self._types is None else self._typed(entry)
+            return tuple(self.projection.project(entry, event))
+        except Exception as error:  # noqa: BLE001 - whatever a projection raises for a record, it raises every time
+            return f"{self.projection.name} cannot take it: {type(error).__name__}: {error}"
+
+    @staticmethod
+    def _typed(entry: Envelope) -> object:
+        # facts are many and their projections read the payload itself
+        return catalog.event_from(entry) if entry.topic is Topic.EVENTS else None
+
+    def _apply_apart(self, effects: Sequence[Effect]) -> list[DeadLetter]:
+        """Find the records that the store refuses by halving, and apply all others."""
+        letters: list[DeadLetter] = []
+        blocked: set[StreamKey] = set()
+
+        def apply(part: Sequence[Effect]) -> None:
+            letters.extend(self._follower(effect.entry) for effect in part if effect.entry.key in blocked)
+            part = [effect for effect in part if effect.entry.key not in blocked]
+            try:
+                self._store.apply(self.view, [row for effect in part for row in effect.rows], None)
+            except WriteRefused as refused:
+                if len(part) > 1:
+                    apply(part[: len(part) // 2])
+                    apply(part[len(part) // 2 :])
+                    return
+                entry = part[0].entry
+                letters.append(self._letter(entry, str(refused)))
+                if entry.topic is Topic.EVENTS:
+                    blocked.add(entry.key)
+
+        apply(effects)
+        return letters
+
+    def _park(self, letters: Sequence[DeadLetter]) -> None:
+        if not letters:
+            return
+        poison = [letter for letter in letters if letter.attempts]
+        if len(poison) > MAX_POISON_IN_BATCH:
+            first = poison[0]
+            raise TooMuchPoison(
+                f"{self.projection.name} cannot take {len(poison)} records of one batch, the first at"
+                f" {first.topic.value}/{first.partition}/{first.position}: {first.reason}"
+            )
+        for letter in poison:
+            _LOG.warning("%s parked %s %s: %s", letter.projection, letter.tenant_id, letter.stream, letter.reason)
+        self._dead_letters.park(letters)
+        self.parked |= {(letter.tenant_id, letter.stream) for letter in letters if letter.topic is Topic.EVENTS}
+
+    def _follower(self, entry: Entry) -> DeadLetter:
+        return self._letter(entry, "an earlier record of its stream is parked", attempts=0)
+
+    def _letter(self, entry: Entry, reason: str, *, attempts: int = 1) -> DeadLetter:
+        return DeadLetter(
+            projection=self.projection.name,
+            topic=entry.topic,
+            partition=entry.partition,
+            position=entry.position,
+            tenant_id=entry.tenant_id,
+            stream=entry.stream,
+            type=entry.type,
+            reason=reason,
+            attempts=attempts,
+            parked_at=self._clock.now(),
+        )
+
+    def _recorded_at(self, entry: Entry) -> datetime:
+        return entry.recorded_at if isinstance(entry, Envelope) else self._clock.now()
