@@ -5,15 +5,20 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from domain.finance import decide as finance
+from domain.fleet import decide as fleet
+from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported, LogRecorded
 from domain.identity import decide as identity
 from domain.message import Command, Decider, Event, Fact, Process
 from schemas.envelope import Envelope
 
 DECIDERS: Mapping[str, tuple[Decider, ...]] = {
     "identity": (identity.TENANT, identity.API_KEY),
+    "fleet": (fleet.DEVICE, fleet.ALERT),
+    "finance": (finance.INVOICE,),
 }
 
-FACTS: tuple[type[Fact], ...] = ()
+FACTS: tuple[type[Fact], ...] = (DeviceHeartbeat, DeviceMetricsReported, LogRecorded)
 
 PROCESSES: tuple[Process, ...] = ()
 
@@ -61,5 +66,5 @@ def event_from(envelope: Envelope) -> Event:
 
 def payload_of(event: Event) -> dict[str, Any]:
     """Return an event's payload in the shape of its Avro schema."""
-    payload: dict[str, Any] = adapter(type(event)).dump_python(event)
+    payload: dict[str, Any] = adapter(type(event)).dump_python(event, by_alias=True)
     return payload

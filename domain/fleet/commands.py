@@ -1,0 +1,94 @@
+"""What can be asked of devices and alerts."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from domain.fleet.state import DeviceStatus
+from domain.fleet.values import Reading, Severity, TagKey
+from domain.message import Command, value
+from schemas.envelope import StreamId
+from schemas.values import Id, Name, Text
+
+
+@value
+class DeviceCommand(Command):
+    device_id: Id
+
+    @property
+    def stream(self) -> StreamId:
+        return StreamId(f"device-{self.device_id}")
+
+
+@value
+class _Description(DeviceCommand):
+    os_type: Name | None = None
+    os_version: Name | None = None
+    device_type: Name | None = None
+    serial: Name | None = None
+    manufacturer: Name | None = None
+    model: Name | None = None
+    ip: Name | None = None
+    mac: Name | None = None
+    agent_version: Name | None = None
+    organization_id: Id | None = None
+
+
+@value
+class RegisterDevice(_Description):
+    hostname: Name
+
+
+@value
+class UpdateDevice(_Description):
+    """What is left out stays as it is."""
+
+    hostname: Name | None = None
+
+
+@value
+class TagDevice(DeviceCommand):
+    key: TagKey
+    value: Name
+
+
+@value
+class ChangeDeviceStatus(DeviceCommand):
+    status: DeviceStatus
+    reason: Text = ""
+
+
+@value
+class RetireDevice(DeviceCommand):
+    reason: Text = ""
+
+
+@value
+class AlertCommand(Command):
+    alert_id: Id
+
+    @property
+    def stream(self) -> StreamId:
+        return StreamId(f"alert-{self.alert_id}")
+
+
+@value
+class RaiseAlert(AlertCommand):
+    """Units: `window` is in seconds."""
+
+    severity: Severity
+    rule: Name
+    device_id: Id | None = None
+    value: Reading | None = None
+    threshold: Reading | None = None
+    window: Annotated[int, Field(ge=1)] | None = None
+
+
+@value
+class AcknowledgeAlert(AlertCommand):
+    note: Text = ""
+
+
+@value
+class ResolveAlert(AlertCommand):
+    note: Text = ""
