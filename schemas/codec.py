@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from importlib import resources
 from io import BytesIO
@@ -256,7 +257,9 @@ def decode_facts(raw: bytes, *, tenant_id: TenantId, partition: int, first_posit
 def canonical_json(data: Mapping[str, Any]) -> str:
     """Return a payload as JSON that is the same for the same payload: sorted names, exact amounts as text."""
 
-    def plain(value: Any) -> Any:
-        return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
+    def plain(value: Any) -> str:
+        if isinstance(value, datetime):
+            return value.isoformat().replace("+00:00", "Z")
+        return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
     return json.dumps(data, default=plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
