@@ -407,9 +407,12 @@ class Progress(Protocol):
 
 
 class DeadLetter(NamedTuple):
-    """A record that one projection could not take, or that follows one that it could not."""
+    """A record that one build of a view (`devices_v1`) could not take, or that follows one that it could not.
 
-    projection: str
+    Shape: `attempts` is 0 for a record that was never tried because an earlier one of its stream is parked.
+    """
+
+    view: str
     topic: Topic
     partition: int
     position: int
@@ -448,9 +451,11 @@ class Operations(Protocol):
         """Return the status of every projection, in the catalog's order."""
 
     def dead_letters(
-        self, tenant_id: TenantId, *, projection: str | None, after: Position | None, limit: int
+        self, tenant_id: TenantId, *, view: str | None, after: tuple[str, Position] | None, limit: int
     ) -> Sequence[DeadLetter]:
-        """Return a tenant's dead letters in (projection, topic, partition, position) order, at most `limit`.
+        """Return a tenant's dead letters in (view, topic, partition, position) order, at most `limit`.
+
+        Shape: `view` is a build (`devices_v1`); `after` is (view, position) of the last letter already seen.
 
         Raises: StoreUnavailable, safe to retry.
         """

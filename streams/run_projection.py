@@ -46,7 +46,7 @@ class ProjectionRun:
         self.reached: dict[tuple[Topic, int], Checkpoint] = {
             (checkpoint.topic, checkpoint.partition): checkpoint for checkpoint in store.checkpoints(view)
         }
-        self.parked = dead_letters.parked(projection.name)
+        self.parked = dead_letters.parked(view.table)
 
     def position(self, topic: Topic, partition: int) -> int:
         reached = self.reached.get((topic, partition))
@@ -75,24 +75,11 @@ class ProjectionRun:
             self._store.apply(self.view, (), checkpoint)
         self.reached[checkpoint.topic, checkpoint.partition] = checkpoint
 
-    def retry(self, entries: Sequence[Entry]) -> list[tuple[Entry, str]]:
-        """Apply parked records without moving the checkpoint; return those that still fail, with the reason.
+    def retry(self, entry: Entry) -> str | None:
+        """Apply a parked record without moving the checkpoint; return why it still fails, or None.
 
         Raises: StoreUnavailable, safe to retry.
         """
-        failed: list[tuple[Entry, str]] = []
-        blocked: set[StreamKey] = set()
-        for entry in entries:
-            if entry.key in blocked:
-                failed.append((entry, "an earlier record of its stream still fails"))
-                continue
-            if reason := self._try(entry):
-                failed.append((entry, reason))
-                if entry.topic is Topic.EVENTS:
-                    blocked.add(entry.key)
-        return failed
-
-    def _try(self, entry: Entry) -> str | None:
         rows_or_reason = self._rows(entry)
         if isinstance(rows_or_reason, str):
             return rows_or_reason
@@ -174,7 +161,7 @@ class ProjectionRun:
                 f" {first.topic.value}/{first.partition}/{first.position}: {first.reason}"
             )
         for letter in poison:
-            _LOG.warning("%s parked %s %s: %s", letter.projection, letter.tenant_id, letter.stream, letter.reason)
+            _LOG.warning("%s parked %s %s: %s", letter.view, letter.tenant_id, letter.stream, letter.reason)
         self._dead_letters.park(letters)
         self.parked |= {(letter.tenant_id, letter.stream) for letter in letters if letter.topic is Topic.EVENTS}
 
@@ -183,7 +170,7 @@ class ProjectionRun:
 
     def _letter(self, entry: Entry, reason: str, *, attempts: int = 1) -> DeadLetter:
         return DeadLetter(
-            projection=self.projection.name,
+            view=self.view.table,
             topic=entry.topic,
             partition=entry.partition,
             position=entry.position,
