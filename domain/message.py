@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
+from pydantic import ConfigDict
+
 from schemas.envelope import StreamId
 
 S = TypeVar("S")
@@ -19,6 +21,8 @@ class Command:
     """A request to one stream; its name is the class's."""
 
     __slots__ = ()
+    # a field nobody knows is a mistake of the sender: to drop it would lose what was meant
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     @property
     def stream(self) -> StreamId:

@@ -403,7 +403,10 @@ class Progress(Protocol):
         """Return how far the live build of a view has read each topic and partition."""
 
     def wait_for(self, views: Sequence[str], position: Position, timeout_s: float) -> bool:
-        """Wait until each of the views has read the position; False when the time ran out."""
+        """Wait until each of the views has read the position; False when the time ran out.
+
+        Shape: a view that does not read the position's topic has nothing to wait for.
+        """
 
 
 class DeadLetter(NamedTuple):

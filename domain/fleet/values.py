@@ -15,4 +15,4 @@ Metrics = Annotated[dict[Name, Reading], Field(min_length=1, max_length=200)]
 Severity = Annotated[str, StringConstraints(to_lower=True, max_length=32, pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 """A word of the sender's scale, held in lower case. Source: RFC 5424 names eight; other tools have others."""
 
-TagKey = Annotated[str, StringConstraints(max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+TagKey = Annotated[str, StringConstraints(max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9_/-]*$")]

@@ -1,0 +1,23 @@
+"""How a document says whose it is, and when."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from projections.ports import Patch
+from schemas.envelope import Envelope, StreamId
+
+
+def id_of(stream: StreamId) -> str:
+    return stream.partition("-")[2]
+
+
+def instant_text(instant: datetime) -> str:
+    # always six decimals: lists sort by the text
+    return instant.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def decided(envelope: Envelope, fields: Mapping[str, Any]) -> tuple[Patch]:
+    """Return the patch of a decided event; fields without a value are left out."""
+    present = {name: value for name, value in fields.items() if value is not None}
+    return (Patch(envelope.tenant_id, id_of(envelope.stream), "events", envelope.version, present),)

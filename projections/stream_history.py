@@ -1,0 +1,10 @@
+"""What happened to one thing, from its beginning?"""
+
+from projections.event_rows import project
+from projections.ports import EventRow, Role
+from projections.projection import Projection
+from schemas.envelope import Topic
+
+PROJECTION = Projection(
+    name="stream_history", role=Role.TIMELINE, row=EventRow, topics=(Topic.EVENTS,), events=None, project=project
+)

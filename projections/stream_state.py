@@ -1,0 +1,32 @@
+"""What was known of one thing at some moment, folded from its events up to then."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from domain.catalog import decider_for_category, event_from
+from schemas.codec import canonical_json
+from schemas.envelope import Envelope
+
+
+def state_at(events: Sequence[Envelope]) -> dict[str, Any] | None:
+    """Return the state after a stream's events, the first to the last wanted, or None where there is no rule for it.
+
+    Shape: JSON-like; amounts are decimal strings, a status is its name; no events give None.
+    Raises: KeyError or ValueError, an event that no released rule knows.
+    """
+    if not events:
+        return None
+    decider = decider_for_category(events[0].stream.partition("-")[0])
+    if decider is None:
+        return None
+    state: Any = None
+    for envelope in events:
+        state = decider.evolve(state, event_from(envelope))
+    plain: dict[str, Any] = json.loads(canonical_json(asdict(state) | _derived(state)))
+    return plain
+
+
+def _derived(state: Any) -> dict[str, Any]:
+    return {name: getattr(state, name) for name, member in vars(type(state)).items() if isinstance(member, property)}
