@@ -1,7 +1,7 @@
 """ClickHouseAnalytics on the engine itself, in this process."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,13 +9,16 @@ import pytest
 from infra.analytics_clickhouse import ClickHouseAnalytics
 from projections.ports import EventRow, InvoiceLineRow, MetricRow
 from projections.projection import Projection
+from tests.contracts.analytics_reader import AnalyticsReaderContract, analytics_projections
 from tests.contracts.samples import ACME, checkpoint, sample, stored
 from tests.contracts.view_writer import V1, Store, ViewWriterContract
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> str:
-    return f"chdb://{tmp_path / 'analytics'}"
+class TestAnswers(AnalyticsReaderContract):
+    @pytest.fixture
+    def empty(self, tmp_path: Path) -> Iterator[ClickHouseAnalytics]:
+        with closing(ClickHouseAnalytics(f"chdb://{tmp_path}", analytics_projections())) as store:
+            yield store
 
 
 class TestViews(ViewWriterContract):
