@@ -1,1 +1,136 @@
-"""The embedded profile: one process, SQLite and chDB."""
+"""The embedded profile: one process, one folder; events and views in SQLite, analytics in chDB."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Self
+
+from infra.analytics_clickhouse import ClickHouseAnalytics
+from infra.data_dir import DataDir
+from infra.dead_letters_sqlite import SqliteDeadLetters
+from infra.documents_sqlite import SqliteDocuments
+from infra.event_log_sqlite import SqliteEventLog
+from infra.timeline_sqlite import SqliteTimeline
+from projections.catalog import of_role
+from projections.ports import Role, ViewWriter
+from projections.projection import Projection
+from schemas.envelope import Actor, ActorType, StreamId, TenantId
+from streams.intake.tenants import SYSTEM_TENANT, onboard
+from streams.local_runner import RoleRunner
+from streams.operations import LocalOperations
+from streams.ports import DeadLetters, SystemClock
+from streams.writer import Writer
+
+DEMO_TENANT = TenantId("demo")
+_FIRST_START = Actor(ActorType.SYSTEM, "first-start")
+
+
+class Embedded:
+    """A data directory, opened: its log and its writer; its views when they are first asked for.
+
+    Raises: DataDirError, the directory cannot be used.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self.dir = DataDir(data_dir)
+        self.clock = SystemClock()
+        try:
+            self.log = SqliteEventLog(data_dir, self.clock)
+        except BaseException:
+            self.dir.close()
+            raise
+        self.writer = Writer(self.log, self.clock)
+
+    @classmethod
+    def open(cls, data_dir: Path) -> Self:
+        return cls(data_dir)
+
+    @cached_property
+    def views(self) -> "Views":
+        return Views(self)
+
+    def has_tenant(self, tenant_id: TenantId) -> bool:
+        return bool(self.log.read_stream(tenant_id, StreamId(f"tenant-{tenant_id}"), after=0, limit=1))
+
+    def first_start(self) -> str | None:
+        """Register the operator and the tenant `demo` where the log is empty; return demo's API key, this once."""
+        if self.has_tenant(SYSTEM_TENANT):
+            return None
+        operator = onboard(SYSTEM_TENANT, "operator of this machine", _FIRST_START)
+        demo = onboard(DEMO_TENANT, "Demo", _FIRST_START)
+        # the file first: a crash in between leaves a key that opens nothing, and the next start makes new ones
+        self.dir.keep_operator_key(operator.api_key)
+        self.writer.write([*operator.submissions, *demo.submissions])
+        return demo.api_key
+
+    def close(self) -> None:
+        if "views" in self.__dict__:
+            self.views.close()
+        self.log.close()
+        self.dir.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Views:
+    """The read side of a data directory: three stores, a projector for each, and what an operator does with them."""
+
+    def __init__(self, embedded: Embedded) -> None:
+        folder = embedded.dir.folder("views")
+        self.dead_letters = SqliteDeadLetters(folder / "dead_letters.sqlite")
+        self.timeline = SqliteTimeline(folder / "timeline.sqlite", of_role(Role.TIMELINE))
+        self.documents = SqliteDocuments(folder / "documents.sqlite", of_role(Role.DOCUMENTS))
+        analytics = folder / "analytics"
+        self.analytics = ClickHouseAnalytics(f"chdb://{analytics.resolve()}", of_role(Role.ANALYTICS))
+        stores: dict[Role, ViewWriter] = {
+            Role.TIMELINE: self.timeline,
+            Role.ANALYTICS: self.analytics,
+            Role.DOCUMENTS: self.documents,
+        }
+        self.runners = [
+            RoleRunner(
+                role, of_role(role), log=embedded.log, store=store, dead_letters=self.dead_letters, clock=embedded.clock
+            )
+            for role, store in stores.items()
+        ]
+        self.operations = LocalOperations(
+            self.runners,
+            log=embedded.log,
+            dead_letters=self.dead_letters,
+            clock=embedded.clock,
+            scratch=partial(_scratch, embedded.dir.path),
+        )
+
+    def catch_up(self) -> None:
+        """Read the log to its end in this thread."""
+        for runner in self.runners:
+            runner.catch_up()
+
+    def close(self) -> None:
+        for runner in self.runners:
+            runner.stop()
+        for store in (self.timeline, self.documents, self.analytics, self.dead_letters):
+            store.close()
+
+
+@contextmanager
+def _scratch(data_dir: Path, projection: Projection) -> Iterator[tuple[ViewWriter, DeadLetters]]:
+    """Make the empty store that `verify` folds the log into, beside the data, and remove it afterwards."""
+    with TemporaryDirectory(prefix="verify-", dir=data_dir) as folder:
+        kind = SqliteDocuments if projection.role is Role.DOCUMENTS else SqliteTimeline
+        store = kind(Path(folder) / "scratch.sqlite", [projection])
+        letters = SqliteDeadLetters(Path(folder) / "dead_letters.sqlite")
+        try:
+            yield store, letters
+        finally:
+            store.close()
+            letters.close()

@@ -1,0 +1,128 @@
+"""The embedded profile's folder: one process at a time, and only a format this version knows."""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+FORMAT = 1
+"""Raised when an older version could not read what this one writes."""
+
+_FORMAT_FILE = "factline.json"
+_LOCK_FILE = "lock"
+_SERVER_FILE = "server.json"
+_OPERATOR_FILE = "operator.key"
+
+
+class DataDirError(Exception):
+    """The data directory cannot be used as it is; the message says what to do. A retry gives the same answer."""
+
+
+class DataDirInUse(DataDirError):  # noqa: N818
+    """Another process has the directory open; stop it, or talk to its server."""
+
+
+class RunningServer(NamedTuple):
+    """Where the process that has a directory open answers."""
+
+    url: str
+    pid: int
+
+
+class DataDir:
+    """A folder held open by this process.
+
+    Raises: DataDirInUse; DataDirError, a newer version wrote it, or it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = (path / _LOCK_FILE).open("a+")
+        except OSError as error:
+            raise DataDirError(f"data directory {path} cannot be used: {error.strerror}") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            server = running_server(path)
+            who = f"the server at {server.url} (pid {server.pid})" if server else "another process"
+            raise DataDirInUse(f"data directory {path} is in use by {who}; stop it first, or use its API") from None
+        try:
+            self._check_format()
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _check_format(self) -> None:
+        found = _read_json(self.path / _FORMAT_FILE)
+        if found is None:
+            if any((self.path / name).exists() for name in ("events.sqlite", "telemetry.sqlite")):
+                raise DataDirError(f"data directory {self.path} has a log but no {_FORMAT_FILE}; restore that file")
+            _write(self.path / _FORMAT_FILE, json.dumps({"format": FORMAT}), mode=0o644)
+        elif not isinstance(found.get("format"), int) or found["format"] > FORMAT:
+            raise DataDirError(
+                f"data directory {self.path} has format {found.get('format')}, written by a newer version; this version"
+                f" knows formats up to {FORMAT}: install the newer version, nothing here was changed"
+            )
+
+    def announce(self, url: str) -> None:
+        """Tell other processes where this one answers."""
+        _write(self.path / _SERVER_FILE, json.dumps({"url": url, "pid": os.getpid()}), mode=0o644)
+
+    def keep_operator_key(self, key: str) -> None:
+        _write(self.path / _OPERATOR_FILE, key + "\n", mode=0o600)
+
+    def folder(self, name: str) -> Path:
+        folder = self.path / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def close(self) -> None:
+        (self.path / _SERVER_FILE).unlink(missing_ok=True)
+        self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def running_server(path: Path) -> RunningServer | None:
+    """Return the server that says it has the directory open."""
+    found = _read_json(path / _SERVER_FILE)
+    return RunningServer(str(found["url"]), int(found["pid"])) if found else None
+
+
+def operator_key(path: Path) -> str | None:
+    """Return the key that the first start left for the operator of this machine."""
+    try:
+        return (path / _OPERATOR_FILE).read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise DataDirError(f"{path} is not JSON: {error}") from error
+    return found
+
+
+def _write(path: Path, text: str, *, mode: int) -> None:
+    """Write a small file whole or not at all."""
+    new = path.with_suffix(path.suffix + ".new")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
