@@ -1,0 +1,49 @@
+"""The answers as one FastAPI application: GET and streaming only."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+from fastapi_offline import FastAPIOffline
+
+from read_api import analytics, audit, live, ops, timeline
+from read_api.answers import Answers
+from read_api.documents import document_routers
+from read_api.metrics import CountRequests, HttpMetrics, scrape
+from read_api.problems import add_problem_handlers
+
+__all__ = ["Answers", "add_answers", "create_app"]
+
+
+def add_answers(app: FastAPI, answers: Answers) -> None:
+    """Register routes, problem handlers and /metrics; the answers are closed when the application stops.
+
+    Shape: one call for an application. Call `answers.close()` as soon as the server begins to stop, because a server
+    waits for its open connections and a live stream ends only then.
+    """
+    metrics = HttpMetrics(answers.operations)
+    app.state.answers = answers
+    app.state.http_metrics = metrics
+    app.add_middleware(CountRequests, metrics=metrics)
+    add_problem_handlers(app)
+    # the fixed paths of the documents' routers come before their {id}
+    for router in (*document_routers(), timeline.router, analytics.router, audit.router, ops.router, live.router):
+        app.include_router(router)
+    app.add_api_route("/metrics", scrape, tags=["ops"], summary="Prometheus text; needs no key")
+    app.include_router(_closing(answers))
+
+
+def _closing(answers: Answers) -> APIRouter:
+    @asynccontextmanager
+    async def lifespan(_app: object) -> AsyncIterator[None]:
+        yield
+        answers.close()
+
+    return APIRouter(lifespan=lifespan)
+
+
+def create_app(answers: Answers) -> FastAPI:
+    """Return an application with the answers; /docs needs no other host."""
+    app: FastAPI = FastAPIOffline(title="factline", redoc_url=None)
+    add_answers(app, answers)
+    return app

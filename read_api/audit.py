@@ -1,0 +1,158 @@
+"""What happened, and what was known when: a tenant's events, and one stream as of a version or an instant."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import StringConstraints, TypeAdapter, ValidationError
+
+from projections.ports import EventRow, TimelineReader
+from projections.stream_state import state_at
+from read_api.parameters import Cursor, End, Limit, Start, in_order
+from read_api.problems import Problem
+from read_api.reading import Read, Reading
+from read_api.responses import documented, event_answer, table
+from schemas import upcast
+from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId, Topic
+from schemas.values import Instant
+
+router = APIRouter(prefix="/v1/audit", tags=["audit"])
+
+EVENT_EXAMPLE = {
+    "position": "events/0/12",
+    "stream": "device-web-1",
+    "version": 1,
+    "event_id": "0197…",
+    "type": "device.registered",
+    "schema_version": 1,
+    "happened_at": "2026-01-31T08:30:00Z",
+    "recorded_at": "2026-01-31T08:30:00.125000Z",
+    "actor": {"type": "api_key", "id": "agent"},
+    "correlation_id": "0197…",
+    "causation_id": "0197…",
+    "data": {"hostname": "web-1.example.com"},
+}
+
+StreamName = Annotated[str, StringConstraints(max_length=200, pattern=r"^[a-z_]+-[A-Za-z0-9._:@~-]+$")]
+
+_INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
+_FOLD_ROWS = 500
+_LONGEST_VERSION = 18
+
+
+@router.get("/events", summary="Decided events, newest first", responses=documented(EVENT_EXAMPLE))
+def events(
+    *,
+    read: Annotated[Read, Depends(Reading("audit", "audit_trail"))],
+    types: Annotated[str, Query(max_length=2000, description="event types, with commas; none means all")] = "",
+    start: Start = None,
+    end: End = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Response:
+    in_order(start, end)
+    wanted = sorted({type_.strip() for type_ in types.split(",")} - {""})
+    cursors = read.cursors(types=wanted, start=start, end=end)
+    found = read.answers.timeline.audit(
+        read.tenant_id,
+        types=wanted,
+        start=start,
+        end=end,
+        before=cursors.read(cursor)[0] if cursor else None,
+        limit=limit + 1,
+    )
+    page = found[:limit]
+    next_ = cursors.write((page[-1].position,)) if len(found) > limit else None
+    return table([event_answer(row) for row in page], read.as_of, next_=next_)
+
+
+@router.get(
+    "/streams/{stream}",
+    summary="One stream's events up to a version or an instant, and the state they give",
+    responses=documented(EVENT_EXAMPLE, state={"hostname": "web-1.example.com", "status": "ONLINE"}),
+)
+def stream_as_of(
+    *,
+    read: Annotated[Read, Depends(Reading("audit", "stream_history"))],
+    stream: StreamName,
+    as_of: Annotated[
+        str | None,
+        Query(
+            max_length=64,
+            description="a version, or an instant of the log",
+            openapi_examples={"version": {"value": "3"}, "instant": {"value": "2026-01-31T08:30:00Z"}},
+        ),
+    ] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Response:
+    until = _until(as_of)
+    cursors = read.cursors(as_of=as_of)
+    after = cursors.read(cursor)[0] if cursor else 0
+    whole = list(_history(read.answers.timeline, read.tenant_id, StreamId(stream)))
+    if not whole:
+        raise Problem(404, f"no stream is called {stream}")
+    known = [row for row in whole if _is_known(row, until)]
+    # versions count from 1 without a hole
+    page = known[after : after + limit]
+    next_ = cursors.write((page[-1].version,)) if len(known) > after + limit else None
+    return table(
+        [event_answer(row) for row in page],
+        read.as_of,
+        next_=next_,
+        version=known[-1].version if known else 0,
+        state=state_at([_envelope(row) for row in known]),
+    )
+
+
+def _until(as_of: str | None) -> int | datetime | None:
+    if as_of is None:
+        return None
+    if as_of.isascii() and as_of.isdigit() and len(as_of) <= _LONGEST_VERSION:
+        return int(as_of)
+    try:
+        return _INSTANT.validate_python(as_of)
+    except ValidationError:
+        raise Problem(400, "as_of must be a version like 3 or an instant like 2026-01-31T08:30:00Z") from None
+
+
+def _is_known(row: EventRow, until: int | datetime | None) -> bool:
+    match until:
+        case None:
+            return True
+        case int():
+            return row.version <= until
+        case datetime():
+            return row.recorded_at <= until
+
+
+def _history(timeline: TimelineReader, tenant_id: TenantId, stream: StreamId) -> Iterator[EventRow]:
+    after = 0
+    while page := timeline.history(tenant_id, stream, after=after, limit=_FOLD_ROWS):
+        yield from page
+        if len(page) < _FOLD_ROWS:
+            return
+        after = page[-1].version
+
+
+def _envelope(row: EventRow) -> Envelope:
+    schema_version, data = upcast.to_newest(row.type, row.schema_version, orjson.loads(row.data))
+    return Envelope(
+        event_id=row.event_id,
+        type=row.type,
+        schema_version=schema_version,
+        tenant_id=row.tenant_id,
+        stream=row.stream,
+        version=row.version,
+        topic=Topic.EVENTS,
+        partition=row.partition,
+        position=row.position,
+        happened_at=row.happened_at,
+        recorded_at=row.recorded_at,
+        actor=Actor(ActorType(row.actor_type), row.actor_id),
+        correlation_id=row.correlation_id,
+        causation_id=row.causation_id,
+        data=data,
+    )
