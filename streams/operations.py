@@ -108,6 +108,11 @@ class LocalOperations:
     ) -> Sequence[DeadLetter]:
         return self._dead_letters.page(tenant_id, view=view, after=after, limit=limit)
 
+    def all_dead_letters(self) -> Iterator[DeadLetter]:
+        for runner in self._runners:
+            for run in list(runner.runs.values()):
+                yield from self._dead_letters.letters(run.view.table)
+
     def health(self) -> Mapping[str, str]:
         parts: dict[str, str] = {}
         for runner in self._runners:

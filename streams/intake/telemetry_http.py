@@ -88,6 +88,11 @@ class TelemetryGate:
         finally:
             self._waiting_bytes -= len(body)
 
+    async def append(self, tenant_id: TenantId, facts: Sequence[FactSubmission], actor: Actor) -> TelemetryReply:
+        """Return the reply to facts of this process's own, once they are durable. Raises: LogUnavailable."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._log.append_facts, tenant_id, facts, actor)
+
 
 def telemetry_router(gate: TelemetryGate, authenticate: Authenticate) -> APIRouter:
     router = APIRouter(tags=["telemetry"])

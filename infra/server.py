@@ -1,0 +1,153 @@
+"""The embedded server: ways in, projectors, answers and this machine's own readings, in one process."""
+
+import asyncio
+import logging
+import secrets
+import signal
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import uvicorn
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from uuid_utils import uuid7
+
+from domain.message import Command
+from infra.embedded import DEMO_TENANT, Embedded
+from read_api.answers import Answers
+from read_api.app import add_answers
+from schemas.envelope import Actor, ActorType
+from streams.command_gate import CommandGate
+from streams.feed import LogFeed
+from streams.intake.commands_http import commands_router
+from streams.intake.host_metrics import HostMetrics
+from streams.intake.http import add_intake_problems
+from streams.intake.operator_http import operator_router
+from streams.intake.telemetry_http import TelemetryGate, telemetry_router
+from streams.intake.tenants import tenants_router
+from streams.ports import Reply, Submission
+
+_HOST = Actor(ActorType.SYSTEM, "host-metrics")
+
+
+def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
+    """Return the whole server as one application; its lifespan starts and stops what runs beside the requests."""
+    views = embedded.views
+    answers = Answers(
+        timeline=views.timeline,
+        analytics=views.analytics,
+        documents=views.documents,
+        progress=views.operations,
+        operations=views.operations,
+        feed=LogFeed(embedded.log),
+        cursor_secret=_cursor_secret(embedded.dir.path),
+    )
+    deciding = ThreadPoolExecutor(1, "writer")
+    taking = ThreadPoolExecutor(1, "telemetry")
+    commands = CommandGate(embedded.writer, deciding)
+    telemetry = TelemetryGate(embedded.log, taking)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        for runner in views.runners:
+            runner.start()
+        reporter = asyncio.create_task(_report_host(commands, telemetry)) if host_metrics else None
+        yield
+        if reporter is not None:
+            reporter.cancel()
+            with suppress(asyncio.CancelledError):
+                await reporter
+        await commands.drain()
+        answers.close()
+        # nobody may read a database that is being closed
+        await asyncio.to_thread(answers.live_threads.shutdown)
+        await asyncio.to_thread(answers.analytics_threads.shutdown)
+        deciding.shutdown()
+        taking.shutdown()
+
+    app: FastAPI = FastAPIOffline(title="factline", version=version("factline"), redoc_url=None, lifespan=lifespan)
+    add_answers(app, answers)
+    authenticate = answers.authenticator.authenticate
+    add_intake_problems(app)
+    app.include_router(commands_router(commands, authenticate))
+    app.include_router(telemetry_router(telemetry, authenticate))
+    app.include_router(tenants_router(commands, authenticate))
+    app.include_router(operator_router(views.operations, authenticate))
+    return app
+
+
+async def _report_host(commands: CommandGate, telemetry: TelemetryGate) -> None:
+    async def execute(command: Command) -> Reply:
+        return await commands.execute(
+            Submission(str(uuid7()), DEMO_TENANT, f"fleet.{type(command).__name__}", command, _HOST)
+        )
+
+    try:
+        await HostMetrics(
+            execute, lambda facts: telemetry.append(DEMO_TENANT, facts, _HOST), version=version("factline")
+        ).run()
+    except Exception:
+        # a machine that cannot be read is no reason to refuse everyone else's events
+        logging.getLogger(__name__).exception("this machine's readings stopped")
+
+
+def _cursor_secret(data_dir: Path) -> bytes:
+    """Return the key that signs cursors, made at the first start: a cursor stays good over a restart."""
+    path = data_dir / "cursor.key"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_bytes(secrets.token_bytes(32))
+    return path.read_bytes()
+
+
+class _Server(uvicorn.Server):
+    """Ends live streams first: a server waits for its open connections, and they would never close by themselves."""
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        self.config.loaded_app.state.answers.close()
+        super().handle_exit(sig, frame)  # type: ignore[arg-type]
+
+
+def serve(data_dir: Path, *, port: int) -> int:
+    """Run the server on 127.0.0.1 until it is told to stop; return the exit status.
+
+    Raises: DataDirError, the directory cannot be used; OSError, the port is taken.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    with Embedded.open(data_dir) as embedded:
+        demo_key = embedded.first_start()
+        config = uvicorn.Config(
+            create_app(embedded),
+            host="127.0.0.1",
+            port=port,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=10,
+        )
+        sock = config.bind_socket()
+        address = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        embedded.dir.announce(address)
+        _greet(address, data_dir, demo_key)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        _Server(config).run([sock])
+    click.echo("factline stopped; the next start goes on where this one ended")
+    return 0
+
+
+def _greet(address: str, data_dir: Path, demo_key: str | None) -> None:
+    if demo_key is None:
+        click.echo(f"factline {version('factline')} on {address}  (data in {data_dir})")
+        return
+    click.echo(
+        f"factline {version('factline')} on {address}/#key={demo_key}\n"
+        f"\n"
+        f"first start: data goes to {data_dir}; the API key of the tenant {DEMO_TENANT} is shown this once:\n"
+        f"\n"
+        f"  {demo_key}\n"
+        f"\n"
+        f"open the address above, or: export FACTLINE_API_KEY={demo_key}",
+    )

@@ -1,0 +1,32 @@
+"""A tenant's own records as they are written, straight from the log."""
+
+from collections.abc import Sequence
+
+from projections.ports import StoreUnavailable
+from schemas.envelope import Envelope, Position, TenantId, Topic
+from schemas.partitioning import partition_of
+from streams.ports import LogReader, LogUnavailable
+
+
+class LogFeed:
+    """Feed on any log."""
+
+    def __init__(self, log: LogReader) -> None:
+        self._log = log
+
+    def ends(self, tenant_id: TenantId) -> Sequence[Position]:
+        partition = partition_of(tenant_id, self._log.partitions)
+        return [Position(topic, partition, self._log.end(topic, partition)) for topic in Topic]
+
+    def since(self, tenant_id: TenantId, after: Position, *, limit: int) -> tuple[Sequence[Envelope], Position]:
+        try:
+            entries = self._log.read(after.topic, after.partition, after=after.position, limit=limit)
+        except LogUnavailable as error:
+            raise StoreUnavailable(str(error)) from error
+        if not entries:
+            return (), after
+        own = [entry for entry in entries if entry.tenant_id == tenant_id and isinstance(entry, Envelope)]
+        return own, after._replace(position=entries[-1].position)
+
+    def wait(self, after: Sequence[Position], timeout_s: float) -> bool:
+        return self._log.wait({(place.topic, place.partition): place.position for place in after}, timeout_s)
