@@ -27,6 +27,7 @@ from domain.finance.events import (
 from domain.finance.state import (
     Invoice,
     InvoiceStatus,
+    Payment,
     approved,
     categorised,
     evolve_invoice,
@@ -81,7 +82,7 @@ def _receive(command: ReceiveInvoice, state: Invoice | None) -> tuple[InvoiceEve
     net = total(times(line.quantity, line.unit_price) for line in command.lines)
     gross = plus(net, command.tax)
     if max(abs(net), abs(gross)) >= TOTAL_LIMIT:
-        raise invalid(f"{_name(command)} comes to {net:f}; a total has at most 30 digits before the decimal point")
+        raise invalid(f"{_name(command)} comes to {gross:f}; a total has at most 30 digits before the decimal point")
     return (
         InvoiceReceived(
             number=command.number,
@@ -143,9 +144,7 @@ def _cancel(command: CancelInvoice, state: Invoice) -> tuple[InvoiceEvent, ...]:
 
 def _record_payment(command: RecordPayment, state: Invoice) -> tuple[InvoiceEvent, ...]:
     if (payment := state.payments.get(command.payment_id)) is not None:
-        if payment.refunded or payment.amount != command.amount:
-            raise conflict(f"payment {command.payment_id} was recorded already, with {amount_text(payment.amount)}")
-        return ()
+        return _repeat(command, payment)
     _refuse_unpayable(command, state)
     if command.amount > state.open_amount:
         raise conflict(
@@ -166,6 +165,14 @@ def _record_payment(command: RecordPayment, state: Invoice) -> tuple[InvoiceEven
             status=after.status.value,
         ),
     )
+
+
+def _repeat(command: RecordPayment, payment: Payment) -> tuple[InvoiceEvent, ...]:
+    if payment.refunded or payment.amount != command.amount:
+        refunded = ", and refunded" if payment.refunded else ""
+        known = f"payment {command.payment_id} was recorded already, with {amount_text(payment.amount)}"
+        raise conflict(known + refunded)
+    return ()
 
 
 def _refund_payment(command: RefundPayment, state: Invoice) -> tuple[InvoiceEvent, ...]:

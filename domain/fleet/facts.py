@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import StringConstraints
 
-from domain.fleet.values import Metrics, Severity
+from domain.fleet.values import Day, Metrics, Severity
 from domain.message import Fact, value
 from schemas.values import Id, Name, Text
 
@@ -38,7 +38,7 @@ class LogRecorded(Fact):
     user_id: Name | None = None
     hostname: Name | None = None
     details: Text = ""
-    ingest_day: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    ingest_day: Day | None = None
 
 
 FleetFact = DeviceHeartbeat | DeviceMetricsReported | LogRecorded

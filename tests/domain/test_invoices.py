@@ -1,0 +1,238 @@
+"""The rules for invoices before they are paid."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from domain.catalog import adapter
+from domain.finance.commands import LineItem, ReceiveInvoice, invoice_id
+from domain.finance.decide import INVOICE, decide_invoice
+from domain.finance.events import InvoiceReceived
+from domain.message import Command, Event
+from domain.rejection import Kind
+from tests.examples import (
+    APPROVE_INVOICE,
+    APPROVED,
+    CANCEL_INVOICE,
+    CANCELLED,
+    CATEGORISE_INVOICE,
+    CATEGORISED,
+    DISPUTE_INVOICE,
+    DISPUTED,
+    PAID_IN_PART,
+    RECEIVE_INVOICE,
+    RECEIVED,
+    RECORD_PAYMENT,
+    REFUND_PAYMENT,
+    REJECT_INVOICE,
+    REJECTED,
+)
+from tests.given_when_then import Rules
+
+invoice = Rules(INVOICE)
+NAME = "invoice 536365 of party 17850"
+LATER = (CATEGORISE_INVOICE, APPROVE_INVOICE, REJECT_INVOICE, CANCEL_INVOICE, DISPUTE_INVOICE)
+
+
+def received(*lines: tuple[str, str], number: str = "536365", party: str = "17850", tax: str = "0") -> InvoiceReceived:
+    items = tuple(LineItem(product="p", quantity=Decimal(q), unit_price=Decimal(p)) for q, p in lines)
+    command = replace(RECEIVE_INVOICE, number=number, party=party, lines=items, tax=Decimal(tax))
+    (event,) = decide_invoice(command, None)
+    assert isinstance(event, InvoiceReceived)
+    return event
+
+
+def test_new_invoice_is_received() -> None:
+    invoice.given().when(RECEIVE_INVOICE).then(RECEIVED)
+
+
+def test_receiving_a_number_of_the_same_party_twice_is_refused() -> None:
+    invoice.given(RECEIVED).when(RECEIVE_INVOICE).then_refused(Kind.CONFLICT, f"{NAME} was received already")
+
+
+def test_net_is_the_exact_sum_of_the_lines() -> None:
+    event = received(("3", "0.1"), ("0.3333", "0.0001"), ("-1", "0.05"), tax="0.0475")
+    assert event.net == Decimal("0.25003333")
+    assert event.total == Decimal("0.29753333")
+
+
+def test_lines_without_price_with_negative_quantity_or_without_party_are_kept() -> None:
+    event = received(("0", "2.55"), ("-3", "0"), ("1", "-11062.06"), party="")
+    assert [(line.quantity, line.unit_price) for line in event.lines] == [
+        (Decimal(0), Decimal("2.55")),
+        (Decimal(-3), Decimal(0)),
+        (Decimal(1), Decimal("-11062.06")),
+    ]
+    assert (event.party, event.net) == ("", Decimal("-11062.06"))
+
+
+@pytest.mark.parametrize(("number", "kind"), [("536365", "invoice"), ("C536365", "credit_note"), ("c1", "invoice")])
+def test_number_that_begins_with_c_makes_a_credit_note(number: str, kind: str) -> None:
+    assert received(("1", "1"), number=number).kind == kind
+
+
+def test_greatest_line_is_summed_exactly() -> None:
+    greatest = "99999999999999.9999"
+    event = received((greatest, greatest), ("-1", "0.0001"))
+    assert event.net == Decimal("9999999999999999979999999999.99990001")
+
+
+def test_total_that_no_schema_holds_is_refused() -> None:
+    greatest = Decimal("99999999999999.9999")
+    lines = (LineItem(product="p", quantity=greatest, unit_price=greatest),) * 101
+    invoice.given().when(replace(RECEIVE_INVOICE, lines=lines)).then_refused(
+        Kind.INVALID,
+        f"{NAME} comes to 1009999999999999997980000000002.72000101; "
+        "a total has at most 30 digits before the decimal point",
+    )
+
+
+def test_unknown_invoice_is_not_found() -> None:
+    for command in (*LATER, RECORD_PAYMENT, REFUND_PAYMENT):
+        invoice.given().when(command).then_refused(Kind.NOT_FOUND, f"{NAME} is not known")
+
+
+def test_invoice_of_an_unknown_party_is_named_so() -> None:
+    command = replace(APPROVE_INVOICE, party="")
+    invoice.given().when(command).then_refused(Kind.NOT_FOUND, "invoice 536365 of party unknown is not known")
+
+
+def test_received_invoice_is_categorised() -> None:
+    invoice.given(RECEIVED).when(CATEGORISE_INVOICE).then(CATEGORISED)
+
+
+def test_categorising_the_same_twice_records_nothing() -> None:
+    invoice.given(RECEIVED, CATEGORISED).when(CATEGORISE_INVOICE).then_nothing()
+
+
+def test_category_of_an_approved_invoice_changes_without_its_status() -> None:
+    invoice.given(RECEIVED, APPROVED).when(CATEGORISE_INVOICE).then(replace(CATEGORISED, status="APPROVED"))
+
+
+def test_received_or_categorised_invoice_is_approved() -> None:
+    invoice.given(RECEIVED).when(APPROVE_INVOICE).then(APPROVED)
+    invoice.given(RECEIVED, CATEGORISED).when(APPROVE_INVOICE).then(APPROVED)
+
+
+def test_approving_twice_records_nothing() -> None:
+    invoice.given(RECEIVED, APPROVED).when(APPROVE_INVOICE).then_nothing()
+
+
+def test_received_invoice_is_rejected() -> None:
+    invoice.given(RECEIVED).when(REJECT_INVOICE).then(REJECTED)
+
+
+def test_rejecting_twice_records_nothing() -> None:
+    invoice.given(RECEIVED, REJECTED).when(REJECT_INVOICE).then_nothing()
+
+
+def test_rejecting_an_approved_invoice_is_refused() -> None:
+    invoice.given(RECEIVED, APPROVED).when(REJECT_INVOICE).then_refused(
+        Kind.NOT_ALLOWED, f"{NAME} was approved; cancel it instead"
+    )
+
+
+def test_approved_invoice_is_cancelled() -> None:
+    invoice.given(RECEIVED, APPROVED).when(CANCEL_INVOICE).then(CANCELLED)
+
+
+def test_cancelling_twice_records_nothing() -> None:
+    invoice.given(RECEIVED, CANCELLED).when(CANCEL_INVOICE).then_nothing()
+
+
+@pytest.mark.parametrize("command", [REJECT_INVOICE, CANCEL_INVOICE])
+def test_invoice_with_payments_is_neither_rejected_nor_cancelled(command: Command) -> None:
+    invoice.given(RECEIVED, PAID_IN_PART).when(command).then_refused(
+        Kind.NOT_ALLOWED, f"{NAME} has payments; refund them first"
+    )
+
+
+def test_invoice_is_disputed() -> None:
+    invoice.given(RECEIVED).when(DISPUTE_INVOICE).then(DISPUTED)
+    invoice.given(RECEIVED, APPROVED, PAID_IN_PART).when(DISPUTE_INVOICE).then(DISPUTED)
+
+
+def test_disputing_twice_records_nothing() -> None:
+    invoice.given(RECEIVED, DISPUTED).when(DISPUTE_INVOICE).then_nothing()
+
+
+def test_approving_a_disputed_invoice_ends_the_dispute() -> None:
+    invoice.given(RECEIVED, APPROVED, DISPUTED).when(APPROVE_INVOICE).then(APPROVED)
+
+
+def test_dispute_about_a_paid_part_ends_where_it_began() -> None:
+    invoice.given(RECEIVED, APPROVED, PAID_IN_PART, DISPUTED).when(APPROVE_INVOICE).then(
+        replace(APPROVED, status="PART_PAID")
+    )
+
+
+@pytest.mark.parametrize("command", LATER)
+@pytest.mark.parametrize(("end", "status"), [(REJECTED, "REJECTED"), (CANCELLED, "CANCELLED")])
+def test_rejected_or_cancelled_invoice_stays_so(command: Command, end: Event, status: str) -> None:
+    asked = invoice.given(RECEIVED, end).when(command)
+    if (command, end) in ((REJECT_INVOICE, REJECTED), (CANCEL_INVOICE, CANCELLED)):
+        asked.then_nothing()
+    else:
+        asked.then_refused(Kind.NOT_ALLOWED, f"{NAME} is {status}")
+
+
+TEXT = st.text(alphabet=st.sampled_from("aC:/%-~ é漢"), max_size=6)
+
+
+@given(TEXT, TEXT.filter(bool), TEXT, TEXT.filter(bool))
+def test_two_pairs_of_party_and_number_never_share_a_stream(p1: str, n1: str, p2: str, n2: str) -> None:
+    assert (invoice_id(p1, n1) == invoice_id(p2, n2)) == ((p1, n1) == (p2, n2))
+
+
+def test_pairs_that_differ_only_in_where_the_colon_is_are_two_invoices() -> None:
+    assert invoice_id("a:b", "c") != invoice_id("a", "b:c")
+    assert invoice_id("", "536365") == ":536365"
+
+
+def payload(**changes: Any) -> dict[str, Any]:
+    line = {"product": "85123A", "quantity": "6", "unit_price": "2.55"}
+    return {
+        "number": "536365",
+        "direction": "out",
+        "issue_date": "2010-12-01T08:26:00Z",
+        "currency": "GBP",
+        "lines": [line | changes.pop("line", {})],
+        **changes,
+    }
+
+
+def test_invoice_without_party_tax_country_and_due_date_is_valid() -> None:
+    command = adapter(ReceiveInvoice).validate_python(payload())
+    assert (command.party, command.tax, command.country, command.due_date) == ("", Decimal(0), "", None)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"number": ""},
+        {"number": "1\n2"},
+        {"party": "p" * 101},
+        {"direction": "sideways"},
+        {"currency": "gbp"},
+        {"issue_date": "2010-12-01"},
+        {"issue_date": "2010-12-01T08:26:00"},
+        {"issue_date": 1291191960},
+        {"lines": []},
+        {"lines": [{"product": "x", "quantity": "1", "unit_price": "1"}] * 10_001},
+        {"tax": "0.00001"},
+        {"tax": "NaN"},
+        {"line": {"quantity": "0.00001"}},
+        {"line": {"quantity": "100000000000000"}},
+        {"line": {"unit_price": "2.55555"}},
+        {"line": {"unit_price": "Infinity"}},
+        {"line": {"unit_price": "2,55"}},
+    ],
+)
+def test_invoice_that_no_schema_holds_exactly_is_invalid(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        adapter(ReceiveInvoice).validate_python(payload(**changes))

@@ -1,0 +1,60 @@
+"""The rules for tenants."""
+
+import pytest
+
+from domain.identity.decide import TENANT, admit
+from domain.identity.state import Tenant, TenantStatus
+from domain.rejection import Kind
+from tests.examples import (
+    CLOSE_TENANT,
+    REGISTER_DEVICE,
+    REGISTER_TENANT,
+    SUSPEND_TENANT,
+    TENANT_CLOSED,
+    TENANT_REGISTERED,
+    TENANT_SUSPENDED,
+)
+from tests.given_when_then import Rules
+
+tenant = Rules(TENANT)
+
+
+def test_new_tenant_is_registered() -> None:
+    tenant.given().when(REGISTER_TENANT).then(TENANT_REGISTERED)
+
+
+def test_registering_twice_is_refused() -> None:
+    tenant.given(TENANT_REGISTERED).when(REGISTER_TENANT).then_refused(
+        Kind.CONFLICT, "tenant acme is registered already"
+    )
+
+
+def test_registered_tenant_is_suspended() -> None:
+    tenant.given(TENANT_REGISTERED).when(SUSPEND_TENANT).then(TENANT_SUSPENDED)
+
+
+def test_registered_tenant_is_closed() -> None:
+    tenant.given(TENANT_REGISTERED).when(CLOSE_TENANT).then(TENANT_CLOSED)
+
+
+def test_unknown_tenant_may_only_be_registered() -> None:
+    assert admit(REGISTER_TENANT, None) is None
+    refusal = admit(REGISTER_DEVICE, None)
+    assert refusal is not None
+    assert refusal.kind is Kind.NOT_FOUND
+
+
+@pytest.mark.parametrize("status", [TenantStatus.SUSPENDED, TenantStatus.CLOSED])
+def test_tenant_that_is_not_active_may_run_no_command(status: TenantStatus) -> None:
+    refusal = admit(REGISTER_DEVICE, Tenant(name="Acme", status=status))
+    assert refusal is not None
+    assert (refusal.kind, refusal.reason) == (Kind.NOT_ALLOWED, f"tenant is {status.value}")
+
+
+def test_active_tenant_may_run_commands() -> None:
+    assert admit(REGISTER_DEVICE, Tenant(name="Acme", status=TenantStatus.ACTIVE)) is None
+
+
+def test_stream_that_does_not_begin_with_its_registration_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not begin with its first event"):
+        tenant.given(TENANT_SUSPENDED).when(CLOSE_TENANT).then()

@@ -1,0 +1,83 @@
+"""Rules and views tested with values only: given past events, when something comes, then this."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import pytest
+
+from domain.catalog import event_from
+from domain.message import Command, Decider, Event, Fact
+from domain.rejection import CommandRejected, Kind
+from projections.ports import Row
+from projections.projection import Projection
+from tests.examples import Place, envelope_of
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """`Rules(DEVICE).given(REGISTERED).when(RETIRE).then(RETIRED)`."""
+
+    decider: Decider
+    history: tuple[Event, ...] = ()
+    command: Command | None = None
+
+    def given(self, *history: Event) -> Self:
+        return type(self)(self.decider, history)
+
+    def when(self, command: Command) -> Self:
+        assert type(command) in self.decider.commands
+        assert command.stream.startswith(f"{self.decider.category}-")
+        return type(self)(self.decider, self.history, command)
+
+    def then(self, *expected: Event) -> None:
+        events = self._decide()
+        assert events == expected
+        self._state(self.history + events)
+
+    def then_nothing(self) -> None:
+        self.then()
+
+    def then_refused(self, kind: Kind, reason: str) -> None:
+        with pytest.raises(CommandRejected) as refused:
+            self._decide()
+        assert (refused.value.kind, refused.value.reason) == (kind, reason)
+
+    def _decide(self) -> tuple[Event, ...]:
+        return self.decider.decide(self.command, self._state(self.history))
+
+    def _state(self, events: Sequence[Event]) -> Any:
+        state: Any = None
+        for event in events:
+            assert type(event) in self.decider.events
+            state = self.decider.evolve(state, event)
+        return state
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """`Rows(devices.PROJECTION).when(REGISTERED).then(Patch(…))`."""
+
+    projection: Projection
+    event: Event | None = None
+    place: Place | None = None
+
+    def when(self, event: Event, place: Place | None = None) -> Self:
+        return type(self)(self.projection, event, place)
+
+    def then(self, *expected: Row) -> None:
+        first = self._project()
+        assert tuple(first) == expected
+        assert all(type(row) is self.projection.row for row in first)
+        again = self._project()
+        assert again == first, "the same event again must give the same rows"
+
+    def _project(self) -> list[Row]:
+        assert self.event is not None
+        envelope = envelope_of(self.event, self.place)
+        assert envelope.topic in self.projection.topics
+        if self.projection.events is None:
+            return list(self.projection.project(envelope, None))
+        assert type(self.event) in self.projection.events
+        event = None if isinstance(self.event, Fact) else event_from(envelope)
+        return list(self.projection.project(envelope, event))

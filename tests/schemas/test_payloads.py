@@ -1,0 +1,129 @@
+"""A payload is the same before it is written and after it is read."""
+
+from dataclasses import fields
+from datetime import UTC, datetime
+from decimal import Decimal
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import PydanticSerializationError
+
+from domain.catalog import EVENTS, adapter, payload_of
+from domain.finance.events import InvoiceLine
+from domain.finance.values import Amount, Total, amount_text
+from domain.fleet.values import Day, Metrics, Severity
+from domain.message import Event
+from schemas.codec import BadPayload, UnknownSchema, canonical_json, decode_payload, encode_payload
+from schemas.values import Id, Name
+from tests.examples import HEARTBEAT, RECEIVED, stored
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=20)
+READINGS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def decimals(digits: int, scale: int) -> st.SearchStrategy[Decimal]:
+    greatest = 10**digits - 1
+    return st.integers(-greatest, greatest).map(lambda units: Decimal(f"{units}E-{scale}"))
+
+
+BY_TYPE: list[tuple[Any, st.SearchStrategy[Any]]] = [
+    (Amount, decimals(18, 4) | st.just(Decimal("-0"))),
+    (Total, decimals(38, 8) | st.just(Decimal("-0.0"))),
+    (Metrics, st.dictionaries(NAMES, READINGS, min_size=1, max_size=5)),
+    (Severity, st.from_regex(r"[a-z][a-z0-9_-]{0,31}", fullmatch=True)),
+    (Name, NAMES),
+    (Id, st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}", fullmatch=True)),
+    (Day, st.dates().map(str)),
+    (str, st.text(max_size=20)),
+    (int, st.integers(-(2**63), 2**63 - 1)),
+    (float, READINGS),
+    (datetime, st.datetimes(timezones=st.just(UTC))),
+    (NoneType, st.none()),
+]
+
+
+def values(hint: Any) -> st.SearchStrategy[Any]:
+    for type_, strategy in BY_TYPE:
+        if hint == type_:
+            return strategy
+    arguments = get_args(hint)
+    if get_origin(hint) in (Union, UnionType):
+        return st.one_of([values(argument) for argument in arguments])
+    if get_origin(hint) is tuple:
+        return st.lists(values(arguments[0]), max_size=4).map(tuple)
+    if get_origin(hint) is Annotated:
+        return values(arguments[0])
+    return instances(hint)
+
+
+def instances(class_: Any) -> st.SearchStrategy[Any]:
+    return st.builds(class_, **{field.name: values(field.type) for field in fields(class_)})
+
+
+@pytest.mark.parametrize("class_", EVENTS.values(), ids=EVENTS)
+@given(st.data())
+def test_any_payload_is_read_as_it_was_written(class_: type[Event], data: st.DataObject) -> None:
+    event = data.draw(instances(class_))
+    payload = payload_of(event)
+    written = encode_payload(class_.TYPE, class_.VERSION, payload)
+    read = decode_payload(class_.TYPE, class_.VERSION, written)
+    assert adapter(class_).validate_python(read) == event
+    assert canonical_json(read) == canonical_json(payload)
+    assert encode_payload(class_.TYPE, class_.VERSION, read) == written
+
+
+def test_amounts_are_text_with_all_the_decimals_of_their_schema() -> None:
+    read = canonical_json(stored(RECEIVED))
+    assert '"net":"13.60495000"' in read
+    assert '"quantity":"6.0000"' in read
+    assert '"unit_price":"2.5500"' in read
+
+
+def test_amount_of_zero_is_written_without_an_exponent_or_a_sign() -> None:
+    line = InvoiceLine(product="p", description="", quantity=Decimal("-0"), unit_price=Decimal(0), dated_at=None)
+    assert line == adapter(InvoiceLine).validate_python(adapter(InvoiceLine).dump_python(line))
+    assert canonical_json(adapter(InvoiceLine).dump_python(line)) == (
+        '{"dated_at":null,"description":"","product":"p","quantity":"0.0000","unit_price":"0.0000"}'
+    )
+    assert canonical_json({"total": payload_of(RECEIVED)["net"] * 0}) == '{"total":"0.00000000"}'
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [("0", "0.0000"), ("-0", "0.0000"), ("2.5", "2.5000"), ("-13.60495", "-13.60495000"), ("1E+3", "1000.0000")],
+)
+def test_amount_for_people_has_four_decimals_or_eight(amount: str, text: str) -> None:
+    assert amount_text(Decimal(amount)) == text
+
+
+def test_amount_that_its_schema_would_round_is_never_written() -> None:
+    line = InvoiceLine(product="p", description="", quantity=Decimal("0.00001"), unit_price=Decimal(1), dated_at=None)
+    with pytest.raises(PydanticSerializationError, match="Inexact"):
+        adapter(InvoiceLine).dump_python(line)
+
+
+def test_instants_are_text_in_utc() -> None:
+    assert '"issue_date":"2010-12-01T08:26:00Z"' in canonical_json(stored(RECEIVED))
+
+
+def test_payload_that_does_not_fit_its_schema_is_refused() -> None:
+    with pytest.raises(BadPayload, match=r"device\.retired v1"):
+        encode_payload("device.retired", 1, {"reason": 7})
+    with pytest.raises(BadPayload, match=r"device\.retired v1"):
+        encode_payload("device.retired", 1, {})
+
+
+def test_bytes_that_are_too_few_or_too_many_are_refused() -> None:
+    raw = encode_payload(HEARTBEAT.TYPE, 1, payload_of(HEARTBEAT))
+    for bad in (b"", raw[:-1], raw + b"\0"):
+        with pytest.raises(BadPayload):
+            decode_payload(HEARTBEAT.TYPE, 1, bad)
+
+
+def test_type_or_version_that_was_never_released_is_unknown() -> None:
+    for type_, version in (("device.exploded", 1), ("device.retired", 9)):
+        with pytest.raises(UnknownSchema):
+            decode_payload(type_, version, b"")

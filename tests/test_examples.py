@@ -1,0 +1,46 @@
+"""No message is without an example, and every example is valid."""
+
+import pytest
+
+from domain import catalog
+from domain.message import Command, Event
+from tests import examples
+from tests.examples import envelope_of
+
+
+def test_every_command_has_an_example() -> None:
+    assert set(examples.COMMANDS) == set(catalog.COMMANDS.values())
+
+
+def test_every_event_and_fact_has_an_example() -> None:
+    assert set(examples.EVENTS) == set(catalog.EVENTS.values())
+    assert set(examples.FACTS) == set(catalog.FACTS)
+
+
+@pytest.mark.parametrize("command", examples.COMMANDS.values(), ids=lambda command: type(command).__name__)
+def test_an_example_of_a_command_sent_as_json_is_the_same_command(command: Command) -> None:
+    adapter = catalog.adapter(type(command))
+    assert adapter.validate_json(adapter.dump_json(command)) == command
+
+
+@pytest.mark.parametrize("event", examples.EVENTS.values(), ids=lambda event: event.TYPE)
+def test_an_example_of_an_event_read_from_the_log_is_the_same_event(event: Event) -> None:
+    assert catalog.event_from(envelope_of(event)) == event
+
+
+def test_a_name_in_the_catalog_stands_for_one_class() -> None:
+    commands = [c for deciders in catalog.DECIDERS.values() for decider in deciders for c in decider.commands]
+    events = [e for deciders in catalog.DECIDERS.values() for decider in deciders for e in decider.events]
+    assert len(commands) == len(catalog.COMMANDS)
+    assert len(events) + len(catalog.FACTS) == len(catalog.EVENTS)
+
+
+@pytest.mark.parametrize(("name", "command"), catalog.COMMANDS.items())
+def test_a_command_is_decided_by_the_rules_of_its_streams_category(name: str, command: type[Command]) -> None:
+    category = examples.COMMANDS[command].stream.partition("-")[0]
+    assert catalog.decider_for_category(category) is catalog.decider_of(command)
+    assert name.endswith(f".{command.__name__}")
+
+
+def test_a_category_without_rules_has_no_decider() -> None:
+    assert catalog.decider_for_category("lead_to_cash") is None
