@@ -66,18 +66,20 @@ class Rows:
         return type(self)(self.projection, event, place)
 
     def then(self, *expected: Row) -> None:
-        first = self._project()
-        assert tuple(first) == expected
-        assert all(type(row) is self.projection.row for row in first)
-        again = self._project()
-        assert again == first, "the same event again must give the same rows"
+        assert self.rows() == expected
 
-    def _project(self) -> list[Row]:
+    def rows(self) -> tuple[Row, ...]:
+        first = self._project()
+        assert all(type(row) is self.projection.row for row in first)
+        assert self._project() == first, "the same event again must give the same rows"
+        return first
+
+    def _project(self) -> tuple[Row, ...]:
         assert self.event is not None
         envelope = envelope_of(self.event, self.place)
         assert envelope.topic in self.projection.topics
         if self.projection.events is None:
-            return list(self.projection.project(envelope, None))
+            return tuple(self.projection.project(envelope, None))
         assert type(self.event) in self.projection.events
         event = None if isinstance(self.event, Fact) else event_from(envelope)
-        return list(self.projection.project(envelope, event))
+        return tuple(self.projection.project(envelope, event))

@@ -1,0 +1,61 @@
+"""What holds for every projection."""
+
+import json
+from typing import Any
+
+import pytest
+
+from domain.catalog import EVENTS
+from domain.message import Fact
+from projections.catalog import PROJECTIONS, of_role
+from projections.ports import EventRow, Patch, Role
+from projections.projection import Projection
+from schemas.envelope import Topic
+from tests.examples import EVENTS as EXAMPLES
+from tests.given_when_then import Rows
+
+BY_NAME = {projection.name: projection for projection in PROJECTIONS}
+
+
+def patches(view: Projection) -> list[Patch]:
+    rows = [row for event in view.events or () for row in Rows(view).when(EXAMPLES[event]).rows()]
+    return [row for row in rows if isinstance(row, Patch)]
+
+
+def test_names_are_different_and_in_the_order_of_the_roles() -> None:
+    assert len(BY_NAME) == len(PROJECTIONS)
+    assert [projection for role in Role for projection in of_role(role)] == list(PROJECTIONS)
+
+
+@pytest.mark.parametrize("view", PROJECTIONS, ids=BY_NAME)
+def test_topics_are_those_of_the_events(view: Projection) -> None:
+    if view.events is None:
+        assert (view.topics, view.row) == ((Topic.EVENTS,), EventRow)
+        return
+    observed = {issubclass(event, Fact) for event in view.events}
+    assert set(view.topics) == {Topic.TELEMETRY if fact else Topic.EVENTS for fact in observed}
+    assert set(view.events) <= set(EVENTS.values())
+
+
+def test_every_event_and_fact_is_seen_by_some_view() -> None:
+    wanted = {event for view in PROJECTIONS for event in view.events or ()}
+    assert wanted == set(EVENTS.values())
+
+
+@pytest.mark.parametrize("view", of_role(Role.DOCUMENTS), ids=lambda view: view.name)
+def test_fields_of_documents_are_json_like(view: Projection) -> None:
+    for patch in patches(view):
+        assert json.loads(json.dumps(patch.fields, allow_nan=False)) == patch.fields
+
+
+@pytest.mark.parametrize("view", of_role(Role.DOCUMENTS), ids=lambda view: view.name)
+def test_lists_filter_and_sort_by_fields_that_documents_have(view: Projection) -> None:
+    fields: dict[str, Any] = {name: value for patch in patches(view) for name, value in patch.fields.items()}
+    assert set(view.filters) | set(view.sorts) <= set(fields)
+    assert view.sorts
+    assert all(isinstance(fields[name], str) for name in (*view.filters, *view.sorts))
+
+
+@pytest.mark.parametrize("view", [*of_role(Role.TIMELINE), *of_role(Role.ANALYTICS)], ids=lambda view: view.name)
+def test_only_documents_have_filters_and_sorts(view: Projection) -> None:
+    assert (view.filters, view.sorts) == ((), ())

@@ -1,0 +1,122 @@
+"""The rows of the timeline and event views."""
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from types import ModuleType
+
+import pytest
+
+from projections import audit_trail, device_logs, device_metrics, events, invoice_facts, metrics_5m, stream_history
+from projections.ports import EventRow, InvoiceLineRow, LogRow, MetricRow
+from schemas.codec import canonical_json
+from schemas.envelope import StreamId
+from tests.examples import (
+    ACME,
+    EVENTS,
+    FACTS,
+    HAPPENED_AT,
+    LOG,
+    METRICS,
+    RECEIVED,
+    RECORDED_AT,
+    RETIRED,
+    Place,
+    stored,
+)
+from tests.given_when_then import Rows
+
+EVENT_ID = "01943b1e-7a00-7000-8000-000000000001"
+
+
+@pytest.mark.parametrize("view", [device_metrics, metrics_5m])
+def test_reported_metrics_make_a_row_for_each(view: ModuleType) -> None:
+    Rows(view.PROJECTION).when(METRICS).then(
+        MetricRow(ACME, "42", "cpu.load", HAPPENED_AT, 0.75, "ratio", 7),
+        MetricRow(ACME, "42", "cpu.steal", HAPPENED_AT, -0.0, "ratio", 7),
+    )
+
+
+def log_row(device_id: str, event_type: str, hostname: str, details: str) -> LogRow:
+    return LogRow(
+        tenant_id=ACME,
+        happened_at=HAPPENED_AT,
+        fact_id=EVENT_ID,
+        device_id=device_id,
+        severity="error",
+        event_type=event_type,
+        hostname=hostname,
+        summary="Failed password for root",
+        details=details,
+        position=7,
+    )
+
+
+def test_log_line_makes_a_row_of_the_device_it_names() -> None:
+    Rows(device_logs.PROJECTION).when(LOG).then(
+        log_row("43", "login.failed", "LabSZ", "from 173.234.31.186 port 38926 ssh2")
+    )
+
+
+def test_log_line_that_names_no_device_is_about_the_one_that_sent_it() -> None:
+    bare = replace(LOG, device_id=None, event_type=None, hostname=None, details="")
+    Rows(device_logs.PROJECTION).when(bare).then(log_row("42", "", "", ""))
+
+
+@pytest.mark.parametrize("view", [audit_trail, stream_history, events])
+def test_decided_event_makes_one_row_with_its_payload_as_json(view: ModuleType) -> None:
+    Rows(view.PROJECTION).when(RETIRED, Place(version=3, position=9)).then(
+        EventRow(
+            tenant_id=ACME,
+            stream=StreamId("device-42"),
+            version=3,
+            partition=0,
+            position=9,
+            event_id=EVENT_ID,
+            type="device.retired",
+            schema_version=1,
+            happened_at=HAPPENED_AT,
+            recorded_at=RECORDED_AT,
+            actor_type="user",
+            actor_id="ann",
+            correlation_id="request-1",
+            causation_id="command-1",
+            data='{"reason":"replaced"}',
+        )
+    )
+
+
+@pytest.mark.parametrize("view", [audit_trail, stream_history, events])
+def test_every_decided_event_has_its_row(view: ModuleType) -> None:
+    for event in EVENTS.values():
+        if type(event) not in FACTS:
+            (row,) = Rows(view.PROJECTION).when(event).rows()
+            assert isinstance(row, EventRow)
+            assert (row.type, row.data) == (event.TYPE, canonical_json(stored(event)))
+
+
+def line(number: int, at: datetime, product: str, description: str, amounts: tuple[str, str]) -> InvoiceLineRow:
+    return InvoiceLineRow(
+        tenant_id=ACME,
+        stream=StreamId("invoice-17850:536365"),
+        line=number,
+        invoiced_at=at,
+        number="536365",
+        kind="invoice",
+        direction="out",
+        party="17850",
+        country="United Kingdom",
+        product=product,
+        description=description,
+        quantity=Decimal(amounts[0]),
+        unit_price=Decimal(amounts[1]),
+        currency="GBP",
+        position=7,
+    )
+
+
+def test_received_invoice_makes_a_row_for_each_line_at_its_own_time_or_the_invoices() -> None:
+    Rows(invoice_facts.PROJECTION).when(RECEIVED).then(
+        line(1, HAPPENED_AT, "85123A", "WHITE HANGING HEART T-LIGHT HOLDER", ("6", "2.55")),
+        line(2, RECORDED_AT, "71053", "", ("-0.5", "3.3901")),
+    )
