@@ -59,8 +59,8 @@ def up(names: Sequence[str], directory: Path, *, detach: bool) -> None:
         if detach or not started:
             undo.pop_all()
             return
-        console.print("Ctrl-C stops them")
         with suppress(KeyboardInterrupt):
+            console.print("Ctrl-C stops them")
             _watch(started)
 
 
@@ -90,7 +90,7 @@ def down(directory: Path) -> None:
     """Stop all engines that run; the data stays."""
     with _told():
         running = [engine for engine in _engines(directory).values() if engine.pid]
-        if running:
+        if directory.exists():
             with _locked(directory):
                 _stop(directory, running)
         console.print(f"stopped: {', '.join(engine.name for engine in running) or 'nothing was running'}")
@@ -116,8 +116,7 @@ def _stop(directory: Path, running: Sequence[Engine]) -> None:
         engine.terminate()
     for engine in running:
         engine.stop()
-    if running:
-        _catalog().write_addresses(directory)
+    _catalog().write_addresses(directory)
 
 
 def _watch(started: Sequence[Engine]) -> None:

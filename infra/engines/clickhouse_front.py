@@ -105,6 +105,7 @@ class ChDB:
 
 def create_app(path: str) -> Starlette:
     engine = ChDB(path)
+    engine.connect()  # a folder that cannot be opened ends the process here, and not request by request
     threads = ThreadPoolExecutor(THREADS, initializer=engine.connect)
 
     async def query(request: Request) -> Response:

