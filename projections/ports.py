@@ -142,6 +142,13 @@ class Document(NamedTuple):
     fields: Mapping[str, Any]
 
 
+def as_text(value: Any) -> str | None:
+    """Return how a document's field compares and filters; None for a field without a value."""
+    if value is None:
+        return None
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 Row = MetricRow | LogRow | EventRow | InvoiceLineRow | Patch
 StoredRow = MetricRow | LogRow | EventRow | InvoiceLineRow | Document
 
@@ -378,7 +385,7 @@ class DocumentsReader(Protocol):
         """Return a tenant's documents whose fields equal the filters, ordered by (sort field, id).
 
         Shape: at most `limit`; `after` is (sort value, id) of the last document already seen; a document without the
-        sort field sorts as "". Values compare as text.
+        sort field sorts as "". Values compare as text (`as_text`).
         Raises: StoreUnavailable, safe to retry; ValueError, the view has no such filter or sort field.
         """
 
