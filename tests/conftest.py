@@ -2,10 +2,6 @@
 
 from hypothesis import HealthCheck, settings
 
-from tests.engines import cassandra, clickhouse_front, kafka, mongo, registry
-
-__all__ = ["cassandra", "clickhouse_front", "kafka", "mongo", "registry"]
-
 pytest_plugins = ["tests.engines"]
 
 settings.register_profile("factline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
