@@ -14,7 +14,8 @@ class Projection:
     """One view of the log.
 
     Shape: `project(envelope, event)` gives the rows an event changes, from these two values alone; `events` None means
-    every decided event, and then `event` is None because the envelope is enough. `row` is the class its store keeps.
+    every decided event. `event` is None then, and for a fact: the envelope is enough. `row` is the class its store
+    keeps.
     `filters` and `sorts` name the fields of a document view that lists may use.
     """
 

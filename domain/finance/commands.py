@@ -20,7 +20,7 @@ def invoice_id(party: str, number: str) -> str:
 
 
 @value
-class InvoiceCommand(Command):
+class _OfInvoice(Command):
     number: InvoiceNumber
     party: Party = ""
 
@@ -45,7 +45,7 @@ class LineItem:
 
 
 @value
-class ReceiveInvoice(InvoiceCommand):
+class ReceiveInvoice(_OfInvoice):
     """Shape: direction "out" is an invoice we wrote, "in" one that was sent to us."""
 
     direction: Direction
@@ -58,33 +58,33 @@ class ReceiveInvoice(InvoiceCommand):
 
 
 @value
-class CategoriseInvoice(InvoiceCommand):
+class CategoriseInvoice(_OfInvoice):
     category: Name
     by: Name | None = None
 
 
 @value
-class ApproveInvoice(InvoiceCommand):
+class ApproveInvoice(_OfInvoice):
     note: Text = ""
 
 
 @value
-class RejectInvoice(InvoiceCommand):
+class RejectInvoice(_OfInvoice):
     reason: Text = ""
 
 
 @value
-class CancelInvoice(InvoiceCommand):
+class CancelInvoice(_OfInvoice):
     reason: Text = ""
 
 
 @value
-class DisputeInvoice(InvoiceCommand):
+class DisputeInvoice(_OfInvoice):
     reason: Text = ""
 
 
 @value
-class RecordPayment(InvoiceCommand):
+class RecordPayment(_OfInvoice):
     payment_id: Id
     amount: Paid
     method: Name
@@ -92,7 +92,7 @@ class RecordPayment(InvoiceCommand):
 
 
 @value
-class RefundPayment(InvoiceCommand):
+class RefundPayment(_OfInvoice):
     """Gives the whole payment back."""
 
     payment_id: Id

@@ -12,7 +12,7 @@ from schemas.values import Id, Name, Text
 
 
 @value
-class DeviceCommand(Command):
+class _OfDevice(Command):
     device_id: Id
 
     @property
@@ -21,7 +21,7 @@ class DeviceCommand(Command):
 
 
 @value
-class _Description(DeviceCommand):
+class _Description(_OfDevice):
     os_type: Name | None = None
     os_version: Name | None = None
     device_type: Name | None = None
@@ -47,24 +47,24 @@ class UpdateDevice(_Description):
 
 
 @value
-class TagDevice(DeviceCommand):
+class TagDevice(_OfDevice):
     key: TagKey
     value: Name
 
 
 @value
-class ChangeDeviceStatus(DeviceCommand):
+class ChangeDeviceStatus(_OfDevice):
     status: DeviceStatus
     reason: Text = ""
 
 
 @value
-class RetireDevice(DeviceCommand):
+class RetireDevice(_OfDevice):
     reason: Text = ""
 
 
 @value
-class AlertCommand(Command):
+class _OfAlert(Command):
     alert_id: Id
 
     @property
@@ -73,7 +73,7 @@ class AlertCommand(Command):
 
 
 @value
-class RaiseAlert(AlertCommand):
+class RaiseAlert(_OfAlert):
     """Units: `window` is in seconds."""
 
     severity: Severity
@@ -85,10 +85,10 @@ class RaiseAlert(AlertCommand):
 
 
 @value
-class AcknowledgeAlert(AlertCommand):
+class AcknowledgeAlert(_OfAlert):
     note: Text = ""
 
 
 @value
-class ResolveAlert(AlertCommand):
+class ResolveAlert(_OfAlert):
     note: Text = ""
