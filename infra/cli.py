@@ -1,23 +1,40 @@
 """The command line: `factline serve`, imports, and what an operator does."""
 
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import ClassVar
 
 import click
 
 from infra.data_dir import DataDirError
 
-_DATA_DIR = click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="DATA_DIR",
-    default="data",
-    show_default=True,
-    help="Where the log and the views are kept.",
-)
+
+class _Lazy(click.Group):
+    """Loads a command's module when it is asked for: the engines take a second, and --help should not."""
+
+    _MODULES: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "dead-letters": ("infra.cli_operator", "dead_letters"),
+        "engines": ("infra.cli_engines", "engines"),
+        "import": ("infra.cli_import", "import_"),
+        "projections": ("infra.cli_operator", "projections"),
+        "tenants": ("infra.cli_operator", "tenants"),
+        "verify": ("infra.cli_operator", "verify"),
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *self._MODULES])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._MODULES:
+            return super().get_command(ctx, cmd_name)
+        module, name = self._MODULES[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="factline")
 def cli() -> None:
     """Event-sourced history for services, analysts, auditors and dashboards.
@@ -30,7 +47,14 @@ def cli() -> None:
 
 
 @cli.command()
-@_DATA_DIR
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="DATA_DIR",
+    default="data",
+    show_default=True,
+    help="Where the log and the views are kept.",
+)
 @click.option("--port", type=click.IntRange(0, 65535), envvar="PORT", default=8080, show_default=True)
 def serve(data_dir: Path, port: int) -> None:
     """Start the embedded server; Ctrl-C stops it, and the next start has lost nothing.
@@ -48,8 +72,8 @@ def main() -> None:
     """Run the command line; a known error is one line and exit status 2."""
     try:
         cli()
-    except DataDirError as error:
-        print(f"factline: {error}", file=sys.stderr)
+    except (DataDirError, OSError) as error:
+        click.echo(f"factline: {error}", err=True)
         sys.exit(2)
 
 

@@ -107,9 +107,19 @@ class _Turn:
         self._processes = processes
         self._answers: dict[tuple[TenantId, str], Reply] = {}
         self._ends: dict[int, int] = {}
-        self._reactions = 0
+        self._reactions: deque[Submission] = deque()
+        self._reacted = 0
 
     def answer(self, submission: Submission) -> Reply:
+        reply = self._answer(submission)
+        while self._reactions:
+            self._reacted += 1
+            if self._reacted > MAX_REACTIONS:
+                raise RuntimeError(f"more than {MAX_REACTIONS} commands of processes in one batch: a loop")
+            self._answer(self._reactions.popleft())
+        return reply
+
+    def _answer(self, submission: Submission) -> Reply:
         key = (submission.tenant_id, submission.command_id)
         if caused := self._earlier.get(key):
             return _first_reply(submission.command_id, caused)
@@ -196,17 +206,13 @@ class _Turn:
         ]
 
     def _react(self, submission: Submission, envelopes: Sequence[Envelope], events: Sequence[Event]) -> None:
-        pending: deque[Submission] = deque()
         for process in self._processes:
             for envelope, event in zip(envelopes, events, strict=True):
                 if isinstance(event, process.events):
                     commands = process.react(event, envelope)
-                    pending.extend(_reaction(process, submission, envelope, n, c) for n, c in enumerate(commands))
-        for reaction in pending:
-            self._reactions += 1
-            if self._reactions > MAX_REACTIONS:
-                raise RuntimeError(f"more than {MAX_REACTIONS} commands of processes in one batch: a loop")
-            self.answer(reaction)
+                    self._reactions.extend(
+                        _reaction(process, submission, envelope, n, c) for n, c in enumerate(commands)
+                    )
 
 
 def fold(history: Sequence[Entry]) -> StreamState:
