@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 import signal
+import socket
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -107,8 +108,12 @@ def _cursor_secret(data_dir: Path) -> bytes:
 class _Server(uvicorn.Server):
     """Ends live streams first: a server waits for its open connections, and they would never close by themselves."""
 
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._answers: Answers = app.state.answers
+
     def handle_exit(self, sig: int, frame: object) -> None:
-        self.config.loaded_app.state.answers.close()
+        self._answers.close()
         super().handle_exit(sig, frame)  # type: ignore[arg-type]
 
 
@@ -120,22 +125,34 @@ def serve(data_dir: Path, *, port: int) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     with Embedded.open(data_dir) as embedded:
         demo_key = embedded.first_start()
+        app = create_app(embedded)
         config = uvicorn.Config(
-            create_app(embedded),
+            app,
             host="127.0.0.1",
             port=port,
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=10,
         )
-        sock = config.bind_socket()
+        sock = _listen(port)
         address = f"http://127.0.0.1:{sock.getsockname()[1]}"
         embedded.dir.announce(address)
         _greet(address, data_dir, demo_key)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        _Server(config).run([sock])
+        _Server(config, app).run([sock])
     click.echo("factline stopped; the next start goes on where this one ended")
     return 0
+
+
+def _listen(port: int) -> socket.socket:
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(("127.0.0.1", port))
+    except OSError as error:
+        sock.close()
+        raise OSError(f"port {port} cannot be used: {error.strerror}; choose another with --port or PORT") from error
+    return sock
 
 
 def _greet(address: str, data_dir: Path, demo_key: str | None) -> None:

@@ -4,13 +4,25 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, get_type_hints
 
 from infra.sqlite_views import SqliteViews, distinct, from_microseconds, live_build, marks, to_microseconds
-from projections.ports import KEY, Aggregate, EventRow, LogRow, MetricPoint, MetricRow, Row, StoredRow, View
+from projections.ports import (
+    KEY,
+    Aggregate,
+    EventRow,
+    InvoiceLineRow,
+    LogRow,
+    MetricPoint,
+    MetricRow,
+    Row,
+    StoredRow,
+    View,
+)
 from schemas.envelope import StreamId, TenantId
 
-_TYPES: Mapping[type, str] = {str: "TEXT", int: "INTEGER", float: "REAL", datetime: "INTEGER"}
+_TYPES: Mapping[type, str] = {str: "TEXT", int: "INTEGER", float: "REAL", datetime: "INTEGER", Decimal: "TEXT"}
 
 _INDEXES: Mapping[str, tuple[str, ...]] = {
     "device_logs": (
@@ -43,6 +55,7 @@ class _Shape:
         self.columns = ", ".join(hints)
         self._typed = ", ".join(f"{name} {_TYPES[hint]} NOT NULL" for name, hint in hints.items())
         self._instants = tuple(at for at, hint in enumerate(hints.values()) if hint is datetime)
+        self._amounts = tuple(at for at, hint in enumerate(hints.values()) if hint is Decimal)
         self._key = ", ".join(KEY[row])
         # readings are small and asked for in the order of their key; wide rows are better off in a heap
         self._options = "STRICT, WITHOUT ROWID" if row is MetricRow else "STRICT"
@@ -62,16 +75,21 @@ class _Shape:
         values: list[Any] = list(row)
         for at in self._instants:
             values[at] = to_microseconds(values[at])
+        for at in self._amounts:
+            values[at] = str(values[at])
         return values
 
     def decode(self, values: Sequence[Any]) -> Any:
         decoded = list(values)
         for at in self._instants:
             decoded[at] = from_microseconds(decoded[at])
+        for at in self._amounts:
+            decoded[at] = Decimal(decoded[at])
         return self._row._make(decoded)
 
 
-_SHAPES: Mapping[type, _Shape] = {row: _Shape(row) for row in (MetricRow, LogRow, EventRow)}
+_SHAPES: Mapping[type, _Shape] = {row: _Shape(row) for row in (MetricRow, LogRow, EventRow, InvoiceLineRow)}
+"""Every kind of row but patches: also those of analytics, whose proof is a fold into this store."""
 
 
 class _Conditions:
