@@ -11,6 +11,7 @@ from infra import sqlite_views
 from infra.timeline_sqlite import SqliteTimeline
 from projections.ports import EventRow, LogRow, MetricRow
 from projections.projection import Projection
+from tests.contracts.timeline_reader import TimelineReaderContract
 from tests.contracts.view_writer import ViewWriterContract
 
 
@@ -43,3 +44,13 @@ class TestWriter(ViewWriterContract):
     @pytest.fixture
     def outage(self, place: str) -> Callable[[], AbstractContextManager[None]]:
         return lambda: locked(place)
+
+
+class TestReader(TimelineReaderContract):
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> SqliteTimeline:
+        return SqliteTimeline(place, projections)
+
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> str:
+        return str(tmp_path / "views.db")
