@@ -10,6 +10,7 @@ from infra import sqlite_views
 from infra.documents_sqlite import SqliteDocuments
 from projections.ports import Patch
 from projections.projection import Projection
+from tests.contracts.documents_reader import DocumentsContract
 from tests.contracts.view_writer import ViewWriterContract
 from tests.infra.test_timeline_sqlite import locked
 
@@ -31,3 +32,13 @@ class TestWriter(ViewWriterContract):
     @pytest.fixture
     def outage(self, place: str) -> Callable[[], AbstractContextManager[None]]:
         return lambda: locked(place)
+
+
+class TestDocuments(DocumentsContract):
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> SqliteDocuments:
+        return SqliteDocuments(place, projections)
+
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> str:
+        return str(tmp_path / "views.db")
