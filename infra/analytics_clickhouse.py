@@ -1,11 +1,13 @@
 """Keeps and answers the analytics views in ClickHouse: chDB in this process, or a server; the DSN decides."""
 
+from array import array
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from math import isfinite
+from threading import BoundedSemaphore
 from typing import Any, NamedTuple, get_type_hints
 
 import clickhouse_connect
@@ -65,12 +67,14 @@ _SETTINGS = {
     "optimize_move_to_prewhere_if_final": 0,  # replaced rows go before the filters look
 }
 
-# The engine sizes its caches for a machine of its own; inside our process it gets what the views of one box need.
-_EMBEDDED = {
+# An engine inside our process leaves the memory to others: small caches, nothing compiled, sorts and groups on disk.
+_EMBEDDED_CACHES = {
     "mark_cache_size": 16 << 20,
     "primary_index_cache_size": 16 << 20,
     "index_mark_cache_size": 1 << 20,
     "query_condition_cache_size": 1 << 20,
+}
+_EMBEDDED_SETTINGS = {
     "max_threads": 2,
     "max_memory_usage": 256 << 20,
     "max_bytes_before_external_group_by": 64 << 20,
@@ -80,7 +84,16 @@ _EMBEDDED = {
     "compile_sort_description": 0,
 }
 
-_SERVER = {"autogenerate_session_id": False, "connect_timeout": 5, "send_receive_timeout": 60}
+# No signal ends a query inside our process, so its own limit must.
+_ANSWER = {"max_execution_time": 30}
+# Each takes up to 100 MB for a million rows and all of the machine: more of them at once are not faster, only larger.
+_EMBEDDED_ANSWERS_AT_ONCE = 2
+_SERVER_ANSWERS_AT_ONCE = 16
+# A scan reads in the order of the key; small blocks of one thread keep its memory small however many rows there are.
+_SCAN = {"max_threads": 1, "max_block_size": 8192}
+
+_EMBEDDED = {"settings": _SETTINGS | _EMBEDDED_SETTINGS, "chdb_options": _EMBEDDED_CACHES}
+_SERVER = {"settings": _SETTINGS, "autogenerate_session_id": False, "connect_timeout": 5, "send_receive_timeout": 60}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEP_US = 300_000_000
@@ -155,14 +168,12 @@ def _encode(type_: type, values: Sequence[Any]) -> Sequence[Any]:
         if not all(value.is_finite() for value in values):
             raise ValueError("an amount is not a finite number")
         return [value.quantize(_LEAST, context=_EXACT) for value in values]
-    if type_ is float:
-        if not all(map(isfinite, values)):
-            raise ValueError("a value is not a finite number")
-    elif type_ is int:
-        if min(values) < 0 or max(values) >= 1 << 64:
-            raise ValueError("a whole number is out of range")
-    else:
+    if type_ is int:
+        return array("Q", values)
+    if type_ is str:
         "".join(values).encode()
+    elif not all(map(isfinite, values)):
+        raise ValueError("a value is not a finite number")
     return values
 
 
@@ -176,12 +187,15 @@ class ClickHouseAnalytics:
     def __init__(self, dsn: str, projections: Sequence[Projection]) -> None:
         self._dsn = dsn
         self._rows: Mapping[str, Any] = {projection.name: projection.row for projection in projections}
+        self._embedded = dsn.startswith("chdb:")
+        self._turns = BoundedSemaphore(_EMBEDDED_ANSWERS_AT_ONCE if self._embedded else _SERVER_ANSWERS_AT_ONCE)
         self._idle: deque[Client] = deque()
         self._clients: list[Client] = []
         self._closed = False
 
     def close(self) -> None:
         self._closed = True
+        self._idle.clear()
         for client in self._clients:
             client.close()
 
@@ -241,7 +255,10 @@ class ClickHouseAnalytics:
             f"SELECT {', '.join(row._fields)} FROM {view.table} FINAL "
             f"WHERE tenant_id = {{tenant_id:String}} ORDER BY {', '.join(KEY[row])}"
         )
-        with self._client() as client, client.query_rows_stream(sql, {"tenant_id": tenant_id}) as stream:
+        with (
+            self._client() as client,
+            client.query_rows_stream(sql, {"tenant_id": tenant_id}, settings=_SCAN) as stream,
+        ):
             for values in stream:
                 yield row(*values)
 
@@ -255,7 +272,7 @@ class ClickHouseAnalytics:
         self, tenant_id: TenantId, *, by: RevenueBy, start: datetime | None, end: datetime | None, limit: int
     ) -> Sequence[RevenueRow]:
         # 256 bits: the product of two Decimal(18, 4) has 36 digits, and a sum of many must not wrap
-        rows = self._query(
+        rows = self._answer(
             f"SELECT {_REVENUE_GROUP[by]} AS label, "
             f"sum(toDecimal256(quantity, {MONEY_SCALE}) * toDecimal256(unit_price, {MONEY_SCALE})) AS revenue, "
             f"sum(quantity), count(), uniqExact(stream) FROM {self._live_table('invoice_facts')} FINAL "
@@ -266,7 +283,7 @@ class ClickHouseAnalytics:
         return tuple(RevenueRow(*row) for row in rows)
 
     def event_counts(self, tenant_id: TenantId, *, start: datetime | None, end: datetime | None) -> Sequence[CountRow]:
-        rows = self._query(
+        rows = self._answer(
             f"SELECT type, count() AS rows FROM {self._live_table('events')} FINAL "
             f"WHERE tenant_id = {{tenant_id:String}} AND {_between('recorded_at')} "
             "GROUP BY type ORDER BY rows DESC, type",
@@ -277,7 +294,7 @@ class ClickHouseAnalytics:
     def metrics(
         self, tenant_id: TenantId, device_id: str, metric: str, *, start: datetime, end: datetime, aggregate: Aggregate
     ) -> Sequence[MetricPoint]:
-        rows = self._query(
+        rows = self._answer(
             "SELECT toUnixTimestamp64Micro(happened_at) "
             f"- positiveModulo(toUnixTimestamp64Micro(happened_at), {_STEP_US}) AS at, "
             f"{_AGGREGATE[aggregate]}, count() FROM {self._live_table('metrics_5m')} FINAL "
@@ -295,9 +312,13 @@ class ClickHouseAnalytics:
             raise StoreUnavailable(f"no build of {name} is live yet; wait until the first one was switched to")
         return view.table
 
+    def _answer(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        with self._turns:
+            return self._query(sql, parameters)
+
     def _query(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         with self._client() as client:
-            rows: Sequence[Sequence[Any]] = client.query(sql, dict(parameters)).result_rows
+            rows: Sequence[Sequence[Any]] = client.query(sql, dict(parameters), settings=_ANSWER).result_rows
             return rows
 
     def _insert(self, table: str, row: type, rows: Sequence[Any]) -> None:
@@ -335,9 +356,8 @@ class ClickHouseAnalytics:
     def _connect(self) -> Client:
         if self._closed:
             raise StoreUnavailable("clickhouse was closed; open it again")
-        embedded = self._dsn.startswith("chdb:")
-        options: Mapping[str, Any] = {"chdb_options": _EMBEDDED} if embedded else _SERVER
-        client = clickhouse_connect.get_client(dsn=self._dsn, tz_mode="aware", settings=dict(_SETTINGS), **options)
+        options: Mapping[str, Any] = _EMBEDDED if self._embedded else _SERVER
+        client = clickhouse_connect.get_client(dsn=self._dsn, tz_mode="aware", **options)
         self._clients.append(client)
         for table, row, version, key, rest in _REGISTRY:
             client.command(_create_table(table, row, version, key, rest))
