@@ -138,8 +138,10 @@ def serve(data_dir: Path, *, port: int) -> int:
         address = f"http://127.0.0.1:{sock.getsockname()[1]}"
         embedded.dir.announce(address)
         _greet(address, data_dir, demo_key)
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        _Server(config, app).run([sock])
+        # the server raises the signal that stopped it once more when it is done: then it only ends this block
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            _Server(config, app).run([sock])
     click.echo("factline stopped; the next start goes on where this one ended")
     return 0
 
