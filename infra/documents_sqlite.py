@@ -16,6 +16,8 @@ _BY_ID = "api_keys"
 # an instant is text by now: orjson would write it in another way than the projections do
 _JSON = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
 
+_FEW = 1_000
+
 _SELECT = "SELECT tenant_id, id, event_order, fields FROM"
 
 
@@ -24,9 +26,8 @@ class _Folding:
 
     __slots__ = ("changed", "fields", "orders")
 
-    def __init__(self, found: tuple[int, int, str] | None) -> None:
-        events, telemetry, fields = found or (0, 0, "{}")
-        self.orders = {"events": events, "telemetry": telemetry}
+    def __init__(self, event_order: int = 0, telemetry_order: int = 0, fields: str = "{}") -> None:
+        self.orders = {"events": event_order, "telemetry": telemetry_order}
         self.fields: dict[str, Any] = orjson.loads(fields)
         self.changed = False
 
@@ -53,7 +54,7 @@ class SqliteDocuments(SqliteViews):
         projection = self._projections[view.name]
         filters = [f"filter_{field}" for field in projection.filters]
         sorts = [f"sort_{field}" for field in projection.sorts]
-        indexes = [f"tenant_id, {column}, id" for column in (*filters, *sorts)]
+        indexes = [f"tenant_id, {column}" for column in filters] + [f"tenant_id, {column}, id" for column in sorts]
         if view.name == _BY_ID:
             indexes.append("id")
         columns = (
@@ -72,7 +73,7 @@ class SqliteDocuments(SqliteViews):
         )
 
     def _write(self, connection: sqlite3.Connection, view: View, rows: Sequence[Row]) -> None:
-        documents = _folded(connection, view, (row for row in rows if isinstance(row, Patch)))
+        documents = _folded(connection, view, [row for row in rows if isinstance(row, Patch)])
         texts = _text_columns(connection, view)
         names = ("event_order", "telemetry_order", "fields", *texts)
         connection.executemany(
@@ -111,14 +112,25 @@ class SqliteDocuments(SqliteViews):
         for field in filters:
             _check(view, "filter", field, self._projections[view].filters)
         _check(view, "sort field", sort, self._projections[view].sorts)
-        where = ["tenant_id = ?", *(f"filter_{field} = ?" for field in filters)]
-        values: list[Any] = [tenant_id, *filters.values()]
-        beyond, order = ("<", "DESC") if descending else (">", "ASC")
-        if after:
-            where.append(f"(sort_{sort}, id) {beyond} (?, ?)")
-            values.extend(after)
-        sql = f"{_SELECT} {{table}} WHERE {' AND '.join(where)} ORDER BY sort_{sort} {order}, id {order} LIMIT ?"
-        return tuple(map(_document, self._query(view, sql, (*values, limit))))
+        with self._database.read() as connection:
+            live = live_build(connection, view)
+            if not live:
+                return ()
+            asked = filters.items()
+            few = next((field for field, value in asked if _few(connection, live, tenant_id, field, value)), None)
+            # a plus before a column keeps SQLite, which has no statistics, from choosing that column's index
+            where = ["tenant_id = ?", *(f"{'' if field == few else '+'}filter_{field} = ?" for field in filters)]
+            values: list[Any] = [tenant_id, *filters.values()]
+            sorted_by = f"{'+' if few else ''}sort_{sort}"
+            beyond, order = ("<", "DESC") if descending else (">", "ASC")
+            if after:
+                where.append(f"({sorted_by}, id) {beyond} (?, ?)")
+                values.extend(after)
+            sql = f"""
+                {_SELECT} "{live.table}" WHERE {" AND ".join(where)}
+                ORDER BY {sorted_by} {order}, id {order} LIMIT ?
+            """
+            return tuple(map(_document, connection.execute(sql, (*values, limit))))
 
     def facets(self, view: str, tenant_id: TenantId, field: str) -> Sequence[CountRow]:
         _check(view, "filter", field, self._projections[view].filters)
@@ -140,17 +152,34 @@ class SqliteDocuments(SqliteViews):
             return connection.execute(sql.format(table=f'"{view.table}"'), values).fetchall() if view else ()
 
 
-def _folded(connection: sqlite3.Connection, view: View, patches: Iterable[Patch]) -> Mapping[tuple[str, str], _Folding]:
+def _folded(connection: sqlite3.Connection, view: View, patches: Sequence[Patch]) -> Mapping[tuple[str, str], _Folding]:
     """Read each document once and put all its patches on it: one writer, so nothing changes in between."""
-    sql = f'SELECT event_order, telemetry_order, fields FROM "{view.table}" WHERE tenant_id = ? AND id = ?'
+    ids: dict[str, set[str]] = {}
+    for patch in patches:
+        ids.setdefault(patch.tenant_id, set()).add(patch.id)
+    sql = f"""
+        SELECT id, event_order, telemetry_order, fields FROM "{view.table}"
+        WHERE tenant_id = ? AND id IN (SELECT value FROM json_each(?))
+    """
     documents: dict[tuple[str, str], _Folding] = {}
+    for tenant_id, wanted in ids.items():
+        for id_, *found in connection.execute(sql, (tenant_id, orjson.dumps(sorted(wanted)).decode())):
+            documents[tenant_id, id_] = _Folding(*found)
     for patch in patches:
         key = (patch.tenant_id, patch.id)
-        document = documents.get(key)
-        if document is None:
-            document = documents[key] = _Folding(connection.execute(sql, key).fetchone())
-        document.take(patch)
+        if key not in documents:
+            documents[key] = _Folding()
+        documents[key].take(patch)
     return documents
+
+
+def _few(connection: sqlite3.Connection, view: View, tenant_id: TenantId, field: str, value: str) -> bool:
+    """Return whether sorting all documents with this value costs less than looking for them in sorted order."""
+    found = connection.execute(
+        f'SELECT count(*) FROM (SELECT 1 FROM "{view.table}" WHERE tenant_id = ? AND filter_{field} = ? LIMIT ?)',
+        (tenant_id, value, _FEW),
+    )
+    return bool(found.fetchone()[0] < _FEW)
 
 
 def _text_columns(connection: sqlite3.Connection, view: View) -> Sequence[str]:
