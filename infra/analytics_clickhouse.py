@@ -345,7 +345,10 @@ class ClickHouseAnalytics:
         Raises: StoreUnavailable, for whatever goes wrong with it.
         """
         try:
-            client = self._idle.pop() if self._idle else self._connect()
+            try:
+                client = self._idle.pop()
+            except IndexError:
+                client = self._connect()
             try:
                 yield client
             finally:
@@ -358,7 +361,11 @@ class ClickHouseAnalytics:
             raise StoreUnavailable("clickhouse was closed; open it again")
         options: Mapping[str, Any] = _EMBEDDED if self._embedded else _SERVER
         client = clickhouse_connect.get_client(dsn=self._dsn, tz_mode="aware", **options)
+        try:
+            for table, row, version, key, rest in _REGISTRY:
+                client.command(_create_table(table, row, version, key, rest))
+        except ClickHouseError:
+            client.close()
+            raise
         self._clients.append(client)
-        for table, row, version, key, rest in _REGISTRY:
-            client.command(_create_table(table, row, version, key, rest))
         return client
