@@ -23,7 +23,7 @@ def _utc_now() -> datetime:
 
 @dataclass(kw_only=True)
 class Answers:
-    """The readers behind the API, its clock, and its bounds. `close` when the server begins to stop."""
+    """The readers behind the API, its clock, and its bounds. Call `stop` when the server begins to stop."""
 
     timeline: TimelineReader
     analytics: AnalyticsReader
@@ -43,7 +43,7 @@ class Answers:
     live_slots: BoundedSemaphore = field(init=False)
     # reads that wait for a view hold a thread of the server's pool: most of the pool stays free
     waiting_slots: BoundedSemaphore = field(init=False)
-    closing: Event = field(init=False)
+    stopping: Event = field(init=False)
 
     def __post_init__(self) -> None:
         self.authenticator = Authenticator(self.documents)
@@ -51,11 +51,15 @@ class Answers:
         self.live_threads = ThreadPoolExecutor(LIVE_STREAMS, "live")
         self.live_slots = BoundedSemaphore(LIVE_STREAMS)
         self.waiting_slots = BoundedSemaphore(_WAITING_READS)
-        self.closing = Event()
+        self.stopping = Event()
+
+    def stop(self) -> None:
+        """End the live streams: a server that stops waits for its open connections, and these never end."""
+        self.stopping.set()
 
     def close(self) -> None:
-        """End the live streams and give back the threads; may be called again."""
-        self.closing.set()
+        """Stop, and give back the threads once no request is left."""
+        self.stop()
         self.live_threads.shutdown(wait=False)
         self.analytics_threads.shutdown(wait=False)
 

@@ -18,7 +18,7 @@ __all__ = ["Answers", "add_answers", "create_app"]
 def add_answers(app: FastAPI, answers: Answers) -> None:
     """Register routes, problem handlers and /metrics; the answers are closed when the application stops.
 
-    Shape: one call for an application. Call `answers.close()` as soon as the server begins to stop, because a server
+    Shape: one call for an application. Call `answers.stop()` as soon as the server begins to stop, because a server
     waits for its open connections and a live stream ends only then.
     """
     metrics = HttpMetrics(answers.operations)

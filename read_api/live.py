@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from threading import BoundedSemaphore
 from time import monotonic
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -44,16 +45,16 @@ class Wanted(NamedTuple):
 class LiveResponse(StreamingResponse):
     """Gives its slot back however it ends, even if it never began."""
 
-    def __init__(self, answers: Answers, events: AsyncIterator[bytes]) -> None:
+    def __init__(self, events: AsyncIterator[bytes], slots: BoundedSemaphore) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__(events, media_type="text/event-stream", headers=headers)
-        self._answers = answers
+        self._slots = slots
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._answers.live_slots.release()
+            self._slots.release()
 
 
 @router.get(
@@ -83,9 +84,10 @@ def live(
     wanted = Wanted(frozenset(type_.strip() for type_ in types.split(",")) - {""}, stream)
     # a browser that reconnects sends the same address again: its header is the newer of the two
     places = _places(read, last_event_id or after)
-    if read.answers.closing.is_set() or not read.answers.live_slots.acquire(blocking=False):
+    slots = read.answers.live_slots
+    if read.answers.stopping.is_set() or not slots.acquire(blocking=False):
         raise Problem(503, "no live stream is free; try again", retry_after_s=_BUSY_RETRY_S)
-    return LiveResponse(read.answers, _events(request, read, wanted, places))
+    return LiveResponse(_events(request, read, wanted, places), slots)
 
 
 def _places(read: Read, text: str | None) -> Places:
@@ -103,7 +105,7 @@ async def _events(request: Request, read: Read, wanted: Wanted, places: Places) 
     answers = read.answers
     spoke_at = monotonic()
     yield b"retry: %d\nid: %s\n\n" % (_RETRY_MS, _id(places))
-    while not answers.closing.is_set() and not await request.is_disconnected():
+    while not answers.stopping.is_set() and not await request.is_disconnected():
         try:
             await _in_thread(answers, lambda: _still_allowed(request, answers))
             news = await _in_thread(answers, lambda: _news(answers, read.tenant_id, places))

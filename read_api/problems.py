@@ -86,4 +86,5 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(_request: Request, _error: Exception) -> Response:
-    return problem_response(500, "an unexpected error; the server's log says more")
+    # the server drops the connection after a fault: a client that is told does not send its next request on it
+    return problem_response(500, "an unexpected error; the server's log says more", {"Connection": "close"})

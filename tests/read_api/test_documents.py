@@ -1,0 +1,100 @@
+"""Lists of devices, alerts and invoices."""
+
+from typing import Any
+
+import pytest
+
+from tests.read_api.world import ACME, BOLT, Caller, Stores, problem
+
+HOSTS = ("web-1", "web-2", "db-1", "db-2", "db-3")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def devices(stores: Stores) -> None:
+    for number, host in enumerate(HOSTS):
+        status = "ONLINE" if number % 2 else "OFFLINE"
+        stores.put("devices", ACME, f"d{number}", hostname=host, status=status, os_type="linux")
+        stores.put("devices", BOLT, f"d{number}", hostname=f"bolt-{host}", status=status, os_type="windows")
+
+
+def test_a_list_gives_rows_a_cursor_and_what_it_is_as_of(acme: Caller) -> None:
+    answer = acme.table("/v1/devices", limit=2)
+    assert answer["rows"] == [
+        {"id": "d2", "version": 1, "hostname": "db-1", "status": "OFFLINE", "os_type": "linux"},
+        {"id": "d3", "version": 1, "hostname": "db-2", "status": "ONLINE", "os_type": "linux"},
+    ]
+    assert answer["next"]
+    assert answer["as_of"] == {"at": "2026-01-31T12:00:00Z", "positions": ["events/0/7", "events/1/3"]}
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 100])
+@pytest.mark.parametrize("sort", ["hostname", "-hostname", "status", "-status"])
+def test_pages_give_every_row_once_in_order(acme: Caller, sort: str, limit: int) -> None:
+    rows = acme.all_rows("/v1/devices", sort=sort, limit=limit)
+    field = sort.removeprefix("-")
+    expected = sorted(((row[field], row["id"]) for row in rows), reverse=sort.startswith("-"))
+    assert [(row[field], row["id"]) for row in rows] == expected
+    assert {row["hostname"] for row in rows} == set(HOSTS)
+
+
+def test_a_filter_leaves_only_what_equals(acme: Caller) -> None:
+    assert {row["id"] for row in acme.rows("/v1/devices", status="ONLINE")} == {"d1", "d3"}
+    assert acme.rows("/v1/devices", status="ONLINE", os_type="windows") == []
+
+
+def test_facets_count_what_a_filter_would_give(acme: Caller) -> None:
+    rows = acme.rows("/v1/devices/filters")
+    assert {"field": "status", "value": "OFFLINE", "count": 3} in rows
+    assert {"field": "status", "value": "ONLINE", "count": 2} in rows
+    assert {"field": "os_type", "value": "linux", "count": 5} in rows
+    assert not [row for row in rows if row["value"] == "windows"]
+
+
+def test_one_device_comes_with_its_version_as_etag(acme: Caller) -> None:
+    response = acme.get("/v1/devices/d0")
+    assert [row["hostname"] for row in response.json()["rows"]] == ["web-1"]
+    assert response.headers["etag"] == '"1"'
+
+
+def test_an_unknown_id_is_not_found(acme: Caller) -> None:
+    assert problem(acme.get("/v1/invoices/nope"), 404)["detail"] == "no invoice has the id nope"
+
+
+def test_an_unknown_filter_says_which_there_are(acme: Caller) -> None:
+    detail = problem(acme.get("/v1/alerts", colour="red"), 400)["detail"]
+    assert detail == "alerts have no filter colour; there are status, severity, device_id"
+
+
+def test_an_unknown_sort_says_which_there_are(acme: Caller) -> None:
+    assert "hostname, status" in problem(acme.get("/v1/devices", sort="colour"), 400)["detail"]
+
+
+def test_a_filter_given_twice_is_refused(acme: Caller) -> None:
+    problem(acme.http.get("/v1/devices?status=ONLINE&status=OFFLINE"), 400)
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "many"])
+def test_a_limit_out_of_range_is_refused(acme: Caller, limit: str) -> None:
+    body = problem(acme.get("/v1/devices", limit=limit), 422)
+    assert body["errors"][0]["where"] == "query.limit"
+
+
+def test_the_cursor_of_another_tenant_is_refused(acme: Caller, bolt: Caller) -> None:
+    cursor = bolt.table("/v1/devices", limit=1)["next"]
+    assert "cursor" in problem(acme.get("/v1/devices", limit=1, cursor=cursor), 400)["detail"]
+
+
+def test_a_cursor_for_another_filter_or_sort_is_refused(acme: Caller) -> None:
+    cursor = acme.table("/v1/devices", limit=1)["next"]
+    problem(acme.get("/v1/devices", cursor=cursor, status="ONLINE"), 400)
+    problem(acme.get("/v1/devices", cursor=cursor, sort="-hostname"), 400)
+    problem(acme.get("/v1/alerts", cursor=cursor), 400)
+
+
+def test_documents_without_the_sort_field_come_once(stores: Stores, acme: Caller) -> None:
+    for number in range(5):
+        fields: dict[str, Any] = {"party": "ann"} if number % 2 else {}
+        stores.put("invoices", ACME, f"i{number}", **fields)
+    for sort in ("party", "-party"):
+        ids = [row["id"] for row in acme.all_rows("/v1/invoices", sort=sort, limit=1)]
+        assert sorted(ids) == [f"i{number}" for number in range(5)]

@@ -1,0 +1,78 @@
+"""Health, lag, projections, dead letters and numbers for Prometheus."""
+
+import pytest
+
+from projections.ports import DeadLetter
+from schemas.envelope import StreamId, Topic
+from tests.read_api.world import ACME, BOLT, NOW, Caller, World, problem
+
+
+def test_health_needs_no_key(nobody: Caller) -> None:
+    answer = nobody.table("/v1/ops/health")
+    assert answer["ready"] is True
+    assert answer["parts"] == {"log": "ok", "timeline": "ok"}
+    assert answer["as_of"]["at"] == "2026-01-31T12:00:00Z"
+
+
+def test_a_part_that_fails_makes_it_not_ready_without_telling_strangers_why(nobody: Caller, world: World) -> None:
+    world.operations.parts = {"log": "ok", "timeline": "no route to 10.0.0.7"}
+    response = nobody.get("/v1/ops/health")
+    world.operations.parts = {"log": "ok"}
+    assert problem(response, 503)["parts"] == {"log": "ok", "timeline": "failing"}
+    assert "10.0.0.7" not in response.text
+    assert response.headers["retry-after"] == "1"
+
+
+def test_lag_and_projections_are_listed(acme: Caller) -> None:
+    lag = {
+        "projection": "devices",
+        "role": "documents",
+        "state": "live",
+        "lag_events": 3,
+        "lag_s": 1.5,
+        "reached": ["events/0/7"],
+    }
+    assert acme.rows("/v1/ops/lag") == [lag]
+    assert acme.rows("/v1/ops/projections") == [
+        {**lag, "live": "devices_v2", "builds": ["devices_v1", "devices_v2"], "parked": 2, "error": None}
+    ]
+
+
+@pytest.fixture
+def letters(world: World) -> None:
+    world.operations.letters = [
+        DeadLetter(view, Topic.EVENTS, 0, position, tenant, StreamId("device-1"), "device.registered", "bad", 1, NOW)
+        for view in ("alerts_v1", "devices_v2")
+        for position, tenant in ((1, ACME), (2, BOLT), (3, ACME))
+    ]
+
+
+@pytest.mark.usefixtures("letters")
+def test_dead_letters_are_the_tenants_own_page_by_page(acme: Caller, bolt: Caller) -> None:
+    rows = acme.all_rows("/v1/ops/dead-letters", limit=1)
+    assert [(row["view"], row["position"]) for row in rows] == [
+        ("alerts_v1", "events/0/1"),
+        ("alerts_v1", "events/0/3"),
+        ("devices_v2", "events/0/1"),
+        ("devices_v2", "events/0/3"),
+    ]
+    assert len(bolt.rows("/v1/ops/dead-letters")) == 2
+    assert len(acme.rows("/v1/ops/dead-letters", view="devices_v2")) == 2
+
+
+def test_requests_are_counted_by_route_and_status(acme: Caller, nobody: Caller) -> None:
+    acme.get("/v1/devices/one")
+    acme.get("/v1/devices/two")
+    acme.get("/nowhere/at/all")
+    text = nobody.get("/metrics").text
+    assert 'factline_http_requests_total{method="GET",route="/v1/devices/{id}",status="404"} 2.0' in text
+    assert 'factline_http_requests_total{method="GET",route="unmatched",status="404"} 1.0' in text
+    assert 'factline_http_request_seconds_count{route="/v1/devices/{id}"} 2.0' in text
+
+
+def test_the_projections_lag_is_measured(nobody: Caller) -> None:
+    response = nobody.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain")
+    assert 'factline_projection_lag_events{projection="devices"} 3.0' in response.text
+    assert 'factline_projection_lag_seconds{projection="devices"} 1.5' in response.text
+    assert 'factline_parked_letters{projection="devices"} 2.0' in response.text

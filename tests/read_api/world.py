@@ -1,0 +1,262 @@
+"""Two tenants, real embedded stores, and the answers served over HTTP as users reach them."""
+
+import hashlib
+import socket
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from infra.analytics_clickhouse import ClickHouseAnalytics
+from infra.documents_sqlite import SqliteDocuments
+from infra.timeline_sqlite import SqliteTimeline
+from projections.catalog import of_role
+from projections.ports import (
+    Checkpoint,
+    DeadLetter,
+    Patch,
+    ProjectionStatus,
+    Role,
+    Row,
+    View,
+    ViewWriter,
+)
+from read_api.app import Answers, create_app
+from schemas.envelope import Actor, ActorType, Envelope, Position, StreamId, TenantId, Topic
+
+ACME = TenantId("acme")
+BOLT = TenantId("bolt")
+TENANTS = (ACME, BOLT)
+NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+
+
+def at(minutes: float) -> datetime:
+    return NOW - timedelta(hours=10) + timedelta(minutes=minutes)
+
+
+class Stores:
+    """The three embedded stores, with the first build of every view live."""
+
+    def __init__(self, folder: Path) -> None:
+        self.timeline = SqliteTimeline(folder / "timeline.db", of_role(Role.TIMELINE))
+        self.documents = SqliteDocuments(folder / "documents.db", of_role(Role.DOCUMENTS))
+        self.analytics = ClickHouseAnalytics(f"chdb://{folder / 'analytics'}", of_role(Role.ANALYTICS))
+        self.writers: Mapping[Role, ViewWriter] = {
+            Role.TIMELINE: self.timeline,
+            Role.DOCUMENTS: self.documents,
+            Role.ANALYTICS: self.analytics,
+        }
+        self.role_of = {projection.name: role for role in Role for projection in of_role(role)}
+        for name, role in self.role_of.items():
+            self.writers[role].create(View(name, 1))
+            self.writers[role].switch(View(name, 1))
+
+    def write(self, view: str, rows: Sequence[Row]) -> None:
+        self.writers[self.role_of[view]].apply(View(view, 1), rows, None)
+
+    def put(self, view: str, tenant_id: TenantId, id_: str, order: int = 1, **fields: Any) -> None:
+        self.write(view, [Patch(tenant_id, id_, "events", order, fields)])
+
+    def issue_key(self, tenant_id: TenantId, key_id: str, *scopes: str, order: int = 1, **more: Any) -> str:
+        secret = f"secret-of-{key_id}"
+        digest = hashlib.sha256(secret.encode()).hexdigest()
+        fields = {"key_id": key_id, "secret_sha256": digest, "scopes": list(scopes), "revoked": False, **more}
+        self.write("api_keys", [Patch(tenant_id, key_id, "events", order, fields)])
+        return f"ak_{key_id}.sk_{secret}"
+
+    def close(self) -> None:
+        self.timeline.close()
+        self.documents.close()
+        self.analytics.close()
+
+
+class Reached:
+    """Progress as far as a test says."""
+
+    def __init__(self) -> None:
+        self.position = 7
+        self._moved = threading.Condition()
+
+    def move(self, position: int) -> None:
+        with self._moved:
+            self.position = position
+            self._moved.notify_all()
+
+    def reached(self, view: str) -> Sequence[Checkpoint]:
+        return [Checkpoint(Topic.EVENTS, 0, self.position, NOW), Checkpoint(Topic.EVENTS, 1, 3, NOW)]
+
+    def wait_for(self, views: Sequence[str], position: Position, timeout_s: float) -> bool:
+        with self._moved:
+            return self._moved.wait_for(lambda: self.position >= position.position, timeout_s)
+
+
+class Operating:
+    """Operations as a test says."""
+
+    def __init__(self) -> None:
+        self.parts = {"log": "ok", "timeline": "ok"}
+        self.letters: list[DeadLetter] = []
+
+    def projections(self) -> Sequence[ProjectionStatus]:
+        reached = [Checkpoint(Topic.EVENTS, 0, 7, NOW)]
+        view = View("devices", 2)
+        return [
+            ProjectionStatus(
+                "devices", Role.DOCUMENTS, view, [View("devices", 1), view], "live", reached, 3, 1.5, 2, None
+            )
+        ]
+
+    def dead_letters(
+        self, tenant_id: TenantId, *, view: str | None, after: tuple[str, Position] | None, limit: int
+    ) -> Sequence[DeadLetter]:
+        mine = [letter for letter in self.letters if letter.tenant_id == tenant_id and view in (None, letter.view)]
+        return [
+            letter
+            for letter in mine
+            if after is None or (letter.view, (letter.topic, letter.partition, letter.position)) > after
+        ][:limit]
+
+    def health(self) -> Mapping[str, str]:
+        return self.parts
+
+
+class Records:
+    """A feed over a list: one partition, both topics."""
+
+    def __init__(self) -> None:
+        self._records: dict[Topic, list[Envelope]] = {topic: [] for topic in Topic}
+        self._grown = threading.Condition()
+        self.waiting = 0
+
+    def add(self, tenant_id: TenantId, type_: str, stream: str, topic: Topic = Topic.EVENTS) -> Envelope:
+        with self._grown:
+            position = len(self._records[topic]) + 1
+            envelope = Envelope(
+                event_id=f"{topic.value}-{position}",
+                type=type_,
+                schema_version=1,
+                tenant_id=tenant_id,
+                stream=StreamId(stream),
+                version=0 if topic is Topic.TELEMETRY else 1,
+                topic=topic,
+                partition=0,
+                position=position,
+                happened_at=NOW,
+                recorded_at=NOW,
+                actor=Actor(ActorType.SYSTEM, "test"),
+                correlation_id="c",
+                causation_id="c",
+                data={"n": position},
+            )
+            self._records[topic].append(envelope)
+            self._grown.notify_all()
+            return envelope
+
+    def ends(self, tenant_id: TenantId) -> Sequence[Position]:
+        return [Position(topic, 0, len(records)) for topic, records in self._records.items()]
+
+    def since(self, tenant_id: TenantId, after: Position, *, limit: int) -> tuple[Sequence[Envelope], Position]:
+        looked_at = self._records[after.topic][after.position : after.position + limit]
+        mine = [record for record in looked_at if record.tenant_id == tenant_id]
+        return mine, after._replace(position=after.position + len(looked_at))
+
+    def wait(self, after: Sequence[Position], timeout_s: float) -> bool:
+        with self._grown:
+            self.waiting += 1
+            try:
+                return self._grown.wait_for(
+                    lambda: any(len(self._records[place.topic]) > place.position for place in after), timeout_s
+                )
+            finally:
+                self.waiting -= 1
+
+
+@dataclass
+class World:
+    stores: Stores
+    progress: Reached = field(default_factory=Reached)
+    operations: Operating = field(default_factory=Operating)
+    feed: Records = field(default_factory=Records)
+
+    def answers(self, **more: Any) -> Answers:
+        return Answers(
+            timeline=self.stores.timeline,
+            analytics=self.stores.analytics,
+            documents=self.stores.documents,
+            progress=self.progress,
+            operations=self.operations,
+            feed=self.feed,
+            cursor_secret=b"a secret for cursors",
+            now=lambda: NOW,
+            **more,
+        )
+
+
+@contextmanager
+def served(answers: Answers) -> Iterator[str]:
+    """Serve the answers on a free port of the loopback and give their address."""
+    # asyncio turns Nagle's algorithm off only where the protocol is named; with it every answer takes 40 ms longer
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(create_app(answers), log_level="critical", ws="none", lifespan="on")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not server.started:
+                thread.join(0.01)
+                assert thread.is_alive()
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            answers.stop()
+            server.should_exit = True
+            thread.join()
+
+
+class Caller:
+    """One API key's client."""
+
+    def __init__(self, address: str, key: str | None) -> None:
+        self.http = httpx.Client(
+            base_url=address, headers={"X-API-Key": key} if key else {}, timeout=30, trust_env=False, verify=False
+        )
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None, **query: Any) -> httpx.Response:
+        return self.http.get(path, params=query, headers=headers)
+
+    def table(self, path: str, **query: Any) -> dict[str, Any]:
+        response = self.get(path, **query)
+        assert response.status_code == 200, response.text
+        found: dict[str, Any] = response.json()
+        return found
+
+    def rows(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.table(path, **query)["rows"]
+        return found
+
+    def pages(self, path: str, **query: Any) -> Iterable[list[dict[str, Any]]]:
+        cursor: dict[str, str] = {}
+        while True:
+            page = self.table(path, **query, **cursor)
+            yield page["rows"]
+            if page["next"] is None:
+                return
+            cursor = {"cursor": page["next"]}
+
+    def all_rows(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        return [row for page in self.pages(path, **query) for row in page]
+
+
+def problem(response: httpx.Response, status: int) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
+    assert body["status"] == status
+    assert body["title"]
+    return body
