@@ -46,7 +46,7 @@ _AGGREGATES: Mapping[Aggregate, str] = {
 
 
 class _Shape:
-    """A row class as a table's columns; instants are microseconds since the epoch."""
+    """A row class as a table's columns; instants are microseconds since the epoch, amounts are text."""
 
     def __init__(self, row: Any) -> None:
         hints = {name: getattr(hint, "__supertype__", hint) for name, hint in get_type_hints(row).items()}

@@ -9,7 +9,7 @@ import pytest
 
 from infra import sqlite_views
 from infra.timeline_sqlite import SqliteTimeline
-from projections.ports import EventRow, LogRow, MetricRow
+from projections.ports import EventRow, InvoiceLineRow, LogRow, MetricRow
 from projections.projection import Projection
 from tests.contracts.timeline_reader import TimelineReaderContract
 from tests.contracts.view_writer import ViewWriterContract
@@ -31,7 +31,7 @@ class TestWriter(ViewWriterContract):
     def open(place: str, projections: Sequence[Projection]) -> SqliteTimeline:
         return SqliteTimeline(place, projections)
 
-    @pytest.fixture(params=[MetricRow, LogRow, EventRow], ids=lambda row: row.__name__)
+    @pytest.fixture(params=[MetricRow, LogRow, EventRow, InvoiceLineRow], ids=lambda row: row.__name__)
     def row(self, request: pytest.FixtureRequest) -> type:
         row: type = request.param
         return row
