@@ -58,10 +58,10 @@ class Answers:
         self.stopping.set()
 
     def close(self) -> None:
-        """Stop, and give back the threads once no request is left."""
+        """Stop, and wait until no thread reads a store any more; call it when no request is left."""
         self.stop()
-        self.live_threads.shutdown(wait=False)
-        self.analytics_threads.shutdown(wait=False)
+        self.live_threads.shutdown()
+        self.analytics_threads.shutdown()
 
 
 async def _answers(request: Request) -> Answers:

@@ -1,5 +1,6 @@
 """The answers as one FastAPI application: GET and streaming only."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -37,7 +38,7 @@ def _closing(answers: Answers) -> APIRouter:
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
         yield
-        answers.close()
+        await asyncio.to_thread(answers.close)
 
     return APIRouter(lifespan=lifespan)
 
