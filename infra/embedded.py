@@ -22,6 +22,7 @@ from streams.intake.tenants import SYSTEM_TENANT, onboard
 from streams.local_runner import RoleRunner
 from streams.operations import LocalOperations
 from streams.ports import DeadLetters, SystemClock
+from streams.shared_log import SharedLog
 from streams.writer import Writer
 
 DEMO_TENANT = TenantId("demo")
@@ -96,10 +97,9 @@ class Views:
             Role.ANALYTICS: self.analytics,
             Role.DOCUMENTS: self.documents,
         }
+        log = SharedLog(embedded.log)
         self.runners = [
-            RoleRunner(
-                role, of_role(role), log=embedded.log, store=store, dead_letters=self.dead_letters, clock=embedded.clock
-            )
+            RoleRunner(role, of_role(role), log=log, store=store, dead_letters=self.dead_letters, clock=embedded.clock)
             for role, store in stores.items()
         ]
         self.operations = LocalOperations(

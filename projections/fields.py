@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from projections.ports import Patch
@@ -12,6 +13,7 @@ def id_of(stream: StreamId) -> str:
     return stream.partition("-")[2]
 
 
+@lru_cache(maxsize=256)  # all facts of a batch have one recorded_at
 def instant_text(instant: datetime) -> str:
     # always six decimals: lists sort by the text
     return instant.isoformat(timespec="microseconds").replace("+00:00", "Z")

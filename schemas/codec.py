@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import fastavro
+import orjson
 
 from schemas import upcast
 from schemas.envelope import Actor, ActorType, Entry, Envelope, StreamId, TenantId, Topic, Undecodable
@@ -128,7 +129,7 @@ def decode_record(
     written = record["schema_version"]
     schema_version, data = upcast.to_newest(type_, written, decode_payload(type_, written, record["data"]))
     return Envelope(
-        event_id=str(UUID(bytes=record["event_id"])),
+        event_id=_uuid_text(record["event_id"]),
         type=type_,
         schema_version=schema_version,
         tenant_id=tenant_id,
@@ -226,7 +227,8 @@ def decode_facts(raw: bytes, *, tenant_id: TenantId, partition: int, first_posit
     for position, fact in enumerate(batch["facts"], first_position):
         type_, written, stream = fact["type"], fact["schema_version"], StreamId(f"device-{fact['device_id']}")
         try:
-            schema_version, data = upcast.to_newest(type_, written, decode_payload(type_, written, fact["data"]))
+            data = decode_payload(type_, written, fact["data"])
+            schema_version, data = upcast.to_newest(type_, written, data) if upcast.STEPS else (written, data)
         except ValueError as error:
             entries.append(
                 Undecodable(tenant_id, stream, type_, Topic.TELEMETRY, partition, position, fact["data"], str(error))
@@ -234,7 +236,7 @@ def decode_facts(raw: bytes, *, tenant_id: TenantId, partition: int, first_posit
             continue
         entries.append(
             Envelope(
-                str(UUID(bytes=fact["id"])),
+                _uuid_text(fact["id"]),
                 type_,
                 schema_version,
                 tenant_id,
@@ -256,10 +258,14 @@ def decode_facts(raw: bytes, *, tenant_id: TenantId, partition: int, first_posit
 
 def canonical_json(data: Mapping[str, Any]) -> str:
     """Return a payload as JSON that is the same for the same payload: sorted names, exact amounts as text."""
+    return orjson.dumps(data, default=_plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z).decode()
 
-    def plain(value: Any) -> str:
-        if isinstance(value, datetime):
-            return value.isoformat().replace("+00:00", "Z")
-        return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
-    return json.dumps(data, default=plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+def _plain(value: Any) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+
+
+def _uuid_text(raw: bytes) -> str:
+    # half the cost of uuid.UUID, for every record that is read
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

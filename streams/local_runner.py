@@ -11,6 +11,7 @@ from projections.projection import Projection
 from schemas.envelope import Entry, Topic
 from streams.ports import Clock, DeadLetters, LogReader, LogUnavailable
 from streams.run_projection import ProjectionRun, TooMuchPoison
+from streams.shared_log import until_step
 
 _LOG = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ class RoleRunner:
                     if not runs:
                         continue
                     after = min(run.position(topic, partition) for run in runs)
-                    batch = self._log.read(topic, partition, after=after, limit=BATCH_ENTRIES)
+                    batch = self._log.read(topic, partition, after=after, limit=until_step(after, BATCH_ENTRIES))
                     if batch:
                         self._apply(runs, batch)
                         read_any = True

@@ -25,7 +25,7 @@ class Effect(NamedTuple):
     """What one record does to a view."""
 
     entry: Entry
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
 
 
 class ProjectionRun:
@@ -92,40 +92,36 @@ class ProjectionRun:
     def _project(self, news: Sequence[Entry]) -> tuple[list[Effect], list[DeadLetter]]:
         effects: list[Effect] = []
         letters: list[DeadLetter] = []
-        parked = set(self.parked)
+        topic = news[0].topic
+        if topic not in self.projection.topics:
+            return effects, letters
+        # facts are many: nothing is looked up for them that only decided events need
+        decided, types, parked = topic is Topic.EVENTS, self._types, set(self.parked)
         for entry in news:
-            if not self._wants(entry):
+            type_ = entry.type
+            if types is not None and type_ not in types and type_ != UNKNOWN_TYPE:
                 continue
-            if entry.key in parked and entry.topic is Topic.EVENTS:
+            if decided and parked and entry.key in parked:
                 letters.append(self._follower(entry))
                 continue
             rows_or_reason = self._rows(entry)
             if isinstance(rows_or_reason, str):
                 letters.append(self._letter(entry, rows_or_reason))
-                if entry.topic is Topic.EVENTS:
+                if decided:
                     parked.add(entry.key)
             else:
                 effects.append(Effect(entry, rows_or_reason))
         return effects, letters
 
-    def _wants(self, entry: Entry) -> bool:
-        if entry.topic not in self.projection.topics:
-            return False
-        return self._types is None or entry.type in self._types or entry.type == UNKNOWN_TYPE
-
-    def _rows(self, entry: Entry) -> tuple[Row, ...] | str:
+    def _rows(self, entry: Entry) -> Sequence[Row] | str:
         if isinstance(entry, Undecodable):
             return f"cannot be decoded: {entry.reason}"
         try:
-            event = None if self._types is None else self._typed(entry)
-            return tuple(self.projection.project(entry, event))
+            # the payload itself is enough for facts and for views of every event
+            typed = self._types is not None and entry.topic is Topic.EVENTS
+            return tuple(self.projection.project(entry, catalog.event_from(entry) if typed else None))
         except Exception as error:  # noqa: BLE001 - whatever a projection raises for a record, it raises every time
             return f"{self.projection.name} cannot take it: {type(error).__name__}: {error}"
-
-    @staticmethod
-    def _typed(entry: Envelope) -> object:
-        # facts are many and their projections read the payload itself
-        return catalog.event_from(entry) if entry.topic is Topic.EVENTS else None
 
     def _apply_apart(self, effects: Sequence[Effect]) -> list[DeadLetter]:
         """Find the records that the store refuses by halving, and apply all others."""
