@@ -6,7 +6,8 @@ from typing import Any
 
 import orjson
 
-from infra.sqlite_views import SqliteViews, live_build, marks
+from infra.sqlite_bulk import insert_many
+from infra.sqlite_views import SqliteViews, live_build
 from projections.ports import CountRow, Document, Patch, Row, StoredRow, View, as_text
 from schemas.envelope import TenantId
 
@@ -76,14 +77,15 @@ class SqliteDocuments(SqliteViews):
         documents = _folded(connection, view, [row for row in rows if isinstance(row, Patch)])
         texts = _text_columns(connection, view)
         names = ("event_order", "telemetry_order", "fields", *texts)
-        connection.executemany(
-            f'INSERT INTO "{view.table}" (tenant_id, id, {", ".join(names)}) VALUES ({marks(2 + len(names))})'
-            f" ON CONFLICT (tenant_id, id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in names)}",
-            (
+        insert_many(
+            connection,
+            f'INSERT INTO "{view.table}" (tenant_id, id, {", ".join(names)})',
+            [
                 (*key, *document.orders.values(), document.json(), *document.texts(texts))
                 for key, document in documents.items()
                 if document.changed
-            ),
+            ],
+            f"ON CONFLICT (tenant_id, id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in names)}",
         )
 
     def _select(self, view: View) -> str:

@@ -19,6 +19,7 @@ from eventsourcing.sqlite import (
 )
 
 from domain import catalog
+from infra.sqlite_bulk import insert_many
 from schemas import codec
 from schemas.envelope import (
     UNKNOWN_TYPE,
@@ -95,7 +96,7 @@ class CommandRecorder(SQLiteApplicationRecorder):
         self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], *, marks: Sequence[CommandMark] = (), **kwargs: Any
     ) -> Sequence[int] | None:
         ids = super()._insert_events(c, stored_events, **kwargs)
-        c.executemany("INSERT INTO commands VALUES (?,?,?,?)", marks)
+        insert_many(c, "INSERT INTO commands", marks)
         return ids
 
 
@@ -321,8 +322,7 @@ def _claim(c: SQLiteCursor, tenant_id: TenantId, keyed: Mapping[bytes, codec.Sto
     c.execute("SAVEPOINT claim")
     c.execute("SELECT total_changes()")
     before = c.fetchone()[0]
-    insert = "INSERT OR IGNORE INTO fact_keys VALUES (?,?)"
-    c.executemany(insert, [(tenant_id, key) for key in keyed])
+    insert_many(c, "INSERT OR IGNORE INTO fact_keys", [(tenant_id, key) for key in keyed])
     c.execute("SELECT total_changes()")
     if c.fetchone()[0] - before == len(keyed):
         return list(keyed.values())
@@ -332,7 +332,7 @@ def _claim(c: SQLiteCursor, tenant_id: TenantId, keyed: Mapping[bytes, codec.Sto
         c.execute(f"SELECT key FROM fact_keys WHERE tenant_id = ? AND key IN ({_marks(part)})", (tenant_id, *part))
         known.update(row[0] for row in c.fetchall())
     fresh = {key: fact for key, fact in keyed.items() if key not in known}
-    c.executemany(insert, [(tenant_id, key) for key in fresh])
+    insert_many(c, "INSERT INTO fact_keys", [(tenant_id, key) for key in fresh])
     return list(fresh.values())
 
 

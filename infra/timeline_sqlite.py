@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, get_type_hints
 
+from infra.sqlite_bulk import insert_many
 from infra.sqlite_views import SqliteViews, distinct, from_microseconds, live_build, marks, to_microseconds
 from projections.ports import (
     KEY,
@@ -63,12 +64,12 @@ class _Shape:
     def ddl(self, table: str) -> str:
         return f'CREATE TABLE "{table}" ({self._typed}, PRIMARY KEY ({self._key})) {self._options}'
 
-    def upsert(self, table: str) -> str:
+    def upsert(self, table: str) -> tuple[str, str]:
+        """Return what stands before and behind the rows."""
         changes = ", ".join(f"{name} = excluded.{name}" for name in self.names if name not in KEY[self._row])
         return (
-            f'INSERT INTO "{table}" ({self.columns}) VALUES ({marks(len(self.names))})'
-            f" ON CONFLICT ({self._key}) DO UPDATE SET {changes}"
-            f' WHERE excluded.position > "{table}".position'
+            f'INSERT INTO "{table}" ({self.columns})',
+            f'ON CONFLICT ({self._key}) DO UPDATE SET {changes} WHERE excluded.position > "{table}".position',
         )
 
     def encode(self, row: Row) -> Sequence[Any]:
@@ -127,7 +128,8 @@ class SqliteTimeline(SqliteViews):
 
     def _write(self, connection: sqlite3.Connection, view: View, rows: Sequence[Row]) -> None:
         shape = self._shape(view)
-        connection.executemany(shape.upsert(view.table), map(shape.encode, rows))
+        into, on_conflict = shape.upsert(view.table)
+        insert_many(connection, into, [shape.encode(row) for row in rows], on_conflict)
 
     def _select(self, view: View) -> str:
         return f'SELECT {self._shape(view).columns} FROM "{view.table}"'
