@@ -143,9 +143,9 @@ class SqliteDocuments(SqliteViews):
         """
         return tuple(CountRow(*found) for found in self._query(view, sql, (tenant_id,)))
 
-    def find_api_key(self, key_id: str) -> Document | None:
-        found = self._query(_BY_ID, f"{_SELECT} {{table}} WHERE id = ?", (key_id,))
-        return _document(found[0]) if found else None
+    def find_api_keys(self, key_id: str) -> Sequence[Document]:
+        found = self._query(_BY_ID, f"{_SELECT} {{table}} WHERE id = ? ORDER BY tenant_id", (key_id,))
+        return tuple(map(_document, found))
 
     def _query(self, name: str, sql: str, values: Sequence[Any]) -> Sequence[Any]:
         """Ask the live build, which stands for `{table}`; where nothing is live yet the answer is empty."""

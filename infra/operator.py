@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import httpx
 import orjson
 
+from infra.collector import settle_collector
 from infra.data_dir import DataDirError, DataDirInUse, operator_key, running_server
 from infra.embedded import Embedded
 from projections.ports import StoreUnavailable
@@ -72,7 +73,9 @@ def operator_of(data_dir: Path) -> Iterator[Operator]:
             yield _Remote(client)
         return
     with embedded:
-        embedded.views.catch_up()
+        views = embedded.views
+        settle_collector()
+        views.catch_up()
         yield _Local(embedded)
 
 

@@ -395,9 +395,10 @@ class DocumentsReader(Protocol):
         Raises: StoreUnavailable, safe to retry; ValueError, the view has no such filter field.
         """
 
-    def find_api_key(self, key_id: str) -> Document | None:
-        """Return the API key of this id: the one look-up that gives a tenant rather than needing it.
+    def find_api_keys(self, key_id: str) -> Sequence[Document]:
+        """Return the API keys of this id, by tenant: the one look-up that gives a tenant rather than needing it.
 
+        Shape: callers choose ids, so two tenants may have the same one; only the secret tells whose it is.
         Raises: StoreUnavailable, safe to retry.
         Source: api_key.issued, api_key.rotated, api_key.revoked.
         """

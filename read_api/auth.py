@@ -3,11 +3,11 @@
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from projections.ports import DocumentsReader
+from projections.ports import Document, DocumentsReader
 from schemas.envelope import TenantId
 
 _ID_PREFIX = "ak_"
@@ -52,11 +52,17 @@ def secret_sha256(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def verify(key: Key, stored: Mapping[str, Any]) -> None:
-    """Compare a key with its document, in constant time. Raises: Unauthenticated, without saying what was wrong."""
-    same = hmac.compare_digest(secret_sha256(key.secret), str(stored.get("secret_sha256", "")))
-    if not same or stored.get("revoked"):
-        raise Unauthenticated(_NOT_VALID)
+def verify(key: Key, stored: Sequence[Document]) -> Document:
+    """Return the document that this key's secret opens, comparing in constant time.
+
+    Raises: Unauthenticated, without saying what was wrong.
+    """
+    digest = secret_sha256(key.secret)
+    for document in stored:
+        same = hmac.compare_digest(digest, str(document.fields.get("secret_sha256", "")))
+        if same and not document.fields.get("revoked"):
+            return document
+    raise Unauthenticated(_NOT_VALID)
 
 
 class Authenticator:
@@ -99,10 +105,7 @@ class Authenticator:
         return caller
 
     def _look_up(self, key: Key) -> Caller:
-        document = self._documents.find_api_key(key.id)
-        if document is None:
-            raise Unauthenticated(_NOT_VALID)
-        verify(key, document.fields)
+        document = verify(key, self._documents.find_api_keys(key.id))
         tenant = self._documents.get("tenants", document.tenant_id, document.tenant_id)
         status = tenant.fields.get("status") if tenant else None
         if status != "ACTIVE":

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from projections.ports import StoreUnavailable
 from read_api.auth import Forbidden, Unauthenticated
+from schemas.problem import MEDIA_TYPE, problem
 
 RETRY_AFTER_S = 1
 
@@ -27,9 +27,7 @@ class Problem(Exception):  # noqa: N818
 
 
 def problem_response(status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
-    """Return a problem document. Source: RFC 9457; the type about:blank means that the title is the status's own."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
-    return Response(orjson.dumps(body), status, headers, media_type="application/problem+json")
+    return Response(problem(status, detail, **more), status, headers, media_type=MEDIA_TYPE)
 
 
 def add_problem_handlers(app: FastAPI) -> None:

@@ -27,6 +27,7 @@ from domain.finance.commands import LineItem, ReceiveInvoice
 from domain.fleet.commands import RegisterDevice, TagDevice
 from domain.fleet.facts import DeviceMetricsReported
 from domain.message import Command
+from infra.collector import settle_collector
 from infra.embedded import DEMO_TENANT, Embedded
 from infra.event_log_sqlite import SqliteEventLog
 from schemas.envelope import Actor, ActorType
@@ -298,6 +299,7 @@ def fill_invoices(folder: Path) -> float:
 def catch_up_s(folder: Path) -> float:
     with Embedded.open(folder) as embedded:
         runners = embedded.views.runners
+        settle_collector()
         begin = time.perf_counter()
         threads = [threading.Thread(target=RoleRunner.catch_up, args=(runner,)) for runner in runners]
         for thread in threads:
@@ -310,6 +312,7 @@ def catch_up_s(folder: Path) -> float:
 def rebuild_s(folder: Path, view: str) -> float:
     with Embedded.open(folder) as embedded:
         operations = embedded.views.operations
+        settle_collector()
         begin = time.perf_counter()
         operations.rebuild(view, lambda _step: None)
         return time.perf_counter() - begin

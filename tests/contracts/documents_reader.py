@@ -171,7 +171,7 @@ class DocumentsContract:
         assert self.find(store) == []
         assert self.find(store, filters={"status": "ONLINE"}, after=("", "")) == []
         assert list(store.facets("devices", ACME, "status")) == []
-        assert store.find_api_key("web-1") is None
+        assert list(store.find_api_keys("web-1")) == []
 
     def test_two_tenants_with_documents_of_one_id_see_their_own(self, store: Store) -> None:
         self.write(store, patch("web-1", 1, hostname="mine"), patch("web-1", 7, tenant=BOLT, hostname="theirs"))
@@ -311,10 +311,14 @@ class DocumentsContract:
         keys = [patch("key-1", 1, name="a"), patch("key-2", 2, tenant=BOLT, name="b", scopes=["*"])]
         self.write(store, *keys, view=KEYS)
         self.write(store, patch("web-1", 1, hostname="a"))
-        assert store.find_api_key("key-1") == Document(ACME, "key-1", 1, {"name": "a"})
-        assert store.find_api_key("key-2") == Document(BOLT, "key-2", 2, {"name": "b", "scopes": ["*"]})
+        assert list(store.find_api_keys("key-1")) == [Document(ACME, "key-1", 1, {"name": "a"})]
+        assert list(store.find_api_keys("key-2")) == [Document(BOLT, "key-2", 2, {"name": "b", "scopes": ["*"]})]
         for id_ in ("key-3", "key", "", "web-1"):
-            assert store.find_api_key(id_) is None
+            assert list(store.find_api_keys(id_)) == []
+
+    def test_two_tenants_may_have_a_key_of_the_same_id(self, store: Store) -> None:
+        self.write(store, patch("key-1", 1, tenant=BOLT, name="b"), patch("key-1", 1, name="a"), view=KEYS)
+        assert [document.tenant_id for document in store.find_api_keys("key-1")] == [ACME, BOLT]
 
     # --- builds -----------------------------------------------------------------------------------------------------
 

@@ -67,6 +67,14 @@ def test_an_unknown_key_and_a_wrong_secret_get_the_same_answer(stores: Stores, c
     assert unknown == wrong
 
 
+def test_another_tenants_key_of_the_same_id_shuts_nobody_out(stores: Stores, authenticator: Authenticator) -> None:
+    own = stores.issue_key(BOLT, "same", "*")
+    other = stores.issue_key(ACME, "same", "*")
+    assert own != other
+    assert authenticator.authenticate(own).tenant_id == BOLT
+    assert authenticator.authenticate(other).tenant_id == ACME
+
+
 def test_a_key_without_the_scope_is_refused(stores: Stores, caller: MakeClient) -> None:
     client = caller(stores.issue_key(ACME, "narrow", "alerts:read"))
     assert client.get("/v1/alerts").status_code == 200
