@@ -53,6 +53,11 @@ class DataDir:
             raise DataDirInUse(f"data directory {path} is in use by {who}; stop it first, or use its API") from None
         try:
             self._check_format()
+            # of a server that was killed: whoever finds the directory in use must not be sent to it
+            (path / _SERVER_FILE).unlink(missing_ok=True)
+        except OSError as error:
+            self._lock.close()
+            raise DataDirError(f"data directory {path} cannot be used: {error.strerror}") from error
         except BaseException:
             self._lock.close()
             raise
@@ -110,11 +115,13 @@ def operator_key(path: Path) -> str | None:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise DataDirError(f"{path} is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise DataDirError(f"{path} is not a JSON object; restore that file")
     return found
 
 

@@ -22,7 +22,10 @@ def _not_a_number(value: Any) -> Any:
 def _utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("must say its offset from UTC, like 2026-01-31T08:30:00Z")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be an instant of the years 1 to 9999 in UTC") from None
 
 
 Instant = Annotated[datetime, BeforeValidator(_not_a_number), AfterValidator(_utc)]

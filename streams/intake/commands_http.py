@@ -1,14 +1,15 @@
 """Commands over HTTP: one at a time, or a batch of them; answered only when durable."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import StringConstraints, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from uuid_utils import uuid7
 
 from domain import catalog
@@ -16,7 +17,7 @@ from domain.identity.commands import RegisterTenant
 from domain.message import Command
 from domain.rejection import Kind
 from schemas.values import Instant
-from streams.intake.http import Authenticate, Caller, Refused, actor_of, identify, read_body, require
+from streams.intake.http import Authenticate, Caller, Refused, actor_of, body_of, identify, require
 from streams.ports import Reply, Submission
 
 MAX_COMMANDS = 1_000
@@ -30,7 +31,8 @@ STATUS: Mapping[Kind, HTTPStatus] = {
     Kind.NOT_NOW: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
-_COMMAND_ID = TypeAdapter(Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")])
+_COMMAND_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_VERSION = re.compile(r"[0-9]{1,18}")
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
 
 
@@ -54,14 +56,15 @@ def commands_router(gate: Gate, authenticate: Authenticate) -> APIRouter:
     )
     async def one_command(context: str, name: str, request: Request) -> Response:
         caller = await identify(request, authenticate)
-        item = {
-            "command": f"{context}.{name}",
-            "body": _json(await read_body(request)),
-            "id": request.headers.get("Idempotency-Key"),
-            "expected_version": _if_match(request.headers.get("If-Match")),
-            "happened_at": request.headers.get("X-Happened-At"),
-        }
-        reply = await gate.execute(_submission(item, caller, request.headers.get("traceparent")))
+        async with body_of(request) as body:
+            item = {
+                "command": f"{context}.{name}",
+                "body": _json(body),
+                "id": request.headers.get("Idempotency-Key"),
+                "expected_version": _if_match(request.headers.get("If-Match")),
+                "happened_at": request.headers.get("X-Happened-At"),
+            }
+            reply = await gate.execute(_submission(item, caller, request.headers.get("traceparent")))
         return _answer(reply)
 
     @router.post(
@@ -71,11 +74,12 @@ def commands_router(gate: Gate, authenticate: Authenticate) -> APIRouter:
     )
     async def batch(request: Request) -> Response:
         caller = await identify(request, authenticate)
-        items = _json(await read_body(request))
-        if not isinstance(items, list) or len(items) > MAX_COMMANDS:
-            detail = f"the body must be a JSON array of at most {MAX_COMMANDS} commands"
-            raise Refused(HTTPStatus.BAD_REQUEST, detail)
-        answers = await asyncio.gather(*(_one_of_batch(gate, item, caller) for item in items))
+        async with body_of(request) as body:
+            items = _json(body)
+            if not isinstance(items, list) or len(items) > MAX_COMMANDS:
+                detail = f"the body must be a JSON array of at most {MAX_COMMANDS} commands"
+                raise Refused(HTTPStatus.BAD_REQUEST, detail)
+            answers = await asyncio.gather(*(_one_of_batch(gate, item, caller) for item in items))
         return Response(orjson.dumps({"replies": answers}), media_type="application/json")
 
     return router
@@ -141,25 +145,42 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
     require(caller, f"{name.partition('.')[0]}:write")
     try:
         command: Command = catalog.adapter(command_class).validate_python(item.get("body"))
-        id_ = item.get("id")
-        command_id = _COMMAND_ID.validate_python(str(uuid7()) if id_ is None else id_)
-        at = item.get("happened_at")
-        happened_at = None if at is None else _INSTANT.validate_python(at)
     except ValidationError as error:
         raise invalid(error) from error
-    expected = item.get("expected_version")
-    if expected is not None and (not isinstance(expected, int) or isinstance(expected, bool) or expected < 0):
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "expected_version must be a version: 0, 1, 2, …")
     return Submission(
-        command_id=command_id,
+        command_id=_command_id(item.get("id")),
         tenant_id=caller.tenant_id,
         name=name,
         command=command,
         actor=actor_of(caller),
-        happened_at=happened_at,
-        expected_version=expected,
+        happened_at=_happened_at(item.get("happened_at")),
+        expected_version=_expected_version(item.get("expected_version")),
         traceparent=traceparent,
     )
+
+
+def _command_id(given: Any) -> str:
+    if given is None:
+        return str(uuid7())
+    if not (isinstance(given, str) and _COMMAND_ID.fullmatch(given)):
+        detail = "a command's id (Idempotency-Key) must be 1 to 128 visible ASCII characters without spaces"
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, kind=Kind.INVALID.value)
+    return given
+
+
+def _happened_at(given: Any) -> datetime | None:
+    try:
+        return None if given is None else _INSTANT.validate_python(given)
+    except ValidationError as error:
+        detail = f"happened_at (X-Happened-At) {readable_errors(error)[0]['what']}"
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, kind=Kind.INVALID.value) from error
+
+
+def _expected_version(given: Any) -> int | None:
+    if given is not None and (not isinstance(given, int) or isinstance(given, bool) or given < 0):
+        detail = "expected_version (If-Match) must be a version: 0, 1, 2, …"
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, kind=Kind.INVALID.value)
+    return given
 
 
 def invalid(error: ValidationError) -> Refused:
@@ -191,8 +212,8 @@ def _if_match(header: str | None) -> int | None:
     if header is None:
         return None
     version = header.strip().strip('"')
-    if not (version.isascii() and version.isdigit()):
-        raise Refused(HTTPStatus.BAD_REQUEST, f"If-Match must be a version like 3, not {header!r}")
+    if not _VERSION.fullmatch(version):
+        raise Refused(HTTPStatus.BAD_REQUEST, f"If-Match must be a version like 3, not {header[:100]!r}")
     return int(version)
 
 

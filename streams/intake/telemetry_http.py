@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal, NamedTuple, Union
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, create_model
 
 from domain.catalog import FACTS
 from domain.message import Fact
 from schemas.envelope import Actor, TenantId
 from schemas.values import Id, Instant
 from streams.intake.commands_http import readable_errors
-from streams.intake.http import Authenticate, Refused, actor_of, identify, read_body, require
+from streams.intake.http import Authenticate, Refused, actor_of, body_of, identify, require
 from streams.ports import FactSubmission, Overloaded, TelemetryLog, TelemetryReply
 
 MAX_FACTS = 10_000
@@ -42,6 +42,21 @@ def _message(fact: type[Fact]) -> Any:
 _ANY_FACT: Any = Annotated[Union[tuple(_message(fact) for fact in FACTS)], Field(discriminator="type")]  # noqa: UP007
 _FACT: TypeAdapter[Any] = TypeAdapter(_ANY_FACT)
 _FACTS: TypeAdapter[list[Any]] = TypeAdapter(list[_ANY_FACT])
+
+
+class _CloudEvent(BaseModel):
+    """What of an event is read; attributes that we do not know are an extension's, and no mistake."""
+
+    specversion: Literal["1.0"]
+    id: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    source: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    type: str
+    subject: str
+    time: Any
+    data: Any
+
+
+_CLOUDEVENT = TypeAdapter(_CloudEvent)
 
 
 class Refusal(NamedTuple):
@@ -106,9 +121,9 @@ def telemetry_router(gate: TelemetryGate, authenticate: Authenticate) -> APIRout
         caller = await identify(request, authenticate)
         require(caller, "telemetry:write")
         content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        body = await read_body(request)
         parse = _PARSERS.get(content_type, parse_json)
-        reply, refused = await gate.take(caller.tenant_id, body, parse, actor_of(caller))
+        async with body_of(request) as body:
+            reply, refused = await gate.take(caller.tenant_id, body, parse, actor_of(caller))
         answer = {
             "accepted": reply.accepted,
             "repeated": reply.repeated,
@@ -131,7 +146,7 @@ def parse_json(body: bytes) -> Parsed:
         messages = _FACTS.validate_json(body)
     except ValidationError:
         # slower, one by one: to name the refused and take the others
-        return _one_by_one(_items(body), _FACT.validate_python)
+        return _one_by_one(_items(body), lambda item: _submission(_FACT.validate_python(item)))
     _check_count(len(messages))
     return Parsed([_submission(message) for message in messages], [])
 
@@ -140,7 +155,7 @@ def parse_ndjson(body: bytes) -> Parsed:
     """Read a fact a line; empty lines count, but are no facts. Raises: Refused, more than MAX_FACTS lines."""
     lines = body.splitlines()
     _check_count(len(lines))
-    return _one_by_one(lines, _FACT.validate_json, skip=lambda line: not line.strip())
+    return _one_by_one(lines, lambda line: _submission(_FACT.validate_json(line)), skip=lambda line: not line.strip())
 
 
 def parse_cloudevents(body: bytes) -> Parsed:
@@ -149,18 +164,18 @@ def parse_cloudevents(body: bytes) -> Parsed:
     Raises: Refused, it is not a JSON array, or holds more than MAX_FACTS events.
     Source: CloudEvents 1.0, JSON batch format.
     """
-    return _one_by_one(_items(body), lambda event: _FACT.validate_python(_from_cloudevent(event)))
+    return _one_by_one(_items(body), _from_cloudevent)
 
 
 def _one_by_one(
-    items: Sequence[Any], read: Callable[[Any], Any], skip: Callable[[Any], bool] = lambda _item: False
+    items: Sequence[Any], read: Callable[[Any], FactSubmission], skip: Callable[[Any], bool] = lambda _item: False
 ) -> Parsed:
     parsed = Parsed([], [])
     for line, item in enumerate(items, 1):
         if skip(item):
             continue
         try:
-            parsed.facts.append(_submission(read(item)))
+            parsed.facts.append(read(item))
         except ValidationError as error:
             errors = readable_errors(error)
             reason = "; ".join(f"{e['where']}: {e['what']}" if e["where"] else e["what"] for e in errors)
@@ -172,17 +187,13 @@ def _submission(message: Any) -> FactSubmission:
     return FactSubmission(message.device_id, message.happened_at, message.data, message.id)
 
 
-def _from_cloudevent(event: Any) -> Any:
-    if not isinstance(event, Mapping):
-        return event
-    return {
-        "type": event.get("type"),
-        "device_id": str(event.get("subject", "")).removeprefix("device-"),
-        "happened_at": event.get("time"),
-        # an event's identity is its source and its id together
-        "id": f"{event.get('source')}#{event['id']}" if "id" in event else None,
-        "data": event.get("data"),
-    }
+def _from_cloudevent(item: Any) -> FactSubmission:
+    event = _CLOUDEVENT.validate_python(item)
+    device_id = event.subject.removeprefix("device-")
+    fact = {"type": event.type, "device_id": device_id, "happened_at": event.time, "data": event.data}
+    # an event's identity is its source and its id together
+    identity = orjson.dumps([event.source, event.id]).decode()
+    return _submission(_FACT.validate_python(fact))._replace(fact_id=identity)
 
 
 def _items(body: bytes) -> list[Any]:

@@ -15,7 +15,7 @@ from domain.message import Command
 from schemas.envelope import Actor, TenantId
 from schemas.values import Name, TenantName
 from streams.intake.commands_http import STATUS, Gate, invalid
-from streams.intake.http import Authenticate, Refused, actor_of, identify, read_body
+from streams.intake.http import Authenticate, Refused, actor_of, body_of, identify
 from streams.ports import Submission
 
 SYSTEM_TENANT = TenantId("system")
@@ -84,7 +84,8 @@ def tenants_router(gate: Gate, authenticate: Authenticate) -> APIRouter:
         if caller.tenant_id != SYSTEM_TENANT:
             raise Refused(HTTPStatus.FORBIDDEN, "only the operator's key may register tenants")
         try:
-            wanted = _NewTenant.model_validate_json(await read_body(request))
+            async with body_of(request) as body:
+                wanted = _NewTenant.model_validate_json(body)
         except ValidationError as error:
             raise invalid(error) from error
         onboarding = onboard(TenantId(wanted.tenant_id), wanted.name, actor_of(caller))
