@@ -19,6 +19,7 @@ from read_api.reading import Read, Reading
 from read_api.responses import Answer, to_json
 from read_api.tenancy import require_read
 from schemas.envelope import Envelope, Position, TenantId, Topic
+from schemas.values import Id
 
 router = APIRouter(prefix="/v1", tags=["live"])
 
@@ -37,9 +38,14 @@ _BUSY_RETRY_S = 5
 class Wanted(NamedTuple):
     types: frozenset[str]
     stream: str | None
+    reporter: str | None
 
-    def has(self, envelope: Envelope) -> bool:
-        return (not self.types or envelope.type in self.types) and self.stream in (None, envelope.stream)
+    def has(self, topic: Topic, envelope: Envelope) -> bool:
+        return (
+            (not self.types or envelope.type in self.types)
+            and self.stream in (None, envelope.stream)
+            and (topic is not Topic.TELEMETRY or self.reporter in (None, envelope.stream))
+        )
 
 
 class LiveResponse(StreamingResponse):
@@ -78,10 +84,12 @@ def live(
     read: Annotated[Read, Depends(Reading("live"))],
     types: Annotated[str, Query(max_length=2000, description="event types, with commas; none means all")] = "",
     stream: Annotated[str | None, Query(max_length=300)] = None,
+    telemetry: Annotated[Id | None, Query(description="a device: of telemetry, only its own")] = None,
     after: Annotated[str | None, Query(max_length=300, description="positions to go on from")] = None,
     last_event_id: Annotated[str | None, Header(max_length=300)] = None,
 ) -> LiveResponse:
-    wanted = Wanted(frozenset(type_.strip() for type_ in types.split(",")) - {""}, stream)
+    wanted_types = frozenset(type_.strip() for type_ in types.split(",")) - {""}
+    wanted = Wanted(wanted_types, stream, f"device-{telemetry}" if telemetry else None)
     # a browser that reconnects sends the same address again: its header is the newer of the two
     places = _places(read, last_event_id or after)
     slots = read.answers.live_slots
@@ -114,7 +122,7 @@ async def _events(request: Request, read: Read, wanted: Wanted, places: Places) 
             return
         for topic, envelopes, looked_to in news:
             for envelope in envelopes:
-                if wanted.has(envelope):
+                if wanted.has(topic, envelope):
                     places[topic] = Position(topic, envelope.partition, envelope.position)
                     yield b"id: %s\ndata: %s\n\n" % (_id(places), to_json(envelope_answer(envelope)))
                     spoke_at = monotonic()

@@ -1,0 +1,42 @@
+"""The page at `/`: a few static files, shipped in the package, that ask this API and no other host."""
+
+import hashlib
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+
+from read_api.problems import Problem
+
+router = APIRouter(include_in_schema=False)
+
+_FOLDER = Path(__file__).parent / "page"
+
+# named here: what the operating system thinks of .js differs, and nosniff makes a wrong type fatal
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".LICENSE": "text/plain; charset=utf-8",
+}
+
+_HEADERS = {
+    # kept, but asked about each time: the page and the API it speaks to are always of one version
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@router.get("/")
+@router.get("/page/{name}")
+def page(request: Request, name: str = "index.html") -> Response:
+    path = _FOLDER / name
+    if path.parent != _FOLDER or not path.is_file():
+        raise Problem(404, f"the page has no file {name[:100]}")
+    body = path.read_bytes()
+    headers = {**_HEADERS, "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"'}
+    if request.headers.get("If-None-Match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=_TYPES[path.suffix], headers=headers)

@@ -1,0 +1,50 @@
+// Values as people read them. Amounts stay text from end to end: a float would round them.
+
+const GROUPS = /\B(?=(\d{3})+$)/g;
+const NARROW_SPACE = "\u202f";
+
+// "-1234.5000" -> "−1 234.50"
+export function amount(text, places = 2) {
+  const [, sign, whole, fraction = ""] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text) ?? [null, "", String(text), ""];
+  const shown = fraction.replace(/0+$/, "").padEnd(places, "0");
+  return `${sign && "−"}${whole.replace(GROUPS, NARROW_SPACE)}${shown && `.${shown}`}`;
+}
+
+export const count = (number) => amount(String(number), 0);
+
+export const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+
+export const day = (instant) => instant.slice(0, 10);
+
+// a day is only said where it is not today
+export function moment(instant) {
+  const today = new Date().toISOString().slice(0, 10);
+  const time = instant.slice(11, 19);
+  return day(instant) === today ? time : `${day(instant)} ${time}`;
+}
+
+export const short = (instant) => (moment(instant).includes(" ") ? day(instant) : moment(instant));
+
+export function ago(instant) {
+  const seconds = Math.round((Date.now() - Date.parse(instant)) / 1000);
+  if (seconds < 5) return "now";
+  if (seconds < 60) return `${seconds} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ago`;
+  return day(instant);
+}
+
+const PREFIXES = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
+
+// 90904.8 -> "90.9 k": a reading, not an amount
+export function reading(value) {
+  if (value === null || value === undefined) return "–";
+  const [size, prefix] = PREFIXES.find(([limit]) => Math.abs(value) >= limit) ?? [1, ""];
+  const scaled = value / size;
+  const digits = Math.abs(scaled) >= 100 ? 0 : Math.abs(scaled) >= 10 ? 1 : 2;
+  return `${Number(scaled.toFixed(digits))}${prefix && NARROW_SPACE}${prefix}`;
+}
+
+export const words = (text) => text.replaceAll("_", " ").toLowerCase();
+
+export const json = (value) => JSON.stringify(value, null, 2);
