@@ -9,19 +9,19 @@ from types import TracebackType
 from typing import Self
 
 from infra.analytics_clickhouse import ClickHouseAnalytics
-from infra.data_dir import DataDir
+from infra.data_dir import DataDir, DataDirError
 from infra.dead_letters_sqlite import SqliteDeadLetters
 from infra.documents_sqlite import SqliteDocuments
 from infra.event_log_sqlite import SqliteEventLog
 from infra.timeline_sqlite import SqliteTimeline
 from projections.catalog import of_role
-from projections.ports import Role, ViewWriter
+from projections.ports import Role, StoreUnavailable, ViewWriter
 from projections.projection import Projection
 from schemas.envelope import Actor, ActorType, StreamId, TenantId
 from streams.intake.tenants import SYSTEM_TENANT, onboard
 from streams.local_runner import RoleRunner
 from streams.operations import LocalOperations
-from streams.ports import DeadLetters, SystemClock
+from streams.ports import DeadLetters, LogUnavailable, SystemClock
 from streams.shared_log import SharedLog
 from streams.writer import Writer
 
@@ -40,9 +40,9 @@ class Embedded:
         self.clock = SystemClock()
         try:
             self.log = SqliteEventLog(data_dir, self.clock)
-        except BaseException:
+        except LogUnavailable as error:
             self.dir.close()
-            raise
+            raise DataDirError(f"the log in {data_dir} cannot be opened: {error}") from error
         self.writer = Writer(self.log, self.clock)
 
     @classmethod
@@ -51,7 +51,13 @@ class Embedded:
 
     @cached_property
     def views(self) -> "Views":
-        return Views(self)
+        try:
+            return Views(self)
+        except StoreUnavailable as error:
+            folder = self.dir.folder("views")
+            raise DataDirError(
+                f"the views cannot be opened: {error}; remove the folder {folder}, the next start makes it from the log"
+            ) from error
 
     def has_tenant(self, tenant_id: TenantId) -> bool:
         return bool(self.log.read_stream(tenant_id, StreamId(f"tenant-{tenant_id}"), after=0, limit=1))

@@ -104,6 +104,7 @@ class SqliteEventLog:
     """EventLog and TelemetryLog in a folder: `events.sqlite` and `telemetry.sqlite`, one partition.
 
     One process at a time; any number of its threads may read, one may append.
+    Raises: LogUnavailable, a file is damaged or the disk is full.
     """
 
     partitions = 1
@@ -113,22 +114,30 @@ class SqliteEventLog:
         self._events = DurableDatastore(str(folder / "events.sqlite"))
         self._facts = DurableDatastore(str(folder / "telemetry.sqlite"))
         self._recorder = CommandRecorder(self._events)
-        self._recorder.create_table()
-        with self._facts.transaction(commit=True) as c:
-            c.execute(
-                "CREATE TABLE IF NOT EXISTS fact_batches"
-                " (last INTEGER PRIMARY KEY, first INTEGER NOT NULL, tenant_id TEXT NOT NULL, facts BLOB NOT NULL)"
-            )
-            c.execute(
-                "CREATE TABLE IF NOT EXISTS fact_keys"
-                " (tenant_id TEXT, key BLOB, PRIMARY KEY (tenant_id, key)) WITHOUT ROWID"
-            )
         self._grown = threading.Condition()
         self._facts_lock = threading.Lock()
-        self._ends = {
-            Topic.EVENTS: self._recorder.max_notification_id() or 0,
-            Topic.TELEMETRY: self._one(self._facts, "SELECT COALESCE(MAX(last), 0) FROM fact_batches"),
-        }
+        try:
+            self._create()
+            self._ends = {
+                Topic.EVENTS: self._one(self._events, "SELECT COALESCE(MAX(rowid), 0) FROM stored_events"),
+                Topic.TELEMETRY: self._one(self._facts, "SELECT COALESCE(MAX(last), 0) FROM fact_batches"),
+            }
+        except BaseException:
+            self.close()
+            raise
+
+    def _create(self) -> None:
+        with _log_errors():
+            self._recorder.create_table()
+            with self._facts.transaction(commit=True) as c:
+                c.execute(
+                    "CREATE TABLE IF NOT EXISTS fact_batches"
+                    " (last INTEGER PRIMARY KEY, first INTEGER NOT NULL, tenant_id TEXT NOT NULL, facts BLOB NOT NULL)"
+                )
+                c.execute(
+                    "CREATE TABLE IF NOT EXISTS fact_keys"
+                    " (tenant_id TEXT, key BLOB, PRIMARY KEY (tenant_id, key)) WITHOUT ROWID"
+                )
 
     def close(self) -> None:
         self._events.close()

@@ -120,26 +120,18 @@ def serve(data_dir: Path, *, port: int) -> int:
     Raises: DataDirError, the directory cannot be used; OSError, the port is taken.
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    with Embedded.open(data_dir) as embedded:
-        demo_key = embedded.first_start()
+    # to be told to stop while it still starts, and the signal that uvicorn raises once more when it is done, end alike
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), Embedded.open(data_dir) as embedded, closing(_listen(port)) as sock:
         app = create_app(embedded)
+        # last of all that can fail: the key that it returns is shown this once
+        demo_key = embedded.first_start()
         settle_collector()
-        config = uvicorn.Config(
-            app,
-            host="127.0.0.1",
-            port=port,
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=10,
-        )
-        sock = _listen(port)
+        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
         address = f"http://127.0.0.1:{sock.getsockname()[1]}"
         embedded.dir.announce(address)
         _greet(address, data_dir, demo_key)
-        # the server raises the signal that stopped it once more when it is done: then it only ends this block
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with suppress(KeyboardInterrupt):
-            _Server(config, app).run([sock])
+        _Server(config, app).run([sock])
     click.echo("factline stopped; the next start goes on where this one ended")
     return 0
 
