@@ -1,6 +1,7 @@
 """Events to bytes and back: Avro payloads by type and version, and the record that the embedded log stores."""
 
 import json
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -14,7 +15,17 @@ import fastavro
 import orjson
 
 from schemas import upcast
-from schemas.envelope import Actor, ActorType, Entry, Envelope, StreamId, TenantId, Topic, Undecodable
+from schemas.envelope import (
+    UNKNOWN_TYPE,
+    Actor,
+    ActorType,
+    Entry,
+    Envelope,
+    StreamId,
+    TenantId,
+    Topic,
+    Undecodable,
+)
 
 
 class UnknownSchema(ValueError):  # noqa: N818
@@ -46,8 +57,29 @@ def schema_of(type_: str, version: int) -> Any:
         raise UnknownSchema(f"no schema for {type_} v{version}; schemas/events holds what was released") from None
 
 
+def full_name(type_: str, version: int) -> str:
+    """Return the record's name, `factline.fleet.DeviceRegistered`: its subject in a registry. Raises: UnknownSchema."""
+    return str(schema_of(type_, version)["name"])
+
+
+class Encoded(dict[str, Any]):
+    """A payload that has its Avro bytes with it, so that they are made once; not to be changed."""
+
+    __slots__ = ("avro",)
+    avro: bytes
+
+
+def encoded(type_: str, version: int, data: dict[str, Any]) -> Encoded:
+    """Return the payload together with its bytes. Raises: UnknownSchema; BadPayload, the values do not fit."""
+    payload = Encoded(data)
+    payload.avro = encode_payload(type_, version, data)
+    return payload
+
+
 def encode_payload(type_: str, version: int, data: Mapping[str, Any]) -> bytes:
     """Return the Avro bytes of a payload. Raises: UnknownSchema; BadPayload, the values do not fit."""
+    if isinstance(data, Encoded):
+        return data.avro
     out = BytesIO()
     try:
         fastavro.schemaless_writer(out, schema_of(type_, version), data)
@@ -254,6 +286,156 @@ def decode_facts(raw: bytes, *, tenant_id: TenantId, partition: int, first_posit
             )
         )
     return entries
+
+
+_MAGIC = 0
+_WIRE_FORMAT = struct.Struct(">bI")
+
+_SPEC_VERSION = b"1.0"
+_CONTENT_TYPE = b"application/avro"
+_SOURCE = b"urn:factline:log"
+_SCHEMA_URN = "urn:factline:schema:"
+
+ATTRIBUTES = (
+    "ce_id",
+    "ce_type",
+    "ce_time",
+    "ce_dataschema",
+    "ce_streamversion",
+    "ce_position",
+    "ce_recordedat",
+    "ce_correlationid",
+    "ce_causationid",
+    "ce_actor",
+    "ce_organizationid",
+    "traceparent",
+)
+"""The headers that differ between events, in the order they are written."""
+
+
+class KafkaRecord(NamedTuple):
+    """An event as Kafka keeps it.
+
+    Shape: `attributes` are the values of ATTRIBUTES, None for a header that is left out; the key is `tenant|stream`.
+    Source: CloudEvents 1.0, Kafka binding, binary mode; Confluent wire format.
+    """
+
+    key: bytes
+    value: bytes
+    attributes: Sequence[bytes | None]
+
+    @property
+    def headers(self) -> list[tuple[str, bytes]]:
+        tenant_id, _, stream = self.key.partition(b"|")
+        return [
+            ("ce_specversion", _SPEC_VERSION),
+            ("content-type", _CONTENT_TYPE),
+            ("ce_source", _SOURCE),
+            ("ce_subject", stream),
+            ("ce_tenantid", tenant_id),
+            *[(name, value) for name, value in zip(ATTRIBUTES, self.attributes, strict=True) if value is not None],
+        ]
+
+
+def record_key(tenant_id: TenantId, stream: StreamId) -> bytes:
+    return f"{tenant_id}|{stream}".encode()
+
+
+def encode_kafka(envelope: Envelope, schema_id: int) -> KafkaRecord:
+    """Return the record of an event, or of a fact, which has neither version nor position yet.
+
+    Raises: UnknownSchema; BadPayload.
+    """
+    decided = envelope.topic is Topic.EVENTS
+    actor, trace = envelope.actor, envelope.traceparent
+    return KafkaRecord(
+        record_key(envelope.tenant_id, envelope.stream),
+        _WIRE_FORMAT.pack(_MAGIC, schema_id) + encode_payload(envelope.type, envelope.schema_version, envelope.data),
+        (
+            envelope.event_id.encode(),
+            envelope.type.encode(),
+            _instant(envelope.happened_at),
+            _schema_urn(envelope.type, envelope.schema_version),
+            b"%d" % envelope.version if decided else None,
+            b"%d" % envelope.position if decided else None,
+            _instant(envelope.recorded_at),
+            envelope.correlation_id.encode(),
+            envelope.causation_id.encode(),
+            f"{actor.type.value}:{actor.id}".encode(),
+            envelope.organization_id.encode() if envelope.organization_id else None,
+            trace.encode() if trace else None,
+        ),
+    )
+
+
+def kafka_record(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, Any]] | None) -> KafkaRecord:
+    """Return what a consumer was given, with the attributes in their order."""
+    found = dict(headers or ())
+    return KafkaRecord(key or b"", value or b"", [found.get(name) for name in ATTRIBUTES])
+
+
+def position_of(record: KafkaRecord) -> int | None:
+    """Return the position that the writer gave an event; None for a record that no writer of ours wrote."""
+    raw = record.attributes[_POSITION]
+    return int(raw) if raw is not None and raw.isdigit() else None
+
+
+_POSITION = ATTRIBUTES.index("ce_position")
+
+
+def decode_kafka(record: KafkaRecord, *, topic: Topic, partition: int, position: int) -> Entry:
+    """Return the event of a record, upcast to its newest version; Undecodable where it cannot be read."""
+    try:
+        return _decode_kafka(record, topic, partition, position)
+    except (ValueError, AttributeError, TypeError) as error:
+        tenant, _, stream = record.key.decode(errors="replace").partition("|")
+        type_ = (record.attributes[1] or UNKNOWN_TYPE.encode()).decode(errors="replace")
+        key = (TenantId(tenant), StreamId(stream or "?"))
+        return Undecodable(*key, type_, topic, partition, position, record.value, str(error))
+
+
+def _decode_kafka(record: KafkaRecord, topic: Topic, partition: int, position: int) -> Envelope:
+    id_, type_raw, time, urn, version, _, recorded_at, correlation, causation, actor, organization, trace = (
+        None if raw is None else raw.decode() for raw in record.attributes
+    )
+    tenant, bar, stream = record.key.decode().partition("|")
+    if not (bar and id_ and type_raw and time and urn and recorded_at and correlation and causation and actor):
+        raise BadPayload("the record lacks headers that every event has")
+    written = int(urn.rpartition(":")[2])
+    if len(record.value) < _WIRE_FORMAT.size or record.value[0] != _MAGIC:
+        raise BadPayload("the value is not in the Confluent wire format")
+    payload = decode_payload(type_raw, written, record.value[_WIRE_FORMAT.size :])
+    schema_version, data = upcast.to_newest(type_raw, written, payload)
+    actor_type, _, actor_id = actor.partition(":")
+    return Envelope(
+        event_id=id_,
+        type=type_raw,
+        schema_version=schema_version,
+        tenant_id=TenantId(tenant),
+        stream=StreamId(stream),
+        version=int(version) if version else 0,
+        topic=topic,
+        partition=partition,
+        position=position,
+        happened_at=datetime.fromisoformat(time),
+        recorded_at=datetime.fromisoformat(recorded_at),
+        actor=Actor(ActorType(actor_type), actor_id),
+        correlation_id=correlation,
+        causation_id=causation,
+        data=data,
+        organization_id=organization,
+        traceparent=trace,
+    )
+
+
+@cache
+def _schema_urn(type_: str, version: int) -> bytes:
+    return f"{_SCHEMA_URN}{full_name(type_, version)}:{version}".encode()
+
+
+def _instant(at: datetime) -> bytes:
+    # instants are UTC, always: "Z" is CloudEvents' own way to say so
+    return at.isoformat().removesuffix("+00:00").encode() + b"Z"
 
 
 def canonical_json(data: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from domain import catalog
 from domain.identity.decide import admit
 from domain.message import Command, Event, Process
 from domain.rejection import CommandRejected, Kind
-from schemas.codec import encode_payload
+from schemas.codec import encoded
 from schemas.envelope import Actor, ActorType, Entry, Envelope, Position, StreamId, StreamKey, TenantId, Topic
 from schemas.partitioning import partition_of
 from streams.identifiers import named_uuid
@@ -70,6 +70,10 @@ class Writer:
             raise
         self._keep(turn.states)
         return replies
+
+    def forget(self) -> None:
+        """Drop all states from memory: another writer may have written since."""
+        self._cache.clear()
 
     def _load(self, submissions: Sequence[Submission]) -> "_Loaded":
         ids = {(s.tenant_id, s.command_id) for s in submissions}
@@ -234,10 +238,8 @@ def _tenant_key(tenant_id: TenantId) -> StreamKey:
 
 
 def _checked_payload(event: Event) -> dict[str, Any]:
-    payload = catalog.payload_of(event)
-    # encoded here once more than the log does, so that a value its schema cannot hold fails its own command alone
-    encode_payload(event.TYPE, event.VERSION, payload)
-    return payload
+    # encoded here and not by the log, so that a value its schema cannot hold fails its own command alone
+    return encoded(event.TYPE, event.VERSION, catalog.payload_of(event))
 
 
 def _reaction(process: Process, cause: Submission, envelope: Envelope, n: int, command: Command) -> Submission:

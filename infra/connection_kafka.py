@@ -1,0 +1,67 @@
+"""Kafka clients, all made in one place: where the broker is, how to talk to it, where its messages go."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+
+from streams.ports import LogUnavailable
+
+_LOG = logging.getLogger(__name__)
+
+REQUEST_TIMEOUT_S = 10.0
+
+_QUEUED_KBYTES = 16 * 1024  # what a consumer fetches ahead; the default of 64 MiB is half of a worker's memory
+
+
+class Connection:
+    """Makes clients. Shape: `security` are librdkafka's own property names (`sasl.username`, …)."""
+
+    def __init__(self, bootstrap: str, security: Mapping[str, str] | None = None) -> None:
+        self._common: dict[str, Any] = {
+            "bootstrap.servers": bootstrap,
+            "client.id": "factline",
+            # a broker that comes back is found within a second
+            "reconnect.backoff.max.ms": 1000,
+            "topic.metadata.refresh.interval.ms": 60_000,
+            "error_cb": _said,
+            **(security or {}),
+        }
+
+    def producer(self, **config: Any) -> Producer:
+        """Return a producer that loses and doubles nothing on its way: idempotent, acknowledged by all replicas."""
+        return Producer(self._common | {"enable.idempotence": True, "acks": "all"} | _dotted(config), logger=_LOG)
+
+    def consumer(self, group: str, **config: Any) -> Consumer:
+        """Return a consumer that sees what was committed, and commits nothing by itself."""
+        always = {
+            "group.id": group,
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "queued.max.messages.kbytes": _QUEUED_KBYTES,
+        }
+        return Consumer(self._common | always | _dotted(config), logger=_LOG)
+
+    def admin(self) -> AdminClient:
+        return AdminClient(self._common, logger=_LOG)
+
+
+def _dotted(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.replace("_", "."): value for name, value in config.items()}
+
+
+def _said(error: KafkaError) -> None:
+    _LOG.warning("kafka: %s", error.str())
+
+
+@contextmanager
+def kafka_errors() -> Iterator[None]:
+    """Say what Kafka's client raises in the words of the port."""
+    try:
+        yield
+    except (KafkaException, BufferError) as error:
+        raise LogUnavailable(f"kafka did not answer: {error}") from error

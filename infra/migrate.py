@@ -1,0 +1,33 @@
+"""Makes a cluster ready for the distributed profile: schemas registered, topics made and checked."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from infra.connection_kafka import Connection
+from infra.schema_registry_confluent import SchemaRegistry
+from infra.settings import Settings
+from infra.topics_kafka import check_topics, create_topics
+
+SCHEMA_IDS = "schema-ids.json"
+
+
+class Migrated(NamedTuple):
+    schemas: int
+    topics_made: tuple[str, ...]
+
+
+def schema_registry(settings: Settings) -> SchemaRegistry:
+    return SchemaRegistry(settings.registry_url, Path(settings.data_dir) / SCHEMA_IDS)
+
+
+def migrate(settings: Settings) -> Migrated:
+    """Register the schemas, then make the missing topics; may be run again at any time.
+
+    Raises: SchemaRefused, TopicsUnfit: something has to be changed first; RegistryUnavailable, KafkaException.
+    """
+    # schemas first: what may not be written is refused before there is a topic to write it to
+    ids = schema_registry(settings).register()
+    admin = Connection(settings.kafka_bootstrap, settings.kafka_security).admin()
+    made = create_topics(admin, settings.topics, replication=settings.replication)
+    check_topics(admin, settings.topics)
+    return Migrated(len(ids), tuple(made))

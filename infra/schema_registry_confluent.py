@@ -1,0 +1,107 @@
+"""The schemas of all events in a Confluent-compatible registry, and their ids on disk for when it is away."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka.schema_registry import ConfigCompatibilityLevel, Schema, SchemaRegistryClient, ServerConfig
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+
+from schemas import codec
+
+SchemaIds = Mapping[tuple[str, int], int]
+"""(type, version) of an event -> the id that its schema has in the registry."""
+
+COMPATIBILITY = ConfigCompatibilityLevel.BACKWARD_TRANSITIVE
+
+_REFUSED = (409, 422)
+
+
+class RegistryUnavailable(Exception):  # noqa: N818
+    """The registry did not answer; safe to retry."""
+
+
+class SchemaRefused(Exception):  # noqa: N818
+    """The registry holds versions that this schema cannot follow; add a version that can, edit no released one."""
+
+
+class SchemaRegistry:
+    """Where the schemas are registered. `cache` is the file that keeps their ids."""
+
+    def __init__(self, url: str, cache: Path) -> None:
+        self._url = url
+        self._cache = cache
+
+    def register(self) -> SchemaIds:
+        """Register every released schema under its record's name, oldest version first, and keep the ids.
+
+        Raises: SchemaRefused, nothing was registered from this one on; RegistryUnavailable.
+        """
+        ids: dict[tuple[str, int], int] = {}
+        with SchemaRegistryClient({"url": self._url, "max.retries": 2}) as client:
+            for type_, version, text in sorted(codec.schema_files()):
+                subject = codec.full_name(type_, version)
+                with _registry_errors(self._url, subject):
+                    ids[type_, version] = client.register_schema(subject, Schema(text, "AVRO"))
+                    if version == 1:
+                        client.set_config(subject, ServerConfig(compatibility=COMPATIBILITY))
+        self._keep(ids)
+        return ids
+
+    def ids(self) -> SchemaIds:
+        """Return the ids of the released schemas: those on disk, else the registry's.
+
+        Raises: RegistryUnavailable, it is away and nothing, or not everything, was kept from it.
+        """
+        kept = self._kept()
+        wanted = {(type_, version): text for type_, version, text in codec.schema_files()}
+        if not wanted.keys() <= kept.keys():
+            kept = self._look_up(wanted)
+            self._keep(kept)
+        return kept
+
+    def _look_up(self, wanted: Mapping[tuple[str, int], str]) -> dict[tuple[str, int], int]:
+        found: dict[tuple[str, int], int] = {}
+        with SchemaRegistryClient({"url": self._url, "max.retries": 2}) as client:
+            for (type_, version), text in wanted.items():
+                subject = codec.full_name(type_, version)
+                with _registry_errors(self._url, subject):
+                    id_ = client.lookup_schema(subject, Schema(text, "AVRO")).schema_id
+                if id_ is None:
+                    raise RegistryUnavailable(f"the schema registry at {self._url} gives no id for {subject}")
+                found[type_, version] = id_
+        return found
+
+    def _kept(self) -> dict[tuple[str, int], int]:
+        try:
+            kept = json.loads(self._cache.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        if kept["registry"] != self._url:
+            return {}
+        return {(type_, version): id_ for type_, version, id_ in kept["ids"]}
+
+    def _keep(self, ids: SchemaIds) -> None:
+        self._cache.parent.mkdir(parents=True, exist_ok=True)
+        new = self._cache.with_suffix(".new")
+        rows: list[Any] = [[*key, id_] for key, id_ in ids.items()]
+        new.write_text(json.dumps({"registry": self._url, "ids": rows}), encoding="utf-8")
+        new.replace(self._cache)
+
+
+@contextmanager
+def _registry_errors(url: str, subject: str) -> Iterator[None]:
+    try:
+        yield
+    except SchemaRegistryError as error:
+        if error.http_status_code in _REFUSED:
+            raise SchemaRefused(f"{subject}: the registry refuses this schema: {error.error_message}") from error
+        raise RegistryUnavailable(
+            f"the schema registry at {url} has no answer for {subject}: {error};"
+            " run `factline migrate` while it is there"
+        ) from error
+    except Exception as error:
+        # the client lets the errors of its HTTP library through, whichever of two that is
+        raise RegistryUnavailable(f"the schema registry at {url} cannot be reached: {error}") from error

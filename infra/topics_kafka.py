@@ -1,0 +1,84 @@
+"""Topics on a Kafka cluster: made once, checked at every start."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AdminClient,
+    ConfigResource,  # type: ignore[attr-defined]
+    NewTopic,  # type: ignore[attr-defined]
+    ResourceType,  # type: ignore[attr-defined]
+)
+
+from infra.connection_kafka import REQUEST_TIMEOUT_S
+from streams.topics import Topics, TopicSpec
+
+_LOG = logging.getLogger(__name__)
+
+
+class TopicsUnfit(Exception):  # noqa: N818
+    """A topic is not as the log needs it; the message says what to change. A retry gives the same answer."""
+
+
+def create_topics(admin: AdminClient, topics: Topics, *, replication: int) -> list[str]:
+    """Make the topics that are missing and return their names; those that are there are left as they are.
+
+    Raises: KafkaException, safe to retry.
+    """
+    wanted = [
+        NewTopic(spec.name, spec.partitions, replication, config=dict(spec.config))
+        for spec in topics.specs()
+        if spec.name not in admin.list_topics(timeout=REQUEST_TIMEOUT_S).topics
+    ]
+    made = []
+    for name, future in (admin.create_topics(wanted, operation_timeout=REQUEST_TIMEOUT_S) if wanted else {}).items():
+        try:
+            future.result(REQUEST_TIMEOUT_S)
+            made.append(name)
+        except KafkaException as error:
+            # someone else's `migrate` may run at the same time
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+    return made
+
+
+def check_topics(admin: AdminClient, topics: Topics) -> None:
+    """Refuse to work on topics that would lose or mix up records.
+
+    Raises: TopicsUnfit; KafkaException, safe to retry.
+    """
+    found = admin.list_topics(timeout=REQUEST_TIMEOUT_S).topics
+    for spec in topics.specs():
+        if spec.name not in found:
+            raise TopicsUnfit(f"topic {spec.name} does not exist; run `factline migrate` first")
+        if (partitions := len(found[spec.name].partitions)) != spec.partitions:
+            raise TopicsUnfit(
+                f"topic {spec.name} has {partitions} partitions, not {spec.partitions}: tenants would change place;"
+                f" the number never changes: set FACTLINE_PARTITIONS={partitions} if the log was made so"
+            )
+    for spec, config in zip(topics.specs(), _configs(admin, topics.specs()), strict=True):
+        _check_config(spec, config)
+
+
+def _check_config(spec: TopicSpec, config: Mapping[str, str]) -> None:
+    for name in spec.keep:
+        if config.get(name) != spec.config[name]:
+            raise TopicsUnfit(
+                f"topic {spec.name} has {name}={config.get(name)}: history would be deleted that is kept nowhere else;"
+                f" set it: kafka-configs.sh --alter --topic {spec.name} --add-config {name}={spec.config[name]}"
+            )
+    if spec.keep and int(config.get("min.insync.replicas", "1")) < 2:  # noqa: PLR2004 - one copy is not two
+        _LOG.warning(
+            "topic %s has min.insync.replicas=1: an answered command is on one broker's disk only;"
+            " for more than trials use three brokers, replication 3 and min.insync.replicas=2",
+            spec.name,
+        )
+
+
+def _configs(admin: AdminClient, specs: Sequence[TopicSpec]) -> list[Mapping[str, str]]:
+    resources = [ConfigResource(ResourceType.TOPIC, spec.name) for spec in specs]
+    futures = {resource.name: future for resource, future in admin.describe_configs(resources).items()}
+    answers: list[Any] = [futures[spec.name].result(REQUEST_TIMEOUT_S) for spec in specs]
+    return [{name: entry.value for name, entry in answer.items()} for answer in answers]

@@ -1,0 +1,69 @@
+"""Names, sizes and settings of the topics of a log on Kafka."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from schemas.envelope import Topic
+
+DEFAULT_PREFIX = "factline"
+DEFAULT_PARTITIONS = 16
+
+_DAY_MS = 24 * 60 * 60 * 1000
+_ONCE_AND_FOR_ALL: Mapping[str, str] = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+
+
+class TopicSpec(NamedTuple):
+    """A topic as `factline migrate` makes it.
+
+    Shape: `keep` are the settings that every start checks: with another value the log would lose records.
+    """
+
+    name: str
+    partitions: int
+    config: Mapping[str, str]
+    keep: tuple[str, ...] = ()
+
+
+class Topics(NamedTuple):
+    """The topics of one log. Commands, events and telemetry have the same partitions, chosen by the tenant."""
+
+    prefix: str = DEFAULT_PREFIX
+    partitions: int = DEFAULT_PARTITIONS
+
+    @property
+    def commands(self) -> str:
+        return f"{self.prefix}.commands"
+
+    @property
+    def events(self) -> str:
+        return f"{self.prefix}.events"
+
+    @property
+    def telemetry(self) -> str:
+        return f"{self.prefix}.telemetry"
+
+    @property
+    def replies(self) -> str:
+        return f"{self.prefix}.replies"
+
+    @property
+    def dead_letters(self) -> str:
+        return f"{self.prefix}.dead-letters"
+
+    @property
+    def writers(self) -> str:
+        """Return the consumer group of the command workers."""
+        return f"{self.prefix}.writers"
+
+    def of(self, topic: Topic) -> str:
+        return self.events if topic is Topic.EVENTS else self.telemetry
+
+    def specs(self) -> tuple[TopicSpec, ...]:
+        return (
+            TopicSpec(self.events, self.partitions, _ONCE_AND_FOR_ALL, keep=tuple(_ONCE_AND_FOR_ALL)),
+            TopicSpec(self.telemetry, self.partitions, _ONCE_AND_FOR_ALL),
+            # what was decided is in the events: commands and replies are kept only to look at
+            TopicSpec(self.commands, self.partitions, {"cleanup.policy": "delete", "retention.ms": str(7 * _DAY_MS)}),
+            TopicSpec(self.replies, self.partitions, {"cleanup.policy": "delete", "retention.ms": str(_DAY_MS // 24)}),
+            TopicSpec(self.dead_letters, self.partitions, _ONCE_AND_FOR_ALL),
+        )
