@@ -18,7 +18,7 @@ Scratch = Callable[[Projection], AbstractContextManager[tuple[ViewWriter, DeadLe
 
 
 class UnknownProjection(KeyError):  # noqa: N818
-    """There is no projection of this name; `factline projections list` shows them."""
+    """There is no projection of this name; a retry gives the same answer, `factline projections list` the names."""
 
     def __str__(self) -> str:
         return f"there is no projection {self.args[0]!r}; `factline projections list` shows them"
