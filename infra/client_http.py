@@ -1,0 +1,105 @@
+"""A client of the running server: base URL and API key, patience with a server that is busy or starting again."""
+
+import random
+from http import HTTPStatus
+from threading import Event
+from time import monotonic
+from typing import Any
+
+import httpx
+
+PATIENCE_S = 60.0
+"""How long a request is tried again before the server counts as gone."""
+
+_FIRST_WAIT_S = 0.2
+_LONGEST_WAIT_S = 5.0
+_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+# a request may be sent twice, so a 500 from a server that is just being stopped is worth another try as well
+_BUSY = {
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+    HTTPStatus.INSUFFICIENT_STORAGE,
+}
+
+
+class ServerGone(Exception):  # noqa: N818
+    """The server did not take the request for as long as the client is patient; what became of it is not known: run the import again."""
+
+
+class ServerRefused(Exception):  # noqa: N818
+    """The server answered with an error that a retry would not change."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class ServerClient:
+    """Asks one server with one key; safe for threads. A request must be one that may be sent twice."""
+
+    def __init__(self, url: str, api_key: str, *, transport: httpx.BaseTransport | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._stopped = Event()
+        self._client = httpx.Client(
+            base_url=self.url, headers={"X-API-Key": api_key}, timeout=_TIMEOUT, transport=transport
+        )
+
+    def get(self, path: str, *, patience_s: float = PATIENCE_S) -> Any:
+        """Return the JSON answer. Raises: ServerGone, ServerRefused."""
+        return self._ask("GET", path, None, patience_s)
+
+    def post(self, path: str, body: bytes, *, patience_s: float = PATIENCE_S) -> Any:
+        """Send JSON and return the JSON answer. Raises: ServerGone, ServerRefused."""
+        return self._ask("POST", path, body, patience_s)
+
+    def stop(self) -> None:
+        """Let requests end that wait for their next try."""
+        self._stopped.set()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _ask(self, method: str, path: str, body: bytes | None, patience_s: float) -> Any:
+        deadline = monotonic() + patience_s
+        wait_s = _FIRST_WAIT_S
+        while True:
+            try:
+                response = self._client.request(
+                    method, path, content=body, headers={"Content-Type": "application/json"} if body else None
+                )
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+                raise ServerRefused(0, f"{self.url} is no address of a server; write http://host:port") from error
+            except httpx.RequestError as error:
+                problem, asked_s = str(error) or type(error).__name__, None
+            else:
+                if response.status_code not in _BUSY:
+                    return _answer(response)
+                problem, asked_s = _detail(response), _retry_after_s(response)
+            pause_s = max(wait_s * random.uniform(0.5, 1.0), asked_s or 0.0)  # noqa: S311 - spreads retries, no secret
+            left_s = deadline - monotonic()
+            if left_s <= 0 or self._stopped.wait(min(pause_s, left_s)):
+                raise ServerGone(f"the server at {self.url} did not answer for {patience_s:.0f} s: {problem}")
+            wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+
+
+def _answer(response: httpx.Response) -> Any:
+    if response.is_success:
+        try:
+            return response.json()
+        except ValueError as error:
+            raise ServerRefused(response.status_code, f"{response.url} did not answer with JSON") from error
+    raise ServerRefused(response.status_code, _detail(response))
+
+
+def _detail(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"{response.url} answered {response.status_code} {response.reason_phrase}"
+
+
+def _retry_after_s(response: httpx.Response) -> float | None:
+    asked = response.headers.get("Retry-After", "")
+    return float(asked) if asked.isascii() and asked.isdigit() else None

@@ -1,0 +1,58 @@
+"""What a cell of a file may say: instants and numbers, read strictly, with the reason where they cannot be."""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from math import isfinite
+
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}.*", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})", re.ASCII)
+_FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_SHOWN = 40
+
+
+class BadCell(ValueError):  # noqa: N818
+    """The cell does not say what its column is for; the message says why, after the name of the kind of reason; a retry gives the same answer."""
+
+
+@lru_cache(maxsize=4096)
+def instant(column: str, text: str) -> datetime:
+    """Read an instant; without an offset it is UTC. Raises: BadCell."""
+    if _INSTANT.fullmatch(text.strip()):
+        try:
+            found = datetime.fromisoformat(text.strip())
+            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+    raise BadCell(f"{column} is not an instant: {_shown(text)}; write it like 2026-01-31 08:30:00")
+
+
+def decimal(column: str, text: str) -> str:
+    """Read an exact number and return its shortest form: 2.50 and 2.5 say the same. Raises: BadCell."""
+    stripped = text.strip()
+    if not _DECIMAL.fullmatch(stripped):
+        raise _not_a_number(column, text)
+    shortest = f"{Decimal(stripped):f}"
+    if "." in shortest:
+        shortest = shortest.rstrip("0").removesuffix(".")
+    return "0" if shortest == "-0" else shortest
+
+
+def reading(column: str, text: str) -> float:
+    """Read a finite number. Raises: BadCell."""
+    stripped = text.strip()
+    if _FLOAT.fullmatch(stripped):
+        found = float(stripped)
+        if isfinite(found):
+            return found
+    raise _not_a_number(column, text)
+
+
+def _not_a_number(column: str, text: str) -> BadCell:
+    hint = "; write a decimal point, and no commas" if "," in text else ""
+    return BadCell(f"{column} is not a finite number: {_shown(text)}{hint}")
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
