@@ -21,7 +21,7 @@ class DataDirError(Exception):
 
 
 class DataDirInUse(DataDirError):  # noqa: N818
-    """Another process has the directory open; stop it, or talk to its server."""
+    """Another process has the directory open; stop it, then try again, or talk to its server."""
 
 
 class RunningServer(NamedTuple):

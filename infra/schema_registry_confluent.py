@@ -24,7 +24,7 @@ class RegistryUnavailable(Exception):  # noqa: N818
 
 
 class SchemaRefused(Exception):  # noqa: N818
-    """The registry holds versions that this schema cannot follow; add a version that can, edit no released one."""
+    """The registry holds versions that this schema cannot follow: add one that can. A retry gives the same answer."""
 
 
 class SchemaRegistry:
