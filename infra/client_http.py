@@ -25,7 +25,7 @@ _BUSY = {
 
 
 class ServerGone(Exception):  # noqa: N818
-    """The server did not take the request for as long as the client is patient; what became of it is not known: run the import again."""
+    """The server did not take the request for as long as the client is patient; send it again under the same id."""
 
 
 class ServerRefused(Exception):  # noqa: N818

@@ -13,7 +13,7 @@ _SHOWN = 40
 
 
 class BadCell(ValueError):  # noqa: N818
-    """The cell does not say what its column is for; the message says why, after the name of the kind of reason; a retry gives the same answer."""
+    """The cell is not what its column needs; the message says why, after the kind. A retry gives the same answer."""
 
 
 @lru_cache(maxsize=4096)
