@@ -52,6 +52,15 @@ class HostMetrics:
             await self._execute(ChangeDeviceStatus(device_id=self.device_id, status=DeviceStatus.OFFLINE))
 
     async def _register(self) -> None:
+        while True:
+            try:
+                await self._describe()
+            except (LogUnavailable, Overloaded):
+                await asyncio.sleep(INTERVAL_S)
+            else:
+                return
+
+    async def _describe(self) -> None:
         system = platform.uname()
         hostname = system.node or "localhost"
         described = {
