@@ -49,7 +49,7 @@ class Chart {
     this.#live = live;
     this.#values = chart.metrics.map((_, index) => el("output", { class: `series-${index}` }));
     this.#title = el("span", {});
-    this.canvas = el("div", { class: "canvas" });
+    this.canvas = el("div", { class: "canvas", role: "img" });
     this.element = el(
       "figure",
       { class: "chart", "data-metric": chart.metrics.join(" ") },
@@ -98,6 +98,8 @@ class Chart {
   }
 
   #show(index) {
+    const readings = this.data[1].filter(Number.isFinite).length;
+    this.canvas.setAttribute("aria-label", `${this.title}: ${plural(readings, "reading")}`);
     const at = index ?? this.data[0].length - 1;
     this.#values.forEach((value, series) => {
       const mark = this.marks ? `${this.marks[series]} ` : "";

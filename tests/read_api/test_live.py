@@ -112,6 +112,16 @@ def test_filters_leave_out_what_was_not_asked_for(acme: Caller, world: World) ->
         assert stream.next()["event_id"] == wanted.event_id
 
 
+def test_of_telemetry_only_one_devices_is_sent_where_one_is_named_and_of_events_all(acme: Caller, world: World) -> None:
+    with listening(acme, telemetry="web-1") as stream:
+        world.feed.add(ACME, "device.heartbeat", "device-web-2", Topic.TELEMETRY)
+        wanted = [
+            world.feed.add(ACME, "device.heartbeat", "device-web-1", Topic.TELEMETRY),
+            world.feed.add(ACME, "device.registered", "device-web-3"),
+        ]
+        assert {stream.next()["event_id"] for _ in wanted} == {envelope.event_id for envelope in wanted}
+
+
 def test_a_heartbeat_moves_the_id_past_what_was_left_out(acme: Caller, world: World) -> None:
     with listening(acme, types="alert.raised") as stream:
         passed = world.feed.add(ACME, "device.heartbeat", "device-1")

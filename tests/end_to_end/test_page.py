@@ -1,0 +1,356 @@
+"""The page in a real browser, on a real server."""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+pytest.importorskip("selenium", reason="needs factline[test]")
+
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+from infra.data_dir import operator_key
+from tests.end_to_end import browser as browsers
+from tests.end_to_end import retail
+from tests.end_to_end.conftest import Server
+from tests.engines import without
+
+T = TypeVar("T")
+
+SOON_S = 10
+SLOWLY_S = 40
+
+
+class Page:
+    """What a person does with the page, and sees on it."""
+
+    def __init__(self, browser: Chrome, url: str) -> None:
+        self.browser = browser
+        self.url = url
+        self.expected_errors: tuple[str, ...] = ()
+
+    def open(self, key: str = "") -> None:
+        # a document of another address first: with the fragment alone changed, a browser would not load the page again
+        self.browser.get("about:blank")
+        self.browser.get(f"{self.url}/#key={key}" if key else self.url)
+        self.run("window.name = 'not loaded again'")
+
+    def run(self, script: str) -> Any:
+        return self.browser.execute_script(script)
+
+    def all(self, css: str) -> list[WebElement]:
+        return self.browser.find_elements(By.CSS_SELECTOR, css)
+
+    def one(self, css: str) -> WebElement:
+        return self.until(lambda: next(iter(self.all(css)), None), f"nothing is at {css}")
+
+    def text(self, css: str) -> str:
+        return self.one(css).text
+
+    def row(self, section: str, words: str) -> WebElement:
+        """Wait for the row of a section's table that has these words."""
+
+        def found() -> WebElement | None:
+            return next((row for row in self.all(f"{section} tbody tr") if words in row.text), None)
+
+        return self.until(found, f"no row of {section} says {words}")
+
+    def until(self, look: Callable[[], T | None], otherwise: str, *, seconds: float = SOON_S) -> T:
+        waiting = WebDriverWait(
+            self.browser, seconds, 0.1, (NoSuchElementException, StaleElementReferenceException, AssertionError)
+        )
+        found: T | None = waiting.until(lambda _: look(), otherwise)
+        assert found is not None
+        return found
+
+    def until_text(self, css: str, words: str, *, seconds: float = SOON_S) -> None:
+        self.until(lambda: words in self.text(css) or None, f"{css} does not say {words}", seconds=seconds)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    if reason := browsers.missing():
+        without(reason)
+    with browsers.chromium(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Chrome, server: Server) -> Iterator[Page]:
+    """Give a tab of its own; afterwards nothing was asked of another host, and nothing went wrong unseen."""
+    first_tab = browser.current_window_handle
+    browser.switch_to.new_window("tab")
+    browsers.resize(browser, 1280, 900)
+    page = Page(browser, server.url)
+    try:
+        yield page
+        requests = [url for url in browsers.requested(browser) if not url.startswith(("about:", "chrome://", "data:"))]
+        errors = [
+            error
+            for error in browsers.console_errors(browser)
+            if not any(expected in error for expected in page.expected_errors)
+        ]
+    finally:
+        browser.close()
+        browser.switch_to.window(first_tab)
+    assert requests
+    assert [url for url in requests if not url.startswith(f"{server.url}/")] == []
+    assert errors == []
+
+
+@pytest.fixture(scope="module")
+def shop(server: Server) -> Server:
+    """Give the server once the analytics know a few invoices."""
+    position = retail.send(server, retail.FEW_ROWS)
+    wait_for_view(server, "/v1/analytics/revenue", position)
+    wait_for_view(server, "/v1/invoices", position)
+    return server
+
+
+def wait_for_view(server: Server, path: str, position: str) -> None:
+    headers = {"X-API-Key": server.demo_key, "X-Consistent-With": position}
+    assert httpx.get(server.url + path, headers=headers, timeout=30).is_success
+
+
+def register(server: Server, device_id: str, hostname: str | None = None) -> None:
+    server.command("fleet.RegisterDevice", device_id=device_id, hostname=hostname or f"{device_id}.example")
+
+
+def test_opening_the_address_shows_this_machine_and_its_readings_within_ten_seconds(page: Page, server: Server) -> None:
+    page.open(server.demo_key)
+    device = page.one("#devices tr[aria-current]")
+    assert "online" in device.text
+    page.until(lambda: readings(page, "cpu_percent") or None, "the CPU's chart has no data")
+    assert page.text("[data-metric=memory_percent] figcaption").startswith("Memory, %")
+    for metric in ("disk_percent", "network_received network_sent", "load_1m"):
+        assert page.one(f"[data-metric='{metric}'] canvas").is_displayed()
+    assert page.browser.current_url == f"{server.url}/"
+    assert page.text("#tenant") == "demo"
+
+
+def test_a_reading_that_comes_is_added_to_the_chart(page: Page, server: Server) -> None:
+    page.open(server.demo_key)
+    before = page.until(lambda: readings(page, "cpu_percent") or None, "the CPU's chart has no data")
+    page.until(lambda: readings(page, "cpu_percent") > before or None, "no reading was added")
+    assert page.run("return window.name") == "not loaded again"
+
+
+def readings(page: Page, metric: str) -> int:
+    label = page.one(f"[data-metric={metric}] .canvas").get_attribute("aria-label") or ""
+    return int(label.split(": ")[1].split()[0])
+
+
+def test_a_command_is_seen_among_the_newest_events_without_loading_the_page_again(page: Page, server: Server) -> None:
+    page.open(server.demo_key)
+    page.row("#events", "device.registered")
+    register(server, "till-9")
+    assert "device.registered" in page.row("#events", "device-till-9").text
+    assert "pending" in page.row("#devices", "till-9.example").text
+    assert page.run("return window.name") == "not loaded again"
+
+
+def test_a_click_on_a_device_shows_its_history_and_what_it_was_at_each_version(page: Page, server: Server) -> None:
+    register(server, "web-1")
+    server.command("fleet.ChangeDeviceStatus", device_id="web-1", status="MAINTENANCE", reason="disk swap")
+    page.open(server.demo_key)
+    page.row("#devices", "maintenance").click()
+    page.until_text("#history label", "version 2 of 2")
+    assert page.text("#history h2") == "device-web-1"
+    assert page.text("#metrics-title") == "Metrics of web-1.example"
+    assert [event.text for event in page.all("#history .events strong")] == [
+        "device.registered",
+        "device.status.changed",
+    ]
+    assert "disk swap" in page.text("#history .events li:last-child pre")
+    page.until_text("#history .state", '"status": "MAINTENANCE"')
+    assert page.text("#history .state mark").strip() == '"status": "MAINTENANCE",'
+
+    page.one("#history [aria-label='Earlier version']").click()
+    page.until_text("#history label", "version 1 of 2")
+    page.until_text("#history .state", '"status": "PENDING"')
+    page.one("#as-of").send_keys(Keys.ARROW_RIGHT)
+    page.until_text("#history .state", '"status": "MAINTENANCE"')
+
+
+def test_an_open_history_goes_on_with_what_happens(page: Page, server: Server) -> None:
+    register(server, "web-2")
+    page.open(server.demo_key)
+    page.row("#events", "device-web-2").click()
+    page.until_text("#history label", "version 1 of 1")
+    server.command("fleet.TagDevice", device_id="web-2", key="room", value="cellar")
+    page.until_text("#history label", "version 2 of 2")
+    page.until_text("#history .state", "cellar")
+
+
+def test_an_event_opens_the_state_as_of_that_event(page: Page, server: Server) -> None:
+    register(server, "web-3")
+    server.command("fleet.TagDevice", device_id="web-3", key="room", value="attic")
+    page.open(server.demo_key)
+    page.row("#events", "device.registered\ndevice-web-3").click()
+    page.until_text("#history label", "version 1 of 2")
+    page.until_text("#history .state", '"status": "PENDING"')
+    assert "attic" not in page.text("#history .state")
+
+
+def test_an_alert_is_opened_and_closed_with_the_keyboard_alone(page: Page, server: Server) -> None:
+    server.command("fleet.RaiseAlert", alert_id="disk-1", severity="critical", rule="disk nearly full")
+    page.open(server.demo_key)
+    row = page.row("#alerts", "disk nearly full").find_element(By.TAG_NAME, "button")
+    page.browser.execute_script("arguments[0].focus()", row)
+    press(page, Keys.ENTER)
+    page.until_text("#history h2", "alert-disk-1")
+    page.until_text("#history .state", '"status": "OPEN"')
+    assert page.browser.switch_to.active_element.text == "Close"
+    press(page, Keys.ESCAPE)
+    assert not page.all("#history[open]")
+    assert page.browser.switch_to.active_element.text == "disk nearly full"
+
+
+def press(page: Page, key: str) -> None:
+    ActionChains(page.browser).send_keys(key).perform()
+
+
+def test_a_name_that_looks_like_markup_is_shown_as_text(page: Page, server: Server) -> None:
+    name = "<img src=x onerror=\"document.title='broken'\">"
+    register(server, "sly", name)
+    server.command("fleet.RaiseAlert", alert_id="sly-1", severity="warning", rule=name, device_id="sly")
+    page.open(server.demo_key)
+    page.row("#alerts", name)
+    page.row("#devices", name).click()
+    page.until_text("#history .state", "onerror")
+    assert page.text("#metrics-title") == f"Metrics of {name}"
+    assert page.all("img[src=x]") == []
+    assert page.browser.title == "factline"
+
+
+@pytest.mark.parametrize("by", ["month", "country", "day", "product"])
+def test_the_revenue_bars_are_the_amounts_of_the_api(page: Page, shop: Server, by: str) -> None:
+    page.open(shop.demo_key)
+    choose(page, by)
+    answered = {row[by]: row["revenue"] for row in shop.get("/v1/analytics/revenue", by=by)["rows"]}
+    page.until(lambda: shown_revenue(page, by) == answered or None, f"the bars are not {answered}")
+    card = f"section:has([value={by}]:checked)"
+    widths = page.run(f"return [...document.querySelectorAll('{card} .bar')].map(bar => parseFloat(bar.style.width))")
+    amounts = [abs(Decimal(amount)) for amount in shown_revenue(page, by).values()]
+    assert widths == pytest.approx([float(100 * amount / max(amounts)) for amount in amounts], rel=1e-3)
+
+
+def choose(page: Page, by: str) -> None:
+    page.one(f"label:has([value={by}])").click()
+    page.until(lambda: page.text(f"section:has([value={by}]) table th") == by or None, f"no bars by {by}")
+    for more in page.all(f"section:has([value={by}]) .pager button"):
+        more.click()
+
+
+def shown_revenue(page: Page, by: str) -> dict[str, str]:
+    rows = page.all(f"section:has([value={by}]:checked) tbody tr")
+    return {
+        row.find_element(By.TAG_NAME, "th").text: row.find_element(By.TAG_NAME, "data").get_attribute("value") or ""
+        for row in rows
+    }
+
+
+@pytest.mark.skipif(not retail.files(), reason=f"no files in {retail.FOLDER}; FACTLINE_SAMPLES says where they are")
+def test_a_real_file_is_seen_in_the_bars_to_the_last_penny(page: Page, shop: Server) -> None:
+    text = retail.files()[0].read_text()
+    before = Decimal(shop.get("/v1/analytics/revenue", by="month")["rows"][0]["revenue"])
+    page.open(shop.demo_key)
+    page.row("#revenue-over-time", "2010-12")
+    retail.send(shop, text)
+    page.until(
+        lambda: Decimal(shown_revenue(page, "month")["2010-12"]) == before + retail.revenue(text) or None,
+        f"the bar of 2010-12 does not grow by {retail.revenue(text)}",
+        seconds=SLOWLY_S,
+    )
+    assert page.run("return window.name") == "not loaded again"
+
+
+def test_invoices_are_turned_over_and_filtered(page: Page, shop: Server) -> None:
+    page.open(shop.demo_key)
+    page.row("#invoices", "540009")
+    newest = numbers(page)
+    page.one("#invoices .pager button:last-child").click()
+    page.until_text("#invoices .pager", "Page 2")
+    assert not newest & page.until(lambda: numbers(page), "the second page is empty")
+    page.one("#invoices [name=kind] [value=credit_note]").click()
+    page.until(lambda: all(number.startswith("C") for number in numbers(page)) or None, "an invoice is no credit note")
+    page.row("#invoices", "C").click()
+    page.until_text("#history .state", '"kind": "credit_note"')
+
+
+def numbers(page: Page) -> set[str]:
+    return {row.text for row in page.all("#invoices button.row")}
+
+
+def test_a_wrong_key_is_refused_with_a_message_and_a_right_one_goes_on(page: Page, server: Server) -> None:
+    page.expected_errors = ("401",)
+    page.open("ak_nobody.sk_wrong")
+    page.until_text("#sign-in-error", "the api key is not valid")
+    assert page.browser.current_url == f"{server.url}/"
+    assert not page.one("#board").is_displayed()
+    page.one("#key").send_keys("also wrong", Keys.ENTER)
+    page.until_text("#sign-in-error", "must look like ak_<id>.sk_<secret>")
+    page.one("#key").clear()
+    page.one("#key").send_keys(server.demo_key, Keys.ENTER)
+    page.row("#devices", "online")
+    page.one("#sign-out").click()
+    page.until(lambda: page.one("#sign-in").is_displayed() or None, "the form is not shown")
+    assert page.run("return sessionStorage.length") == 0
+
+
+def test_a_tenant_without_anything_is_told_how_to_begin(page: Page, shop: Server) -> None:
+    headers = {"X-API-Key": operator_key(shop.data_dir) or ""}
+    body = {"tenant_id": "acme", "name": "Acme Ltd"}
+    acme = httpx.post(f"{shop.url}/v1/tenants", json=body, headers=headers, timeout=30).json()
+    page.open(acme["api_key"])
+    for section in ("#invoices", "#revenue-over-time", "#revenue-by-group"):
+        page.until_text(section, "factline import invoices FILE --tenant")
+    page.until_text("#devices", "No devices yet")
+    page.until_text("#alerts", "No alerts")
+    page.until_text("#metrics", "The charts of a device appear here")
+    page.until_text("#health", "up to date with the log")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_wider_than_the_window(page: Page, shop: Server, width: int) -> None:
+    browsers.resize(page.browser, width, 800)
+    page.open(shop.demo_key)
+    page.until(lambda: readings(page, "cpu_percent") or None, "the CPU's chart has no data")
+    page.row("#invoices", "540009").click()
+    page.until_text("#history label", "version 1 of 1")
+    assert page.run("return document.documentElement.scrollWidth") <= width
+
+
+def test_a_tab_that_nobody_sees_rests_and_knows_everything_when_it_is_seen_again(page: Page, server: Server) -> None:
+    page.open(server.demo_key)
+    page.until_text("#connection", "Live")
+    tab = page.browser.current_window_handle
+    page.browser.switch_to.new_window("tab")
+    register(server, "unseen")
+    page.browser.close()
+    page.browser.switch_to.window(tab)
+    page.row("#events", "device-unseen")
+    page.row("#devices", "unseen.example")
+    page.until_text("#connection", "Live")
+
+
+def test_a_page_goes_on_after_a_restart_of_the_server(page: Page, server: Server) -> None:
+    page.expected_errors = ("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE")
+    page.open(server.demo_key)
+    page.until_text("#connection", "Live")
+    assert server.stop() == 0
+    page.until_text("#connection", "Reconnecting")
+    assert "online" in page.text("#devices")
+    server.start()
+    page.until_text("#connection", "Live", seconds=SLOWLY_S)
+    register(server, "after-restart")
+    page.row("#events", "device-after-restart")
+    before = readings(page, "cpu_percent")
+    page.until(lambda: readings(page, "cpu_percent") > before or None, "no reading was added")
+    assert page.run("return window.name") == "not loaded again"
