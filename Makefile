@@ -2,12 +2,12 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
-EXTRAS := test,lint
+EXTRAS := test,lint,distributed,engines
 
 PORT ?= 8080
 DATA_DIR ?= ./data
 
-.PHONY: run test check bench clean
+.PHONY: run test check bench chaos clean
 
 run: $(VENV)/.run
 	@PORT=$(PORT) DATA_DIR=$(DATA_DIR) exec $(BIN)/factline serve
@@ -23,6 +23,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks
+
+chaos: $(VENV)/.dev
+	$(BIN)/python -m tests.chaos
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("factline needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
