@@ -28,7 +28,7 @@ chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit("factline needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("factline needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: $(VENV)/bin/python pyproject.toml constraints.txt
