@@ -40,15 +40,17 @@ def admit(command: Command, tenant: Tenant | None) -> CommandRejected | None:
 
 
 def decide_tenant(command: TenantCommand, state: Tenant | None) -> tuple[TenantEvent, ...]:
+    if isinstance(command, RegisterTenant):
+        if state is not None:
+            raise conflict(f"tenant {command.tenant_id} is registered already")
+        return (TenantRegistered(name=command.name, domain=command.domain, owner_id=command.owner_id),)
+    if state is None:
+        raise not_found(f"tenant {command.tenant_id} is not the tenant of this key")
     match command:
-        case RegisterTenant():
-            if state is not None:
-                raise conflict(f"tenant {command.tenant_id} is registered already")
-            return (TenantRegistered(name=command.name, domain=command.domain, owner_id=command.owner_id),)
         case SuspendTenant():
-            return (TenantSuspended(reason=command.reason),)
+            return (TenantSuspended(reason=command.reason),) if state.status is TenantStatus.ACTIVE else ()
         case CloseTenant():
-            return (TenantClosed(reason=command.reason),)
+            return () if state.status is TenantStatus.CLOSED else (TenantClosed(reason=command.reason),)
         case _:
             assert_never(command)
 

@@ -37,6 +37,16 @@ def test_registered_tenant_is_closed() -> None:
     tenant.given(TENANT_REGISTERED).when(CLOSE_TENANT).then(TENANT_CLOSED)
 
 
+def test_suspending_or_closing_twice_records_nothing() -> None:
+    tenant.given(TENANT_REGISTERED, TENANT_SUSPENDED).when(SUSPEND_TENANT).then()
+    tenant.given(TENANT_REGISTERED, TENANT_CLOSED).when(CLOSE_TENANT).then()
+    tenant.given(TENANT_REGISTERED, TENANT_CLOSED).when(SUSPEND_TENANT).then()
+
+
+def test_tenant_that_is_not_the_callers_is_refused() -> None:
+    tenant.given().when(SUSPEND_TENANT).then_refused(Kind.NOT_FOUND, "tenant acme is not the tenant of this key")
+
+
 def test_unknown_tenant_may_only_be_registered() -> None:
     assert admit(REGISTER_TENANT, None) is None
     refusal = admit(REGISTER_DEVICE, None)
