@@ -44,9 +44,9 @@ def chromium(profile: Path, *, width: int = 1280, height: int = 900) -> Iterator
         browser.quit()
 
 
-def resize(browser: Chrome, width: int, height: int) -> None:
+def resize(browser: Chrome, width: int, height: int, *, scale: float = 1) -> None:
     """Set the size of the page; a window cannot be as narrow as a telephone."""
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
 
