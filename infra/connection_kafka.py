@@ -14,6 +14,11 @@ _LOG = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_S = 10.0
 
+# codes of the client's own, which it names with an underscore
+PARTITION_END: int = KafkaError._PARTITION_EOF  # noqa: SLF001
+NO_SUCH_OFFSET: int = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
+TIMED_OUT: int = KafkaError._TIMED_OUT  # noqa: SLF001
+
 _QUEUED_KBYTES = 16 * 1024  # what a consumer fetches ahead; the default of 64 MiB is half of a worker's memory
 
 

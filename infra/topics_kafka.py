@@ -4,12 +4,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
-    ConfigResource,  # type: ignore[attr-defined]
-    NewTopic,  # type: ignore[attr-defined]
-    ResourceType,  # type: ignore[attr-defined]
+    ConfigResource,
+    NewTopic,
+    ResourceType,
 )
 
 from infra.connection_kafka import REQUEST_TIMEOUT_S
@@ -82,3 +82,10 @@ def _configs(admin: AdminClient, specs: Sequence[TopicSpec]) -> list[Mapping[str
     futures = {resource.name: future for resource, future in admin.describe_configs(resources).items()}
     answers: list[Any] = [futures[spec.name].result(REQUEST_TIMEOUT_S) for spec in specs]
     return [{name: entry.value for name, entry in answer.items()} for answer in answers]
+
+
+def log_id(admin: AdminClient, topic: str) -> str:
+    """Return what tells a topic from one of the same name that was made later, or elsewhere. Raises: KafkaException."""
+    described = admin.describe_topics(TopicCollection([topic]))[topic].result(REQUEST_TIMEOUT_S)
+    cluster = admin.describe_cluster().result(REQUEST_TIMEOUT_S)
+    return f"{cluster.cluster_id}/{described.topic_id}"

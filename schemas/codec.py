@@ -325,7 +325,7 @@ class KafkaRecord(NamedTuple):
     attributes: Sequence[bytes | None]
 
     @property
-    def headers(self) -> list[tuple[str, bytes]]:
+    def headers(self) -> list[tuple[str, str | bytes | None]]:
         tenant_id, _, stream = self.key.partition(b"|")
         return [
             ("ce_specversion", _SPEC_VERSION),

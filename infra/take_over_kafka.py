@@ -1,0 +1,136 @@
+"""How a partition gets a new writer: it decides only once it has seen all that the one before has written."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+
+from infra.connection_kafka import NO_SUCH_OFFSET, PARTITION_END, REQUEST_TIMEOUT_S, TIMED_OUT, Connection
+from infra.writer_state_sqlite import LogDamaged, Stored, WriterState
+from schemas.codec import kafka_record, position_of
+from streams.topics import Topics
+
+_READ_AT_ONCE = 10_000
+_ASK_S = 1.0
+_STEP_S = 0.05
+_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+
+class Owned:
+    """A partition that the group gave to this process.
+
+    Shape: `next_command` is the stable offset where its commands go on; `seen` the end of the log that the state has
+    to reach before anything is decided.
+    """
+
+    def __init__(self, partition: int, state: WriterState) -> None:
+        self.partition = partition
+        self.state = state
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget where the commands go on: the log is read again first."""
+        self.running = False
+        self.next_command: int | None = None
+        self.seen: int | None = None
+
+
+class TakeOver:
+    """Takes partitions over, a step at a time, so that those that run go on meanwhile.
+
+    The order matters: the offset and the events of a transaction become visible apart, the offset may be first.
+    Source: event-log.md, "The writer"; KIP-447 for the stable offset.
+    """
+
+    def __init__(self, connection: Connection, topics: Topics, admin: AdminClient) -> None:
+        self._topics = topics
+        self._admin = admin
+        self._events: Consumer = connection.consumer(
+            f"{topics.prefix}.take-over", enable_partition_eof=True, auto_offset_reset="error", fetch_wait_max_ms=100
+        )
+        self._reading: dict[int, Owned] = {}
+
+    def close(self) -> None:
+        self._events.close()
+
+    def forget(self, owned: Owned) -> None:
+        if self._reading.pop(owned.partition, None):
+            self._events.incremental_unassign([TopicPartition(self._topics.events, owned.partition)])
+
+    def advance(self, commands: Consumer, waiting: Sequence[Owned]) -> None:
+        """Go a step on with each partition. Raises: KafkaException, safe to retry; LogDamaged."""
+        self._find_offsets(commands, [owned for owned in waiting if owned.next_command is None])
+        self._note_ends([owned for owned in waiting if owned.next_command is not None and owned.seen is None])
+        if self._reading:
+            self._read(commands)
+
+    def _find_offsets(self, commands: Consumer, waiting: Sequence[Owned]) -> None:
+        if not waiting:
+            return
+        asked = [TopicPartition(self._topics.commands, owned.partition) for owned in waiting]
+        try:
+            # of a read_committed consumer: no answer while a transaction holds an offset
+            found = {tp.partition: tp for tp in commands.committed(asked, _ASK_S)}
+        except KafkaException as error:
+            if error.args[0].code() in (TIMED_OUT, KafkaError.UNSTABLE_OFFSET_COMMIT):
+                return
+            raise
+        for owned in waiting:
+            tp = found[owned.partition]
+            if tp.error is None:
+                owned.next_command = max(0, tp.offset)
+
+    def _note_ends(self, waiting: Sequence[Owned]) -> None:
+        if not waiting:
+            return
+        topic = self._topics.events
+        asked = {TopicPartition(topic, owned.partition): _LATEST for owned in waiting}
+        # the high watermark, beyond what is committed
+        futures = self._admin.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED)
+        ends = {tp.partition: future.result(REQUEST_TIMEOUT_S).offset for tp, future in futures.items()}
+        for owned in waiting:
+            owned.seen = ends[owned.partition]
+            self._reading[owned.partition] = owned
+        self._events.incremental_assign(
+            [TopicPartition(topic, owned.partition, owned.state.offset) for owned in waiting]
+        )
+
+    def _read(self, commands: Consumer) -> None:
+        events: dict[int, list[Stored]] = defaultdict(list)
+        offsets: dict[int, int] = {}
+        reached: set[int] = set()
+        for message in self._events.consume(_READ_AT_ONCE, _STEP_S):
+            partition, offset = _place(message)
+            if partition not in self._reading:
+                continue
+            if (error := message.error()) is not None:
+                if error.code() == NO_SUCH_OFFSET:
+                    raise LogDamaged(f"partition {partition} has no offset {self._reading[partition].state.offset}")
+                if error.code() != PARTITION_END:
+                    raise KafkaException(error)
+                offsets[partition] = offset
+                reached.add(partition)
+                continue
+            record = kafka_record(message.key(), message.value(), message.headers())  # type: ignore[arg-type]
+            offsets[partition] = offset + 1
+            if (position := position_of(record)) is not None:
+                events[partition].append(Stored(position, record))
+        for partition, offset in offsets.items():
+            self._reading[partition].state.add(events[partition], offset)
+        for partition in reached:
+            owned = self._reading[partition]
+            if offsets[partition] >= (owned.seen or 0):
+                self._finish(commands, owned)
+
+    def _finish(self, commands: Consumer, owned: Owned) -> None:
+        owned.state.complete()
+        here = TopicPartition(self._topics.commands, owned.partition, owned.next_command or 0)
+        commands.seek(here)
+        commands.resume([here])
+        self.forget(owned)
+        owned.running = True
+
+
+def _place(message: Message) -> tuple[int, int]:
+    return message.partition(), message.offset()  # type: ignore[return-value]
