@@ -22,8 +22,9 @@ class ServerProcess:
     Shape: `api_key` is the demo tenant's, which the first start on an empty directory shows.
     """
 
-    def __init__(self, data_dir: Path, errors: Path | None = None) -> None:
+    def __init__(self, data_dir: Path, *, port: int = 0, errors: Path | None = None) -> None:
         self.data_dir = data_dir
+        self.port = port
         self.api_key = ""
         self.address = ""
         self._errors = errors or data_dir.with_name(f"{data_dir.name}.stderr")
@@ -40,7 +41,8 @@ class ServerProcess:
 
     def spawn(self) -> None:
         """Start the process without waiting for it."""
-        command = [sys.executable, "-m", "infra.cli", "serve", "--data-dir", str(self.data_dir), "--port", "0"]
+        where = ("--data-dir", str(self.data_dir), "--port", str(self.port))
+        command = [sys.executable, "-m", "infra.cli", "serve", *where]
         with self._errors.open("a") as errors:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
 

@@ -1,0 +1,225 @@
+"""`kill -9` of the embedded server at random moments while invoices are imported and others write; then the proof."""
+
+import csv
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+
+from infra.event_log_sqlite import SqliteEventLog
+from tests.chaos.history import Findings, History, calling, check, reports, rivals_for, tags_devices
+from tests.infra.server_process import ServerProcess, factline
+
+INVOICES = Path(__file__).parents[2].parent / "shared" / "data" / "online-retail"
+TENANT = "demo"
+ROUNDS = 100
+
+Say = Callable[[str], None]
+
+
+class Result(NamedTuple):
+    """What a run found; `failures` names what must not be, and is empty when all held."""
+
+    seed: int
+    kills: int
+    killed_while_starting: int
+    seconds: float
+    imports: int
+    rows: int
+    rows_answered: int
+    sum_of_files: str
+    sum_answered: str
+    commands_answered: int
+    facts_answered: int
+    tries: int
+    broken_connections: int
+    log: Findings
+    rounds_won_once: int
+    rounds: int
+    verified: bool
+    failures: Sequence[str]
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self._asdict(), "log": self.log._asdict()}
+
+
+class Importer:
+    """Runs `factline import invoices` on one file after the other, and from the start again, until it is stopped."""
+
+    def __init__(self, files: Sequence[Path], server: ServerProcess) -> None:
+        self._files = files
+        self._environment = {**os.environ, "FACTLINE_URL": server.address, "FACTLINE_API_KEY": server.api_key}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.imports = 0
+        self.failures: list[str] = []
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Stop when each file has been imported at least once."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not (self._stop.is_set() and self.imports >= len(self._files)):
+            file = self._files[self.imports % len(self._files)]
+            ended = self.once(file)
+            if ended.returncode != 0:
+                self.failures.append(f"import of {file.name}: status {ended.returncode}: {ended.stderr[-500:]}")
+                return
+            self.imports += 1
+
+    def once(self, *files: Path) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "infra.cli", "import", "invoices", *map(str, files), "--tenant", TENANT]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=self._environment)
+
+
+def run(*, kills: int, seed: int, folder: Path, files: Sequence[Path], say: Say) -> Result:
+    began = time.monotonic()
+    chance = random.Random(seed)
+    history = History()
+    server = ServerProcess(folder / "data", port=_free_port())
+    with server:
+        importer = Importer(files, server)
+        importer.start()
+        with calling(server.address, server.api_key, history, seed=seed) as callers:
+            for caller in (tags_devices("a"), tags_devices("b"), reports("meter")):
+                callers.start(caller)
+            for name in ("one", "two"):
+                callers.start(rivals_for("shared", name))
+            while_starting = _kill_again_and_again(server, kills, chance, say)
+            importer.finish()
+        again = importer.once(*files)
+        rounds_won_once = _rounds(server, ROUNDS)
+        say("proving")
+        verified = factline("verify", "--data-dir", str(server.data_dir))
+        rows_answered, sum_answered = _revenue(server)
+        status = server.stop()
+    rows, sum_of_files = _sum(files)
+    with closing(SqliteEventLog(server.data_dir)) as log:
+        findings = check(history, log)
+    failures = [*importer.failures]
+    if again.returncode != 0 or "accepted: 0\n" not in again.stderr + again.stdout:
+        failures.append(f"a last import of everything: {again.stdout[-300:]} {again.stderr[-300:]}")
+    if verified.returncode != 0:
+        failures.append(f"verify: {verified.stdout} {verified.stderr}")
+    if (rows, sum_of_files) != (rows_answered, sum_answered):
+        failures.append(f"files have {rows} rows for {sum_of_files}, revenue has {rows_answered} for {sum_answered}")
+    failures += [f"{name}: {found}" for name, found in findings._asdict().items() if name in _MUST_BE_0 and found]
+    if rounds_won_once != ROUNDS:
+        failures.append(f"{ROUNDS - rounds_won_once} rounds of two commands were not won by exactly one")
+    if status != 0 or "Traceback" in server.errors:
+        failures.append(f"the server ended with {status}: {server.errors[-2000:]}")
+    return Result(
+        seed=seed,
+        kills=kills,
+        killed_while_starting=while_starting,
+        seconds=round(time.monotonic() - began, 1),
+        imports=importer.imports,
+        rows=rows,
+        rows_answered=rows_answered,
+        sum_of_files=str(sum_of_files),
+        sum_answered=str(sum_answered),
+        commands_answered=len(history.commands),
+        facts_answered=len(set(history.facts)),
+        tries=history.tries,
+        broken_connections=history.broken,
+        log=findings,
+        rounds_won_once=rounds_won_once,
+        rounds=ROUNDS,
+        verified=verified.returncode == 0,
+        failures=failures,
+    )
+
+
+_MUST_BE_0 = {"lost", "doubled", "holes", "wrong_answers", "versions_won_twice"}
+
+
+def _kill_again_and_again(server: ServerProcess, kills: int, chance: random.Random, say: Say) -> int:
+    """Kill the server, most often while it works, sometimes while it starts; return how often it was starting."""
+    while_starting = 0
+    for kill in range(1, kills + 1):
+        if chance.random() < 0.2:
+            server.kill()
+            server.spawn()
+            time.sleep(chance.uniform(0.1, 2.0))
+            while_starting += 1
+        else:
+            time.sleep(chance.uniform(0.05, 1.5))
+        server.kill()
+        server.start()
+        say(f"{kill} of {kills} kills")
+    return while_starting
+
+
+def _rounds(server: ServerProcess, rounds: int) -> int:
+    """Let two callers want the same version of a device; return how many rounds exactly one of them won."""
+    barrier = threading.Barrier(2)
+    outcomes: list[list[int]] = [[], []]
+
+    def compete(me: int) -> None:
+        with server.client() as client:
+            for n in range(1, rounds + 1):
+                body = {"device_id": "arena", "key": "winner", "value": f"{me} in {n}"}
+                barrier.wait()
+                answer = client.post("/v1/commands/fleet/TagDevice", json=body, headers={"If-Match": f'"{n}"'})
+                outcomes[me].append(answer.status_code)
+
+    with server.client() as client:
+        body = {"device_id": "arena", "hostname": "arena.example"}
+        client.post("/v1/commands/fleet/RegisterDevice", json=body).raise_for_status()
+    threads = [threading.Thread(target=compete, args=(me,)) for me in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(sorted(pair) == [200, 409] for pair in zip(*outcomes, strict=True))
+
+
+def _revenue(server: ServerProcess) -> tuple[int, Decimal]:
+    with server.client() as client:
+        last = _last_position(client)
+        answer = client.get("/v1/analytics/revenue", params={"by": "month"}, headers={"X-Consistent-With": last})
+        answer.raise_for_status()
+        rows = answer.json()["rows"]
+    return sum(row["lines"] for row in rows), sum((Decimal(row["revenue"]) for row in rows), Decimal(0))
+
+
+def _last_position(client: httpx.Client) -> str:
+    body = {"device_id": "arena", "key": "winner", "value": "nobody"}
+    position: str = client.post("/v1/commands/fleet/TagDevice", json=body).headers["X-Position"]
+    return position
+
+
+def _sum(files: Sequence[Path]) -> tuple[int, Decimal]:
+    rows, total = 0, Decimal(0)
+    for path in files:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                rows += 1
+                total += Decimal(row["Quantity"]) * Decimal(row["UnitPrice"])
+    return rows, total
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
+def write(result: Result, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result.as_json(), indent=2) + "\n")
