@@ -1,0 +1,53 @@
+import pytest
+
+from schemas.envelope import StreamId, TenantId, Topic
+from streams.intake.tenants import new_key
+from tests.streams.intake.ways_in import WaysIn, refused
+
+
+def test_operator_registers_a_tenant_and_gets_its_first_key_once(way: WaysIn) -> None:
+    answer = way.post("/v1/tenants", {"tenant_id": "globex", "name": "Globex"}, key="operator")
+    assert answer.status_code == 201
+    assert answer.json()["api_key"].startswith("ak_")
+    registered = way.log.read_stream(TenantId("globex"), StreamId("tenant-globex"), after=0, limit=10)
+    assert len(registered) == 1
+    again = way.post("/v1/tenants", {"tenant_id": "globex", "name": "Globex"}, key="operator")
+    assert refused(again, 409)["detail"] == "tenant globex is registered already"
+    assert "api_key" not in again.text
+
+
+def test_secret_of_a_key_is_nowhere_in_the_log(way: WaysIn) -> None:
+    answer = way.post("/v1/tenants", {"tenant_id": "globex", "name": "Globex"}, key="operator").json()
+    secret = answer["api_key"].partition(".sk_")[2]
+    entries = way.entries(Topic.EVENTS, "globex")
+    assert len(entries) == 2
+    assert secret not in str(entries)
+
+
+def test_other_keys_register_no_tenant(way: WaysIn) -> None:
+    answer = way.post("/v1/tenants", {"tenant_id": "globex", "name": "Globex"}, key="demo")
+    assert refused(answer, 403)["detail"] == "only the operator's key may register tenants"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"tenant_id": "Globex", "name": "Globex"},
+        {"tenant_id": "", "name": "Globex"},
+        {"tenant_id": "g" * 64, "name": "Globex"},
+        {"tenant_id": "glo|bex", "name": "Globex"},
+        {"tenant_id": "globex"},
+        {"tenant_id": "globex", "name": "Globex", "plan": "gold"},
+        [],
+        b"{",
+        b'{"tenant_id": "globex", "name": "\\ud800"}',
+    ],
+)
+def test_tenant_that_does_not_fit_is_refused(way: WaysIn, body: object) -> None:
+    assert refused(way.post("/v1/tenants", body, key="operator"), 422)["errors"]
+
+
+def test_new_keys_differ_and_the_command_holds_no_secret() -> None:
+    first, second = new_key(), new_key()
+    assert first.text != second.text
+    assert first.text.partition(".sk_")[2] not in str(first.command)
