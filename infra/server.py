@@ -56,7 +56,7 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         for runner in views.runners:
-            runner.start()
+            runner.start(give_way=telemetry.busy)
         reporter = asyncio.create_task(_report_host(commands, telemetry)) if host_metrics else None
         yield
         if reporter is not None:
@@ -142,6 +142,8 @@ def _listen(port: int) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind(("127.0.0.1", port))
+        # from now on a caller waits for the start instead of being refused
+        sock.listen(1024)
     except OSError as error:
         sock.close()
         raise OSError(f"port {port} cannot be used: {error.strerror}; choose another with --port or PORT") from error

@@ -18,6 +18,8 @@ _LOG = logging.getLogger(__name__)
 BATCH_ENTRIES = 5_000
 POLL_S = 0.5
 MAX_BACKOFF_S = 15.0
+MAX_GIVE_WAY_S = 2.0
+GIVE_WAY_STEP_S = 0.02
 
 State = Literal["live", "waiting", "stopped"]
 
@@ -50,6 +52,7 @@ class RoleRunner:
         self._stopping = threading.Event()
         self._moved = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._give_way: Callable[[], bool] = lambda: False
         self.runs: dict[str, ProjectionRun] = {}
         for projection in projections:
             self.open(projection)
@@ -67,7 +70,12 @@ class RoleRunner:
             self.stopped.pop(projection.name, None)
         return run
 
-    def start(self) -> None:
+    def start(self, *, give_way: Callable[[], bool] = lambda: False) -> None:
+        """Follow the log in a thread, which waits up to MAX_GIVE_WAY_S before a batch while `give_way` says so.
+
+        Callers of the log wait for an answer and views do not: what is written in a burst is shown after it.
+        """
+        self._give_way = give_way
         self._thread = threading.Thread(target=self._follow, name=f"project-{self.role.value}", daemon=True)
         self._thread.start()
 
@@ -92,6 +100,7 @@ class RoleRunner:
     def _follow(self) -> None:
         backoff_s = 0.1
         while not self._stopping.is_set():
+            self._wait_for_callers()
             try:
                 if not self._turn():
                     self._log.wait(self._ends(), POLL_S)
@@ -106,6 +115,11 @@ class RoleRunner:
                 return
             else:
                 self.state, self.error, backoff_s = "live", None, 0.1
+
+    def _wait_for_callers(self) -> None:
+        for _ in range(int(MAX_GIVE_WAY_S / GIVE_WAY_STEP_S)):
+            if not self._give_way() or self._stopping.wait(GIVE_WAY_STEP_S):
+                return
 
     def _turn(self) -> bool:
         """Apply one batch of each topic; False where there was nothing to read."""

@@ -103,6 +103,10 @@ class TelemetryGate:
         finally:
             self._waiting_bytes -= len(body)
 
+    def busy(self) -> bool:
+        """Return whether anyone waits to have facts taken."""
+        return self._waiting_bytes > 0
+
     async def append(self, tenant_id: TenantId, facts: Sequence[FactSubmission], actor: Actor) -> TelemetryReply:
         """Return the reply to facts of this process's own, once they are durable. Raises: LogUnavailable."""
         loop = asyncio.get_running_loop()

@@ -16,7 +16,7 @@ from projections import audit_trail, stream_history
 from projections.ports import EventRow, Role, StoreUnavailable, View
 from projections.projection import Projection
 from schemas.envelope import Position, TenantId, Topic
-from streams.local_runner import RoleRunner
+from streams.local_runner import MAX_GIVE_WAY_S, RoleRunner
 from streams.operations import LocalOperations, UnknownProjection
 from streams.ports import SystemClock
 from streams.rebuild import Step
@@ -129,6 +129,24 @@ def test_store_that_is_down_is_waited_out_with_its_lag_in_sight(
     down.clear()
     assert world.operations.wait_for(["stream_history"], reply.position, 10.0)
     assert list(world.letters.letters("stream_history_v1")) == []
+
+
+def test_views_give_way_to_waiting_callers_and_follow_when_they_are_served(world: World, writer: Writer) -> None:
+    waiting = threading.Event()
+    waiting.set()
+    world.runner.start(give_way=waiting.is_set)
+    [reply] = writer.write([register("web-1")])
+    assert reply.position is not None
+    assert not world.operations.wait_for(["stream_history"], reply.position, 0.2)
+    waiting.clear()
+    assert world.operations.wait_for(["stream_history"], reply.position, 5.0)
+
+
+def test_views_give_way_only_so_long(world: World, writer: Writer) -> None:
+    world.runner.start(give_way=lambda: True)
+    [reply] = writer.write([register("web-1")])
+    assert reply.position is not None
+    assert world.operations.wait_for(["stream_history"], reply.position, 10 * MAX_GIVE_WAY_S)
 
 
 def test_projection_that_cannot_take_a_release_stops_alone(tmp_path: Path, log: SqliteEventLog, writer: Writer) -> None:
