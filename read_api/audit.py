@@ -6,11 +6,11 @@ from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import StringConstraints, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from projections.ports import EventRow, TimelineReader
 from projections.stream_state import state_at
-from read_api.parameters import Cursor, End, Limit, Start, in_order
+from read_api.parameters import Cursor, End, Limit, Start, StreamName, in_order
 from read_api.problems import Problem
 from read_api.reading import Read, Reading
 from read_api.responses import documented, event_answer, table
@@ -34,8 +34,6 @@ EVENT_EXAMPLE = {
     "causation_id": "0197…",
     "data": {"hostname": "web-1.example.com"},
 }
-
-StreamName = Annotated[str, StringConstraints(max_length=200, pattern=r"^[a-z_]+-[A-Za-z0-9._:@~-]+$")]
 
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
 _FOLD_ROWS = 500

@@ -8,11 +8,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from projections.catalog import PROJECTIONS
 from projections.ports import Document
 from projections.projection import Projection
-from read_api.parameters import Cursor, Limit
+from read_api.parameters import Cursor, DocumentId, Limit
 from read_api.problems import Problem
 from read_api.reading import Read, Reading
 from read_api.responses import Answer, documented, table
-from schemas.values import Id
 
 
 class Resource(NamedTuple):
@@ -77,7 +76,7 @@ def _router(resource: Resource, view: Projection) -> APIRouter:
         return table(rows, read.as_of)
 
     @router.get("/{id}", summary=f"One of the {name}", responses=documented(resource.example))
-    def get(read: reads, id: Id) -> Response:  # noqa: A002
+    def get(read: reads, id: DocumentId) -> Response:  # noqa: A002
         document = read.answers.documents.get(name, read.tenant_id, id)
         if document is None:
             raise Problem(404, f"no {name.removesuffix('s')} has the id {id}")

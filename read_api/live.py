@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from projections.ports import StoreUnavailable
 from read_api.answers import Answers
 from read_api.auth import Forbidden, Unauthenticated
-from read_api.parameters import parse_positions
+from read_api.parameters import LONGEST_NAME, parse_positions
 from read_api.problems import Problem
 from read_api.reading import Read, Reading
 from read_api.responses import Answer, to_json
@@ -83,7 +83,7 @@ def live(
     request: Request,
     read: Annotated[Read, Depends(Reading("live"))],
     types: Annotated[str, Query(max_length=2000, description="event types, with commas; none means all")] = "",
-    stream: Annotated[str | None, Query(max_length=300)] = None,
+    stream: Annotated[str | None, Query(max_length=LONGEST_NAME)] = None,
     telemetry: Annotated[Id | None, Query(description="a device: of telemetry, only its own")] = None,
     after: Annotated[str | None, Query(max_length=300, description="positions to go on from")] = None,
     last_event_id: Annotated[str | None, Header(max_length=300)] = None,

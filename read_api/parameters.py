@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import AfterValidator
+from pydantic import AfterValidator, StringConstraints
 
 from read_api.problems import Problem
 from schemas.envelope import Position
@@ -48,6 +48,13 @@ Step = Annotated[
     ),
 ]
 Filter = Annotated[Id | None, Query()]
+
+LONGEST_NAME = 2_000
+"""Characters of a stream's name: an invoice's quotes 164 characters, and each may take twelve."""
+
+# wider than an Id: an invoice without a party begins with a colon, and what is quoted has per cent signs
+DocumentId = Annotated[str, StringConstraints(max_length=LONGEST_NAME, pattern=r"^[A-Za-z0-9._:@~%-]+$")]
+StreamName = Annotated[str, StringConstraints(max_length=LONGEST_NAME, pattern=r"^[a-z_]+-[A-Za-z0-9._:@~%-]+$")]
 
 
 def parse_positions(text: str, named: str) -> list[Position]:

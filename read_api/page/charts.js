@@ -121,7 +121,7 @@ class Chart {
       stroke: color(`--series-${index}`),
       fill: index === 0 ? color("--series-fill") : undefined,
       width: 1.5,
-      points: { show: this.data[0].length === 1 },
+      points: { show: () => this.data[0].length === 1 },
     }));
     return {
       width: this.canvas.clientWidth || 240,

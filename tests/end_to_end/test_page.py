@@ -288,6 +288,18 @@ def numbers(page: Page) -> set[str]:
     return {row.text for row in page.all("#invoices button.row")}
 
 
+def test_an_invoice_opens_whatever_its_customer_is_called(page: Page, server: Server) -> None:
+    line = {"product": "a", "quantity": "1", "unit_price": "99999999999999.9999"}
+    invoice = {"number": "ü/1 x", "party": "Müller & Söhne 100% <b>", "currency": "EUR", "lines": [line]}
+    server.command("finance.ReceiveInvoice", **invoice, direction="in", issue_date="2026-11-20T00:00:00Z")
+    page.open(server.demo_key)
+    row = page.row("#invoices", "Müller & Söhne 100% <b>")
+    assert "99\u202f999\u202f999\u202f999\u202f999.9999 EUR" in row.text
+    row.click()
+    page.until_text("#history label", "version 1 of 1")
+    page.until_text("#history .events pre", "Müller & Söhne 100% <b>")
+
+
 def test_a_wrong_key_is_refused_with_a_message_and_a_right_one_goes_on(page: Page, server: Server) -> None:
     page.expected_errors = ("401",)
     page.open("ak_nobody.sk_wrong")

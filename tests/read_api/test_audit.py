@@ -1,5 +1,7 @@
 """What happened, and what a stream was at a version or an instant."""
 
+from urllib.parse import quote
+
 import pytest
 
 from domain.catalog import payload_of
@@ -104,8 +106,10 @@ def test_a_stream_of_another_tenant_is_its_own(bolt: Caller) -> None:
     assert bolt.table(f"/v1/audit/streams/{STREAM}")["version"] == 1
 
 
-def test_an_unknown_stream_is_not_found(acme: Caller) -> None:
-    problem(acme.get("/v1/audit/streams/device-nope"), 404)
+@pytest.mark.parametrize("stream", ["device-nope", "invoice-:1", "invoice-M%C3%BCller%20%26%20S%C3%B6hne:%C3%BC%2F1"])
+def test_an_unknown_stream_is_not_found(acme: Caller, stream: str) -> None:
+    detail = problem(acme.get(f"/v1/audit/streams/{quote(stream)}"), 404)["detail"]
+    assert detail == f"no stream is called {stream}"
 
 
 @pytest.mark.parametrize("as_of", ["soon", "-1", "1.5", "9" * 40, "2026-01-31"])

@@ -1,9 +1,11 @@
 """Lists of devices, alerts and invoices."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from domain.finance.commands import invoice_id
 from tests.read_api.world import ACME, BOLT, Caller, Stores, problem
 
 HOSTS = ("web-1", "web-2", "db-1", "db-2", "db-3")
@@ -54,6 +56,13 @@ def test_one_device_comes_with_its_version_as_etag(acme: Caller) -> None:
     response = acme.get("/v1/devices/d0")
     assert [row["hostname"] for row in response.json()["rows"]] == ["web-1"]
     assert response.headers["etag"] == '"1"'
+
+
+@pytest.mark.parametrize("party", ["", "Müller & Söhne 100%/<b>", "😀" * 100])
+def test_an_invoice_is_found_whatever_its_party_is_called(stores: Stores, bolt: Caller, party: str) -> None:
+    id_ = invoice_id(party, "ü/1 x")
+    stores.put("invoices", BOLT, id_, party=party)
+    assert [row["id"] for row in bolt.rows(f"/v1/invoices/{quote(id_)}")] == [id_]
 
 
 def test_an_unknown_id_is_not_found(acme: Caller) -> None:
