@@ -18,9 +18,11 @@ class _Lazy(click.Group):
         "dead-letters": ("infra.cli_operator", "dead_letters"),
         "engines": ("infra.cli_engines", "engines"),
         "import": ("infra.cli_import", "import_"),
+        "migrate": ("infra.cli_worker", "migrate"),
         "projections": ("infra.cli_operator", "projections"),
         "tenants": ("infra.cli_operator", "tenants"),
         "verify": ("infra.cli_operator", "verify"),
+        "worker": ("infra.cli_worker", "worker"),
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -69,4 +69,4 @@ def kafka_errors() -> Iterator[None]:
     try:
         yield
     except (KafkaException, BufferError) as error:
-        raise LogUnavailable(f"kafka did not answer: {error}") from error
+        raise LogUnavailable(f"kafka did not do it: {error}") from error

@@ -36,6 +36,7 @@ TRANSACTION_TIMEOUT_MS = 6_000
 """What a worker that died leaves open is ended by the broker after this: its successor waits for it."""
 
 _COMMIT_S = 60.0
+_RETRY_MS = 5  # a transaction waits for the one before to be marked, which takes a few milliseconds
 _TAKE_OVER_POLL_S = 0.05
 
 
@@ -80,6 +81,7 @@ class KafkaEventLog:
             self._producer: Producer = connection.producer(
                 transactional_id=f"{topics.prefix}.writer-{name}",
                 transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+                retry_backoff_ms=_RETRY_MS,
                 linger_ms=5,
                 compression_type="lz4",
             )
@@ -242,9 +244,10 @@ class KafkaEventLog:
             for partition, events in by_partition.items():
                 self._produce(partition, events, ends)
             self._answer(replies)
+            # first, or the broker is asked too early for the last transaction to be over, and asked again 100 ms later
+            self._producer.flush(_COMMIT_S)
             go_on = [TopicPartition(self._topics.commands, partition, offset) for partition, offset in offsets.items()]
             self._producer.send_offsets_to_transaction(go_on, self._group, REQUEST_TIMEOUT_S)
-            self._producer.flush(_COMMIT_S)
             self._commit_transaction()
         except (KafkaException, BufferError) as error:
             self._abort(error)

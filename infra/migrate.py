@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.connection_kafka import Connection
+from infra.connection_kafka import Connection, kafka_errors
 from infra.schema_registry_confluent import SchemaRegistry
 from infra.settings import Settings
 from infra.topics_kafka import check_topics, create_topics
@@ -23,11 +23,12 @@ def schema_registry(settings: Settings) -> SchemaRegistry:
 def migrate(settings: Settings) -> Migrated:
     """Register the schemas, then make the missing topics; may be run again at any time.
 
-    Raises: SchemaRefused, TopicsUnfit: something has to be changed first; RegistryUnavailable, KafkaException.
+    Raises: SchemaRefused, TopicsUnfit: something has to be changed first; RegistryUnavailable, LogUnavailable.
     """
     # schemas first: what may not be written is refused before there is a topic to write it to
     ids = schema_registry(settings).register()
     admin = Connection(settings.kafka_bootstrap, settings.kafka_security).admin()
-    made = create_topics(admin, settings.topics, replication=settings.replication)
-    check_topics(admin, settings.topics)
+    with kafka_errors():
+        made = create_topics(admin, settings.topics, replication=settings.replication)
+        check_topics(admin, settings.topics)
     return Migrated(len(ids), tuple(made))

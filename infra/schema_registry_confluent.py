@@ -9,6 +9,7 @@ from typing import Any
 from confluent_kafka.schema_registry import ConfigCompatibilityLevel, Schema, SchemaRegistryClient, ServerConfig
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
+from infra.settings import CannotStart
 from schemas import codec
 
 SchemaIds = Mapping[tuple[str, int], int]
@@ -19,11 +20,11 @@ COMPATIBILITY = ConfigCompatibilityLevel.BACKWARD_TRANSITIVE
 _REFUSED = (409, 422)
 
 
-class RegistryUnavailable(Exception):  # noqa: N818
+class RegistryUnavailable(CannotStart):
     """The registry did not answer; safe to retry."""
 
 
-class SchemaRefused(Exception):  # noqa: N818
+class SchemaRefused(CannotStart):
     """The registry holds versions that this schema cannot follow: add one that can. A retry gives the same answer."""
 
 

@@ -19,7 +19,11 @@ _KAFKA_SECURITY: Mapping[str, str] = {
 }
 
 
-class BadSettings(ValueError):  # noqa: N818
+class CannotStart(Exception):  # noqa: N818
+    """Something around this process is not as it has to be; the message says what to change."""
+
+
+class BadSettings(CannotStart):
     """The environment says something that cannot be; the message names the variable. A retry gives the same answer."""
 
 

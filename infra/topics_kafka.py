@@ -13,12 +13,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from infra.connection_kafka import REQUEST_TIMEOUT_S
+from infra.settings import CannotStart
 from streams.topics import Topics, TopicSpec
 
 _LOG = logging.getLogger(__name__)
 
 
-class TopicsUnfit(Exception):  # noqa: N818
+class TopicsUnfit(CannotStart):
     """A topic is not as the log needs it; the message says what to change. A retry gives the same answer."""
 
 

@@ -1,5 +1,7 @@
 """The only place where a partition is chosen: murmur2 of the tenant, as Kafka's own default partitioner computes it."""
 
+from functools import lru_cache
+
 from schemas.envelope import TenantId
 
 _M = 0x5BD1E995
@@ -24,6 +26,7 @@ def murmur2(data: bytes) -> int:
     return h ^ (h >> 15)
 
 
+@lru_cache(65_536)
 def partition_of(tenant_id: TenantId, partitions: int) -> int:
     """Return the partition, 0 to `partitions` - 1, that holds all of a tenant's streams and facts."""
     return (murmur2(tenant_id.encode()) & 0x7FFFFFFF) % partitions

@@ -1,0 +1,69 @@
+"""`factline migrate` and `factline worker`: a cluster made ready, and the processes that work on it."""
+
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from infra.settings import CannotStart, Settings
+from streams.command_worker import WriterLost
+from streams.ports import LogUnavailable
+
+LOST = 3
+"""The exit status of a worker that has to be started again."""
+
+
+@click.command()
+def migrate() -> None:
+    """Register the schemas, make the topics; safe to run again. The environment says where.
+
+    \b
+    FACTLINE_KAFKA_BOOTSTRAP=127.0.0.1:9092 FACTLINE_REGISTRY_URL=http://… factline migrate
+    """
+    with told():
+        from infra.migrate import migrate as run_migrate  # noqa: PLC0415, the drivers come with an extra
+
+        done = run_migrate(Settings.from_environment())
+    made = ", ".join(done.topics_made) or "none were missing"
+    click.echo(f"{done.schemas} schemas are registered; topics made: {made}")
+
+
+@click.group()
+def worker() -> None:
+    """Run a worker of the distributed profile; any number of each may run."""
+
+
+@worker.command()
+def commands() -> None:
+    """Decide the commands of the partitions that this process is given.
+
+    A worker that may not write any more ends with status 3: start it again, as compose and systemd do.
+
+    \b
+    FACTLINE_KAFKA_BOOTSTRAP=127.0.0.1:9092 DATA_DIR=data factline worker commands
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    with told():
+        from infra.distributed import command_worker  # noqa: PLC0415, the drivers come with an extra
+
+        with command_worker(Settings.from_environment()) as worker:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda _number, _frame: worker.stop())
+            worker.run()
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Say what is wrong without a traceback."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is missing: pip install 'factline[distributed]'") from None
+    except (CannotStart, LogUnavailable) as error:
+        raise click.ClickException(str(error)) from None
+    except WriterLost as lost:
+        click.echo(f"factline: {lost}", err=True)
+        sys.exit(LOST)

@@ -1,0 +1,99 @@
+"""The distributed profile: gateways and command workers, any number of each; between them Kafka."""
+
+import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from uuid_utils import uuid7
+
+from infra.command_gate_kafka import KafkaCommandGate
+from infra.connection_kafka import Connection, kafka_errors
+from infra.event_log_kafka import KafkaEventLog
+from infra.log_reader_kafka import KafkaLogReader
+from infra.migrate import schema_registry
+from infra.settings import Settings
+from infra.telemetry_log_kafka import KafkaTelemetryLog
+from infra.topics_kafka import check_topics
+from streams.command_worker import CommandWorker
+from streams.ports import SystemClock
+from streams.writer import Writer
+
+
+class Gateway:
+    """What takes commands and facts from outside, and reads the log.
+
+    Raises: TopicsUnfit; RegistryUnavailable, and no ids on disk; LogUnavailable, safe to retry.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        connection, schema_ids = _connect(settings)
+        self.clock = SystemClock()
+        self.log = KafkaLogReader(connection, settings.topics)
+        self.telemetry = KafkaTelemetryLog(connection, settings.topics, schema_ids=schema_ids, clock=self.clock)
+        self.commands = KafkaCommandGate(connection, settings.topics)
+
+    def close(self) -> None:
+        self.commands.close()
+        self.telemetry.close()
+        self.log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def command_worker(settings: Settings) -> Iterator[CommandWorker]:
+    """Open the writer of the partitions that the group will give to this process; `run` it.
+
+    Raises: TopicsUnfit; RegistryUnavailable, and no ids on disk; LogUnavailable, safe to retry.
+    """
+    connection, schema_ids = _connect(settings)
+    with _place(Path(settings.data_dir) / "writers") as folder:
+        name = _name(folder)
+        log = KafkaEventLog(connection, settings.topics, schema_ids=schema_ids, folder=folder, name=name)
+        try:
+            yield CommandWorker(log, Writer(log, SystemClock()))
+        finally:
+            log.close()
+
+
+def _connect(settings: Settings) -> tuple[Connection, Mapping[tuple[str, int], int]]:
+    connection = Connection(settings.kafka_bootstrap, settings.kafka_security)
+    with kafka_errors():
+        check_topics(connection.admin(), settings.topics)
+    return connection, schema_registry(settings).ids()
+
+
+@contextmanager
+def _place(parent: Path) -> Iterator[Path]:
+    """Yield the first folder that no other worker of this machine holds."""
+    number = 0
+    while True:
+        folder = parent / str(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                number += 1
+                continue
+            yield folder
+            return
+
+
+def _name(folder: Path) -> str:
+    """Return the writer's name, made once: under it the broker ends what a process that was killed left open."""
+    path = folder / "name"
+    if not path.exists():
+        new = folder / "name.new"
+        new.write_text(str(uuid7()), encoding="utf-8")
+        new.replace(path)
+    return path.read_text(encoding="utf-8")
