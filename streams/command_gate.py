@@ -45,8 +45,8 @@ class CommandGate:
         self._waiting.append(_Waiting(submission, answer))
         if self._turn is None:
             self._turn = loop.create_task(self._write_all())
-        # the command is decided even if its caller leaves; the answer is then there for the retry
-        return await asyncio.shield(answer)
+        # a caller that leaves cancels its answer, not the command: a retry under the same id gets that answer
+        return await answer
 
     async def drain(self) -> None:
         """Wait until nothing is queued or being written."""
