@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from eventsourcing.persistence import PersistenceError, StoredEvent
+from eventsourcing.persistence import ConnectionPoolClosedError, PersistenceError, StoredEvent
 from eventsourcing.sqlite import (
     SQLiteApplicationRecorder,
     SQLiteConnection,
@@ -358,6 +358,8 @@ def _marks(values: Sequence[Any]) -> str:
 def _log_errors() -> Iterator[None]:
     try:
         yield
+    except ConnectionPoolClosedError as error:
+        raise LogUnavailable("the log was closed; open it again") from error
     except (sqlite3.Error, PersistenceError) as error:
         if "full" in str(error):
             raise LogFull("the disk under the log is full; free some space and send it again") from error
