@@ -84,6 +84,7 @@ class _Kind(NamedTuple):
     send: Callable[[Sink], Send[Any]]
     batch_items: int
     device_id: str | None = None
+    header_lines: int = 1
 
 
 def _shared(command: Callable[..., None]) -> Callable[..., None]:
@@ -215,7 +216,13 @@ def logs(
             _say(f"{file.path}: the first line is taken as of {source.first_year}; --year says otherwise")
         return source
 
-    kind = _Kind(read=read, send=lambda sink: partial(send_facts, sink), batch_items=FACTS, device_id=device)
+    kind = _Kind(
+        read=read,
+        send=lambda sink: partial(send_facts, sink),
+        batch_items=FACTS,
+        device_id=device,
+        header_lines=0,
+    )
     _import(_Call(files, TenantId(tenant), encoding, _sink_of(data_dir)), kind)
 
 
@@ -229,7 +236,8 @@ def _import(call: _Call, kind: _Kind) -> None:
         # every file is looked at before anything of the first one is sent
         files = [check(path, call.encoding) for path in call.paths]
         sources = [(file, kind.read(file)) for file in files]
-        with call.to.open(call.tenant_id) as sink, _progress(files) as advance:
+        rows = sum(file.lines - kind.header_lines for file in files)
+        with call.to.open(call.tenant_id) as sink, _progress(rows) as advance:
             if kind.device_id is not None:
                 register_device(sink, call.tenant_id, kind.device_id)
             for file, source in sources:
@@ -274,7 +282,10 @@ class _Account:
             file.check_unchanged()
 
     def print(self) -> None:
+        """Say what became of the rows, once there is a file whose rows were sent."""
         tally = self.tally
+        if not self._refused_files:
+            return
         click.echo(f"rows read: {tally.read}")
         click.echo(f"accepted: {tally.accepted}")
         click.echo(f"repeated: {tally.repeated}")
@@ -293,7 +304,7 @@ class _Account:
 
 
 @contextmanager
-def _progress(files: Sequence[TextFile]) -> Iterator[Callable[[int], None]]:
+def _progress(rows: int) -> Iterator[Callable[[int], None]]:
     """Show how far, how fast, how much longer, where someone looks."""
     columns = (
         TextColumn("{task.description}"),
@@ -303,7 +314,7 @@ def _progress(files: Sequence[TextFile]) -> Iterator[Callable[[int], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=_ERR, transient=True, disable=not _ERR.is_terminal) as progress:
-        task = progress.add_task("importing", total=sum(file.lines for file in files), rate="")
+        task = progress.add_task("importing", total=rows, rate="")
 
         def advance(rows: int) -> None:
             speed = progress.tasks[task].speed

@@ -37,14 +37,29 @@ class ServerRefused(Exception):  # noqa: N818
 
 
 class ServerClient:
-    """Asks one server with one key; safe for threads. A request must be one that may be sent twice."""
+    """Asks one server with one key; safe for threads. A request must be one that may be sent twice.
+
+    Raises: ServerGone, the URL is none.
+    """
 
     def __init__(self, url: str, api_key: str, *, transport: httpx.BaseTransport | None = None) -> None:
         self.url = url.rstrip("/")
         self._stopped = Event()
+        try:
+            address = httpx.URL(self.url)
+        except httpx.InvalidURL as error:
+            raise self._no_address() from error
         self._client = httpx.Client(
-            base_url=self.url, headers={"X-API-Key": api_key}, timeout=_TIMEOUT, transport=transport
+            base_url=address,
+            headers={"X-API-Key": api_key},
+            timeout=_TIMEOUT,
+            # what this machine says to itself goes through no proxy
+            trust_env=address.host not in {"127.0.0.1", "::1", "localhost"},
+            transport=transport,
         )
+
+    def _no_address(self) -> ServerGone:
+        return ServerGone(f"{self.url} is no address of a server, like http://127.0.0.1:8080")
 
     def get(self, path: str, *, patience_s: float = PATIENCE_S) -> Any:
         """Return the JSON answer. Raises: ServerGone, ServerRefused."""
@@ -70,7 +85,7 @@ class ServerClient:
                     method, path, content=body, headers={"Content-Type": "application/json"} if body else None
                 )
             except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-                raise ServerRefused(0, f"{self.url} is no address of a server; write http://host:port") from error
+                raise self._no_address() from error
             except httpx.RequestError as error:
                 problem, asked_s = str(error) or type(error).__name__, None
             else:

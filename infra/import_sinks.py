@@ -78,9 +78,7 @@ class ServerSink:
             try:
                 self._client.get(f"/v1/audit/streams/tenant-{tenant_id}?limit=1", patience_s=_QUICK_S)
             except ServerGone as error:
-                raise ImportFailed(
-                    f"{error}; start it with `factline serve`, name another with FACTLINE_URL, or use --data-dir"
-                ) from error
+                raise ImportFailed(_no_server(error)) from error
             except ServerRefused as error:
                 if error.status != HTTPStatus.NOT_FOUND:
                     raise ImportFailed(f"the server at {self._client.url} refuses: {error}") from error
@@ -168,11 +166,18 @@ class SinkOf(NamedTuple):
             raise ImportFailed(
                 f"no API key of tenant {tenant_id}; set FACTLINE_API_KEY to it, or use --data-dir without a server"
             )
-        client = ServerClient(self.url, self.api_key.strip())
+        try:
+            client = ServerClient(self.url, self.api_key.strip())
+        except ServerGone as error:
+            raise ImportFailed(_no_server(error)) from error
         try:
             yield ServerSink(client, tenant_id)
         finally:
             client.close()
+
+
+def _no_server(error: ServerGone) -> str:
+    return f"{error}; start one with `factline serve`, name another with FACTLINE_URL, or use --data-dir without one"
 
 
 @contextmanager

@@ -49,7 +49,7 @@ class CsvRows:
         raw: list[str] = []
         with self.file.open(newline="") as lines:
             reader = csv.reader(_remembered(lines, raw), strict=True)
-            next(reader)
+            next(reader, None)
             while True:
                 raw.clear()
                 line = reader.line_num + 1

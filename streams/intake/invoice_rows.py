@@ -166,6 +166,9 @@ def _refused_rows(rows: list[SourceRow], error: ValidationError) -> Iterator[Ref
         match found["loc"]:
             case ("lines", int(n), *where):
                 reasons.setdefault(n, _reason(where, found["msg"]))
+            case ("lines",):
+                # says no more than that some of them have mistakes: their number was checked before
+                continue
             case where:
                 reasons |= dict.fromkeys(range(len(rows)), _reason(where, found["msg"]))
     first = rows[min(reasons)].line
