@@ -520,7 +520,7 @@ def test_a_server_that_is_gone_for_good_ends_an_import_with_what_to_do() -> None
     asking = ServerClient("http://127.0.0.1:8080", "ak_x.sk_y", transport=httpx.MockTransport(answer))
     sink = ServerSink(asking, DEMO_TENANT)
     sink.stop()
-    with pytest.raises(ImportFailed, match="connection refused; .* run the same import again to go on"):
+    with pytest.raises(ImportFailed, match=r"connection refused; .* run the same import again to go on"):
         sink.facts([])
     asking.close()
 
