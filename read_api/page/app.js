@@ -221,6 +221,7 @@ function showForm(message = "") {
   byId("board").hidden = true;
   byId("sign-out").hidden = true;
   byId("connection").hidden = true;
+  byId("health").textContent = "";
   byId("sign-in").hidden = false;
   byId("sign-in-error").textContent = message;
   byId("sign-in-error").hidden = !message;

@@ -88,9 +88,9 @@ export class List {
       el(
         "p",
         { class: "pager" },
-        el("button", { type: "button", onclick: back, disabled: this.#cursors.length === 1 }, "Newer"),
+        el("button", { type: "button", onclick: back, disabled: this.#cursors.length === 1 }, "Previous"),
         el("span", {}, `Page ${this.#cursors.length}`),
-        el("button", { type: "button", onclick: on, disabled: !next }, "Older"),
+        el("button", { type: "button", onclick: on, disabled: !next }, "Next"),
       ),
     ];
   }
