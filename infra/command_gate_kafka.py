@@ -13,11 +13,12 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from uuid_utils import uuid7
 
-from infra.connection_kafka import REQUEST_TIMEOUT_S, Connection, kafka_errors
+from domain.rejection import Kind
+from infra.connection_kafka import REQUEST_TIMEOUT_S, TOO_LARGE, Connection, kafka_errors
 from infra.event_log_kafka import REPLY_TO
 from schemas.partitioning import partition_of
 from streams.command_messages import decode_reply, encode_submission
-from streams.ports import LogUnavailable, OutcomeUnknown, Overloaded, Reply, Submission
+from streams.ports import LogUnavailable, OutcomeUnknown, Overloaded, Refusal, Reply, Submission
 from streams.topics import Topics
 
 _LOG = logging.getLogger(__name__)
@@ -86,14 +87,18 @@ class KafkaCommandGate:
         reply_to = f"{self._address}{next(self._numbers)}"
         self._waiting[reply_to] = (loop, answer)
         try:
-            self._send(submission, reply_to)
+            if not self._send(submission, reply_to):
+                refusal = Refusal(Kind.INVALID, "the command is larger than the log takes, about 1 MB")
+                return Reply(submission.command_id, "refused", submission.command.stream, 0, refusal=refusal)
             return await asyncio.wait_for(answer, self._timeout_s)
         except TimeoutError:
             raise OutcomeUnknown("no writer has answered; send it again under the same id") from None
         finally:
             del self._waiting[reply_to]
 
-    def _send(self, submission: Submission, reply_to: str) -> None:
+    def _send(self, submission: Submission, reply_to: str) -> bool:
+        """Produce the command; False if it is too large to be one."""
+
         def report(error: KafkaError | None, _message: Message) -> None:
             if error is not None:
                 # the broker may have it all the same
@@ -111,7 +116,10 @@ class KafkaCommandGate:
         except BufferError:
             raise Overloaded from None
         except KafkaException as error:
+            if error.args[0].code() in TOO_LARGE:
+                return False
             raise LogUnavailable(f"the command was not sent: {error}") from error
+        return True
 
     def _end_of_replies(self) -> TopicPartition:
         """Return where this process's first reply will be, or after that: asked for before its first command."""

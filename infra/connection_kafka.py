@@ -14,6 +14,7 @@ _LOG = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_S = 10.0
 
+TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE,)
 # codes of the client's own, which it names with an underscore
 PARTITION_END: int = KafkaError._PARTITION_EOF  # noqa: SLF001
 NO_SUCH_OFFSET: int = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from infra.connection_kafka import REQUEST_TIMEOUT_S, Connection, kafka_errors
+from infra.connection_kafka import REQUEST_TIMEOUT_S, TOO_LARGE, Connection, kafka_errors
 from infra.log_reader_kafka import KafkaLogReader
 from infra.take_over_kafka import Owned, TakeOver
 from infra.topics_kafka import log_id
@@ -251,6 +251,8 @@ class KafkaEventLog:
             self._commit_transaction()
         except (KafkaException, BufferError) as error:
             self._abort(error)
+            if isinstance(error, KafkaException) and _error(error).code() in TOO_LARGE:
+                raise codec.BadPayload(f"an event is larger than the log takes: {error}") from error
             raise LogUnavailable(f"the transaction was aborted: {error}") from error
         for partition, offset in offsets.items():
             self._owned[partition].next_command = offset
@@ -309,9 +311,12 @@ class KafkaEventLog:
         mine = {place for place in ends if place[0] is Topic.EVENTS and self._is_mine(place[1])}
         if any(self.end(*place) > ends[place] for place in mine):
             return True
-        # nobody else may write what is this thread's own
         others = {place: position for place, position in ends.items() if place not in mine}
-        return self._reader.wait(others, timeout_s) if others else False
+        if others:
+            return self._reader.wait(others, timeout_s)
+        # nobody but this thread may write the others, and it is waiting here
+        time.sleep(timeout_s)
+        return False
 
     def read_stream(self, tenant_id: TenantId, stream: StreamId, *, after: int, limit: int) -> Sequence[Entry]:
         state = self._partition_state(partition_of(tenant_id, self.partitions))

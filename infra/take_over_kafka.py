@@ -2,8 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from infra.connection_kafka import NO_SUCH_OFFSET, PARTITION_END, REQUEST_TIMEOUT_S, TIMED_OUT, Connection
@@ -12,7 +22,6 @@ from schemas.codec import kafka_record, position_of
 from streams.topics import Topics
 
 _READ_AT_ONCE = 10_000
-_ASK_S = 1.0
 _STEP_S = 0.05
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
@@ -34,6 +43,7 @@ class Owned:
         self.running = False
         self.next_command: int | None = None
         self.seen: int | None = None
+        self.asked: Future[Any] | None = None
 
 
 class TakeOver:
@@ -60,26 +70,22 @@ class TakeOver:
 
     def advance(self, commands: Consumer, waiting: Sequence[Owned]) -> None:
         """Go a step on with each partition. Raises: KafkaException, safe to retry; LogDamaged."""
-        self._find_offsets(commands, [owned for owned in waiting if owned.next_command is None])
+        self._find_offsets([owned for owned in waiting if owned.next_command is None])
         self._note_ends([owned for owned in waiting if owned.next_command is not None and owned.seen is None])
         if self._reading:
             self._read(commands)
 
-    def _find_offsets(self, commands: Consumer, waiting: Sequence[Owned]) -> None:
-        if not waiting:
-            return
-        asked = [TopicPartition(self._topics.commands, owned.partition) for owned in waiting]
-        try:
-            # of a read_committed consumer: no answer while a transaction holds an offset
-            found = {tp.partition: tp for tp in commands.committed(asked, _ASK_S)}
-        except KafkaException as error:
-            if error.args[0].code() in (TIMED_OUT, KafkaError.UNSTABLE_OFFSET_COMMIT):
-                return
-            raise
+    def _find_offsets(self, waiting: Sequence[Owned]) -> None:
+        """Ask where the commands go on. There is no answer while a transaction holds that, and nothing waits for it."""
         for owned in waiting:
-            tp = found[owned.partition]
-            if tp.error is None:
-                owned.next_command = max(0, tp.offset)
+            if owned.asked is None:
+                place = TopicPartition(self._topics.commands, owned.partition)
+                group = ConsumerGroupTopicPartitions(self._topics.writers, [place])
+                futures = self._admin.list_consumer_group_offsets([group], require_stable=True)
+                owned.asked = futures[self._topics.writers]
+            elif owned.asked.done():
+                owned.next_command = _committed(owned.asked)
+                owned.asked = None
 
     def _note_ends(self, waiting: Sequence[Owned]) -> None:
         if not waiting:
@@ -130,6 +136,17 @@ class TakeOver:
         commands.resume([here])
         self.forget(owned)
         owned.running = True
+
+
+def _committed(answer: "Future[Any]") -> int | None:
+    """Return a stable offset, 0 where there never was one; None if it has to be asked for again."""
+    try:
+        [place] = answer.result().topic_partitions
+    except KafkaException as error:
+        if error.args[0].retriable() or error.args[0].code() in (TIMED_OUT, KafkaError.UNSTABLE_OFFSET_COMMIT):
+            return None
+        raise
+    return None if place.error else max(0, place.offset)
 
 
 def _place(message: Message) -> tuple[int, int]:

@@ -34,8 +34,11 @@ def register(device: str, *, tenant: str = "demo", id_: str | None = None, expec
     return submission(command, tenant=tenant, id_=id_, expected=expected)
 
 
-def tag(device: str, value: str, *, expected: int | None = None, id_: str | None = None) -> Submission:
-    return submission(TagDevice(device_id=device, key="room", value=value), expected=expected, id_=id_)
+def tag(
+    device: str, value: str, *, tenant: str = "demo", expected: int | None = None, id_: str | None = None
+) -> Submission:
+    command = TagDevice(device_id=device, key="room", value=value)
+    return submission(command, tenant=tenant, expected=expected, id_=id_)
 
 
 def retire(device: str) -> Submission:

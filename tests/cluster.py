@@ -1,0 +1,65 @@
+"""Logs on the real broker for tests, each with topics of its own."""
+
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+from infra.connection_kafka import Connection
+from infra.event_log_kafka import REPLY_TO, KafkaEventLog
+from infra.topics_kafka import create_topics
+from schemas.codec import schema_files
+from schemas.envelope import TenantId
+from schemas.partitioning import partition_of
+from streams.command_messages import encode_submission
+from streams.ports import Submission
+from streams.topics import Topics
+
+PARTITIONS = 3
+SCHEMA_IDS = {(type_, version): id_ for id_, (type_, version, _) in enumerate(schema_files(), 1)}
+
+_NUMBERS = count(1)
+
+
+class Cluster:
+    """Topics on a broker, and how they are reached."""
+
+    def __init__(self, bootstrap: str, *, partitions: int = PARTITIONS) -> None:
+        self.bootstrap = bootstrap
+        self.connection = Connection(bootstrap)
+        self.topics = Topics(f"test-{next(_NUMBERS)}", partitions)
+        create_topics(self.connection.admin(), self.topics, replication=1)
+
+    @property
+    def home(self) -> int:
+        """Return the partition of the tenant acme."""
+        return partition_of(TenantId("acme"), self.topics.partitions)
+
+    def send(self, *submissions: Submission, reply_to: str | None = None) -> None:
+        """Put commands into their partitions, as a gateway does."""
+        for submission in submissions:
+            self.send_raw(encode_submission(submission), partition_of(submission.tenant_id, PARTITIONS), reply_to)
+
+    def send_raw(self, raw: bytes, partition: int, reply_to: str | None = None) -> None:
+        producer = self.connection.producer()
+        headers: list[tuple[str, str | bytes | None]] = [] if reply_to is None else [(REPLY_TO, reply_to)]
+        producer.produce(self.topics.commands, raw, "acme", partition, headers=headers)
+        producer.flush()
+
+    def open(self, folder: Path, name: str = "writer", *, partitions: int | None = None) -> KafkaEventLog:
+        """Open a worker's log and wait until it owns its partitions, all of them if no number is given."""
+        log = KafkaEventLog(self.connection, self.topics, schema_ids=SCHEMA_IDS, folder=folder, name=name)
+        own(log, self.topics.partitions if partitions is None else partitions)
+        return log
+
+
+def own(log: KafkaEventLog, partitions: int) -> None:
+    """Let a log take over until it owns so many partitions."""
+    until(lambda: not log.take(limit=1, timeout_s=0.05) and len(log.owned) == partitions, 60)
+
+
+def until(holds: Callable[[], bool], timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to that in time"
+        time.sleep(0.01)

@@ -1,0 +1,205 @@
+"""What every EventLog promises to its writer, as a suite: subclass EventLogContract and say how the log is opened."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import pytest
+
+from schemas.envelope import Entry, Envelope, Position, StreamId, TenantId, Topic
+from schemas.partitioning import partition_of
+from streams.ports import Batch, EventLog, SystemClock
+from streams.writer import Writer
+from tests.examples import REGISTERED, envelope_of
+from tests.streams.kit import accepted, register, register_tenant, tag
+
+ACME = TenantId("acme")
+BOLT = TenantId("bolt")
+ROUNDS = 100
+
+
+class Log(EventLog, Protocol):
+    def close(self) -> None: ...
+
+
+def events(log: EventLog, tenant: TenantId, stream: str, count: int, *, version: int = 1) -> list[Envelope]:
+    """Return events that continue a tenant's partition; the n-th is of the command `<stream>-<version>`."""
+    partition = partition_of(tenant, log.partitions)
+    end = log.end(Topic.EVENTS, partition)
+    return [
+        envelope_of(REGISTERED)._replace(
+            event_id=f"00000000-0000-7000-8000-{end + n:012}",
+            tenant_id=tenant,
+            stream=StreamId(stream),
+            version=version + n - 1,
+            partition=partition,
+            position=end + n,
+            causation_id=f"{stream}-{version + n - 1}",
+        )
+        for n in range(1, count + 1)
+    ]
+
+
+def read(log: EventLog, tenant: TenantId, *, after: int = 0, limit: int = 1_000) -> Sequence[Entry]:
+    return list(log.read(Topic.EVENTS, partition_of(tenant, log.partitions), after=after, limit=limit))
+
+
+class EventLogContract:
+    """Inherit it in a class named Test…, override `opening`."""
+
+    @pytest.fixture
+    def opening(self) -> Callable[[], Log]:
+        """Return what opens the log of this test, empty the first time; one at a time is open."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def log(self, opening: Callable[[], Log]) -> Iterator[Log]:
+        log = opening()
+        yield log
+        log.close()
+
+    @pytest.fixture
+    def writer(self, log: Log) -> Writer:
+        writer = Writer(log, SystemClock())
+        writer.write([register_tenant("acme"), register_tenant("bolt"), register("web-1", tenant="acme")])
+        return writer
+
+    def test_a_new_log_is_empty(self, log: Log) -> None:
+        partition = partition_of(ACME, log.partitions)
+        assert [log.end(topic, partition) for topic in Topic] == [0, 0]
+        assert [list(log.read(topic, partition, after=0, limit=10)) for topic in Topic] == [[], []]
+        assert list(log.read_stream(ACME, StreamId("device-1"), after=0, limit=10)) == []
+        assert log.read_streams([(ACME, StreamId("device-1"))]) == {}
+        assert log.find_commands([(ACME, "device-1-1")]) == {}
+        assert list(log.tenants(partition)) == []
+
+    def test_events_are_read_at_once_and_exactly_as_appended(self, log: Log) -> None:
+        batch = events(log, ACME, "device-1", 3)
+        batch[1] = batch[1]._replace(traceparent="00-1-2-01", organization_id="north", correlation_id="über")
+        log.append(Batch(batch, ()))
+        assert log.end(Topic.EVENTS, batch[0].partition) == 3
+        assert read(log, ACME) == batch
+
+    def test_reading_goes_on_after_a_position_and_ends_at_the_limit(self, log: Log) -> None:
+        batch = events(log, ACME, "device-1", 10)
+        log.append(Batch(batch[:4], ()))
+        log.append(Batch(batch[4:], ()))
+        assert read(log, ACME, after=2, limit=3) == batch[2:5]
+        assert read(log, ACME, after=9) == batch[9:]
+        assert read(log, ACME, after=10) == []
+
+    def test_an_append_of_nothing_changes_nothing(self, log: Log) -> None:
+        log.append(Batch((), ()))
+        assert log.end(Topic.EVENTS, partition_of(ACME, log.partitions)) == 0
+
+    def test_a_batch_may_hold_events_of_many_tenants(self, log: Log) -> None:
+        batch = events(log, ACME, "device-1", 2)
+        log.append(Batch(batch, ()))
+        more = [*events(log, BOLT, "device-1", 2), *events(log, TenantId("t3"), "device-9", 1)]
+        if log.partitions == 1:
+            more = [event._replace(position=n) for n, event in enumerate(more, 3)]
+        log.append(Batch(more, ()))
+        assert set(log.read_streams([event.key for event in batch + more])) == {event.key for event in batch + more}
+
+    def test_a_streams_events_are_read_in_order_from_a_version_on(self, log: Log) -> None:
+        batch = events(log, ACME, "device-1", 5)
+        log.append(Batch(batch, ()))
+        log.append(Batch(events(log, ACME, "device-2", 1), ()))
+        stream = StreamId("device-1")
+        assert list(log.read_stream(ACME, stream, after=0, limit=100)) == batch
+        assert list(log.read_stream(ACME, stream, after=2, limit=2)) == batch[2:4]
+        assert list(log.read_stream(ACME, stream, after=5, limit=2)) == []
+
+    def test_a_stream_of_one_tenant_is_not_another_tenants(self, log: Log) -> None:
+        batch = events(log, ACME, "device-1", 1)
+        log.append(Batch(batch, ()))
+        assert list(log.read_stream(BOLT, StreamId("device-1"), after=0, limit=10)) == []
+        assert log.read_streams([(BOLT, StreamId("device-1"))]) == {}
+        assert log.find_commands([(BOLT, "device-1-1")]) == {}
+
+    def test_streams_are_read_whole_and_unknown_ones_left_out(self, log: Log) -> None:
+        one, other = events(log, ACME, "device-1", 3), "device-2"
+        log.append(Batch(one, ()))
+        two = events(log, ACME, other, 2)
+        log.append(Batch(two, ()))
+        keys = [(ACME, StreamId(name)) for name in ("device-1", other, "device-3")]
+        found = log.read_streams(keys)
+        assert {key: list(found[key]) for key in found} == {keys[0]: one, keys[1]: two}
+
+    def test_more_streams_and_commands_than_one_query_holds_are_found(self, log: Log) -> None:
+        batch = [
+            event._replace(stream=StreamId(f"device-{n}"), version=1, causation_id=f"command-{n}")
+            for n, event in enumerate(events(log, ACME, "device", 1_200))
+        ]
+        log.append(Batch(batch, ()))
+        assert len(log.read_streams([event.key for event in batch])) == 1_200
+        assert len(log.find_commands([(ACME, event.causation_id) for event in batch])) == 1_200
+
+    def test_a_command_is_found_with_all_the_events_it_caused(self, log: Log) -> None:
+        batch = [event._replace(causation_id="once") for event in events(log, ACME, "device-1", 3)]
+        log.append(Batch(batch, ()))
+        log.append(Batch(events(log, ACME, "device-2", 1), ()))
+        found = log.find_commands([(ACME, "once"), (ACME, "never")])
+        assert {key: list(found[key]) for key in found} == {(ACME, "once"): batch}
+
+    def test_tenants_of_a_partition_are_those_with_an_event(self, log: Log) -> None:
+        log.append(Batch(events(log, ACME, "device-1", 1), ()))
+        assert list(log.tenants(partition_of(ACME, log.partitions))) == [ACME]
+
+    def test_waiting_ends_when_the_partition_is_past_the_position(self, log: Log) -> None:
+        place = (Topic.EVENTS, partition_of(ACME, log.partitions))
+        began = time.monotonic()
+        assert not log.wait({place: 0}, 0.2)
+        assert time.monotonic() - began >= 0.15
+        log.append(Batch(events(log, ACME, "device-1", 1), ()))
+        assert log.wait({place: 0}, 5)
+        assert not log.wait({place: 1}, 0)
+
+    def test_everything_is_there_after_reopening(self, opening: Callable[[], Log]) -> None:
+        log = opening()
+        batch = events(log, ACME, "device-1", 3)
+        log.append(Batch(batch, ()))
+        log.close()
+        log = opening()
+        try:
+            assert read(log, ACME) == batch
+            more = events(log, ACME, "device-1", 1, version=4)
+            assert more[0].position == 4
+            log.append(Batch(more, ()))
+            assert list(log.read_stream(ACME, StreamId("device-1"), after=0, limit=10)) == [*batch, *more]
+        finally:
+            log.close()
+
+    def test_the_writers_positions_are_dense_and_those_of_its_replies(self, log: Log, writer: Writer) -> None:
+        replies = writer.write([register(f"web-{n}", tenant="acme") for n in range(2, 5)])
+        entries = read(log, ACME)
+        assert [entry.position for entry in entries] == list(range(1, len(entries) + 1))
+        partition = partition_of(ACME, log.partitions)
+        own = [Position(Topic.EVENTS, partition, entry.position) for entry in entries if entry.tenant_id == ACME]
+        assert [reply.position for reply in replies] == own[-3:]
+
+    def test_a_repeated_command_gets_its_first_reply(self, writer: Writer) -> None:
+        [first] = writer.write([register("web-2", tenant="acme", id_="once")])
+        for _ in range(2):
+            writer.forget()
+            assert writer.write([register("web-2", tenant="acme", id_="once")]) == [first._replace(repeated=True)]
+
+    def test_a_repeat_after_reopening_gets_its_first_reply(self, opening: Callable[[], Log]) -> None:
+        log = opening()
+        first = Writer(log, SystemClock()).write(
+            [register_tenant("acme"), register("web-1", tenant="acme", id_="once")]
+        )
+        log.close()
+        log = opening()
+        try:
+            [again] = Writer(log, SystemClock()).write([register("web-1", tenant="acme", id_="once")])
+            assert again == first[1]._replace(repeated=True)
+        finally:
+            log.close()
+
+    def test_of_two_commands_with_the_same_expected_version_exactly_one_wins(self, writer: Writer) -> None:
+        for version in range(1, ROUNDS + 1):
+            rivals = [tag("web-1", f"{version}-{name}", tenant="acme", expected=version) for name in "ab"]
+            if version % 2:
+                writer.forget()
+            assert sorted(accepted(reply) for reply in writer.write(rivals)) == [False, True]
