@@ -12,7 +12,10 @@ from typing import Any
 import faust
 from aiokafka import AIOKafkaConsumer
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    NewTopic,
+)
 
 from infra.engines.kafka import Kafka
 from streams.batch_transport import BatchApp, Limits
@@ -82,7 +85,7 @@ async def ours(bootstrap: str) -> float:
     meter = Meter(EVENTS)
     app = BatchApp("ours", limits=Limits(), **_options(bootstrap))
 
-    @app.agent(app.batches_of(TOPIC))  # type: ignore[untyped-decorator]
+    @app.agent(app.batches_of(TOPIC))
     async def empty(batches: Any) -> None:
         async for batch in batches:
             meter.add(len(batch))
@@ -94,7 +97,7 @@ async def stock(bootstrap: str) -> float:
     meter = Meter(STOCK_EVENTS)
     app = faust.App("stock", **_options(bootstrap))
 
-    @app.agent(app.topic(TOPIC, value_serializer="raw", key_serializer="raw"))  # type: ignore[untyped-decorator]
+    @app.agent(app.topic(TOPIC, value_serializer="raw", key_serializer="raw"))
     async def empty(events: Any) -> None:
         async for _ in events:
             meter.add(1)

@@ -1,0 +1,186 @@
+"""A Faust agent that carries batches into a sink: waits out an outage in place, ends the process on anything else."""
+
+import asyncio
+import logging
+import os
+import random
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, NoReturn, Protocol, cast
+
+from faust import Stream
+from faust.types import TP, EventT
+
+from projections.ports import StoreUnavailable
+from streams.batch_transport import BatchApp, BatchMessage, Committed, Consumer, Limits, Record
+
+_LOG = logging.getLogger(__name__)
+
+UNEXPECTED = 70
+"""The exit status of a worker that met what it does not know; started again, it goes on from the last commit."""
+
+TRY_LIMIT_S = 120.0
+"""A sink that has not returned by then hangs; its own time-outs are far shorter."""
+
+STOP_LIMIT_S = 30.0
+FIRST_BACKOFF_S = 0.1
+MAX_BACKOFF_S = 15.0
+
+State = Literal["starting", "live", "waiting"]
+
+
+class Sink(Protocol):
+    """Where batches go. Its methods run in a thread, never two at a time."""
+
+    def starts(self, committed: Mapping[TP, Committed | None]) -> Mapping[TP, int]:
+        """Return the offsets to start from, for those partitions that shall not start where the group committed.
+
+        Shape: called for all partitions of a new assignment at once; whatever is known of them is to be read anew.
+        Raises: StoreUnavailable, asked again.
+        """
+
+    def apply(self, tp: TP, records: Sequence[Record]) -> str:
+        """Keep a batch, whose effect is once however often it comes; return the mark of the commit that covers it.
+
+        Raises: StoreUnavailable, it is tried again, for as long as it takes.
+        """
+
+
+class Broker(NamedTuple):
+    """Where Kafka is. Units: a process that is silent for `session_timeout_s` loses its partitions."""
+
+    bootstrap: str
+    session_timeout_s: float = 10.0
+    options: Mapping[str, Any] = {}
+
+
+class SinkApp(BatchApp):
+    """A worker: one consumer group, one agent, one sink.
+
+    Shape: `sink_state` is "waiting" while the sink does not answer; `sink_error` says why.
+    """
+
+    def __init__(
+        self, group: str, *, topics: Sequence[str], sink: Sink, broker: Broker, limits: Limits, data_dir: Path
+    ) -> None:
+        urls = ";".join(f"kafka://{server.strip()}" for server in broker.bootstrap.split(","))
+        super().__init__(
+            group,
+            limits=limits,
+            start_of=self._starts,
+            broker=urls,
+            broker_session_timeout=broker.session_timeout_s,
+            broker_heartbeat_interval=broker.session_timeout_s / 4,
+            broker_request_timeout=max(40.0, broker.session_timeout_s),
+            # an outage does not count: the transport polls while the sink is waited for
+            broker_max_poll_interval=600.0,
+            # nothing of a commit is lost by the next; what is read again after a kill is what came since the last
+            broker_commit_interval=0.5,
+            consumer_auto_offset_reset="earliest",
+            stream_wait_empty=True,
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            table_standby_replicas=0,
+            store="memory://",
+            web_enabled=False,
+            worker_redirect_stdouts=False,
+            datadir=str(data_dir / "faust" / group),
+            **broker.options,
+        )
+        self.sink = sink
+        self.sink_state: State = "starting"
+        self.sink_error: str | None = None
+        self.applied = 0
+        self.agent(self.batches_of(*topics), name="apply")(cast("Any", self._follow))
+
+    @property
+    def batches(self) -> Consumer:
+        return cast("Consumer", self.consumer)
+
+    async def _starts(self, committed: Mapping[TP, Committed | None]) -> Mapping[TP, int]:
+        backoff = _Backoff()
+        while True:
+            try:
+                starts: Mapping[TP, int] = await self._in_thread(self.sink.starts, committed)
+            except StoreUnavailable as unavailable:
+                await self._wait(unavailable, backoff)
+                if self._is_leaving():
+                    return {}
+            else:
+                self.sink_state, self.sink_error = "live", None
+                return starts
+
+    async def _follow(self, batches: "Stream[Any]") -> None:
+        async for event in cast("Stream[Any]", batches.noack()).events():
+            await self._take(event)
+
+    async def _take(self, event: "EventT[Any]") -> None:
+        message, backoff = cast("BatchMessage", event.message), _Backoff()
+        # what was taken away while it waited in the queue is not applied: another process may be further already
+        while self.batches.holds(message):
+            try:
+                message.mark = await self._in_thread(self.sink.apply, message.tp, message.value)
+            except StoreUnavailable as unavailable:
+                await self._wait(unavailable, backoff)
+                if self._is_leaving():
+                    self.batches.give_up(message)
+            else:
+                event.ack()
+                self.applied += message.records
+                self.sink_state, self.sink_error = "live", None
+                return
+
+    async def _in_thread(self, work: Any, *args: Any) -> Any:
+        try:
+            async with asyncio.timeout(TRY_LIMIT_S):
+                return await asyncio.to_thread(work, *args)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, this process does not know what to do about it
+            _LOG.exception("%s ends: what is not acknowledged is read again by its successor", self.conf.id)
+            end_process()
+
+    async def _wait(self, unavailable: StoreUnavailable, backoff: "_Backoff") -> None:
+        if self.sink_state != "waiting":
+            _LOG.warning("%s waits: %s", self.conf.id, unavailable)
+        self.sink_state, self.sink_error = "waiting", str(unavailable)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.batches.suspend_flow.wait(), backoff.next_s())
+
+    def _is_leaving(self) -> bool:
+        return self.should_stop or self.rebalancing or not self.batches.flow_active
+
+
+class _Backoff:
+    def __init__(self) -> None:
+        self._seconds = FIRST_BACKOFF_S
+
+    def next_s(self) -> float:
+        seconds, self._seconds = self._seconds, min(self._seconds * 2, MAX_BACKOFF_S)
+        return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+
+
+def end_process() -> NoReturn:
+    """End at once: nothing inside Faust restarts reliably, everything outside it does."""
+    logging.shutdown()
+    os._exit(UNEXPECTED)
+
+
+async def run(app: SinkApp) -> None:
+    """Work until SIGINT or SIGTERM: then finish the batch in hand, commit, and leave the group."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    app.conf.datadir.mkdir(parents=True, exist_ok=True)
+    await app.start()
+    await app.wait_first(stop.wait())
+    if app.crashed:
+        _LOG.critical("%s ends: %r", app.conf.id, app.crash_reason)
+        end_process()
+    try:
+        await asyncio.wait_for(app.stop(), STOP_LIMIT_S)
+    except TimeoutError:
+        _LOG.warning("%s could not leave in time; what it had in hand is read again", app.conf.id)
+        end_process()
