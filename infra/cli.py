@@ -58,13 +58,24 @@ def cli() -> None:
     help="Where the log and the views are kept.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), envvar="PORT", default=8080, show_default=True)
-def serve(data_dir: Path, port: int) -> None:
-    """Start the embedded server; Ctrl-C stops it, and the next start has lost nothing.
+@click.option(
+    "--profile",
+    type=click.Choice(["embedded", "distributed"]),
+    default="embedded",
+    show_default=True,
+    help="distributed: a gateway to Kafka, where the FACTLINE_… variables say.",
+)
+def serve(data_dir: Path, port: int, profile: str) -> None:
+    """Start the server; Ctrl-C stops it, and the next start has lost nothing.
 
     \b
     factline serve
     PORT=9000 DATA_DIR=/var/lib/factline factline serve
     """
+    if profile == "distributed":
+        from infra.cli_worker import gateway  # noqa: PLC0415, the drivers come with an extra
+
+        sys.exit(gateway(data_dir, port=port))
     from infra.server import serve as run  # noqa: PLC0415 - the engine takes a second to load; --help should not
 
     sys.exit(run(data_dir, port=port))

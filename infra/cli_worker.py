@@ -5,6 +5,8 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import click
 
@@ -53,6 +55,14 @@ def commands() -> None:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda _number, _frame: worker.stop())
             worker.run()
+
+
+def gateway(data_dir: Path, *, port: int) -> int:
+    """Run a gateway until it is told to stop; return the exit status."""
+    with told():
+        from infra.server_distributed import serve  # noqa: PLC0415, the drivers come with an extra
+
+        return serve(replace(Settings.from_environment(), data_dir=data_dir), port=port)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from streams.ports import LogUnavailable
 
@@ -14,6 +14,7 @@ _LOG = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_S = 10.0
 
+LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE,)
 # codes of the client's own, which it names with an underscore
 PARTITION_END: int = KafkaError._PARTITION_EOF  # noqa: SLF001

@@ -16,7 +16,7 @@ from infra.log_reader_kafka import KafkaLogReader
 from infra.migrate import schema_registry
 from infra.settings import Settings
 from infra.telemetry_log_kafka import KafkaTelemetryLog
-from infra.topics_kafka import check_topics
+from infra.topics_kafka import check_topics, log_id
 from streams.command_worker import CommandWorker
 from streams.ports import SystemClock
 from streams.writer import Writer
@@ -31,6 +31,8 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         connection, schema_ids = _connect(settings)
         self.clock = SystemClock()
+        with kafka_errors():
+            self.log_id = log_id(connection.admin(), settings.topics.events)
         self.log = KafkaLogReader(connection, settings.topics)
         self.telemetry = KafkaTelemetryLog(connection, settings.topics, schema_ids=schema_ids, clock=self.clock)
         self.commands = KafkaCommandGate(connection, settings.topics)

@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, Message, TopicPartition
 
-from infra.connection_kafka import PARTITION_END, REQUEST_TIMEOUT_S, Connection, kafka_errors
+from infra.connection_kafka import LATEST, PARTITION_END, REQUEST_TIMEOUT_S, Connection, kafka_errors
 from schemas.codec import KafkaRecord, decode_kafka, kafka_record, position_of
 from schemas.envelope import Entry, Envelope, StreamId, TenantId, Topic
 from schemas.partitioning import partition_of
@@ -37,6 +37,7 @@ class KafkaLogReader:
         self.partitions = topics.partitions
         self._topics = topics
         self._lock = threading.Lock()
+        self._admin = connection.admin()
         self._consumer: Consumer = connection.consumer(
             f"{topics.prefix}.readers", enable_partition_eof=True, auto_offset_reset="earliest", fetch_wait_max_ms=10
         )
@@ -78,7 +79,7 @@ class KafkaLogReader:
     def wait(self, ends: Mapping[tuple[Topic, int], int], timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
         while True:
-            if any(self.end(*place) > position for place, position in ends.items()):
+            if any(self.end(*place) > ends[place] for place in self._grown(ends)):
                 return True
             if time.monotonic() >= deadline:
                 return False
@@ -104,6 +105,21 @@ class KafkaLogReader:
 
     # --- offsets
 
+    def _grown(self, places: Mapping[tuple[Topic, int], int]) -> list[tuple[Topic, int]]:
+        """Return the partitions that have grown since their end was last asked for; all are asked in one request."""
+        asked = {TopicPartition(self._topics.of(topic), partition): LATEST for topic, partition in places}
+        with kafka_errors():
+            futures = self._admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED)
+            stable = {
+                (tp.topic, tp.partition): future.result(REQUEST_TIMEOUT_S).offset for tp, future in futures.items()
+            }
+        return [
+            (topic, partition)
+            for topic, partition in places
+            if stable[self._topics.of(topic), partition] != self._ends.get((topic, partition), (0, 0))[0]
+            or self._ends.get((topic, partition), (0, 0))[1] > places[topic, partition]
+        ]
+
     def _watermarks(self, topic: Topic, partition: int) -> tuple[int, int]:
         """Return the first offset, and the last stable one: this consumer sees what was committed."""
         place = TopicPartition(self._topics.of(topic), partition)
@@ -116,6 +132,7 @@ class KafkaLogReader:
         first, stable = self._watermarks(topic, partition)
         if topic is Topic.TELEMETRY:
             # written without transactions: an offset for each fact, from 0
+            self._ends[topic, partition] = (stable, stable)
             return stable
         known, position = self._ends.get((topic, partition), (0, 0))
         if stable != known:

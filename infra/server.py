@@ -122,7 +122,7 @@ def serve(data_dir: Path, *, port: int) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # to be told to stop while it still starts, and the signal that uvicorn raises once more when it is done, end alike
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), Embedded.open(data_dir) as embedded, closing(_listen(port)) as sock:
+    with suppress(KeyboardInterrupt), Embedded.open(data_dir) as embedded, closing(listen(port)) as sock:
         app = create_app(embedded)
         # last of all that can fail: the key that it returns is shown this once
         demo_key = embedded.first_start()
@@ -136,12 +136,12 @@ def serve(data_dir: Path, *, port: int) -> int:
     return 0
 
 
-def _listen(port: int) -> socket.socket:
+def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
     # the protocol named, or asyncio leaves Nagle's algorithm on and every answer waits 40 ms
     sock = socket.socket(proto=socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        sock.bind(("127.0.0.1", port))
+        sock.bind((host, port))
         # from now on a caller waits for the start instead of being refused
         sock.listen(1024)
     except OSError as error:

@@ -14,16 +14,15 @@ from confluent_kafka import (
     Message,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient
 
-from infra.connection_kafka import NO_SUCH_OFFSET, PARTITION_END, REQUEST_TIMEOUT_S, TIMED_OUT, Connection
+from infra.connection_kafka import LATEST, NO_SUCH_OFFSET, PARTITION_END, REQUEST_TIMEOUT_S, TIMED_OUT, Connection
 from infra.writer_state_sqlite import LogDamaged, Stored, WriterState
 from schemas.codec import kafka_record, position_of
 from streams.topics import Topics
 
 _READ_AT_ONCE = 10_000
 _STEP_S = 0.05
-_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
 class Owned:
@@ -91,7 +90,7 @@ class TakeOver:
         if not waiting:
             return
         topic = self._topics.events
-        asked = {TopicPartition(topic, owned.partition): _LATEST for owned in waiting}
+        asked = {TopicPartition(topic, owned.partition): LATEST for owned in waiting}
         # the high watermark, beyond what is committed
         futures = self._admin.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED)
         ends = {tp.partition: future.result(REQUEST_TIMEOUT_S).offset for tp, future in futures.items()}

@@ -1,0 +1,155 @@
+"""A gateway of the distributed profile: commands and facts over HTTP, and who may send them."""
+
+import asyncio
+import hashlib
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import uvicorn
+from fastapi import FastAPI, Response
+from fastapi_offline import FastAPIOffline
+
+from infra.data_dir import DataDir, DataDirInUse
+from infra.dead_letters_sqlite import SqliteDeadLetters
+from infra.distributed import Gateway
+from infra.documents_sqlite import SqliteDocuments
+from infra.server import listen
+from infra.settings import Settings
+from projections import api_keys, tenants
+from projections.ports import Role
+from read_api.auth import Authenticator
+from read_api.problems import add_problem_handlers
+from schemas.envelope import Actor, ActorType, StreamId
+from streams.intake.commands_http import commands_router
+from streams.intake.http import add_intake_problems
+from streams.intake.telemetry_http import TelemetryGate, telemetry_router
+from streams.intake.tenants import SYSTEM_TENANT, onboard, tenants_router
+from streams.local_runner import RoleRunner
+from streams.ports import LogUnavailable
+
+_LOG = logging.getLogger(__name__)
+_FIRST_START = Actor(ActorType.SYSTEM, "first-start")
+_TELEMETRY_THREADS = 4
+_AGAIN_S = 2.0
+_KEYS = (tenants.PROJECTION, api_keys.PROJECTION)
+
+
+class Keys:
+    """The API keys and tenants of the log, kept beside the gateway, so that who may send is known without any store."""
+
+    def __init__(self, folder: Path, gateway: Gateway) -> None:
+        log = hashlib.sha256(gateway.log_id.encode()).hexdigest()[:16]
+        self._documents = SqliteDocuments(folder / f"keys-{log}.sqlite", _KEYS)
+        self._letters = SqliteDeadLetters(folder / f"keys-{log}-dead-letters.sqlite")
+        self.runner = RoleRunner(
+            Role.DOCUMENTS,
+            _KEYS,
+            log=gateway.log,
+            store=self._documents,
+            dead_letters=self._letters,
+            clock=gateway.clock,
+        )
+        self.authenticate = Authenticator(self._documents).authenticate
+
+    def close(self) -> None:
+        self.runner.stop()
+        self._documents.close()
+        self._letters.close()
+
+
+def create_app(gateway: Gateway, folder: DataDir) -> FastAPI:
+    """Return the gateway as one application; its lifespan starts and stops what runs beside the requests."""
+    keys = Keys(folder.path, gateway)
+    taking = ThreadPoolExecutor(_TELEMETRY_THREADS, "telemetry")
+    telemetry = TelemetryGate(gateway.telemetry, taking)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        keys.runner.start()
+        first_start = asyncio.create_task(_first_start(gateway, folder))
+        yield
+        first_start.cancel()
+        with suppress(asyncio.CancelledError):
+            await first_start
+        taking.shutdown()
+        keys.close()
+
+    app: FastAPI = FastAPIOffline(title="factline", version=version("factline"), redoc_url=None, lifespan=lifespan)
+    add_problem_handlers(app)
+    add_intake_problems(app)
+    app.include_router(commands_router(gateway.commands, keys.authenticate))
+    app.include_router(telemetry_router(telemetry, keys.authenticate))
+    app.include_router(tenants_router(gateway.commands, keys.authenticate))
+
+    @app.get("/v1/ops/health", summary="Whether this gateway runs and knows the keys")
+    async def health() -> Response:
+        return Response(f'{{"status":"ok","keys":"{keys.runner.state}"}}', media_type="application/json")
+
+    return app
+
+
+async def _first_start(gateway: Gateway, folder: DataDir) -> None:
+    """Register the operator where the log has none, and keep the key; one of many gateways does it."""
+    while True:
+        try:
+            if await asyncio.to_thread(_has_operator, gateway):
+                return
+            tenant, key = (operator := onboard(SYSTEM_TENANT, "operator of this log", _FIRST_START)).submissions
+            reply = await gateway.commands.execute(tenant._replace(expected_version=0))
+            if reply.refusal is None:
+                folder.keep_operator_key(operator.api_key)
+                await gateway.commands.execute(key)
+                _LOG.warning("the operator's key is in %s", folder.path)
+        except LogUnavailable as error:
+            _LOG.warning("no writer answers yet: %s", error)
+        await asyncio.sleep(_AGAIN_S)
+
+
+def _has_operator(gateway: Gateway) -> bool:
+    return bool(gateway.log.read_stream(SYSTEM_TENANT, StreamId(f"tenant-{SYSTEM_TENANT}"), after=0, limit=1))
+
+
+@contextmanager
+def _folder(parent: Path) -> Iterator[DataDir]:
+    """Yield the first folder that no other gateway of this machine holds."""
+    number = 0
+    while True:
+        try:
+            folder = DataDir(parent / str(number))
+        except DataDirInUse:
+            number += 1
+        else:
+            with folder:
+                yield folder
+            return
+
+
+def serve(settings: Settings, *, port: int) -> int:
+    """Run a gateway until it is told to stop; return the exit status.
+
+    Raises: CannotStart, LogUnavailable: see Gateway; OSError, the port is taken.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    host = os.environ.get("FACTLINE_HOST", "127.0.0.1")
+    with (
+        suppress(KeyboardInterrupt),
+        _folder(Path(settings.data_dir) / "gateways") as folder,
+        Gateway(settings) as gateway,
+        closing(listen(port, host)) as sock,
+    ):
+        app = create_app(gateway, folder)
+        address = f"http://{host}:{sock.getsockname()[1]}"
+        folder.announce(address)
+        click.echo(f"factline {version('factline')} gateway on {address}  (operator.key will be in {folder.path})")
+        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
+        uvicorn.Server(config).run([sock])
+    click.echo("factline gateway stopped")
+    return 0
