@@ -2,7 +2,7 @@
 
 import fcntl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +16,7 @@ from infra.log_reader_kafka import KafkaLogReader
 from infra.migrate import schema_registry
 from infra.settings import Settings
 from infra.telemetry_log_kafka import KafkaTelemetryLog
-from infra.topics_kafka import check_topics, log_id
+from infra.topics_kafka import check_partitions, check_topics, log_id
 from streams.command_worker import CommandWorker
 from streams.ports import SystemClock
 from streams.writer import Writer
@@ -49,6 +49,16 @@ class Gateway:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextmanager
+def open_log(settings: Settings) -> Iterator[KafkaLogReader]:
+    """Open the log to read it. Raises: TopicsUnfit; LogUnavailable, safe to retry."""
+    connection = Connection(settings.kafka_bootstrap, settings.kafka_security)
+    with kafka_errors():
+        check_partitions(connection.admin(), settings.topics)
+    with closing(KafkaLogReader(connection, settings.topics)) as log:
+        yield log
 
 
 @contextmanager

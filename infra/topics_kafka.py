@@ -46,10 +46,17 @@ def create_topics(admin: AdminClient, topics: Topics, *, replication: int) -> li
 
 
 def check_topics(admin: AdminClient, topics: Topics) -> None:
-    """Refuse to work on topics that would lose or mix up records.
+    """Refuse to write to topics that would lose or mix up records.
 
     Raises: TopicsUnfit; KafkaException, safe to retry.
     """
+    check_partitions(admin, topics)
+    for spec, config in zip(topics.specs(), _configs(admin, topics.specs()), strict=True):
+        _check_config(spec, config)
+
+
+def check_partitions(admin: AdminClient, topics: Topics) -> None:
+    """Refuse to read topics that are not there, or not as large. Raises: TopicsUnfit; KafkaException, safe to retry."""
     found = admin.list_topics(timeout=REQUEST_TIMEOUT_S).topics
     for spec in topics.specs():
         if spec.name not in found:
@@ -59,8 +66,6 @@ def check_topics(admin: AdminClient, topics: Topics) -> None:
                 f"topic {spec.name} has {partitions} partitions, not {spec.partitions}: tenants would change place;"
                 f" the number never changes: set FACTLINE_PARTITIONS={partitions} if the log was made so"
             )
-    for spec, config in zip(topics.specs(), _configs(admin, topics.specs()), strict=True):
-        _check_config(spec, config)
 
 
 def _check_config(spec: TopicSpec, config: Mapping[str, str]) -> None:
