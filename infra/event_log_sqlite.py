@@ -152,7 +152,7 @@ class SqliteEventLog:
     def read(self, topic: Topic, partition: int, *, after: int, limit: int) -> Sequence[Entry]:
         del partition
         if topic is Topic.EVENTS:
-            return self._select("rowid > ? ORDER BY rowid LIMIT ?", (after, limit))
+            return self._select("WHERE rowid > ? ORDER BY rowid LIMIT ?", (after, limit))
         return self._read_facts(after, limit)
 
     def _read_facts(self, after: int, limit: int) -> Sequence[Entry]:
@@ -176,7 +176,7 @@ class SqliteEventLog:
 
     def read_stream(self, tenant_id: TenantId, stream: StreamId, *, after: int, limit: int) -> Sequence[Entry]:
         return self._select(
-            "originator_id = ? AND originator_version > ? ORDER BY originator_version LIMIT ?",
+            "WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version LIMIT ?",
             (_originator(tenant_id, stream), after, limit),
         )
 
@@ -191,7 +191,7 @@ class SqliteEventLog:
         originators = [_originator(*key) for key in keys]
         for part in _parts(originators):
             for entry in self._select(
-                f"originator_id IN ({_marks(part)}) ORDER BY originator_id, originator_version", part
+                f"WHERE originator_id IN ({_marks(part)}) ORDER BY originator_id, originator_version", part
             ):
                 found[entry.key].append(entry)
         return found
@@ -200,29 +200,22 @@ class SqliteEventLog:
         by_tenant: dict[TenantId, list[str]] = defaultdict(list)
         for tenant_id, command_id in ids:
             by_tenant[tenant_id].append(command_id)
-        found: dict[tuple[TenantId, str], Sequence[Envelope]] = {}
+        found: dict[tuple[TenantId, str], list[Envelope]] = defaultdict(list)
         for tenant_id, command_ids in by_tenant.items():
             for part in _parts(command_ids):
-                for mark in self._command_marks(tenant_id, part):
-                    entries = self._select("rowid BETWEEN ? AND ? ORDER BY rowid", (mark.first, mark.last))
-                    found[tenant_id, mark.command_id] = [e for e in entries if isinstance(e, Envelope)]
+                marked = f"SELECT first, last FROM commands WHERE tenant_id = ? AND command_id IN ({_marks(part)})"
+                for entry in self._select(
+                    f"JOIN ({marked}) ON stored_events.rowid BETWEEN first AND last ORDER BY stored_events.rowid",
+                    (tenant_id, *part),
+                ):
+                    if isinstance(entry, Envelope):
+                        found[tenant_id, entry.causation_id].append(entry)
         return found
 
-    def _command_marks(self, tenant_id: TenantId, command_ids: Sequence[str]) -> list[CommandMark]:
+    def _select(self, rest: str, values: Sequence[Any]) -> list[Entry]:
+        columns = "stored_events.rowid, originator_id, originator_version, topic, state"
         with _log_errors(), self._events.transaction(commit=False) as c:
-            c.execute(
-                "SELECT tenant_id, command_id, first, last FROM commands"
-                f" WHERE tenant_id = ? AND command_id IN ({_marks(command_ids)})",
-                (tenant_id, *command_ids),
-            )
-            return [CommandMark(*row) for row in c.fetchall()]
-
-    def _select(self, where: str, values: Sequence[Any]) -> list[Entry]:
-        with _log_errors(), self._events.transaction(commit=False) as c:
-            c.execute(
-                "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events WHERE " + where,
-                values,
-            )
+            c.execute(f"SELECT {columns} FROM stored_events {rest}", values)
             rows = c.fetchall()
         return [_entry(*row) for row in rows]
 
