@@ -13,66 +13,54 @@ Scope = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z_]+:(read|write|\*))
 
 
 @value
-class RegisterTenant(Command):
+class _OfTenant(Command):
     tenant_id: TenantName
+
+    @property
+    def stream(self) -> StreamId:
+        return StreamId(f"tenant-{self.tenant_id}")
+
+
+@value
+class RegisterTenant(_OfTenant):
     name: Name
     domain: Name | None = None
     owner_id: Id | None = None
 
-    @property
-    def stream(self) -> StreamId:
-        return StreamId(f"tenant-{self.tenant_id}")
-
 
 @value
-class SuspendTenant(Command):
-    tenant_id: TenantName
+class SuspendTenant(_OfTenant):
     reason: Text
 
-    @property
-    def stream(self) -> StreamId:
-        return StreamId(f"tenant-{self.tenant_id}")
-
 
 @value
-class CloseTenant(Command):
-    tenant_id: TenantName
+class CloseTenant(_OfTenant):
     reason: Text
 
+
+@value
+class _OfApiKey(Command):
+    key_id: Id
+
     @property
     def stream(self) -> StreamId:
-        return StreamId(f"tenant-{self.tenant_id}")
+        return StreamId(f"api_key-{self.key_id}")
 
 
 @value
-class IssueApiKey(Command):
+class IssueApiKey(_OfApiKey):
     """The caller makes the secret and sends its hash: the secret itself never enters the system."""
 
-    key_id: Id
     secret_sha256: Sha256
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=50)]
     name: Name | None = None
 
-    @property
-    def stream(self) -> StreamId:
-        return StreamId(f"api_key-{self.key_id}")
-
 
 @value
-class RotateApiKey(Command):
-    key_id: Id
+class RotateApiKey(_OfApiKey):
     secret_sha256: Sha256
 
-    @property
-    def stream(self) -> StreamId:
-        return StreamId(f"api_key-{self.key_id}")
-
 
 @value
-class RevokeApiKey(Command):
-    key_id: Id
+class RevokeApiKey(_OfApiKey):
     reason: Text = ""
-
-    @property
-    def stream(self) -> StreamId:
-        return StreamId(f"api_key-{self.key_id}")
