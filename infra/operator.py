@@ -69,13 +69,22 @@ def operator_of(data_dir: Path) -> Iterator[Operator]:
         server, key = running_server(data_dir), operator_key(data_dir)
         if server is None or key is None:
             raise
-        with httpx.Client(base_url=server.url, headers={"X-API-Key": key}, timeout=None) as client:  # noqa: S113
-            yield _Remote(client)
+        try:
+            # jobs take long; and a proxy would lead away from this machine
+            timeout = httpx.Timeout(None, connect=5)
+            headers = {"X-API-Key": key}
+            with httpx.Client(base_url=server.url, headers=headers, timeout=timeout, trust_env=False) as client:
+                yield _Remote(client)
+        except httpx.TransportError as error:
+            raise Failed(
+                f"the server at {server.url} (pid {server.pid}) has the directory open and does not answer: {error}"
+            ) from error
         return
     with embedded:
         views = embedded.views
         settle_collector()
-        views.catch_up()
+        with _named_failures():
+            views.catch_up()
         yield _Local(embedded)
 
 

@@ -1,5 +1,6 @@
 import gzip
 import zlib
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -206,6 +207,47 @@ def test_body_of_100_mb_is_answered_with_a_problem_that_its_sender_gets(way: Way
     problem = refused(way.command(REGISTER, b"x" * (100 * MIB)), 413)
     assert problem["detail"] == "the body is larger than 16 MiB; send it in parts"
     assert way.command(REGISTER, DEVICE).status_code == 200
+
+
+# --- too much at once ------------------------------------------------------------------------------------------------
+
+
+def test_full_queue_is_answered_503_with_the_time_to_come_again(tmp_path: Path) -> None:
+    with ways_in(tmp_path, max_waiting=0) as way:
+        for answer in (
+            way.command(REGISTER, DEVICE),
+            way.post("/v1/commands", [{"command": REGISTER, "body": DEVICE}]),
+        ):
+            assert refused(answer, 503)["detail"] == "the queue is full; send it again later"
+            assert answer.headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize("path", ["/v1/commands/fleet/RegisterDevice", "/v1/commands", "/v1/telemetry"])
+def test_body_for_which_other_requests_leave_no_room_is_answered_503(way: WaysIn, path: str) -> None:
+    all_of_it = way.bodies.left
+    way.bodies.left = 10
+    for body, headers in ((b"[" + b" " * 20 + b"]", {}), (_gzip(b"[]" + b" " * 99), {"Content-Encoding": "gzip"})):
+        answer = way.post(path, body, headers=headers)
+        refused(answer, 503)
+        assert answer.headers["Retry-After"] == "1"
+    assert way.bodies.left == 10
+    way.bodies.left = all_of_it
+
+
+def test_every_request_gives_back_what_its_body_took(way: WaysIn) -> None:
+    all_of_it = way.bodies.left
+    packed = {"Content-Encoding": "gzip"}
+    for body, headers in (
+        (orjson.dumps(DEVICE), {}),
+        (b"{", {}),
+        (b"x" * (17 * MIB), {}),
+        (_gzip(orjson.dumps(DEVICE)), packed),
+        (_gzip(b"x" * (17 * MIB)), packed),
+        (b"not packed", packed),
+    ):
+        way.command(REGISTER, body, headers=headers)
+        way.telemetry(body, headers=headers)
+        assert way.bodies.left == all_of_it
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------

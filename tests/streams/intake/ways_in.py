@@ -16,9 +16,9 @@ from infra.event_log_sqlite import SqliteEventLog
 from read_api.auth import Caller, Unauthenticated
 from read_api.problems import add_problem_handlers
 from schemas.envelope import Entry, Envelope, TenantId, Topic
-from streams.command_gate import CommandGate
+from streams.command_gate import MAX_WAITING, CommandGate
 from streams.intake.commands_http import commands_router
-from streams.intake.http import add_intake_problems
+from streams.intake.http import BodyBudget, add_intake_problems
 from streams.intake.telemetry_http import TelemetryGate, telemetry_router
 from streams.intake.tenants import SYSTEM_TENANT, tenants_router
 from streams.ports import SystemClock
@@ -44,9 +44,10 @@ def _authenticate(header: str | None) -> Caller:
 class WaysIn:
     """The application, its log, and a client that sends the key of the tenant `demo`."""
 
-    def __init__(self, client: httpx.Client, log: SqliteEventLog) -> None:
+    def __init__(self, client: httpx.Client, log: SqliteEventLog, bodies: BodyBudget) -> None:
         self.client = client
         self.log = log
+        self.bodies = bodies
 
     def post(self, path: str, body: Any = None, *, key: str = "demo", **more: Any) -> httpx.Response:
         headers = {"X-API-Key": key, **more.pop("headers", {})}
@@ -77,12 +78,12 @@ class WaysIn:
 
 
 @contextmanager
-def ways_in(folder: Path) -> Iterator[WaysIn]:
+def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING) -> Iterator[WaysIn]:
     log = SqliteEventLog(folder)
     writer = Writer(log, SystemClock())
     writer.write([register_tenant("demo"), register_tenant("acme"), register_tenant("system")])
     deciding, taking = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
-    gate = CommandGate(writer, deciding)
+    gate = CommandGate(writer, deciding, max_waiting=max_waiting)
     app = FastAPI()
     add_problem_handlers(app)
     add_intake_problems(app)
@@ -91,7 +92,7 @@ def ways_in(folder: Path) -> Iterator[WaysIn]:
     app.include_router(tenants_router(gate, _authenticate))
     try:
         with served(app) as client:
-            yield WaysIn(client, log)
+            yield WaysIn(client, log, app.state.body_budget)
     finally:
         deciding.shutdown()
         taking.shutdown()
