@@ -1,0 +1,115 @@
+"""What stands on the topics is read by other people's code: Confluent's deserializer and the CloudEvents SDK."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("confluent_kafka")
+
+from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
+from confluent_kafka import Message, TopicPartition
+from confluent_kafka.schema_registry import SchemaRegistryClient, record_subject_name_strategy
+from confluent_kafka.schema_registry.avro import AvroDeserializer
+from confluent_kafka.serialization import MessageField, SerializationContext
+
+from infra.migrate import schema_registry
+from infra.settings import Settings
+from schemas.codec import KafkaRecord, decode_kafka, encode_kafka, kafka_record
+from schemas.envelope import Envelope, Undecodable
+from tests.cluster import Cluster
+from tests.examples import EVENTS, HAPPENED_AT, REGISTERED, envelope_of
+
+if TYPE_CHECKING:
+    from infra.engines.kafka import Kafka
+    from infra.engines.registry import Registry
+
+ENVELOPES = [envelope_of(event)._replace(traceparent="00-1-2-01") for event in EVENTS.values()]
+
+
+@pytest.fixture(scope="module")
+def messages(kafka: "Kafka", registry: "Registry", tmp_path_factory: pytest.TempPathFactory) -> Sequence[Message]:
+    """Return every event type as it comes from a topic."""
+    cluster = Cluster(kafka.bootstrap)
+    folder: Path = tmp_path_factory.mktemp("wire")
+    ids = schema_registry(Settings(kafka.bootstrap, registry.url, folder, cluster.topics)).register()
+    producer = cluster.connection.producer()
+    for envelope in ENVELOPES:
+        record = encode_kafka(envelope, ids[envelope.type, envelope.schema_version])
+        producer.produce(cluster.topics.events, record.value, record.key, 0, headers=record.headers)
+    producer.flush()
+    consumer = cluster.connection.consumer("wire", auto_offset_reset="earliest")
+    consumer.assign([TopicPartition(cluster.topics.events, 0, 0)])
+    found = consumer.consume(len(ENVELOPES), 30)
+    consumer.close()
+    assert len(found) == len(ENVELOPES)
+    return found
+
+
+def test_confluents_deserializer_reads_every_event_type(messages: Sequence[Message], registry: "Registry") -> None:
+    with SchemaRegistryClient({"url": registry.url}) as client:
+        read = AvroDeserializer(client, conf={"subject.name.strategy": record_subject_name_strategy})
+        for message, envelope in zip(messages, ENVELOPES, strict=True):
+            data = read(message.value(), SerializationContext(message.topic() or "", MessageField.VALUE))
+            assert data == envelope.data
+
+
+def test_the_cloudevents_sdk_reads_every_event_type(messages: Sequence[Message]) -> None:
+    for message, envelope in zip(messages, ENVELOPES, strict=True):
+        headers: Any = dict(message.headers() or ())
+        value, key = message.value(), message.key()
+        assert isinstance(value, bytes)
+        event = from_binary_event(KafkaMessage(headers, key, value))
+        assert (event.get_id(), event.get_type(), event.get_subject()) == (
+            envelope.event_id,
+            envelope.type,
+            envelope.stream,
+        )
+        assert (event.get_time(), event.get_specversion()) == (HAPPENED_AT, "1.0")
+        assert event.get_datacontenttype() == "application/avro"
+        assert event.get_extension("tenantid") == envelope.tenant_id
+        assert event.get_extension("correlationid") == envelope.correlation_id
+        data = event.get_data()
+        # its own reader of contents makes text of bytes that may be text
+        assert (data.encode() if isinstance(data, str) else data) == value
+
+
+def test_an_event_is_read_back_exactly_as_it_was_written(messages: Sequence[Message]) -> None:
+    for message, envelope in zip(messages, ENVELOPES, strict=True):
+        headers: Any = message.headers()
+        record = kafka_record(message.key(), message.value(), headers)
+        place = {"topic": envelope.topic, "partition": envelope.partition, "position": envelope.position}
+        assert decode_kafka(record, **place) == envelope  # type: ignore[arg-type]
+
+
+RECORD = encode_kafka(envelope_of(REGISTERED), 1)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        RECORD._replace(value=RECORD.value[:-1]),
+        RECORD._replace(value=b""),
+        RECORD._replace(value=b"\x01" + RECORD.value[1:]),
+        RECORD._replace(key=b"no bar"),
+        RECORD._replace(key=b"\xff|device-1"),
+        *(
+            RECORD._replace(attributes=[*RECORD.attributes[:n], bad, *RECORD.attributes[n + 1 :]])
+            for n in (0, 1, 2, 3, 6, 7, 8, 9)
+            for bad in (None, b"\xff")
+        ),
+    ],
+)
+def test_a_record_that_can_not_be_read_is_undecodable_in_its_place(record: KafkaRecord) -> None:
+    envelope = envelope_of(REGISTERED)
+    entry = decode_kafka(record, topic=envelope.topic, partition=3, position=7)
+    assert isinstance(entry, Undecodable)
+    assert (entry.partition, entry.position, entry.raw) == (3, 7, record.value)
+
+
+def test_an_envelope_without_optional_parts_is_read_back() -> None:
+    envelope: Envelope = envelope_of(REGISTERED)._replace(organization_id=None, traceparent=None)
+    record = encode_kafka(envelope, 1)
+    assert "traceparent" not in dict(record.headers)
+    assert decode_kafka(record, topic=envelope.topic, partition=0, position=envelope.position) == envelope
