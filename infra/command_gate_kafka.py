@@ -11,10 +11,11 @@ from itertools import count
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 from uuid_utils import uuid7
 
 from domain.rejection import Kind
-from infra.connection_kafka import REQUEST_TIMEOUT_S, TOO_LARGE, Connection, kafka_errors
+from infra.connection_kafka import TOO_LARGE, Connection, high_watermarks, kafka_errors
 from infra.event_log_kafka import REPLY_TO
 from schemas.partitioning import partition_of
 from streams.command_messages import decode_reply, encode_submission
@@ -60,7 +61,7 @@ class KafkaCommandGate:
         with kafka_errors():
             self._producer: Producer = connection.producer(linger_ms=1, delivery_timeout_ms=_DELIVERY_TIMEOUT_MS)
             self._replies: Consumer = connection.consumer(f"{topics.prefix}.gateways", auto_offset_reset="latest")
-            self._replies.assign([self._end_of_replies()])
+            self._replies.assign([self._end_of_replies(connection.admin())])
         self._threads = [
             threading.Thread(target=work, name=name, daemon=True)
             for work, name in ((self._read_replies, "replies"), (self._report, "command-reports"))
@@ -121,13 +122,10 @@ class KafkaCommandGate:
             raise LogUnavailable(f"the command was not sent: {error}") from error
         return True
 
-    def _end_of_replies(self) -> TopicPartition:
+    def _end_of_replies(self, admin: AdminClient) -> TopicPartition:
         """Return where this process's first reply will be, or after that: asked for before its first command."""
-        place = TopicPartition(self._topics.replies, self._partition)
-        found = self._replies.get_watermark_offsets(place, REQUEST_TIMEOUT_S)
-        if found is None:
-            raise LogUnavailable(f"kafka did not say in time where {place.topic} ends")
-        return TopicPartition(self._topics.replies, self._partition, found[1])
+        ends = high_watermarks(admin, self._topics.replies, [self._partition])
+        return TopicPartition(self._topics.replies, self._partition, ends[self._partition])
 
     def _read_replies(self) -> None:
         while not self._stopping.is_set():

@@ -1,11 +1,12 @@
 """Kafka clients, all made in one place: where the broker is, how to talk to it, where its messages go."""
 
 import logging
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from streams.ports import LogUnavailable
@@ -14,13 +15,19 @@ _LOG = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_S = 10.0
 
-LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+_NO_LEADER = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+)
+_AGAIN_S = 0.05
 TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE,)
 # codes of the client's own, which it names with an underscore
 PARTITION_END: int = KafkaError._PARTITION_EOF  # noqa: SLF001
 NO_SUCH_OFFSET: int = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
 TIMED_OUT: int = KafkaError._TIMED_OUT  # noqa: SLF001
 
+_FIRST, _LAST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _QUEUED_KBYTES = 16 * 1024  # what a consumer fetches ahead; the default of 64 MiB is half of a worker's memory
 
 
@@ -55,6 +62,37 @@ class Connection:
 
     def admin(self) -> AdminClient:
         return AdminClient(self._common, logger=_LOG)
+
+
+def first_offsets(admin: AdminClient, topic: str, partitions: Collection[int]) -> dict[int, int]:
+    """Return the first offset of each partition. Raises: KafkaException, safe to retry."""
+    return _offsets(admin, topic, partitions, _FIRST, IsolationLevel.READ_COMMITTED)
+
+
+def last_stable_offsets(admin: AdminClient, topic: str, partitions: Collection[int]) -> dict[int, int]:
+    """Return the offset before which all is committed or aborted. Raises: KafkaException, safe to retry."""
+    return _offsets(admin, topic, partitions, _LAST, IsolationLevel.READ_COMMITTED)
+
+
+def high_watermarks(admin: AdminClient, topic: str, partitions: Collection[int]) -> dict[int, int]:
+    """Return the offset before which all is replicated, committed or not. Raises: KafkaException, safe to retry."""
+    return _offsets(admin, topic, partitions, _LAST, IsolationLevel.READ_UNCOMMITTED)
+
+
+def _offsets(
+    admin: AdminClient, topic: str, partitions: Collection[int], which: OffsetSpec, isolation: IsolationLevel
+) -> dict[int, int]:
+    asked = {TopicPartition(topic, partition): which for partition in partitions}
+    deadline = time.monotonic() + REQUEST_TIMEOUT_S
+    while True:
+        futures = admin.list_offsets(asked, isolation_level=isolation)
+        try:
+            return {place.partition: future.result(REQUEST_TIMEOUT_S).offset for place, future in futures.items()}
+        except KafkaException as error:
+            # a partition that was just made, or is being moved, has its leader in a moment
+            if error.args[0].code() not in _NO_LEADER or time.monotonic() > deadline:
+                raise
+            time.sleep(_AGAIN_S)
 
 
 def _dotted(config: Mapping[str, Any]) -> dict[str, Any]:

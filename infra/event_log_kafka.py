@@ -52,7 +52,7 @@ class KafkaEventLog:
     """EventLog and CommandQueue: takes the commands of its partitions and appends what they cause.
 
     One process's part of the log: it reads and writes the partitions that the consumer group gave it.
-    Belongs to one thread.
+    Used by one thread at a time.
     """
 
     def __init__(

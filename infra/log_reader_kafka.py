@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from infra.connection_kafka import LATEST, PARTITION_END, REQUEST_TIMEOUT_S, Connection, kafka_errors
+from infra.connection_kafka import PARTITION_END, Connection, first_offsets, kafka_errors, last_stable_offsets
 from schemas.codec import KafkaRecord, decode_kafka, kafka_record, position_of
 from schemas.envelope import Entry, Envelope, StreamId, TenantId, Topic
 from schemas.partitioning import partition_of
@@ -58,7 +58,7 @@ class KafkaLogReader:
 
     def read(self, topic: Topic, partition: int, *, after: int, limit: int) -> Sequence[Entry]:
         with self._lock, kafka_errors():
-            _, stable = self._watermarks(topic, partition)
+            stable = self._stable(topic, partition)
             offset = self._offset_after(topic, partition, after, stable)
             if offset >= stable:
                 return ()
@@ -106,41 +106,37 @@ class KafkaLogReader:
     # --- offsets
 
     def _grown(self, places: Mapping[tuple[Topic, int], int]) -> list[tuple[Topic, int]]:
-        """Return the partitions that have grown since their end was last asked for; all are asked in one request."""
-        asked = {TopicPartition(self._topics.of(topic), partition): LATEST for topic, partition in places}
+        """Return the partitions that have grown since their end was last asked for; a topic is asked in one request."""
+        stable: dict[tuple[Topic, int], int] = {}
         with kafka_errors():
-            futures = self._admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED)
-            stable = {
-                (tp.topic, tp.partition): future.result(REQUEST_TIMEOUT_S).offset for tp, future in futures.items()
-            }
+            for topic in {topic for topic, _ in places}:
+                asked = [partition for other, partition in places if other is topic]
+                found = last_stable_offsets(self._admin, self._topics.of(topic), asked)
+                stable |= {(topic, partition): offset for partition, offset in found.items()}
         return [
             (topic, partition)
             for topic, partition in places
-            if stable[self._topics.of(topic), partition] != self._ends.get((topic, partition), (0, 0))[0]
+            if stable[topic, partition] != self._ends.get((topic, partition), (0, 0))[0]
             or self._ends.get((topic, partition), (0, 0))[1] > places[topic, partition]
         ]
 
-    def _watermarks(self, topic: Topic, partition: int) -> tuple[int, int]:
-        """Return the first offset, and the last stable one: this consumer sees what was committed."""
-        place = TopicPartition(self._topics.of(topic), partition)
-        found = self._consumer.get_watermark_offsets(place, REQUEST_TIMEOUT_S)
-        if found is None:
-            raise LogUnavailable(f"kafka did not say in time where {place.topic} ends")
-        return found
+    def _stable(self, topic: Topic, partition: int) -> int:
+        return last_stable_offsets(self._admin, self._topics.of(topic), [partition])[partition]
 
     def _end(self, topic: Topic, partition: int) -> int:
-        first, stable = self._watermarks(topic, partition)
+        stable = self._stable(topic, partition)
         if topic is Topic.TELEMETRY:
             # written without transactions: an offset for each fact, from 0
             self._ends[topic, partition] = (stable, stable)
             return stable
         known, position = self._ends.get((topic, partition), (0, 0))
         if stable != known:
-            position = self._last_position(topic, partition, first, stable)
+            position = self._last_position(topic, partition, stable)
             self._ends[topic, partition] = (stable, position)
         return position
 
-    def _last_position(self, topic: Topic, partition: int, first: int, stable: int) -> int:
+    def _last_position(self, topic: Topic, partition: int, stable: int) -> int:
+        first = first_offsets(self._admin, self._topics.of(topic), [partition])[partition]
         back = 64
         while stable > first:
             start = max(first, stable - back)

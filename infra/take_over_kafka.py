@@ -8,7 +8,6 @@ from typing import Any
 from confluent_kafka import (
     Consumer,
     ConsumerGroupTopicPartitions,
-    IsolationLevel,
     KafkaError,
     KafkaException,
     Message,
@@ -16,7 +15,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-from infra.connection_kafka import LATEST, NO_SUCH_OFFSET, PARTITION_END, REQUEST_TIMEOUT_S, TIMED_OUT, Connection
+from infra.connection_kafka import NO_SUCH_OFFSET, PARTITION_END, TIMED_OUT, Connection, high_watermarks
 from infra.writer_state_sqlite import LogDamaged, Stored, WriterState
 from schemas.codec import kafka_record, position_of
 from streams.topics import Topics
@@ -90,10 +89,7 @@ class TakeOver:
         if not waiting:
             return
         topic = self._topics.events
-        asked = {TopicPartition(topic, owned.partition): LATEST for owned in waiting}
-        # the high watermark, beyond what is committed
-        futures = self._admin.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED)
-        ends = {tp.partition: future.result(REQUEST_TIMEOUT_S).offset for tp, future in futures.items()}
+        ends = high_watermarks(self._admin, topic, [owned.partition for owned in waiting])
         for owned in waiting:
             owned.seen = ends[owned.partition]
             self._reading[owned.partition] = owned

@@ -37,7 +37,7 @@ class WriterState:
     """The events of one partition up to `end`, as of the log's offset `offset`; all of it can be read again.
 
     Kept without waiting for the disk: after a crash it is as it was a moment before, and is read on from there.
-    Belongs to one thread.
+    Used by one thread at a time.
     """
 
     def __init__(self, path: Path, partition: int, log_id: str) -> None:
@@ -57,7 +57,7 @@ class WriterState:
 
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(self._path, isolation_level=None)
+        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
