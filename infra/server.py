@@ -5,9 +5,9 @@ import logging
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -120,17 +120,17 @@ def serve(data_dir: Path, *, port: int) -> int:
     Raises: DataDirError, the directory cannot be used; OSError, the port is taken.
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # to be told to stop while it still starts, and the signal that uvicorn raises once more when it is done, end alike
+    # uvicorn raises the signal that stopped it once more when it is done: then it only ends this block
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), Embedded.open(data_dir) as embedded, closing(listen(port)) as sock:
-        app = create_app(embedded)
-        # last of all that can fail: the key that it returns is shown this once
-        demo_key = embedded.first_start()
+        with _undisturbed():
+            app = create_app(embedded)
+            address = f"http://127.0.0.1:{sock.getsockname()[1]}"
+            embedded.dir.announce(address)
+            # last of all that can fail: the key that it returns is shown this once
+            _greet(address, data_dir, embedded.first_start())
         settle_collector()
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
-        address = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        embedded.dir.announce(address)
-        _greet(address, data_dir, demo_key)
         _Server(config, app).run([sock])
     click.echo("factline stopped; the next start goes on where this one ended")
     return 0
@@ -148,6 +148,17 @@ def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
         sock.close()
         raise OSError(f"port {port} cannot be used: {error.strerror}; choose another with --port or PORT") from error
     return sock
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold back the signals that stop a server until the block is done: an engine does not bear them while it loads."""
+    held = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
 
 
 def _greet(address: str, data_dir: Path, demo_key: str | None) -> None:
