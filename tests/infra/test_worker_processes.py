@@ -1,0 +1,244 @@
+"""Workers as processes on the real broker: killed, paused and woken, the broker restarted; nothing is lost or doubled."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+pytest.importorskip("confluent_kafka")
+
+from infra.command_gate_kafka import KafkaCommandGate
+from infra.log_reader_kafka import KafkaLogReader
+from infra.migrate import SCHEMA_IDS as IDS_FILE
+from infra.migrate import schema_registry
+from infra.settings import Settings
+from schemas.envelope import Envelope, Topic
+from streams.ports import LogUnavailable, Overloaded, Reply, Submission
+from tests.cluster import PARTITIONS, Cluster, until
+from tests.streams.kit import accepted, register, register_tenant, tag
+
+if TYPE_CHECKING:
+    from infra.engines.kafka import Kafka
+    from infra.engines.registry import Registry
+
+TENANTS = ("acme", "bolt", "t3", "t4")
+CALLERS = 16
+
+
+class WorkerProcess:
+    """`factline worker commands`, started again by `run` whenever it has ended."""
+
+    def __init__(self, cluster: Cluster, registry_url: str, folder: Path) -> None:
+        self._log = folder / "log"
+        self._environment = {
+            **os.environ,
+            "FACTLINE_KAFKA_BOOTSTRAP": cluster.bootstrap,
+            "FACTLINE_REGISTRY_URL": registry_url,
+            "FACTLINE_TOPIC_PREFIX": cluster.topics.prefix,
+            "FACTLINE_PARTITIONS": str(PARTITIONS),
+            "DATA_DIR": str(folder),
+        }
+        self._child: subprocess.Popen[bytes] | None = None
+        self.ends: list[int] = []
+
+    def run(self) -> None:
+        if self._child is not None and self._child.poll() is None:
+            return
+        if self._child is not None:
+            self.ends.append(self._child.wait())
+        with self._log.open("ab") as log:
+            command = [sys.executable, "-m", "infra.cli", "worker", "commands"]
+            self._child = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+
+    def send(self, number: int) -> None:
+        assert self._child is not None
+        self._child.send_signal(number)
+
+    def close(self) -> None:
+        if self._child is not None:
+            self._child.send_signal(signal.SIGCONT)
+            self._child.terminate()
+            self._child.wait(30)
+
+    def said(self) -> str:
+        return self._log.read_text()
+
+
+@pytest.fixture
+def cluster(kafka: "Kafka") -> Cluster:
+    return Cluster(kafka.bootstrap)
+
+
+@pytest.fixture
+def workers(cluster: Cluster, registry: "Registry", tmp_path: Path) -> Iterator[list[WorkerProcess]]:
+    found = []
+    for name in ("one", "other"):
+        folder = tmp_path / name
+        folder.mkdir()
+        schema_registry(Settings(cluster.bootstrap, registry.url, folder, cluster.topics)).register()
+        found.append(WorkerProcess(cluster, registry.url, folder))
+    yield found
+    for worker in found:
+        worker.close()
+
+
+class History:
+    """What callers sent and were told, and whether the log says the same."""
+
+    def __init__(self, gate: KafkaCommandGate) -> None:
+        self._gate = gate
+        self.replies: dict[tuple[str, str], Reply] = {}
+        self.stopping = False
+
+    async def call(self, submission: Submission) -> Reply:
+        """Send a command until it is answered, as a client does, under the same id."""
+        while True:
+            try:
+                reply = await self._gate.execute(submission)
+            except (LogUnavailable, Overloaded):
+                await asyncio.sleep(0.05)
+            else:
+                self.replies[submission.tenant_id, submission.command_id] = reply
+                return reply
+
+    async def prepare(self) -> None:
+        for tenant in TENANTS:
+            await self.call(register_tenant(tenant))
+        await asyncio.gather(*(self.call(register(f"web-{n}", tenant=TENANTS[n % 4])) for n in range(CALLERS)))
+
+    async def caller(self, n: int) -> None:
+        """Tag a device, again and again, each time from the version it has."""
+        version, turn = 1, 0
+        while not self.stopping:
+            turn += 1
+            reply = await self.call(tag(f"web-{n}", f"{turn}", tenant=TENANTS[n % 4], expected=version))
+            assert accepted(reply), reply
+            version = reply.version
+
+    async def under_load(self, disturb: Callable[[], Awaitable[None]]) -> None:
+        await self.prepare()
+        callers = [asyncio.create_task(self.caller(n)) for n in range(CALLERS)]
+        await disturb()
+        await asyncio.sleep(1)
+        self.stopping = True
+        await asyncio.gather(*callers)
+
+    def check(self, cluster: Cluster) -> None:
+        caused: Counter[tuple[str, str]] = Counter()
+        versions: Counter[tuple[str, str]] = Counter()
+        ids: set[str] = set()
+        with closing(KafkaLogReader(cluster.connection, cluster.topics)) as reader:
+            for partition in range(PARTITIONS):
+                entries = reader.read(Topic.EVENTS, partition, after=0, limit=1_000_000)
+                assert [entry.position for entry in entries] == list(range(1, len(entries) + 1))
+                for entry in entries:
+                    assert isinstance(entry, Envelope)
+                    versions[entry.key] += 1
+                    assert entry.version == versions[entry.key]
+                    caused[entry.tenant_id, entry.causation_id] += 1
+                    ids.add(entry.event_id)
+        assert caused == {key: len(reply.events) for key, reply in self.replies.items() if reply.events}
+        assert ids == {event.event_id for reply in self.replies.values() for event in reply.events}
+
+
+def run(cluster: Cluster, disturb: Callable[[], Awaitable[None]]) -> History:
+    with closing(KafkaCommandGate(cluster.connection, cluster.topics, timeout_s=5)) as gate:
+        history = History(gate)
+        asyncio.run(history.under_load(disturb))
+    history.check(cluster)
+    assert len(history.replies) > 100
+    return history
+
+
+def test_a_worker_killed_in_the_middle_is_replaced_and_nothing_is_lost_or_doubled(
+    cluster: Cluster, workers: list[WorkerProcess]
+) -> None:
+    for worker in workers:
+        worker.run()
+
+    async def kill() -> None:
+        for n in range(4):
+            await asyncio.sleep(1.5)
+            workers[n % 2].send(signal.SIGKILL)
+            await asyncio.sleep(0.5)
+            workers[n % 2].run()
+        await asyncio.sleep(8)
+
+    run(cluster, kill)
+    assert [worker.ends for worker in workers] == [[-9, -9], [-9, -9]]
+
+
+def test_a_worker_paused_for_longer_than_its_session_changes_nothing_when_it_wakes_up(
+    cluster: Cluster, workers: list[WorkerProcess]
+) -> None:
+    workers[0].run()
+
+    async def pause() -> None:
+        await asyncio.sleep(1)
+        workers[0].send(signal.SIGSTOP)
+        workers[1].run()
+        await asyncio.sleep(12)
+        workers[0].send(signal.SIGCONT)
+        await asyncio.sleep(4)
+        workers[0].run()
+        await asyncio.sleep(4)
+
+    run(cluster, pause)
+
+
+def test_a_broker_that_is_restarted_is_found_again(
+    cluster: Cluster, workers: list[WorkerProcess], kafka: "Kafka"
+) -> None:
+    workers[0].run()
+
+    async def restart() -> None:
+        await asyncio.sleep(2)
+        await asyncio.to_thread(kafka.kill)
+        await asyncio.to_thread(kafka.start)
+        for _ in range(20):
+            await asyncio.sleep(0.5)
+            workers[0].run()
+
+    run(cluster, restart)
+
+
+def test_a_worker_starts_while_the_registry_is_away(
+    cluster: Cluster, workers: list[WorkerProcess], registry: "Registry"
+) -> None:
+    registry.pause()
+    try:
+        workers[0].run()
+        until(lambda: f"partition {cluster.home} taken over" in workers[0].said(), 30)
+    finally:
+        registry.resume()
+
+
+def test_a_worker_that_was_told_to_stop_ends_in_order_and_keeps_its_state(
+    cluster: Cluster, workers: list[WorkerProcess], tmp_path: Path
+) -> None:
+    workers[0].run()
+
+    async def nothing() -> None:
+        await asyncio.sleep(1)
+
+    run(cluster, nothing)
+    workers[0].send(signal.SIGTERM)
+    until(lambda: "given up" in workers[0].said(), 30)
+    assert (tmp_path / "one" / IDS_FILE).exists()
+
+
+def test_a_worker_without_topics_says_what_to_run(cluster: Cluster, registry: "Registry", tmp_path: Path) -> None:
+    missing = Cluster.__new__(Cluster)
+    missing.bootstrap, missing.topics = cluster.bootstrap, cluster.topics._replace(prefix="nothing")
+    worker = WorkerProcess(missing, registry.url, tmp_path)
+    worker.run()
+    until(lambda: "factline migrate" in worker.said(), 30)
+    worker.close()
