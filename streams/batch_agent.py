@@ -14,6 +14,7 @@ from faust import Stream
 from faust.types import TP, EventT
 
 from projections.ports import StoreUnavailable
+from streams.batch_chain import Chain
 from streams.batch_transport import BatchApp, BatchMessage, Committed, Consumer, Limits, Record
 
 _LOG = logging.getLogger(__name__)
@@ -98,6 +99,11 @@ class SinkApp(BatchApp):
     @property
     def batches(self) -> Consumer:
         return cast("Consumer", self.consumer)
+
+    @property
+    def chains(self) -> Mapping[TP, Chain]:
+        """Return how far each partition is; nothing before the first assignment."""
+        return {} if self.sink_state == "starting" else self.batches.chains
 
     async def _starts(self, committed: Mapping[TP, Committed | None]) -> Mapping[TP, int]:
         backoff = _Backoff()

@@ -217,6 +217,12 @@ class Consumer(driver.Consumer):
     def chains(self) -> Mapping[TP, Chain]:
         return self._chains
 
+    @property
+    def is_reading(self) -> bool:
+        """Return whether all partitions of this process are read, and the broker said where they end."""
+        known = {tp for tp, chain in self._chains.copy().items() if chain.end is not None}
+        return self.flow_active and known >= self._active_partitions
+
     def holds(self, message: Message) -> bool:
         """Return whether a batch may still be applied: its partition was not taken away, nothing before it given up."""
         chain = self._chains.get(message.tp)

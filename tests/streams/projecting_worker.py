@@ -1,0 +1,35 @@
+"""A projecting worker for tests: the app of the documents role, with the embedded profile's stores behind it."""
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+from infra.dead_letters_sqlite import SqliteDeadLetters
+from infra.documents_sqlite import SqliteDocuments
+from infra.worker_status import WorkerStatus, served
+from projections.catalog import of_role
+from projections.ports import Role
+from streams.batch_agent import Broker, run
+from streams.faust_app import ProjectionSink, create_app
+from streams.ports import SystemClock
+from streams.topics import Topics
+
+
+def main() -> None:
+    bootstrap, prefix, folder, port = sys.argv[1:]
+    logging.basicConfig(level=logging.WARNING)
+    documents = SqliteDocuments(Path(folder) / "documents.sqlite", of_role(Role.DOCUMENTS))
+    letters = SqliteDeadLetters(Path(folder) / "dead_letters.sqlite")
+    topics, clock = Topics(prefix, 2), SystemClock()
+    sink = ProjectionSink(of_role(Role.DOCUMENTS), topics=topics, store=documents, dead_letters=letters, clock=clock)
+    broker = Broker(bootstrap, session_timeout_s=6.0)
+    app = create_app(Role.DOCUMENTS, sink, broker=broker, topics=topics, data_dir=Path(folder))
+    with served(WorkerStatus(app, sink, clock), int(port)):
+        asyncio.run(run(app))
+    documents.close()
+    letters.close()
+
+
+if __name__ == "__main__":
+    main()
