@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -433,6 +433,7 @@ def _schema_urn(type_: str, version: int) -> bytes:
     return f"{_SCHEMA_URN}{full_name(type_, version)}:{version}".encode()
 
 
+@lru_cache(1_024)  # a batch is recorded at one instant
 def _instant(at: datetime) -> bytes:
     # instants are UTC, always: "Z" is CloudEvents' own way to say so
     return at.isoformat().removesuffix("+00:00").encode() + b"Z"

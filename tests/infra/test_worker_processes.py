@@ -1,4 +1,4 @@
-"""Workers as processes on the real broker: killed, paused and woken, the broker restarted; nothing is lost or doubled."""
+"""Workers as processes on the real broker: killed, paused and woken, the broker restarted; nothing is lost."""
 
 import asyncio
 import os
