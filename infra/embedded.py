@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
@@ -26,6 +27,7 @@ from streams.shared_log import SharedLog
 from streams.writer import Writer
 
 DEMO_TENANT = TenantId("demo")
+_SCRATCH = "verify-"
 _FIRST_START = Actor(ActorType.SYSTEM, "first-start")
 
 
@@ -92,6 +94,9 @@ class Views:
     """The read side of a data directory: three stores, a projector for each, and what an operator does with them."""
 
     def __init__(self, embedded: Embedded) -> None:
+        for left_over in embedded.dir.path.glob(f"{_SCRATCH}*"):
+            # of a process that was killed while it verified
+            rmtree(left_over, ignore_errors=True)
         folder = embedded.dir.folder("views")
         self.dead_letters = SqliteDeadLetters(folder / "dead_letters.sqlite")
         self.timeline = SqliteTimeline(folder / "timeline.sqlite", of_role(Role.TIMELINE))
@@ -131,7 +136,7 @@ class Views:
 @contextmanager
 def _scratch(data_dir: Path, projection: Projection) -> Iterator[tuple[ViewWriter, DeadLetters]]:
     """Make the empty store that `verify` folds the log into, beside the data, and remove it afterwards."""
-    with TemporaryDirectory(prefix="verify-", dir=data_dir) as folder:
+    with TemporaryDirectory(prefix=_SCRATCH, dir=data_dir) as folder:
         kind = SqliteDocuments if projection.role is Role.DOCUMENTS else SqliteTimeline
         store = kind(Path(folder) / "scratch.sqlite", [projection])
         letters = SqliteDeadLetters(Path(folder) / "dead_letters.sqlite")

@@ -68,6 +68,13 @@ class RoleRunner:
         with self.lock:
             self.runs[projection.name] = run
             self.stopped.pop(projection.name, None)
+            if ahead := [place for place in run.reached if run.position(*place) > self._log.end(*place)]:
+                topic, partition = ahead[0]
+                self.stopped[projection.name] = (
+                    f"{view.table} has read {topic.value}/{partition} up to {run.position(topic, partition)},"
+                    f" the log ends at {self._log.end(topic, partition)}: an older log was restored below it;"
+                    " rebuild the view"
+                )
         return run
 
     def start(self, *, give_way: Callable[[], bool] = lambda: False) -> None:

@@ -131,6 +131,25 @@ def test_store_that_is_down_is_waited_out_with_its_lag_in_sight(
     assert list(world.letters.letters("stream_history_v1")) == []
 
 
+def test_view_that_is_ahead_of_a_restored_log_stops_until_it_is_rebuilt(
+    tmp_path: Path, log: SqliteEventLog, writer: Writer
+) -> None:
+    writer.write([register("web-1"), register("web-2")])
+    first = World(tmp_path, log)
+    first.runner.catch_up()
+    first.close()
+    with log._events.transaction(commit=True) as c:
+        c.execute("DELETE FROM stored_events WHERE rowid > 3")
+    log._ends[Topic.EVENTS] = 3
+    world = World(tmp_path, log)
+    [stopped, _] = world.runner.stopped.values()
+    assert "has read events/0 up to 4, the log ends at 3" in stopped
+    world.operations.rebuild("stream_history", ignore)
+    assert list(world.runner.stopped) == ["audit_trail"]
+    assert world.history() == [("device-web-1", 1), ("tenant-demo", 1)]
+    world.close()
+
+
 def test_views_give_way_to_waiting_callers_and_follow_when_they_are_served(world: World, writer: Writer) -> None:
     waiting = threading.Event()
     waiting.set()
