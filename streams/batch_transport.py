@@ -184,6 +184,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         assigned = consumer.assignment()
         wanted = {TopicPartition(*tp): OffsetAndMetadata(*what) for tp, what in offsets.items() if tp in assigned}
+        if not wanted:
+            return False
         try:
             await asyncio.wait_for(consumer.commit(wanted), COMMIT_TIMEOUT_S)
         except (CommitFailedError, IllegalStateError) as error:
