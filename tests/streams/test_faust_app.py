@@ -1,10 +1,13 @@
 """The projector on a real broker: events of Kafka in a view, poison aside, what it says of itself."""
 
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -84,14 +87,17 @@ class Projector:
         except httpx.TransportError:
             return None
 
-    def wait_ready(self) -> dict[str, object]:
+    def wait_ready(self) -> None:
         """Wait until it is ready and has read everything."""
+        self.wait_for(lambda answer: answer.status_code == 200 and answer.json()["lag"] == 0)
+
+    def wait_for(self, wanted: Callable[[httpx.Response], bool]) -> dict[str, Any]:
         deadline = time.monotonic() + WAIT_S
-        while (ready := self.get("/ready")) is None or ready.status_code != 200 or ready.json()["lag"]:
-            assert time.monotonic() < deadline, ready and ready.text
+        while (answer := self.get("/ready")) is None or not wanted(answer):
+            assert time.monotonic() < deadline, answer and answer.text
             assert self.process.poll() is None
             time.sleep(0.1)
-        return dict(ready.json())
+        return dict(answer.json())
 
     def devices(self, tenant: str = "acme") -> dict[str, Document]:
         documents = SqliteDocuments(self._documents, of_role(Role.DOCUMENTS))
@@ -139,6 +145,22 @@ def test_undecodable_record_parks_its_stream_and_others_go_on(log: Log, projecto
     projector.wait_ready()
     assert set(projector.devices()) == {"1"}
     assert projector.parked() == [("device-2", 1), ("device-2", 0)]
+
+
+def test_store_that_does_not_answer_is_waited_for_with_503_and_visible_lag(
+    log: Log, projector: Projector, tmp_path: Path
+) -> None:
+    log.write(registered("1"))
+    projector.wait_ready()
+    with closing(sqlite3.connect(tmp_path / "documents.sqlite")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        log.write(registered("2"), registered("3"))
+        waiting = projector.wait_for(lambda answer: answer.status_code == 503)
+        assert waiting["problem"].startswith("waiting: ")
+        assert waiting["lag"] >= 2
+    projector.wait_ready()
+    assert set(projector.devices()) == {"1", "2", "3"}
+    assert projector.parked() == []
 
 
 def test_view_that_is_new_to_the_role_is_read_from_the_start(log: Log, projector: Projector, tmp_path: Path) -> None:
