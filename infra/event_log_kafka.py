@@ -1,7 +1,6 @@
 """The log on Kafka as a command worker sees it: the partitions it owns, and one transaction for each batch."""
 
 import logging
-import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from infra.connection_kafka import REQUEST_TIMEOUT_S, TOO_LARGE, Connection, kaf
 from infra.log_reader_kafka import KafkaLogReader
 from infra.take_over_kafka import Owned, TakeOver
 from infra.topics_kafka import log_id
-from infra.writer_state_sqlite import LogDamaged, Stored, WriterState
+from infra.writer_state_sqlite import STATE_ERRORS, Stored, WriterState
 from schemas import codec
 from schemas.envelope import Entry, Envelope, StreamId, StreamKey, TenantId, Topic
 from schemas.partitioning import partition_of
@@ -389,5 +388,5 @@ def _error(error: KafkaException) -> KafkaError:
 def _disk_errors() -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError, LogDamaged) as error:
+    except STATE_ERRORS as error:
         raise WriterLost(f"this worker's own copy of the log failed: {error}") from error

@@ -20,7 +20,7 @@ _KAFKA_SECURITY: Mapping[str, str] = {
 
 
 class CannotStart(Exception):  # noqa: N818
-    """Something around this process is not as it has to be; the message says what to change."""
+    """Something around this process is not as it has to be; the message says what to do before it is started again."""
 
 
 class BadSettings(CannotStart):

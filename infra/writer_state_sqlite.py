@@ -26,6 +26,10 @@ class LogDamaged(Exception):  # noqa: N818
     """The log lacks a record, or has one twice: nothing may be decided on it. A retry gives the same answer."""
 
 
+STATE_ERRORS = (sqlite3.Error, OSError, LogDamaged)
+"""What every method of a state may raise."""
+
+
 class Stored(NamedTuple):
     """An event of the log and its position."""
 

@@ -21,7 +21,7 @@ _PAUSE_S = 0.2
 
 
 class WriterLost(Exception):  # noqa: N818
-    """This process may not or cannot write any more; end it, and start another: it goes on where the log ends."""
+    """This process may not or cannot write any more; end it and start again: it goes on where the log ends."""
 
 
 class Incoming(NamedTuple):

@@ -28,7 +28,7 @@ LIMITS: Mapping[Role, Limits] = {
 
 
 class LogHasHole(Exception):  # noqa: N818
-    """A partition's events went on past a position that was never read; a process that starts anew reads it."""
+    """A partition's events went on past a position that was never read; a process that starts again reads it."""
 
 
 class ProjectionSink:

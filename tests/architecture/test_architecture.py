@@ -20,7 +20,7 @@ DRIVERS = {
     "chdb": ("clickhouse",),
     "confluent_kafka": ("kafka", "confluent"),
     "eventsourcing": ("event_log", "sqlite"),
-    "faust": ("batch_transport", "faust"),
+    "faust": ("faust", "batch_", "projector"),
     "pymongo": ("mongo",),
     "sqlite3": ("sqlite",),
 }
