@@ -26,6 +26,14 @@ def cassandra(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Cassandra]"
     yield from _engine("cassandra", tmp_path_factory)
 
 
+@pytest.fixture(scope="module")
+def scratch_cassandra(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Cassandra]":
+    """Give a Cassandra that keeps its schema in memory: making a table is cheap, and a kill would lose it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JDK_JAVA_OPTIONS", "-Dcassandra.test.flush_local_schema_changes=false")
+        yield from _engine("cassandra", tmp_path_factory)
+
+
 @pytest.fixture(scope="session")
 def mongo(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Mongo]":
     yield from _engine("mongo", tmp_path_factory)

@@ -30,6 +30,20 @@ def projections_of(row: type) -> tuple[Projection, ...]:
     return (projection("things", row), projection("others", row))
 
 
+def reopening(open_: Callable[[], Store]) -> Iterator[Callable[[], Store]]:
+    current: list[Store] = []
+
+    def again() -> Store:
+        while current:
+            current.pop().close()
+        current.append(open_())
+        return current[0]
+
+    yield again
+    while current:
+        current.pop().close()
+
+
 class ViewWriterContract:
     """Inherit it in a class named Test…, override `open`, `row`, `place` and `outage`.
 
@@ -57,17 +71,7 @@ class ViewWriterContract:
     @pytest.fixture
     def reopen(self, place: str, row: type) -> Iterator[Callable[[], Store]]:
         """Close the store if it is open, then open it."""
-        current: list[Store] = []
-
-        def again() -> Store:
-            while current:
-                current.pop().close()
-            current.append(self.open(place, projections_of(row)))
-            return current[0]
-
-        yield again
-        while current:
-            current.pop().close()
+        yield from reopening(lambda: self.open(place, projections_of(row)))
 
     @pytest.fixture
     def store(self, reopen: Callable[[], Store]) -> Store:
