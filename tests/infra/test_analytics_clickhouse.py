@@ -58,11 +58,11 @@ class TestViews(ViewWriterContract):
         @contextmanager
         def read_only() -> Iterator[None]:
             assert isinstance(store, ClickHouseAnalytics)
-            for client in store._idle:
+            for client in store._connection._idle:
                 client.set_client_setting("readonly", 1)
             yield
             # a client cannot leave this mode: the store connects anew
-            store._idle.clear()
+            store._connection._idle.clear()
 
         return read_only
 
