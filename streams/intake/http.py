@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import zstandard
 from fastapi import FastAPI, Request, Response
+from starlette.requests import ClientDisconnect
 
 from schemas.envelope import Actor, ActorType, TenantId
 from schemas.problem import MEDIA_TYPE, problem
@@ -65,6 +66,7 @@ def add_intake_problems(app: FastAPI) -> None:
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(Overloaded, _overloaded)
     app.add_exception_handler(LogUnavailable, _log_unavailable)
+    app.add_exception_handler(ClientDisconnect, _gone)
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
@@ -82,6 +84,11 @@ async def _log_unavailable(_request: Request, error: Exception) -> Response:
         return problem_response(507, str(error), retry_after_s=30)
     # what the log said may name files and hosts: it belongs in the server's log, not in an answer
     return problem_response(503, "the log does not answer; send it again under the same id", retry_after_s=2)
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    # nobody reads this: a caller that leaves before its body has come is no error of ours
+    return problem_response(HTTPStatus.BAD_REQUEST, "the body did not come whole")
 
 
 async def identify(request: Request, authenticate: Authenticate) -> Caller:

@@ -1,35 +1,79 @@
-"""`python -m tests.chaos embedded --kills 50 --seed 1`: the long form of what tests/chaos tests in short."""
+"""`python -m tests.chaos`: the long forms of what tests/chaos tests in short; or one of them, with other numbers."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from tests.chaos import embedded
+from infra.engines.kafka import Kafka
+from infra.engines.registry import Registry
+from tests.chaos import distributed, embedded
+
+KILLS = {"embedded": 50, "distributed": 30}
+PAUSES = 3
+BROKER_KILLS = 1
+ROUNDS = 1_000
+_TOTALS = ("kills", "commands", "facts", "lost", "doubled", "differences")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("profile", choices=["embedded"])
-    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("profile", choices=[*KILLS], nargs="?", help="one of them; both if it is left out")
+    parser.add_argument("--kills", type=int)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
-    files = sorted(embedded.INVOICES.glob("*.csv"))
-    if not files:
+    if not sorted(embedded.INVOICES.glob("*.csv")) and asked.profile != "distributed":
         print(f"no invoices in {embedded.INVOICES}", file=sys.stderr)
         return 2
-    with TemporaryDirectory(prefix="factline-chaos-") as folder:
-        result = embedded.run(
-            kills=asked.kills,
-            seed=asked.seed,
-            folder=Path(folder),
-            files=files,
-            say=lambda text: print(text, flush=True),
-        )
-    embedded.write(result, Path("build/chaos-embedded.json"))
-    for name, value in result.as_json().items():
-        print(f"{name}: {value}")
-    return 1 if result.failures else 0
+    results = {}
+    for profile in [asked.profile] if asked.profile else KILLS:
+        kills = KILLS[profile] if asked.kills is None else asked.kills
+        with TemporaryDirectory(prefix="factline-chaos-") as folder:
+            results[profile] = _RUN[profile](kills, asked.seed, Path(folder))
+        _write(f"chaos-{profile}", results[profile])
+    if asked.profile is None:
+        totals = {name: sum(result[name] for result in results.values()) for name in _TOTALS}
+        _write("chaos", {"seed": asked.seed, **totals, **results})
+    for profile, result in results.items():
+        print(f"{profile}:")
+        for name, value in result.items():
+            print(f"  {name}: {value}")
+    return 1 if any(result["failures"] for result in results.values()) else 0
+
+
+def _embedded(kills: int, seed: int, folder: Path) -> dict[str, Any]:
+    files = sorted(embedded.INVOICES.glob("*.csv"))
+    return embedded.run(kills=kills, seed=seed, folder=folder, files=files, say=_say).as_json()
+
+
+def _distributed(kills: int, seed: int, folder: Path) -> dict[str, Any]:
+    with Kafka(folder / "kafka").start() as kafka, Registry(folder / "registry").start() as registry:
+        return distributed.run(
+            kafka,
+            registry.url,
+            kills=kills,
+            pauses=PAUSES,
+            broker_kills=BROKER_KILLS,
+            rounds=ROUNDS,
+            seed=seed,
+            folder=folder,
+            say=_say,
+        ).as_json()
+
+
+_RUN = {"embedded": _embedded, "distributed": _distributed}
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _write(name: str, result: dict[str, Any]) -> None:
+    path = Path("build") / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":
