@@ -1,6 +1,7 @@
 """What the distributed profile is told by its environment."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +20,52 @@ _KAFKA_SECURITY: Mapping[str, str] = {
 }
 
 
+_IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,47}")
+
+
 class CannotStart(Exception):  # noqa: N818
     """Something around this process is not as it has to be; the message says what to do before it is started again."""
 
 
 class BadSettings(CannotStart):
     """The environment says something that cannot be; the message names the variable. A retry gives the same answer."""
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """Where the three stores are.
+
+    Shape: `cassandra_replication` is what CREATE KEYSPACE takes; it and the address of each store are read when a
+    store is first opened, so that a worker needs its own store's only.
+    """
+
+    cassandra_contact_points: tuple[tuple[str, int], ...] = (("127.0.0.1", 9042),)
+    cassandra_keyspace: str = DEFAULT_PREFIX
+    cassandra_replication: Mapping[str, str | int] = field(default_factory=lambda: _replication("1"))
+    cassandra_user: str | None = None
+    cassandra_password: str | None = field(default=None, repr=False)
+    clickhouse_url: str = field(default="clickhouse://127.0.0.1:8123/default", repr=False)
+    mongo_url: str = field(default="mongodb://127.0.0.1:27017/?replicaSet=rs0", repr=False)
+    mongo_database: str = DEFAULT_PREFIX
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "StoreSettings":
+        """Read the FACTLINE_… variables of the stores. Raises: BadSettings."""
+        default = cls()
+        keyspace = environment.get("FACTLINE_CASSANDRA_KEYSPACE", default.cassandra_keyspace)
+        if not _IDENTIFIER.fullmatch(keyspace):
+            raise BadSettings(f"FACTLINE_CASSANDRA_KEYSPACE must be lower-case letters, digits and _, not {keyspace!r}")
+        contact_points = environment.get("FACTLINE_CASSANDRA_CONTACT_POINTS", "127.0.0.1:9042")
+        return cls(
+            cassandra_contact_points=tuple(_host_and_port(text.strip()) for text in contact_points.split(",")),
+            cassandra_keyspace=keyspace,
+            cassandra_replication=_replication(environment.get("FACTLINE_CASSANDRA_REPLICATION", "1")),
+            cassandra_user=environment.get("FACTLINE_CASSANDRA_USER"),
+            cassandra_password=environment.get("FACTLINE_CASSANDRA_PASSWORD"),
+            clickhouse_url=environment.get("FACTLINE_CLICKHOUSE_URL", default.clickhouse_url),
+            mongo_url=environment.get("FACTLINE_MONGO_URL", default.mongo_url),
+            mongo_database=environment.get("FACTLINE_MONGO_DATABASE", default.mongo_database),
+        )
 
 
 @dataclass(frozen=True)
@@ -37,6 +78,7 @@ class Settings:
     topics: Topics
     replication: int = 1
     kafka_security: Mapping[str, str] = field(default_factory=dict, repr=False)
+    stores: StoreSettings = field(default_factory=StoreSettings)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -54,6 +96,7 @@ class Settings:
             kafka_security={
                 name: environment[variable] for variable, name in _KAFKA_SECURITY.items() if environment.get(variable)
             },
+            stores=StoreSettings.from_environment(environment),
         )
 
 
@@ -62,3 +105,20 @@ def _number(environment: Mapping[str, str], variable: str, default: int) -> int:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise BadSettings(f"{variable} must be a number from 1, not {text!r}")
     return int(text)
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not (host and port.isascii() and port.isdigit()):
+        raise BadSettings(f"FACTLINE_CASSANDRA_CONTACT_POINTS must look like host:9042,host:9042, not {text!r}")
+    return host, int(port)
+
+
+def _replication(text: str) -> Mapping[str, str | int]:
+    """Read `1`, or `dc1:3,dc2:3` for replicas in each data centre."""
+    if text.isascii() and text.isdigit():
+        return {"class": "SimpleStrategy", "replication_factor": int(text)}
+    centres = dict(part.strip().rpartition(":")[::2] for part in text.split(","))
+    if not all(name and factor.isascii() and factor.isdigit() for name, factor in centres.items()):
+        raise BadSettings(f"FACTLINE_CASSANDRA_REPLICATION must look like 1 or dc1:3,dc2:3, not {text!r}")
+    return {"class": "NetworkTopologyStrategy"} | {name: int(factor) for name, factor in centres.items()}
