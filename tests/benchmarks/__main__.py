@@ -8,6 +8,7 @@ from tests.benchmarks.result import Result, show, write
 
 
 def main() -> None:
+    Path("build").mkdir(exist_ok=True)
     results: list[Result] = []
     for result in embedded.run(lambda text: print(f"… {text}", file=sys.stderr, flush=True)):
         results.append(result)

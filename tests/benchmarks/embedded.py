@@ -43,6 +43,7 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 CALLERS = 64
 COMMANDS = 12_800
 BATCH_FACTS = 5_000
+_BUILD = "build"  # on the disk of the project, and not in its way
 DEVICES = 100
 
 
@@ -56,7 +57,7 @@ def run(say: Callable[[str], None]) -> Iterator[Result]:
     say("telemetry over HTTP")
     bulk = _alone(saves_of_5000)
     yield Result("telemetry facts over HTTP, batches of 5,000, durable", telemetry_over_http(), "/s", bulk, 50_000)
-    with TemporaryDirectory(dir=".") as folder:
+    with TemporaryDirectory(dir=_BUILD) as folder:
         small, large = Path(folder) / "small", Path(folder) / "large"
         for where, events in ((small, 100_000), (large, 1_000_000)):
             say(f"writing {events:,} events")
@@ -77,7 +78,7 @@ def run(say: Callable[[str], None]) -> Iterator[Result]:
         yield Result("memory of the server after 1,000,000 events", large_mb, "MB", small_mb, 700, most=True)
         yield Result("… against after 100,000", large_mb, "MB", small_mb, 1.15, of_ratio=True, most=True)
         yield Result("read API: one device's day of metrics, p99", day_ms, "ms", None, 50, most=True)
-    with TemporaryDirectory(dir=".") as folder:
+    with TemporaryDirectory(dir=_BUILD) as folder:
         say("1,000,000 invoice lines")
         _alone(fill_invoices, Path(folder))
         yield Result(
@@ -107,7 +108,7 @@ class Device(Aggregate):
 
 def one_save_per_command() -> float:
     def measure() -> float:
-        with TemporaryDirectory(dir=".") as folder:
+        with TemporaryDirectory(dir=_BUILD) as folder:
             app: Application[UUID] = Application(
                 env={"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": f"{folder}/events.sqlite"}
             )
@@ -123,7 +124,7 @@ def one_save_per_command() -> float:
 
 def saves_of_5000() -> float:
     def measure() -> float:
-        with TemporaryDirectory(dir=".") as folder:
+        with TemporaryDirectory(dir=_BUILD) as folder:
             app: Application[UUID] = Application(
                 env={"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": f"{folder}/events.sqlite"}
             )
@@ -151,7 +152,7 @@ def commands_of_64_callers() -> float:
             await asyncio.gather(*(caller(number) for number in range(CALLERS)))
 
     runs = iter(range(100))
-    with TemporaryDirectory(dir=".") as folder:
+    with TemporaryDirectory(dir=_BUILD) as folder:
         log = SqliteEventLog(Path(folder))
         writer = Writer(log, SystemClock())
         writer.write([register_tenant(DEMO_TENANT)])
@@ -187,6 +188,8 @@ class Server:
         said = ""
         while "http://" not in said:
             said = self.process.stdout.readline()
+            if not said:
+                raise RuntimeError(f"the server ended with status {self.process.wait()} before it answered")
         self.url = re.findall(r"http://[\d.:]+", said)[0]
         key = re.findall(r"key=(\S+)", said)
         key_file = folder / "benchmark.key"
@@ -222,7 +225,7 @@ def telemetry_over_http() -> float:
         orjson.dumps([_fact_json(n) for n in range(first, first + BATCH_FACTS)])
         for first in range(0, 200_000, BATCH_FACTS)
     ]
-    with TemporaryDirectory(dir=".") as folder, served(Path(folder)) as server:
+    with TemporaryDirectory(dir=_BUILD) as folder, served(Path(folder)) as server:
         begin = time.perf_counter()
         with ThreadPoolExecutor(2) as senders:
             answers = list(senders.map(lambda body: server.client.post("/v1/telemetry", content=body).json(), bodies))
