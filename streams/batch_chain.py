@@ -46,6 +46,10 @@ class Chain:
         reached = self.next_offset if self.committed is None else self.committed
         return 0 if self.end is None else max(0, self.end - reached)
 
+    @property
+    def is_at_end(self) -> bool:
+        return self.end is not None and self.next_offset >= self.end
+
     def add(self, batches: Sequence[Batch], next_offset: int) -> None:
         """Take what was read up to `next_offset`, before any of it is delivered: what is then not delivered holds."""
         self._batches.extend(batches)

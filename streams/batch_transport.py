@@ -211,6 +211,7 @@ class Consumer(driver.Consumer):
         super().__init__(transport, *args, **kwargs)
         self._chains: dict[TP, Chain] = {}
         self._commits = asyncio.Lock()
+        self._polling: asyncio.Task[_Polled] | None = None
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -261,33 +262,42 @@ class Consumer(driver.Consumer):
         except (ConsumerStoppedError, asyncio.CancelledError):
             if not self.app.should_stop:
                 raise
+        finally:
+            if self._polling:
+                self._polling.cancel()
+                self._polling = None
 
     async def _turn(self) -> None:
-        if not self.flow_active:
-            await self.wait(self.can_resume_flow)  # type: ignore[arg-type] # any event will do
-            return
-        active = frozenset(self._active_partitions)
-        if fresh := active - self._chains.keys():
+        polling, self._polling = self._polling, None
+        messages = self._take(await polling) if polling else ()
+        fresh = frozenset(self._active_partitions) - self._chains.keys()
+        if self.flow_active and not fresh:
+            # the next poll goes on in its thread while this one is handed over
+            self._polling = asyncio.create_task(self._poll())
+            await self._hand_over(messages)
+        elif self.flow_active:
             await self._place(fresh)
-            return
+        else:
+            await self.wait(self.can_resume_flow)  # type: ignore[arg-type] # any event will do
+
+    async def _poll(self) -> _Polled:
+        limits = self.app.limits
+        if limits.linger_s and all(chain.is_at_end for chain in self._chains.values()):
+            await self.sleep(limits.linger_s)
+        active = frozenset(self._active_partitions)
         ready = frozenset(tp for tp in active if self._has_room(tp))
         timeout_s = POLL_S if ready == active else POLL_WHILE_HELD_S
         if not ready:
             await self.sleep(timeout_s)
-        polled: _Polled = await self._thread.call_thread(
-            self._thread.poll, ready, timeout_s, self.app.limits.batch_records
-        )
-        await self._deliver(polled)
-        linger_s = self.app.limits.linger_s
-        if linger_s and all(chain.end is None or chain.next_offset >= chain.end for chain in self._chains.values()):
-            await self.sleep(linger_s)
+        polled: _Polled = await self._thread.call_thread(self._thread.poll, ready, timeout_s, limits.batch_records)
+        return polled
 
     def _has_room(self, tp: TP) -> bool:
         """A partition with nothing in hand may always be read: a flood in one does not starve the others."""
-        in_hand = self._chains[tp].in_hand
-        if in_hand >= 2 * self.app.limits.batch_records or self._chains[tp].broken:
+        chain = self._chains.get(tp)
+        if chain is None or chain.broken or chain.in_hand >= 2 * self.app.limits.batch_records:
             return False
-        return in_hand == 0 or sum(chain.in_hand for chain in self._chains.values()) < self.app.limits.in_hand
+        return chain.in_hand == 0 or sum(chain.in_hand for chain in self._chains.values()) < self.app.limits.in_hand
 
     async def _place(self, fresh: frozenset[TP]) -> None:
         """Find where to start reading, and start a chain there."""
@@ -312,13 +322,14 @@ class Consumer(driver.Consumer):
                 # committed as soon as it is known: the group shall not claim more than the store has
                 self._chains[tp] = Chain(offset, None, "")
 
-    async def _deliver(self, polled: _Polled) -> None:
+    def _take(self, polled: _Polled) -> Sequence[BatchMessage]:
+        """Put on the chains what a poll brought; what no longer belongs to this process is dropped."""
         if not self._is_current(polled.generation):
             # the partitions are being taken away; were they not, nothing may follow what is dropped here
             for tp in polled.records:
                 if chain := self._chains.get(tp):
                     chain.give_up()
-            return
+            return ()
         messages: list[BatchMessage] = []
         for tp, next_offset in polled.next_offsets.items():
             if (chain := self._chains.get(tp)) is None or chain.broken:
@@ -330,6 +341,9 @@ class Consumer(driver.Consumer):
             ]
             chain.add(batches, next_offset)
             messages.extend(batches)
+        return messages
+
+    async def _hand_over(self, messages: Sequence[BatchMessage]) -> None:
         for message in messages:
             await self.wait_first(self.callback(message), self.suspend_flow.wait())
             if not self.flow_active:

@@ -1,6 +1,7 @@
 """Events delivered to an agent that does nothing: this transport, stock Faust, and aiokafka alone, in the same run."""
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,9 +24,10 @@ from tests.benchmarks.result import Result
 
 TOPIC = "delivery"
 PARTITIONS = 4
-EVENTS = 500_000
+EVENTS = 400_000
 STOCK_EVENTS = 50_000
-EVENTS_IN_TRANSACTION = 500
+EVENTS_IN_TRANSACTION = 100
+ROUNDS = 3
 VALUE_BYTES = 300
 
 
@@ -35,9 +37,9 @@ def run(say: Callable[[str], None]) -> Iterator[Result]:
         say(f"writing {EVENTS:,} events in transactions of {EVENTS_IN_TRANSACTION}")
         fill(kafka.bootstrap)
         say("delivery to an empty agent")
-        getmany = _rate("getmany", kafka.bootstrap)
-        ours = _rate("ours", kafka.bootstrap)
-        stock = _rate("stock", kafka.bootstrap)
+        # in turn, and the best of each: what else the machine does then disturbs none of them more than the others
+        rounds = [[_rate(how, kafka.bootstrap) for how in HOW] for _ in range(ROUNDS)]
+        ours, stock, getmany = (max(rates) for rates in zip(*rounds, strict=True))
     yield Result("delivered to an empty agent, transactional topic", ours, "events/s", stock, 25, of_ratio=True)
     yield Result("… against aiokafka getmany", ours, "events/s", getmany, 0.5, of_ratio=True)
 
@@ -83,7 +85,7 @@ class Meter:
 
 async def ours(bootstrap: str) -> float:
     meter = Meter(EVENTS)
-    app = BatchApp("ours", limits=Limits(), **_options(bootstrap))
+    app = BatchApp(_group(), limits=Limits(), **_options(bootstrap))
 
     @app.agent(app.batches_of(TOPIC))
     async def empty(batches: Any) -> None:
@@ -95,7 +97,7 @@ async def ours(bootstrap: str) -> float:
 
 async def stock(bootstrap: str) -> float:
     meter = Meter(STOCK_EVENTS)
-    app = faust.App("stock", **_options(bootstrap))
+    app = faust.App(_group(), **_options(bootstrap))
 
     @app.agent(app.topic(TOPIC, value_serializer="raw", key_serializer="raw"))
     async def empty(events: Any) -> None:
@@ -125,6 +127,10 @@ async def _measure(app: faust.App, meter: Meter) -> float:
     return meter.rate
 
 
+def _group() -> str:
+    return f"delivery-{os.getpid()}"
+
+
 def _options(bootstrap: str) -> dict[str, Any]:
     return {
         "broker": f"kafka://{bootstrap}",
@@ -138,6 +144,8 @@ def _options(bootstrap: str) -> dict[str, Any]:
     }
 
 
+HOW = {"ours": ours, "stock": stock, "getmany": getmany}
+
 if __name__ == "__main__":
     how, address = sys.argv[1:]
-    print(asyncio.run({"ours": ours, "stock": stock, "getmany": getmany}[how](address)), flush=True)
+    print(asyncio.run(HOW[how](address)), flush=True)
