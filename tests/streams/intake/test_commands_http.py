@@ -1,3 +1,4 @@
+import asyncio
 import gzip
 import zlib
 from pathlib import Path
@@ -248,6 +249,25 @@ def test_every_request_gives_back_what_its_body_took(way: WaysIn) -> None:
         way.command(REGISTER, body, headers=headers)
         way.telemetry(body, headers=headers)
         assert way.bodies.left == all_of_it
+
+
+def test_caller_that_leaves_before_its_body_has_come_raises_nothing(way: WaysIn) -> None:
+    came = iter([{"type": "http.request", "body": b"[", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(came)
+
+    async def send(_message: Any) -> None:
+        pass
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/commands",
+        "headers": [(b"x-api-key", b"demo")],
+        "query_string": b"",
+    }
+    asyncio.run(way.app(scope, receive, send))
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------

@@ -44,10 +44,11 @@ def _authenticate(header: str | None) -> Caller:
 class WaysIn:
     """The application, its log, and a client that sends the key of the tenant `demo`."""
 
-    def __init__(self, client: httpx.Client, log: SqliteEventLog, bodies: BodyBudget) -> None:
+    def __init__(self, client: httpx.Client, log: SqliteEventLog, app: FastAPI) -> None:
         self.client = client
         self.log = log
-        self.bodies = bodies
+        self.app = app
+        self.bodies: BodyBudget = app.state.body_budget
 
     def post(self, path: str, body: Any = None, *, key: str = "demo", **more: Any) -> httpx.Response:
         headers = {"X-API-Key": key, **more.pop("headers", {})}
@@ -92,7 +93,7 @@ def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING) -> Iterator[WaysIn]
     app.include_router(tenants_router(gate, _authenticate))
     try:
         with served(app) as client:
-            yield WaysIn(client, log, app.state.body_budget)
+            yield WaysIn(client, log, app)
     finally:
         deciding.shutdown()
         taking.shutdown()
