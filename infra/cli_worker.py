@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from infra.cli_projectors import COMMANDS
+from infra.collector import settle_collector
 from infra.settings import CannotStart, Settings
 from streams.command_worker import WriterLost
 from streams.ports import LogUnavailable
@@ -54,6 +56,7 @@ def commands() -> None:
         with command_worker(Settings.from_environment()) as worker:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda _number, _frame: worker.stop())
+            settle_collector()
             worker.run()
 
 
@@ -63,6 +66,10 @@ def gateway(data_dir: Path, *, port: int) -> int:
         from infra.server_distributed import serve  # noqa: PLC0415, the drivers come with an extra
 
         return serve(replace(Settings.from_environment(), data_dir=data_dir), port=port)
+
+
+for projector in COMMANDS:
+    worker.add_command(projector)
 
 
 @contextmanager
