@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from infra.engines.java import ToolMissing
 from infra.engines.kafka import Kafka
 from infra.engines.registry import Registry
 from tests.chaos import distributed, embedded
@@ -31,7 +32,11 @@ def main() -> int:
     for profile in [asked.profile] if asked.profile else KILLS:
         kills = KILLS[profile] if asked.kills is None else asked.kills
         with TemporaryDirectory(prefix="factline-chaos-") as folder:
-            results[profile] = _RUN[profile](kills, asked.seed, Path(folder))
+            try:
+                results[profile] = _RUN[profile](kills, asked.seed, Path(folder))
+            except ToolMissing as missing:
+                print(missing, file=sys.stderr)
+                return 2
         _write(f"chaos-{profile}", results[profile])
     if asked.profile is None:
         totals = {name: sum(result[name] for result in results.values()) for name in _TOTALS}

@@ -47,7 +47,6 @@ TENANTS = ("acme", "bolt", "core")
 _PAUSE_S = 0.02
 _STARTS_WITHIN_S = 90.0
 _PAUSED_S = SESSION_TIMEOUT_MS / 1000 + 3
-_TAKEN_OVER_WITHIN_S = 60.0
 _HAS_TO_BE_STARTED_AGAIN = (1, 3)
 
 Say = Callable[[str], None]
@@ -290,9 +289,11 @@ def run(
                     asks_in_vain(f"{tenant}-nothing"),
                     asks_twice(f"{tenant}-twice"),
                     does_not_wait(f"{tenant}-gone"),
-                    reports(f"{tenant}-meter"),
                 ):
                     callers.start(caller)
+                if n == 0:
+                    # one is enough: most of what is read in the end are facts
+                    callers.start(reports(f"{tenant}-meter"))
             for n, fault in enumerate(faults, 1):
                 time.sleep(chance.uniform(0.2, 2))
                 asked = time.monotonic()
