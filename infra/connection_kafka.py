@@ -19,6 +19,8 @@ _NO_LEADER = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
 )
 _AGAIN_S = 0.05
 TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE,)
@@ -89,10 +91,12 @@ def _offsets(
         try:
             return {place.partition: future.result(REQUEST_TIMEOUT_S).offset for place, future in futures.items()}
         except KafkaException as error:
-            # a partition that was just made, or is being moved, has its leader in a moment
+            # a partition that was just made, or is being moved, has its leader in a moment; after a broker's restart
+            # the client would go on with what it knew before, for ever, unless it is made to look
             if error.args[0].code() not in _NO_LEADER or time.monotonic() > deadline:
                 raise
             time.sleep(_AGAIN_S)
+            admin.list_topics(topic, REQUEST_TIMEOUT_S)
 
 
 def _dotted(config: Mapping[str, Any]) -> dict[str, Any]:

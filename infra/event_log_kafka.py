@@ -1,6 +1,7 @@
 """The log on Kafka as a command worker sees it: the partitions it owns, and one transaction for each batch."""
 
 import logging
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -35,8 +36,8 @@ TRANSACTION_TIMEOUT_MS = 6_000
 """What a worker that died leaves open is ended by the broker after this: its successor waits for it."""
 
 _COMMIT_S = 60.0
-_RETRY_MS = 5  # a transaction waits for the one before to be marked, which takes a few milliseconds
 _TAKE_OVER_POLL_S = 0.05
+_RETRY_MS = 5  # a transaction waits for the one before to be marked, which takes a few milliseconds
 
 
 class _Turn(NamedTuple):
@@ -81,6 +82,7 @@ class KafkaEventLog:
                 transactional_id=f"{topics.prefix}.writer-{name}",
                 transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
                 retry_backoff_ms=_RETRY_MS,
+                retry_backoff_max_ms=2 * _RETRY_MS,
                 linger_ms=5,
                 compression_type="lz4",
             )
@@ -135,18 +137,18 @@ class KafkaEventLog:
                 _LOG.info("partition %d given up at position %d", partition, owned.state.end)
         self.ownership += 1
 
-    def _advance_take_overs(self) -> bool:
-        """Go on with the partitions that are being taken over; return if any is not complete."""
+    def _advance_take_overs(self) -> float:
+        """Go on with the partitions that are being taken over; return how long there is time for commands."""
         waiting = [owned for owned in self._owned.values() if not owned.running]
         if not waiting:
-            return False
+            return math.inf
         with _disk_errors():
-            self._take_over.advance(self._consumer, waiting)
+            reading = self._take_over.advance(self._consumer, waiting)
         for owned in waiting:
             if owned.running:
                 self.ownership += 1
                 _LOG.info("partition %d taken over at position %d", owned.partition, owned.state.end)
-        return not all(owned.running for owned in waiting)
+        return 0 if reading else _TAKE_OVER_POLL_S
 
     def _read_again(self) -> None:
         """Take every partition over anew: what became of the last transaction is the log's to say."""
@@ -162,8 +164,7 @@ class KafkaEventLog:
         with kafka_errors():
             if self._turn is not None:
                 self._read_again()
-            if self._advance_take_overs():
-                timeout_s = min(timeout_s, _TAKE_OVER_POLL_S)
+            timeout_s = min(timeout_s, self._advance_take_overs())
             messages = self._poll(limit, timeout_s)
             # as it was when the messages came: an owner that was replaced since may not commit
             self._group = self._consumer.consumer_group_metadata()

@@ -1,5 +1,6 @@
 """How a partition gets a new writer: it decides only once it has seen all that the one before has written."""
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -18,10 +19,14 @@ from confluent_kafka.admin import AdminClient
 from infra.connection_kafka import NO_SUCH_OFFSET, PARTITION_END, TIMED_OUT, Connection, high_watermarks
 from infra.writer_state_sqlite import LogDamaged, Stored, WriterState
 from schemas.codec import kafka_record, position_of
+from streams.command_worker import WriterLost
 from streams.topics import Topics
 
-_READ_AT_ONCE = 10_000
-_STEP_S = 0.05
+_READ_AT_ONCE = 1_000  # more at once is slower: neither the processor nor the collector of garbage keeps up
+_WAIT_S = 0.05
+_ASK_S = 5.0
+_OFFSET_S = 60.0
+_STEP_S = 0.2
 
 
 class Owned:
@@ -39,6 +44,7 @@ class Owned:
     def restart(self) -> None:
         """Forget where the commands go on: the log is read again first."""
         self.running = False
+        self.since = time.monotonic()
         self.next_command: int | None = None
         self.seen: int | None = None
         self.asked: Future[Any] | None = None
@@ -66,20 +72,31 @@ class TakeOver:
         if self._reading.pop(owned.partition, None):
             self._events.incremental_unassign([TopicPartition(self._topics.events, owned.partition)])
 
-    def advance(self, commands: Consumer, waiting: Sequence[Owned]) -> None:
-        """Go a step on with each partition. Raises: KafkaException, safe to retry; LogDamaged."""
+    def advance(self, commands: Consumer, waiting: Sequence[Owned]) -> bool:
+        """Go a step on with each partition; False if there was nothing to read.
+
+        Raises: KafkaException, safe to retry; LogDamaged; WriterLost.
+        """
         self._find_offsets([owned for owned in waiting if owned.next_command is None])
         self._note_ends([owned for owned in waiting if owned.next_command is not None and owned.seen is None])
-        if self._reading:
-            self._read(commands)
+        deadline = time.monotonic() + _STEP_S
+        read = False
+        while self._reading and self._read(commands):
+            read = True
+            if time.monotonic() > deadline:
+                break
+        return read
 
     def _find_offsets(self, waiting: Sequence[Owned]) -> None:
         """Ask where the commands go on. There is no answer while a transaction holds that, and nothing waits for it."""
         for owned in waiting:
+            if time.monotonic() - owned.since > _OFFSET_S:
+                # longer than any transaction lasts: a client that lost its way does not find it again, a new one does
+                raise WriterLost(f"kafka does not say where the commands of partition {owned.partition} go on")
             if owned.asked is None:
                 place = TopicPartition(self._topics.commands, owned.partition)
                 group = ConsumerGroupTopicPartitions(self._topics.writers, [place])
-                futures = self._admin.list_consumer_group_offsets([group], require_stable=True)
+                futures = self._admin.list_consumer_group_offsets([group], require_stable=True, request_timeout=_ASK_S)
                 owned.asked = futures[self._topics.writers]
             elif owned.asked.done():
                 owned.next_command = _committed(owned.asked)
@@ -97,11 +114,12 @@ class TakeOver:
             [TopicPartition(topic, owned.partition, owned.state.offset) for owned in waiting]
         )
 
-    def _read(self, commands: Consumer) -> None:
+    def _read(self, commands: Consumer) -> bool:
+        """Read some of what there is; False if nothing came."""
         events: dict[int, list[Stored]] = defaultdict(list)
         offsets: dict[int, int] = {}
         reached: set[int] = set()
-        for message in self._events.consume(_READ_AT_ONCE, _STEP_S):
+        for message in self._events.consume(_READ_AT_ONCE, _WAIT_S):
             partition, offset = _place(message)
             if partition not in self._reading:
                 continue
@@ -123,6 +141,7 @@ class TakeOver:
             owned = self._reading[partition]
             if offsets[partition] >= (owned.seen or 0):
                 self._finish(commands, owned)
+        return bool(offsets)
 
     def _finish(self, commands: Consumer, owned: Owned) -> None:
         owned.state.complete()

@@ -49,12 +49,9 @@ class WriterState:
         self._path = path
         self._partition = partition
         self._db = self._open()
-        if self._meta("log_id") != f"{_FORMAT}/{log_id}":
-            self._db.close()
-            for old in (path, *path.parent.glob(f"{path.name}-*")):
-                old.unlink(missing_ok=True)
-            self._db = self._open()
-            self._set_meta("log_id", f"{_FORMAT}/{log_id}")
+        self._log_id = f"{_FORMAT}/{log_id}"
+        if self._meta("log_id") != self._log_id:
+            self._begin_anew()
         self.end: int = self._db.execute("SELECT COALESCE(MAX(position), 0) FROM events").fetchone()[0]
         self.offset = int(self._meta("offset") or 0)
         self._uncommitted = 0
@@ -71,6 +68,15 @@ class WriterState:
         )
         db.execute("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT)")
         return db
+
+    def _begin_anew(self) -> None:
+        """Throw the file away, and fill the next one fast: without a name until it is complete, it may break."""
+        self._db.close()
+        for old in (self._path, *self._path.parent.glob(f"{self._path.name}-*")):
+            old.unlink(missing_ok=True)
+        self._db = self._open()
+        self._db.execute("PRAGMA journal_mode=OFF")
+        self._db.execute("PRAGMA synchronous=OFF")
 
     def add(self, events: Sequence[Stored], offset: int) -> None:
         """Keep what follows in the log, up to before `offset`; what is known already is passed over.
@@ -96,8 +102,13 @@ class WriterState:
     def complete(self) -> None:
         """Make the indexes, once the log was read to its end: sorted at once is faster than row by row."""
         self.checkpoint()
+        if self._meta("log_id") == self._log_id:
+            return
         for index in _INDEXES:
             self._db.execute(index)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._set_meta("log_id", self._log_id)
 
     def checkpoint(self) -> None:
         """Keep what was added since the last one."""

@@ -370,8 +370,23 @@ def encode_kafka(envelope: Envelope, schema_id: int) -> KafkaRecord:
 
 def kafka_record(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, Any]] | None) -> KafkaRecord:
     """Return what a consumer was given, with the attributes in their order."""
-    found = dict(headers or ())
-    return KafkaRecord(key or b"", value or b"", [found.get(name) for name in ATTRIBUTES])
+    # as a comprehension over ATTRIBUTES it took half as long again, and a take-over reads millions
+    of = dict(headers or ()).get
+    attributes = (
+        of("ce_id"),
+        of("ce_type"),
+        of("ce_time"),
+        of("ce_dataschema"),
+        of("ce_streamversion"),
+        of("ce_position"),
+        of("ce_recordedat"),
+        of("ce_correlationid"),
+        of("ce_causationid"),
+        of("ce_actor"),
+        of("ce_organizationid"),
+        of("traceparent"),
+    )
+    return KafkaRecord(key or b"", value or b"", attributes)
 
 
 def position_of(record: KafkaRecord) -> int | None:
