@@ -32,6 +32,8 @@ FACTS, EVENTS, METRICS = View("invoice_facts", 1), View("events", 1), View("metr
 NOON = datetime(2010, 12, 1, 12, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 GREATEST = Decimal("99999999999999.9999")
+# the same property is asked of every store, so its test belongs to a class for each
+_SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
 AMOUNT = some.decimals(-GREATEST, GREATEST, places=4)
 NUMBERS = count()
 
@@ -169,7 +171,7 @@ class AnalyticsReaderContract:
             assert found.revenue == 200 * GREATEST * GREATEST - Decimal("0.00000001")
             assert found.quantity == 200 * GREATEST + Decimal("0.0001")
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=25, deadline=None, suppress_health_check=_SHARED)
     @given(amounts=some.lists(some.tuples(AMOUNT, AMOUNT), min_size=1, max_size=30))
     def test_revenue_is_the_exact_sum_whatever_the_lines(
         self, store: Analytics, amounts: list[tuple[Decimal, Decimal]]
