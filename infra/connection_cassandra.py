@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from threading import Lock
+from threading import Lock, Semaphore
 from typing import Any
 
 from cassandra import ConsistencyLevel, DriverException, UnresolvableContactPoints
@@ -138,9 +138,33 @@ class Connection:
                 yield _pages(rows)
             ahead = min(ahead * 2, _AHEAD)
 
-    def write(self, statements: Sequence[Any]) -> None:
-        """Run bound statements and batches, in any order. Raises: StoreUnavailable, some of them may be kept."""
-        self._run([(statement, None) for statement in statements])
+    def write(self, statements: Iterable[Any]) -> None:
+        """Run bound statements and batches, in any order, each as soon as it is made.
+
+        Raises: StoreUnavailable, some of them may be kept; none is under way any more.
+        """
+        free = Semaphore(IN_FLIGHT)
+        failures: list[Exception] = []
+
+        def done(_rows: Any) -> None:
+            free.release()
+
+        def failed(error: Exception) -> None:
+            failures.append(error)
+            free.release()
+
+        with _errors():
+            session = self._open()
+            for statement in statements:
+                free.acquire()
+                if failures:
+                    free.release()
+                    break
+                session.execute_async(statement).add_callbacks(done, failed)
+            for _ in range(IN_FLIGHT):
+                free.acquire()
+            if failures:
+                raise failures[0]
 
     def _run(self, statements: Sequence[tuple[Any, Any]]) -> Sequence[Any]:
         with _errors():

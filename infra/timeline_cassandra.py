@@ -2,10 +2,11 @@
 
 A view is three tables: the rows, in partitions that begin with the tenant and end with a bucket that bounds them; the
 places, which say what partitions there are; the checkpoints. The position is the write time, so the greater one wins
-in whatever order rows arrive. docs/adr/0010 says why each partition is cut as it is.
+in whatever order rows arrive. docs/adr/0013 says why each partition is cut as it is.
 """
 
-import struct
+from array import array
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -47,7 +48,7 @@ SLICES = 64
 
 _TYPES: Mapping[type, str] = {str: "text", int: "bigint", float: "double", datetime: "bigint"}
 
-_REFUSALS = (TypeError, ValueError, AttributeError, OverflowError, struct.error)
+_REFUSALS = (TypeError, ValueError, AttributeError, OverflowError)
 
 _AGGREGATES: Mapping[Aggregate, Callable[[Sequence[float]], float]] = {
     "avg": lambda values: sum(values) / len(values),
@@ -120,6 +121,7 @@ class _Table:
         self.places = f"{self.rows}_places"
         self.checkpoints = f"{self.rows}_checkpoints"
         hints = {name: getattr(hint, "__supertype__", hint) for name, hint in get_type_hints(layout.row).items()}
+        self._hints = tuple(hints.values())
         self._types = {name: _TYPES[hint] for name, hint in hints.items()}
         self._instants = tuple(at for at, hint in enumerate(hints.values()) if hint is datetime)
         self.columns = ", ".join(hints)
@@ -158,9 +160,24 @@ class _Table:
         where = " AND ".join(("tenant_id = ?", "slice = ?", *conditions))
         return f"SELECT {columns} FROM {self.places} WHERE {where} {rest}"
 
+    def check(self, rows: Sequence[Any]) -> None:
+        """Raise one of _REFUSALS where a value is not of its column's type."""
+        for hint, column in zip(self._hints, zip(*rows, strict=True), strict=True):
+            if hint is str:
+                "".join(column).encode()
+            elif hint is datetime:
+                deque(map(to_microseconds, column), maxlen=0)
+            else:
+                array("q" if hint is int else "d", column)
+
+    def place_of(self, row: Any) -> tuple[Any, ...]:
+        """Return the tenant, the series and the numbers of a row."""
+        return (row.tenant_id, *[getattr(row, name) for name in self.layout.series], *self.layout.cut(row))
+
+    def bucket_of(self, place: Sequence[Any]) -> Sequence[int]:
+        return place[len(self.layout.series) : len(self.layout.partition)]
+
     def encode(self, row: Any) -> list[Any]:
-        if None in row:
-            raise ValueError(f"a value of {row} is missing")
         values = list(row)
         for at in self._instants:
             values[at] = to_microseconds(values[at])
@@ -250,7 +267,7 @@ class CassandraTimeline:
     def apply(self, view: View, rows: Sequence[Row], checkpoint: Checkpoint | None) -> None:
         table = self._table(view)
         if rows:
-            self._connection.write(self._writes(table, rows))
+            self._connection.write(self._writes(table, self._places(table, rows)))
         if checkpoint:
             self._connection.ask(
                 f"INSERT INTO {table.checkpoints} (topic, partition, position, recorded_at) VALUES (?, ?, ?, ?) "
@@ -262,29 +279,26 @@ class CassandraTimeline:
                 checkpoint.position,
             )
 
-    def _writes(self, table: _Table, rows: Sequence[Any]) -> Sequence[Any]:
-        """Return the statements that write the rows and their places. Raises: WriteRefused."""
-        layout = table.layout
-        insert = self._connection.prepare(f"{table.insert} USING TIMESTAMP ?")
-        insert_place = self._connection.prepare(f"{table.insert_place} USING TIMESTAMP ?")
-        width = len(layout.bucket)
-        partitions: dict[tuple[Any, ...], list[Any]] = {}
-        places: dict[tuple[Any, ...], int] = {}
+    def _places(self, table: _Table, rows: Sequence[Any]) -> Mapping[tuple[Any, ...], Sequence[Any]]:
+        """Return the rows by place, once it is certain that all of them can be kept. Raises: WriteRefused."""
+        places: dict[tuple[Any, ...], list[Any]] = {}
         try:
+            table.check(rows)
             for row in rows:
-                values, numbers = table.encode(row), layout.cut(row)
-                series, bucket = [getattr(row, name) for name in layout.series], numbers[:width]
-                place = (row.tenant_id, _slice(series), *series, *numbers)
-                partitions.setdefault((row.tenant_id, *series, *bucket), []).append(
-                    insert.bind((*values, *bucket, row.position))
-                )
-                places.setdefault(place, row.position)
-            writes = [insert_place.bind((*place, position)) for place, position in places.items()]
+                places.setdefault(table.place_of(row), []).append(row)
         except _REFUSALS as error:
             raise WriteRefused(f"{table.rows}: {error}") from error
-        for inserts in partitions.values():
-            writes.extend(_batches(inserts))
-        return writes
+        return places
+
+    def _writes(self, table: _Table, places: Mapping[tuple[Any, ...], Sequence[Any]]) -> Iterator[Any]:
+        """Yield the statements that write the places and their rows."""
+        insert = self._connection.prepare(f"{table.insert} USING TIMESTAMP ?")
+        insert_place = self._connection.prepare(f"{table.insert_place} USING TIMESTAMP ?")
+        for (tenant_id, *place), some in places.items():
+            slice_ = _slice(place[: len(table.layout.series)])
+            yield insert_place.bind((tenant_id, slice_, *place, some[0].position))
+            bucket = table.bucket_of(place)
+            yield from _batches([insert.bind((*table.encode(row), *bucket, row.position)) for row in some])
 
     def tenants(self, view: View) -> Sequence[TenantId]:
         found = self._connection.ask(f"SELECT DISTINCT tenant_id, slice FROM {self._table(view).places}")

@@ -14,6 +14,7 @@ import pytest
 
 from infra.analytics_clickhouse import ClickHouseAnalytics
 from infra.dead_letters_clickhouse import ClickHouseDeadLetters
+from projections.ports import InvoiceLineRow
 from tests.contracts.analytics_reader import AnalyticsReaderContract, analytics_projections
 from tests.contracts.dead_letters import DeadLettersContract
 from tests.infra import test_analytics_clickhouse
@@ -46,6 +47,11 @@ class TestAnswers(AnalyticsReaderContract):
 
 
 class TestViews(test_analytics_clickhouse.TestViews):
+    @pytest.fixture
+    def row(self) -> type:
+        # of all types there are; the other rows are written in the suite above, and in test_analytics_clickhouse.py
+        return InvoiceLineRow
+
     @pytest.fixture
     def place(self, place: str) -> str:
         return place

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from datetime import timedelta
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
@@ -15,12 +16,12 @@ from cassandra.cluster import Cluster
 from infra import connection_cassandra
 from infra.connection_cassandra import CassandraAddress
 from infra.dead_letters_cassandra import CassandraDeadLetters
-from infra.timeline_cassandra import CassandraTimeline
-from projections.ports import EventRow, LogRow, MetricRow, StoreUnavailable
+from infra.timeline_cassandra import EVENTS_IN_BUCKET, VERSIONS_IN_BUCKET, CassandraTimeline
+from projections.ports import EventRow, LogRow, MetricPoint, StoreUnavailable, View
 from projections.projection import Projection
 from tests.contracts.dead_letters import DeadLettersContract
 from tests.contracts.samples import ACME, checkpoint, sample, stored
-from tests.contracts.timeline_reader import TimelineReaderContract
+from tests.contracts.timeline_reader import NOON, TimelineReaderContract, decided, line, reading
 from tests.contracts.view_writer import V1, Store, ViewWriterContract, projections_of, reopening
 from tests.infra.network import Line
 
@@ -40,16 +41,16 @@ def opened(place: str, projections: Sequence[Projection]) -> CassandraTimeline:
 
 
 @pytest.fixture(scope="module")
-def line(scratch_cassandra: "Cassandra") -> Iterator[Line]:
+def network(scratch_cassandra: "Cassandra") -> Iterator[Line]:
     with Line(scratch_cassandra.port) as line:
         yield line
 
 
 @pytest.fixture
-def place(line: Line, monkeypatch: pytest.MonkeyPatch) -> str:
+def place(network: Line, monkeypatch: pytest.MonkeyPatch) -> str:
     # a driver that connects reads the whole schema, here that of all tests before
     monkeypatch.setattr(connection_cassandra, "Cluster", partial(Cluster, schema_metadata_enabled=False))
-    place = f"127.0.0.1:{line.port}:test_{next(NUMBERS)}"
+    place = f"127.0.0.1:{network.port}:test_{next(NUMBERS)}"
     with closing(opened(place, ())) as store:
         store.migrate()
     return place
@@ -71,7 +72,8 @@ class TestWriter(ViewWriterContract):
     def open(place: str, projections: Sequence[Projection]) -> CassandraTimeline:
         return opened(place, projections)
 
-    @pytest.fixture(params=[MetricRow, LogRow, EventRow], ids=lambda row: row.__name__)
+    # readings are cut like events by stream; they are written in the reader's suite, and in test_projector_stores.py
+    @pytest.fixture(params=[LogRow, EventRow], ids=lambda row: row.__name__)
     def row(self, request: pytest.FixtureRequest) -> type:
         row: type = request.param
         return row
@@ -99,8 +101,8 @@ class TestWriter(ViewWriterContract):
         assert list(store.scan(V1, ACME)) == stored([max(first, second)])
 
     @pytest.fixture
-    def outage(self, store: Store, line: Line) -> Callable[[], AbstractContextManager[None]]:
-        return lambda: until_it_answers(lambda: store.live("things"), line.cut())
+    def outage(self, store: Store, network: Line) -> Callable[[], AbstractContextManager[None]]:
+        return lambda: until_it_answers(lambda: store.live("things"), network.cut())
 
 
 class TestReader(TimelineReaderContract):
@@ -111,6 +113,60 @@ class TestReader(TimelineReaderContract):
     @pytest.fixture
     def place(self, place: str) -> str:
         return place
+
+    # what lies in several partitions
+
+    def test_readings_of_several_days_are_one_answer(self, store: CassandraTimeline) -> None:
+        rows = [reading(NOON + n * timedelta(hours=7), float(n), position=n + 1) for n in range(20)]
+        self.write(store, "device_metrics", list(reversed(rows)))
+        end = NOON + timedelta(days=30)
+        assert self.points(store, end=end) == [MetricPoint(row.happened_at, row.value, 1) for row in rows]
+        found = self.points(store, end=end, step_s=172_800, aggregate="count")
+        assert sum(point.readings for point in found) == 20
+        assert list(store.scan(View("device_metrics", 1), ACME)) == rows
+
+    def test_log_lines_of_several_days_are_paged_newest_first(self, store: CassandraTimeline) -> None:
+        rows = [line(n, at=NOON + n // 3 * timedelta(hours=11)) for n in range(60)]
+        self.write(store, "device_logs", rows)
+        found: list[LogRow] = []
+        while page := self.lines(store, before=(found[-1].happened_at, found[-1].fact_id) if found else None, limit=7):
+            found.extend(page)
+        assert found == list(reversed(rows))
+        assert list(store.scan(View("device_logs", 1), ACME)) == rows
+
+    def test_a_long_history_is_read_across_its_buckets(self, store: CassandraTimeline) -> None:
+        versions = [1, VERSIONS_IN_BUCKET - 1, VERSIONS_IN_BUCKET, VERSIONS_IN_BUCKET + 1, 3 * VERSIONS_IN_BUCKET]
+        rows = [decided(at, version=version) for at, version in enumerate(versions, 1)]
+        self.write(store, "stream_history", rows)
+        stream = rows[0].stream
+        assert list(store.history(ACME, stream, after=0, limit=10)) == rows
+        assert list(store.history(ACME, stream, after=versions[1], limit=2)) == rows[2:4]
+        assert list(store.scan(View("stream_history", 1), ACME)) == rows
+
+    def test_a_long_audit_trail_is_answered_by_position_and_scanned_by_key(self, store: CassandraTimeline) -> None:
+        rows = [decided(n * EVENTS_IN_BUCKET // 3, stream=f"device-{n % 4}", version=n) for n in range(1, 25)]
+        for _ in range(2):
+            self.write(store, "audit_trail", rows)
+        found: list[EventRow] = []
+        while page := self.events(store, before=found[-1].position if found else None, limit=5):
+            found.extend(page)
+        assert found == list(reversed(rows))
+        assert list(store.scan(View("audit_trail", 1), ACME)) == stored(rows)
+
+    def test_a_clock_that_is_set_back_over_midnight_tears_no_page(self, store: CassandraTimeline) -> None:
+        midnight = NOON + timedelta(hours=12)
+        seconds = [-2, -1, 1, 2, -1, 1, -2, 3]
+        rows = [
+            decided(n, version=n)._replace(recorded_at=midnight + at * timedelta(seconds=1))
+            for n, at in enumerate(seconds, 1)
+        ]
+        self.write(store, "audit_trail", rows)
+        found: list[EventRow] = []
+        while page := self.events(store, before=found[-1].position if found else None, limit=3):
+            found.extend(page)
+        assert found == list(reversed(rows))
+        after_midnight = [row for row in reversed(rows) if row.recorded_at >= midnight]
+        assert self.events(store, start=midnight) == after_midnight
 
 
 class TestDeadLetters(DeadLettersContract):
@@ -123,5 +179,5 @@ class TestDeadLetters(DeadLettersContract):
         return place
 
     @pytest.fixture
-    def outage(self, store: CassandraDeadLetters, line: Line) -> Callable[[], AbstractContextManager[None]]:
-        return lambda: until_it_answers(lambda: store.parked("devices_v1"), line.cut())
+    def outage(self, store: CassandraDeadLetters, network: Line) -> Callable[[], AbstractContextManager[None]]:
+        return lambda: until_it_answers(lambda: store.parked("devices_v1"), network.cut())
