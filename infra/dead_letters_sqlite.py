@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from infra.sqlite_views import Database, from_microseconds, to_microseconds
+from infra.instants import from_microseconds, to_microseconds
+from infra.sqlite_views import Database
 from projections.ports import DeadLetter
 from schemas.envelope import Position, StreamId, StreamKey, TenantId, Topic
 

@@ -4,11 +4,11 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
+from infra.instants import from_microseconds, to_microseconds
 from projections.ports import KEY, Checkpoint, Row, StoredRow, StoreUnavailable, View, WriteRefused
 from projections.projection import Projection
 from schemas.envelope import TenantId, Topic
@@ -17,9 +17,6 @@ BUSY_TIMEOUT_MS = 5_000
 # 64 MB: a page that many batches touch is copied into the main file once for all of them
 WAL_PAGES = 16_000
 WRITER_CACHE_KIB = 64_000
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 _REFUSALS = (
     sqlite3.IntegrityError,
@@ -39,14 +36,6 @@ CREATE TABLE IF NOT EXISTS checkpoints (
     position INTEGER NOT NULL, recorded_at INTEGER NOT NULL, PRIMARY KEY (name, build, topic, partition)
 ) STRICT, WITHOUT ROWID;
 """
-
-
-def to_microseconds(instant: datetime) -> int:
-    return (instant - _EPOCH) // _MICROSECOND
-
-
-def from_microseconds(microseconds: int) -> datetime:
-    return _EPOCH + microseconds * _MICROSECOND
 
 
 def marks(count: int) -> str:

@@ -7,8 +7,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, get_type_hints
 
+from infra.instants import from_microseconds, to_microseconds
 from infra.sqlite_bulk import insert_many
-from infra.sqlite_views import SqliteViews, distinct, from_microseconds, live_build, marks, to_microseconds
+from infra.sqlite_views import SqliteViews, distinct, live_build, marks
 from projections.ports import (
     KEY,
     Aggregate,

@@ -161,7 +161,8 @@ KEY: Mapping[type, tuple[str, ...]] = {
     Document: ("tenant_id", "id"),
 }
 """A row's identity. The same key written again replaces the row if its `position`
-is greater, so a repeat changes nothing."""
+is greater, so a repeat changes nothing. Of two different rows with one key and one position, which a pure projection
+never makes, each store keeps another: docs/adr/0013."""
 
 DAY: Mapping[type, str] = {
     MetricRow: "happened_at",
