@@ -1,0 +1,198 @@
+"""Rows written by the distributed stores' ViewWriter, against the bare driver with the same rows in the same run.
+
+ClickHouse is infra/engines/clickhouse_front.py: the real engine behind a stand-in for a server's HTTP interface.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import clickhouse_connect
+from cassandra.concurrent import execute_concurrent
+from cassandra.query import BatchStatement, BatchType
+from pymongo import MongoClient, ReplaceOne, WriteConcern
+from pymongo.collection import Collection
+
+from infra.analytics_clickhouse import ClickHouseAnalytics
+from infra.connection_cassandra import IN_FLIGHT, CassandraAddress
+from infra.documents_mongo import MongoDocuments
+from infra.engines.cassandra import Cassandra
+from infra.engines.clickhouse import ClickHouseFront
+from infra.engines.mongo import Mongo
+from infra.instants import DAY, to_microseconds
+from infra.timeline_cassandra import BATCH_ROWS, CassandraTimeline
+from projections.catalog import of_role
+from projections.ports import Checkpoint, MetricRow, Patch, Role, Row, View, ViewWriter
+from schemas.envelope import TenantId, Topic
+from tests.benchmarks.result import Result
+
+TENANT = TenantId("acme")
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+ROUNDS = 3
+FLOOR = 0.6
+DEVICES = 50
+READINGS = 60_000
+DOCUMENTS = 20_000
+
+Rate = Callable[[int], float]
+
+
+def run(say: Callable[[str], None]) -> Iterator[Result]:
+    """Measure each store alone; how fast the log arrives is another figure."""
+    with TemporaryDirectory() as folder, Cassandra(Path(folder)).start() as cassandra:
+        say("Cassandra")
+        yield _compared("timeline rows into Cassandra, batches of 5,000", *_cassandra(cassandra))
+    with TemporaryDirectory() as folder, Mongo(Path(folder)).start() as mongo:
+        say("MongoDB")
+        new, bare_new, changed, bare_changed = _mongo(mongo)
+        yield _compared("new documents into MongoDB, batches of 2,000", new, bare_new)
+        yield _compared("… changed documents", changed, bare_changed)
+    with TemporaryDirectory() as folder, ClickHouseFront(Path(folder)).start() as front:
+        say("ClickHouse, the engine behind a stand-in for its HTTP interface")
+        yield _compared("analytics rows into ClickHouse, batches of 20,000", *_clickhouse(front))
+
+
+def _compared(name: str, ours: Rate, bare: Rate) -> Result:
+    # in turn, and the best of each: what else the machine does then disturbs neither more than the other
+    rounds = [(bare(n), ours(n)) for n in range(1, ROUNDS + 1)]
+    best_bare, best = (max(rates) for rates in zip(*rounds, strict=True))
+    return Result(name, best, "rows/s", best_bare, FLOOR, of_ratio=True)
+
+
+def _rate(rows: int, work: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    work()
+    return rows / (time.perf_counter() - began)
+
+
+def _applied(store: ViewWriter, view: View, rows: Sequence[Row], size: int) -> float:
+    """Return the rate of a build of its own, from nothing."""
+    store.create(view)
+
+    def apply() -> None:
+        for at in range(0, len(rows), size):
+            part = rows[at : at + size]
+            store.apply(view, part, Checkpoint(Topic.TELEMETRY, 0, at + len(part), NOON))
+
+    return _rate(len(rows), apply)
+
+
+def _readings() -> list[MetricRow]:
+    return [
+        MetricRow(TENANT, f"web-{n % DEVICES}", "cpu", NOON + timedelta(milliseconds=100 * n), n / 7, "%", n + 1)
+        for n in range(READINGS)
+    ]
+
+
+def _cassandra(engine: Cassandra) -> tuple[Rate, Rate]:
+    rows = _readings()
+    store = CassandraTimeline(CassandraAddress([("127.0.0.1", engine.port)]), of_role(Role.TIMELINE))
+    store.migrate()
+
+    def ours(n: int) -> float:
+        return _applied(store, View("device_metrics", n), rows, 5_000)
+
+    def bare(n: int) -> float:
+        view = View("device_metrics", 100 + n)
+        store.create(view)
+        session, table = store._connection._open(), f"factline.{view.table}"
+        insert = session.prepare(
+            f"INSERT INTO {table} (tenant_id, device_id, metric, day, happened_at, value, unit, position) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        )
+
+        def write() -> None:
+            batches = []
+            for _, some in groupby(sorted(rows, key=_device), key=_device):
+                series = list(some)
+                for at in range(0, len(series), BATCH_ROWS):
+                    batch = BatchStatement(BatchType.UNLOGGED)
+                    for row in series[at : at + BATCH_ROWS]:
+                        micros = to_microseconds(row.happened_at)
+                        key = (row.tenant_id, row.device_id, row.metric, micros // DAY, micros)
+                        batch.add(insert, (*key, row.value, row.unit, row.position))
+                    batches.append((batch, None))
+            execute_concurrent(session, batches, concurrency=IN_FLIGHT)
+
+        return _rate(len(rows), write)
+
+    return ours, bare
+
+
+def _device(row: MetricRow) -> str:
+    return row.device_id
+
+
+def _mongo(engine: Mongo) -> tuple[Rate, Rate, Rate, Rate]:
+    store = MongoDocuments(engine.url, of_role(Role.DOCUMENTS))
+    database = MongoClient[dict[str, object]](engine.url).get_database(
+        "factline", write_concern=WriteConcern("majority", j=True)
+    )
+
+    def new(n: int) -> float:
+        return _applied(store, View("devices", n), _devices(1), 2_000)
+
+    def changed(n: int) -> float:
+        return _applied(store, View("devices", n), _devices(2), 2_000)
+
+    def bare_new(n: int) -> float:
+        store.create(View("devices", 100 + n))
+        return _in_bulk(database[f"devices_v{100 + n}"], documents_of(1))
+
+    def bare_changed(n: int) -> float:
+        return _in_bulk(database[f"devices_v{100 + n}"], documents_of(2))
+
+    def documents_of(order: int) -> list[dict[str, object]]:
+        # as the store keeps them, in a build that is not measured; they get the same indexes
+        for untimed in range(1, order + 1):
+            _applied(store, View("devices", 99), _devices(untimed), 2_000)
+        return list(database["devices_v99"].find())
+
+    return new, bare_new, changed, bare_changed
+
+
+def _devices(order: int) -> list[Patch]:
+    fields = (
+        {"hostname": f"web-{n}", "os_type": f"os-{order}", "device_type": "SERVER", "status": "ONLINE"}
+        for n in range(DOCUMENTS)
+    )
+    return [Patch(TENANT, f"device-{n}", "events", order, one) for n, one in enumerate(fields)]
+
+
+def _in_bulk(target: Collection[dict[str, object]], documents: Sequence[dict[str, object]]) -> float:
+    """Return the rate of upserts, which is what may be repeated, of a document each."""
+
+    def write() -> None:
+        for at in range(0, len(documents), 2_000):
+            some = documents[at : at + 2_000]
+            target.bulk_write([ReplaceOne({"_id": one["_id"]}, one, upsert=True) for one in some], ordered=False)
+
+    return _rate(len(documents), write)
+
+
+def _clickhouse(engine: ClickHouseFront) -> tuple[Rate, Rate]:
+    rows = _readings()
+    dsn = f"clickhouse://127.0.0.1:{engine.port}/default"
+    store = ClickHouseAnalytics(dsn, of_role(Role.ANALYTICS))
+
+    def ours(n: int) -> float:
+        return _applied(store, View("metrics_5m", n), rows, 20_000)
+
+    def bare(n: int) -> float:
+        view = View("metrics_5m", 100 + n)
+        store.create(view)
+        with closing(clickhouse_connect.get_client(dsn=dsn)) as client:
+
+            def write() -> None:
+                for at in range(0, len(rows), 20_000):
+                    columns = list(zip(*rows[at : at + 20_000], strict=True))
+                    names = list(MetricRow._fields)
+                    client.insert(view.table, columns, column_names=names, column_oriented=True)
+
+            return _rate(len(rows), write)
+
+    return ours, bare
