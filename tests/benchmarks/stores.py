@@ -45,15 +45,21 @@ def run(say: Callable[[str], None]) -> Iterator[Result]:
     """Measure each store alone; how fast the log arrives is another figure."""
     with TemporaryDirectory() as folder, Cassandra(Path(folder)).start() as cassandra:
         say("Cassandra")
-        yield _compared("timeline rows into Cassandra, batches of 5,000", *_cassandra(cassandra))
+        address = CassandraAddress([("127.0.0.1", cassandra.port)])
+        with closing(CassandraTimeline(address, of_role(Role.TIMELINE))) as timeline:
+            yield _compared("timeline rows into Cassandra, batches of 5,000", *_cassandra(timeline))
     with TemporaryDirectory() as folder, Mongo(Path(folder)).start() as mongo:
         say("MongoDB")
-        new, bare_new, changed, bare_changed = _mongo(mongo)
-        yield _compared("new documents into MongoDB, batches of 2,000", new, bare_new)
-        yield _compared("… changed documents", changed, bare_changed)
+        client: MongoClient[dict[str, object]] = MongoClient(mongo.url)
+        with client, closing(MongoDocuments(mongo.url, of_role(Role.DOCUMENTS))) as documents:
+            new, bare_new, changed, bare_changed = _mongo(documents, client)
+            yield _compared("new documents into MongoDB, batches of 2,000", new, bare_new)
+            yield _compared("… changed documents", changed, bare_changed)
     with TemporaryDirectory() as folder, ClickHouseFront(Path(folder)).start() as front:
         say("ClickHouse, the engine behind a stand-in for its HTTP interface")
-        yield _compared("analytics rows into ClickHouse, batches of 20,000", *_clickhouse(front))
+        dsn = f"clickhouse://127.0.0.1:{front.port}/default"
+        with closing(ClickHouseAnalytics(dsn, of_role(Role.ANALYTICS))) as analytics:
+            yield _compared("analytics rows into ClickHouse, batches of 20,000", *_clickhouse(analytics, dsn))
 
 
 def _compared(name: str, ours: Rate, bare: Rate) -> Result:
@@ -88,9 +94,8 @@ def _readings() -> list[MetricRow]:
     ]
 
 
-def _cassandra(engine: Cassandra) -> tuple[Rate, Rate]:
+def _cassandra(store: CassandraTimeline) -> tuple[Rate, Rate]:
     rows = _readings()
-    store = CassandraTimeline(CassandraAddress([("127.0.0.1", engine.port)]), of_role(Role.TIMELINE))
     store.migrate()
 
     def ours(n: int) -> float:
@@ -127,11 +132,8 @@ def _device(row: MetricRow) -> str:
     return row.device_id
 
 
-def _mongo(engine: Mongo) -> tuple[Rate, Rate, Rate, Rate]:
-    store = MongoDocuments(engine.url, of_role(Role.DOCUMENTS))
-    database = MongoClient[dict[str, object]](engine.url).get_database(
-        "factline", write_concern=WriteConcern("majority", j=True)
-    )
+def _mongo(store: MongoDocuments, client: "MongoClient[dict[str, object]]") -> tuple[Rate, Rate, Rate, Rate]:
+    database = client.get_database("factline", write_concern=WriteConcern("majority", j=True))
 
     def new(n: int) -> float:
         return _applied(store, View("devices", n), _devices(1), 2_000)
@@ -174,10 +176,8 @@ def _in_bulk(target: Collection[dict[str, object]], documents: Sequence[dict[str
     return _rate(len(documents), write)
 
 
-def _clickhouse(engine: ClickHouseFront) -> tuple[Rate, Rate]:
+def _clickhouse(store: ClickHouseAnalytics, dsn: str) -> tuple[Rate, Rate]:
     rows = _readings()
-    dsn = f"clickhouse://127.0.0.1:{engine.port}/default"
-    store = ClickHouseAnalytics(dsn, of_role(Role.ANALYTICS))
 
     def ours(n: int) -> float:
         return _applied(store, View("metrics_5m", n), rows, 20_000)
