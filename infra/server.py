@@ -128,7 +128,11 @@ def serve(data_dir: Path, *, port: int) -> int:
             address = f"http://127.0.0.1:{sock.getsockname()[1]}"
             embedded.dir.announce(address)
             # last of all that can fail: the key that it returns is shown this once
-            _greet(address, data_dir, embedded.first_start())
+            demo_key = embedded.first_start()
+            if demo_key is not None:
+                # it is shown next, and must be good by then
+                embedded.views.catch_up()
+            _greet(address, data_dir, demo_key)
         settle_collector()
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
         _Server(config, app).run([sock])
