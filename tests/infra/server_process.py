@@ -48,13 +48,16 @@ class ServerProcess:
 
     def start(self) -> Self:
         self.spawn()
+        self.read_greeting()
+        self._wait_until_it_answers()
+        return self
+
+    def read_greeting(self) -> None:
         assert self.process.stdout is not None
         found = _GREETING.search(self.process.stdout.readline())
         assert found, f"the server did not start: {self.errors[-2000:]}"
         self.address = found[1]
         self.api_key = found[2] or self.api_key
-        self._wait_until_it_answers()
-        return self
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + STARTS_WITHIN_S

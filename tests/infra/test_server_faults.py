@@ -114,7 +114,15 @@ def test_port_in_use_is_named_and_the_first_key_is_not_lost(tmp_path: Path) -> N
     assert f"port {port} cannot be used" in ended.stderr
     assert "Traceback" not in ended.stderr
     with ServerProcess(tmp_path / "data") as server, server.client() as client:
-        assert eventually(lambda: client.get("/v1/devices").status_code == 200)
+        assert client.get("/v1/devices").status_code == 200
+
+
+def test_key_that_the_first_start_shows_is_good_at_once(tmp_path: Path) -> None:
+    with _spawned(tmp_path / "data") as server:
+        server.read_greeting()
+        # the very first request that it answers
+        with server.client() as client:
+            assert client.get("/v1/devices").status_code == 200
 
 
 # --- stopping --------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("faust")
 
-from infra.connection_kafka import Connection
+from infra.connection_kafka import Connection, high_watermarks, last_stable_offsets
 from infra.dead_letters_sqlite import SqliteDeadLetters
 from infra.documents_sqlite import SqliteDocuments
 from infra.engines.engine import free_ports
@@ -38,7 +38,8 @@ class Log:
     def __init__(self, kafka: Kafka, prefix: str) -> None:
         self.topics = Topics(prefix, 2)
         connection = Connection(kafka.bootstrap)
-        create_topics(connection.admin(), self.topics, replication=1)
+        self._admin = connection.admin()
+        create_topics(self._admin, self.topics, replication=1)
         self._producer = connection.producer(transactional_id=prefix)
         self._producer.init_transactions()
         self._ends = [0, 0]
@@ -52,6 +53,17 @@ class Log:
             value = b"spoiled" if spoiled else record.value
             self._producer.produce(self.topics.events, value, record.key, partition, headers=record.headers)
         self._producer.commit_transaction()
+        self._wait_visible()
+
+    def _wait_visible(self) -> None:
+        # a commit is answered before its markers are written: until then a reader of committed events is at the end
+        deadline = time.monotonic() + WAIT_S
+        while self._offsets(last_stable_offsets) != self._offsets(high_watermarks):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def _offsets(self, kind: Callable[..., dict[int, int]]) -> dict[int, int]:
+        return kind(self._admin, self.topics.events, range(self.topics.partitions))
 
 
 def registered(device: str, *, tenant: str = "acme") -> Envelope:
