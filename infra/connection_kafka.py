@@ -1,8 +1,9 @@
 """Kafka clients, all made in one place: where the broker is, how to talk to it, where its messages go."""
 
 import logging
+import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +13,9 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 from streams.ports import LogUnavailable
 
 _LOG = logging.getLogger(__name__)
+
+QUIET_S = 10.0
+"""The clients say the same thing hundreds of times a second while a broker is away: one line in this time is kept."""
 
 REQUEST_TIMEOUT_S = 10.0
 
@@ -31,6 +35,32 @@ TIMED_OUT: int = KafkaError._TIMED_OUT  # noqa: SLF001
 
 _FIRST, _LAST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _QUEUED_KBYTES = 16 * 1024  # what a consumer fetches ahead; the default of 64 MiB is half of a worker's memory
+
+
+class Sparing(logging.Filter):
+    """Lets one line through, then one every `QUIET_S` with the number of those left out; any thread may log."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._quiet_until = -1.0
+        self._left_out = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        with self._lock:
+            now = self._clock()
+            if now < self._quiet_until:
+                self._left_out += 1
+                return False
+            self._quiet_until = now + QUIET_S
+            left_out, self._left_out = self._left_out, 0
+        if left_out:
+            record.msg, record.args = f"{record.getMessage()} ({left_out} lines before it were left out)", ()
+        return True
+
+
+_LOG.addFilter(Sparing())
 
 
 class Connection:
