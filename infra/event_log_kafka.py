@@ -9,12 +9,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from infra.connection_kafka import REQUEST_TIMEOUT_S, TOO_LARGE, Connection, kafka_errors
+from infra.connection_kafka import REQUEST_TIMEOUT_S, Connection, kafka_errors
 from infra.log_reader_kafka import KafkaLogReader
 from infra.take_over_kafka import Owned, TakeOver
 from infra.topics_kafka import log_id
+from infra.transaction_kafka import COMMIT_S, Transactions, noting
 from infra.writer_state_sqlite import STATE_ERRORS, Stored, WriterState
 from schemas import codec
 from schemas.envelope import Entry, Envelope, StreamId, StreamKey, TenantId, Topic
@@ -32,12 +33,7 @@ REPLY_TO = "reply-to"
 SESSION_TIMEOUT_MS = 6_000
 """A worker that is silent for so long loses its partitions; the shortest that brokers allow as they come."""
 
-TRANSACTION_TIMEOUT_MS = 6_000
-"""What a worker that died leaves open is ended by the broker after this: its successor waits for it."""
-
-_COMMIT_S = 60.0
 _TAKE_OVER_POLL_S = 0.05
-_RETRY_MS = 5  # a transaction waits for the one before to be marked, which takes a few milliseconds
 
 
 class _Turn(NamedTuple):
@@ -78,15 +74,7 @@ class KafkaEventLog:
         self._admin = connection.admin()
         with kafka_errors():
             self._log_id = log_id(self._admin, topics.events)
-            self._producer: Producer = connection.producer(
-                transactional_id=f"{topics.prefix}.writer-{name}",
-                transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-                retry_backoff_ms=_RETRY_MS,
-                retry_backoff_max_ms=2 * _RETRY_MS,
-                linger_ms=5,
-                compression_type="lz4",
-            )
-            self._producer.init_transactions(_COMMIT_S)
+            self._transactions = Transactions(connection, f"{topics.prefix}.writer-{name}")
         self._take_over = TakeOver(connection, topics, self._admin)
         self._consumer: Consumer = connection.consumer(
             topics.writers,
@@ -239,60 +227,32 @@ class KafkaEventLog:
     ) -> dict[int, int]:
         """Produce all of it in one transaction; return the offset of the last event of each partition."""
         ends: dict[int, int] = {}
-        try:
-            self._producer.begin_transaction()
+        with self._transactions.transaction() as producer:
             for partition, events in by_partition.items():
-                self._produce(partition, events, ends)
-            self._answer(replies)
+                self._produce(producer, partition, events, ends)
+            self._answer(producer, replies)
             # first, or the broker is asked too early for the last transaction to be over, and asked again 100 ms later
-            self._producer.flush(_COMMIT_S)
+            producer.flush(COMMIT_S)
             go_on = [TopicPartition(self._topics.commands, partition, offset) for partition, offset in offsets.items()]
-            self._producer.send_offsets_to_transaction(go_on, self._group, REQUEST_TIMEOUT_S)
-            self._commit_transaction()
-        except (KafkaException, BufferError) as error:
-            self._abort(error)
-            if isinstance(error, KafkaException) and _error(error).code() in TOO_LARGE:
-                raise codec.BadPayload(f"an event is larger than the log takes: {error}") from error
-            raise LogUnavailable(f"the transaction was aborted: {error}") from error
+            producer.send_offsets_to_transaction(go_on, self._group, REQUEST_TIMEOUT_S)
         for partition, offset in offsets.items():
             self._owned[partition].next_command = offset
         return ends
 
-    def _produce(self, partition: int, events: Sequence[Stored], ends: dict[int, int]) -> None:
-        produce, topic = self._producer.produce, self._topics.events
+    def _produce(self, producer: Producer, partition: int, events: Sequence[Stored], ends: dict[int, int]) -> None:
+        produce, topic = producer.produce, self._topics.events
         for _, record in events[:-1]:
             produce(topic, record.value, record.key, partition, headers=record.headers)
         last = events[-1].record
         # the one report that is needed: a commit does not succeed unless all were delivered
-        produce(topic, last.value, last.key, partition, _noting(ends, partition), headers=last.headers)
+        produce(topic, last.value, last.key, partition, noting(ends, partition), headers=last.headers)
 
-    def _answer(self, replies: Sequence[tuple[str, bytes]]) -> None:
-        produce, topic = self._producer.produce, self._topics.replies
+    def _answer(self, producer: Producer, replies: Sequence[tuple[str, bytes]]) -> None:
+        produce, topic = producer.produce, self._topics.replies
         for reply_to, raw in replies:
             partition = reply_to.partition("|")[0]
             if partition.isascii() and partition.isdigit() and int(partition) < self.partitions:
                 produce(topic, raw, reply_to, int(partition))
-
-    def _commit_transaction(self) -> None:
-        """Commit; asked again after a time-out this goes on with the same commit, it does not begin another."""
-        deadline = time.monotonic() + _COMMIT_S
-        while True:
-            try:
-                self._producer.commit_transaction(REQUEST_TIMEOUT_S)
-            except KafkaException as error:
-                if not _error(error).retriable() or time.monotonic() > deadline:
-                    raise
-            else:
-                return
-
-    def _abort(self, cause: KafkaException | BufferError) -> None:
-        """End the transaction without effect. Raises: WriterLost, that cannot be done or another owner has done it."""
-        if isinstance(cause, KafkaException) and _error(cause).fatal():
-            raise WriterLost(f"another writer has taken over: {cause}") from cause
-        try:
-            self._producer.abort_transaction(_COMMIT_S)
-        except KafkaException as error:
-            raise WriterLost(f"the transaction can neither be committed nor aborted: {cause}; {error}") from error
 
     # --- reading: events from this process's own state, so that what was appended is there at once
 
@@ -355,14 +315,6 @@ class KafkaEventLog:
         return self._owned[partition].state
 
 
-def _noting(ends: dict[int, int], partition: int) -> Callable[[KafkaError | None, Message], None]:
-    def note(error: KafkaError | None, message: Message) -> None:
-        if error is None:
-            ends[partition] = _offset(message)
-
-    return note
-
-
 def _reply_to(message: Message) -> str | None:
     headers: Any = message.headers() or ()
     for name, value in headers:
@@ -378,11 +330,6 @@ def _partition(message: Message) -> int:
 
 def _offset(message: Message) -> int:
     return message.offset()  # type: ignore[return-value]
-
-
-def _error(error: KafkaException) -> KafkaError:
-    found: KafkaError = error.args[0]
-    return found
 
 
 @contextmanager

@@ -91,18 +91,17 @@ def test_a_new_owner_waits_for_the_transaction_of_the_one_before(cluster: Cluste
         taken(old)
         batch = events(old, ACME, "device-1", 1)
         record = encode_kafka(batch[0], SCHEMA_IDS[batch[0].type, 1])
-        old._producer.begin_transaction()
-        old._produce(cluster.home, [Stored(1, record)], {})
-        old._producer.flush()
-        old._producer.send_offsets_to_transaction(
-            [TopicPartition(cluster.topics.commands, cluster.home, 1)], old._group
-        )
+        producer = old._transactions.producer
+        producer.begin_transaction()
+        old._produce(producer, cluster.home, [Stored(1, record)], {})
+        producer.flush()
+        producer.send_offsets_to_transaction([TopicPartition(cluster.topics.commands, cluster.home, 1)], old._group)
         old._consumer.close()
         with closing(cluster.open(tmp_path / "new", "new", partitions=PARTITIONS - 1)) as new:
             for _ in range(10):
                 assert not new.take(limit=10, timeout_s=0.05)
             assert cluster.home not in new.owned
-            old._commit_transaction()
+            old._transactions.commit()
             own(new, PARTITIONS)
             # both halves of that transaction are seen: the event, and that its command is done
             assert new.end(Topic.EVENTS, cluster.home) == 1
