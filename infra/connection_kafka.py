@@ -35,6 +35,7 @@ TIMED_OUT: int = KafkaError._TIMED_OUT  # noqa: SLF001
 
 _FIRST, _LAST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _QUEUED_KBYTES = 16 * 1024  # what a consumer fetches ahead; the default of 64 MiB is half of a worker's memory
+_UNSENT_KBYTES = 128 * 1024  # what a producer holds while a broker is away; the default is 1 GiB
 
 
 class Sparing(logging.Filter):
@@ -79,7 +80,8 @@ class Connection:
 
     def producer(self, **config: Any) -> Producer:
         """Return a producer that loses and doubles nothing on its way: idempotent, acknowledged by all replicas."""
-        return Producer(self._common | {"enable.idempotence": True, "acks": "all"} | _dotted(config), logger=_LOG)
+        always = {"enable.idempotence": True, "acks": "all", "queue.buffering.max.kbytes": _UNSENT_KBYTES}
+        return Producer(self._common | always | _dotted(config), logger=_LOG)
 
     def consumer(self, group: str, **config: Any) -> Consumer:
         """Return a consumer that sees what was committed, and commits nothing by itself."""

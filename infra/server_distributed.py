@@ -37,6 +37,7 @@ from streams.ports import LogUnavailable
 _LOG = logging.getLogger(__name__)
 _FIRST_START = Actor(ActorType.SYSTEM, "first-start")
 _TELEMETRY_THREADS = 4
+_TELEMETRY_TIMEOUT_S = 15.0
 _AGAIN_S = 2.0
 _KEYS = (tenants.PROJECTION, api_keys.PROJECTION)
 
@@ -68,7 +69,7 @@ def create_app(gateway: Gateway, folder: DataDir) -> FastAPI:
     """Return the gateway as one application; its lifespan starts and stops what runs beside the requests."""
     keys = Keys(folder.path, gateway)
     taking = ThreadPoolExecutor(_TELEMETRY_THREADS, "telemetry")
-    telemetry = TelemetryGate(gateway.telemetry, taking)
+    telemetry = TelemetryGate(gateway.telemetry, taking, timeout_s=_TELEMETRY_TIMEOUT_S)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

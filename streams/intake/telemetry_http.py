@@ -16,13 +16,16 @@ from schemas.envelope import Actor, TenantId
 from schemas.values import Id, Instant
 from streams.intake.commands_http import readable_errors
 from streams.intake.http import Authenticate, Refused, actor_of, body_of, identify, require
-from streams.ports import FactSubmission, Overloaded, TelemetryLog, TelemetryReply
+from streams.ports import FactSubmission, OutcomeUnknown, Overloaded, TelemetryLog, TelemetryReply
 
 MAX_FACTS = 10_000
 """Facts of one request."""
 
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 """Bodies that may wait for the log; one more is answered 503, because memory is not a queue."""
+
+MAX_WAITING = 4_000
+"""Requests that may wait for the log, however small: each holds a connection and what belongs to it."""
 
 CLOUDEVENTS_BATCH = "application/cloudevents-batch+json"
 NDJSON = "application/x-ndjson"
@@ -72,15 +75,28 @@ class Parsed(NamedTuple):
 
 
 class TelemetryGate:
-    """Lets a bounded number of bytes wait for the log's one thread of telemetry.
+    """Lets a bounded number of requests and bytes wait for the log's threads of telemetry.
 
-    Belongs to one event loop. `executor` has one thread: batches are parsed and written in turn, off the loop.
+    Shape: `executor` parses and writes batches off the loop; with one thread, in turn. `timeout_s` is how long a
+    request waits at most, its turn included; None where the log is on this machine's disk.
+    Belongs to one event loop.
     """
 
-    def __init__(self, log: TelemetryLog, executor: Executor, *, max_waiting_bytes: int = MAX_WAITING_BYTES) -> None:
+    def __init__(
+        self,
+        log: TelemetryLog,
+        executor: Executor,
+        *,
+        max_waiting: int = MAX_WAITING,
+        max_waiting_bytes: int = MAX_WAITING_BYTES,
+        timeout_s: float | None = None,
+    ) -> None:
         self._log = log
         self._executor = executor
+        self._max_waiting = max_waiting
         self._max_waiting_bytes = max_waiting_bytes
+        self._timeout_s = timeout_s
+        self._waiting = 0
         self._waiting_bytes = 0
 
     async def take(
@@ -88,8 +104,11 @@ class TelemetryGate:
     ) -> tuple[TelemetryReply, Sequence[Refusal]]:
         """Return what became of a body's facts, once those that were taken are durable.
 
-        Raises: Overloaded; LogUnavailable, nothing was kept; Refused, nothing of the body can be read.
+        Raises: Overloaded; LogUnavailable, nothing was kept; OutcomeUnknown, the log did not answer in time; Refused,
+        nothing of the body can be read.
         """
+        if self._waiting >= self._max_waiting:
+            raise Overloaded
         if self._waiting_bytes and self._waiting_bytes + len(body) > self._max_waiting_bytes:
             raise Overloaded
 
@@ -97,15 +116,21 @@ class TelemetryGate:
             facts, refused = parse(body)
             return self._log.append_facts(tenant_id, facts, actor), refused
 
+        self._waiting += 1
         self._waiting_bytes += len(body)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+            # what has not had its turn by then never has it
+            working = asyncio.get_running_loop().run_in_executor(self._executor, work)
+            return await asyncio.wait_for(working, self._timeout_s)
+        except TimeoutError:
+            raise OutcomeUnknown("the log did not answer in time; send the facts again") from None
         finally:
+            self._waiting -= 1
             self._waiting_bytes -= len(body)
 
     def busy(self) -> bool:
         """Return whether anyone waits to have facts taken."""
-        return self._waiting_bytes > 0
+        return self._waiting > 0
 
     async def append(self, tenant_id: TenantId, facts: Sequence[FactSubmission], actor: Actor) -> TelemetryReply:
         """Return the reply to facts of this process's own, once they are durable. Raises: LogUnavailable."""

@@ -11,7 +11,7 @@ from schemas.envelope import TenantId, Topic
 from streams import command_gate
 from streams.command_gate import CommandGate
 from streams.intake.telemetry_http import Parsed, TelemetryGate
-from streams.ports import FactSubmission, LogFull, LogUnavailable, Overloaded, Reply, Submission
+from streams.ports import FactSubmission, LogFull, LogUnavailable, OutcomeUnknown, Overloaded, Reply, Submission
 from streams.writer import Writer
 from tests.examples import HAPPENED_AT, METRICS
 from tests.streams.kit import TESTER, accepted, register, tag
@@ -195,3 +195,39 @@ def test_facts_of_a_caller_that_left_give_their_bytes_back(log: SqliteEventLog, 
         assert reply.accepted == 1
 
     asyncio.run(scenario())
+
+
+def test_requests_that_wait_for_the_log_are_bounded_however_small_they_are(
+    log: SqliteEventLog, executor: ThreadPoolExecutor
+) -> None:
+    go = threading.Event()
+
+    async def scenario() -> None:
+        gate = TelemetryGate(log, executor, max_waiting=1)
+        executor.submit(go.wait, 10)
+        tasks = await _waiting(gate.take(DEMO, b"", _parse, TESTER))
+        with pytest.raises(Overloaded):
+            await gate.take(DEMO, b"", _parse, TESTER)
+        go.set()
+        await asyncio.gather(*tasks)
+        await gate.take(DEMO, b"", _parse, TESTER)
+
+    asyncio.run(scenario())
+
+
+def test_facts_that_had_no_turn_in_time_are_answered_and_not_taken_later(
+    log: SqliteEventLog, executor: ThreadPoolExecutor
+) -> None:
+    go = threading.Event()
+
+    async def scenario() -> None:
+        gate = TelemetryGate(log, executor, timeout_s=0.05)
+        executor.submit(go.wait, 10)
+        with pytest.raises(OutcomeUnknown, match="again"):
+            await gate.take(DEMO, b"late", _parse, TESTER)
+        assert not gate.busy()
+        go.set()
+
+    asyncio.run(scenario())
+    executor.submit(lambda: None).result()
+    assert log.end(Topic.TELEMETRY, 0) == 0
