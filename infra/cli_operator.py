@@ -76,7 +76,7 @@ def list_projections(data_dir: Path) -> None:
         for row in operator.projections():
             state = row["state"] + (f": {row['error']}" if row["error"] else "")
             numbers = (f"{row['lag_events']:,}", f"{row['lag_s']:.1f}", str(row["parked"]))
-            table.add_row(row["projection"], row["role"], row["live"], state, *numbers)
+            table.add_row(row["projection"], row["role"], row["live"] or "none", state, *numbers)
         _OUT.print(table)
 
 

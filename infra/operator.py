@@ -99,7 +99,7 @@ class _Local:
                 "projection": status.name,
                 "role": status.role.value,
                 "state": status.state,
-                "live": status.live.table,
+                "live": status.live.table if status.live else None,
                 "lag_events": status.lag_events,
                 "lag_s": status.lag_s,
                 "parked": status.parked,

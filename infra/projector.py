@@ -5,26 +5,19 @@ import logging
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import Any
 
 import faust
 
 from infra.settings import Settings
 from infra.worker_status import WorkerStatus, served
 from projections.catalog import of_role
-from projections.ports import Role, ViewWriter
+from projections.ports import Role
 from streams.batch_agent import Broker, run
 from streams.faust_app import ProjectionSink, create_app
-from streams.ports import DeadLetters, SystemClock
+from streams.ports import Stores, SystemClock
 
 _LOG = logging.getLogger(__name__)
-
-
-class Stores(NamedTuple):
-    """What a role keeps: its views, and what they could not take."""
-
-    views: ViewWriter
-    dead_letters: DeadLetters
 
 
 OpenStores = Callable[[Role, Settings], AbstractContextManager[Stores]]

@@ -10,11 +10,11 @@ from infra.dead_letters_cassandra import CassandraDeadLetters
 from infra.dead_letters_clickhouse import ClickHouseDeadLetters
 from infra.dead_letters_mongo import MongoDeadLetters
 from infra.documents_mongo import MongoDocuments
-from infra.projector import Stores
 from infra.settings import Settings, StoreSettings
 from infra.timeline_cassandra import CassandraTimeline
 from projections.catalog import of_role
 from projections.ports import Role, View
+from streams.ports import Stores
 
 
 @contextmanager

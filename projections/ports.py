@@ -436,22 +436,34 @@ class DeadLetter(NamedTuple):
     parked_at: datetime
 
 
+class PartitionLag(NamedTuple):
+    """How far a projection is behind in one partition of a topic. Units: as in ProjectionStatus."""
+
+    topic: Topic
+    partition: int
+    lag_events: int
+    lag_s: float
+
+
 class ProjectionStatus(NamedTuple):
     """How a projection is doing.
 
     Shape: `state` is "live", "waiting" (its store or the log does not answer; `error` says why, it goes on by itself),
-    "stopped" (it gave up; `error` says why) or "rebuilding". `lag_events` counts records of both topics not yet read;
-    `lag_s` is the age in seconds of the last record read, 0 where nothing is left to read.
+    "stopped" (it gave up; `error` says why) or "rebuilding". `live` is None where nothing is live yet, or the store
+    does not answer. `lags` has every partition of the topics it reads, or none where they cannot be told; `lag_events`
+    is their sum, of records not yet read; `lag_s` is the age in seconds of the last record read, 0 where nothing is
+    left to read.
     """
 
     name: str
     role: Role
-    live: View
+    live: View | None
     builds: Sequence[View]
     state: Literal["live", "waiting", "stopped", "rebuilding"]
     reached: Sequence[Checkpoint]
     lag_events: int
     lag_s: float
+    lags: Sequence[PartitionLag]
     parked: int
     error: str | None
 

@@ -54,7 +54,7 @@ def projections(read: Operator) -> Response:
     rows = [
         {
             **_lag(status),
-            "live": status.live.table,
+            "live": status.live.table if status.live else None,
             "builds": [view.table for view in status.builds],
             "parked": status.parked,
             "error": status.error,

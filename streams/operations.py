@@ -7,6 +7,7 @@ from typing import NamedTuple
 from projections.ports import Checkpoint, DeadLetter, ProjectionStatus, StoreUnavailable, View, ViewWriter
 from projections.projection import Projection
 from schemas.envelope import Entry, Position, TenantId, Topic
+from streams.lag import Ends, ends_of, lags, total
 from streams.local_runner import RoleRunner
 from streams.ports import Clock, DeadLetters, LogReader, LogUnavailable
 from streams.rebuild import Step, rebuild
@@ -69,11 +70,14 @@ class LocalOperations:
         return self._runner(name).runs[name].position(position.topic, position.partition) >= position.position
 
     def projections(self) -> Sequence[ProjectionStatus]:
-        return [self._status(runner, run) for runner in self._runners for run in list(runner.runs.values())]
+        ends = ends_of(self._log)
+        return [self._status(runner, run, ends) for runner in self._runners for run in list(runner.runs.values())]
 
-    def _status(self, runner: RoleRunner, run: ProjectionRun) -> ProjectionStatus:
+    def _status(self, runner: RoleRunner, run: ProjectionRun, ends: Ends) -> ProjectionStatus:
         name = run.projection.name
-        lag_events, lag_s = self._lag(run)
+        reached = list(run.reached.values())
+        behind = lags(reached, ends, run.projection.topics, self._clock.now())
+        lag_events, lag_s = total(behind)
         stopped = runner.stopped.get(name)
         state = "stopped" if stopped else "rebuilding" if name in self._rebuilding else runner.state
         return ProjectionStatus(
@@ -82,26 +86,13 @@ class LocalOperations:
             live=run.view,
             builds=runner.store.builds(name),
             state=state,
-            reached=list(run.reached.values()),
+            reached=reached,
             lag_events=lag_events,
             lag_s=lag_s,
+            lags=behind,
             parked=len(run.parked),
             error=stopped or runner.error,
         )
-
-    def _lag(self, run: ProjectionRun) -> tuple[int, float]:
-        events, since = 0, None
-        for topic in run.projection.topics:
-            for partition in range(self._log.partitions):
-                behind = self._log.end(topic, partition) - run.position(topic, partition)
-                if behind > 0:
-                    events += behind
-                    reached = run.reached.get((topic, partition))
-                    at = reached.recorded_at if reached else None
-                    since = min(filter(None, (since, at)), default=None)
-        if not events:
-            return 0, 0.0
-        return events, (self._clock.now() - since).total_seconds() if since else 0.0
 
     def dead_letters(
         self, tenant_id: TenantId, *, view: str | None, after: tuple[str, Position] | None, limit: int

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from domain.message import Command, Fact
 from domain.rejection import Kind
-from projections.ports import DeadLetter
+from projections.ports import DeadLetter, ViewWriter
 from schemas.envelope import Actor, Entry, Envelope, Position, StreamId, StreamKey, TenantId, Topic
 
 
@@ -208,6 +208,13 @@ class DeadLetters(Protocol):
 
         Raises: StoreUnavailable, safe to retry.
         """
+
+
+class Stores(NamedTuple):
+    """What a role keeps: its views, and what they could not take."""
+
+    views: ViewWriter
+    dead_letters: DeadLetters
 
 
 class Clock(Protocol):

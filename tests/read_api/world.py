@@ -20,6 +20,7 @@ from projections.catalog import of_role
 from projections.ports import (
     Checkpoint,
     DeadLetter,
+    PartitionLag,
     Patch,
     ProjectionStatus,
     Role,
@@ -34,6 +35,9 @@ ACME = TenantId("acme")
 BOLT = TenantId("bolt")
 TENANTS = (ACME, BOLT)
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+
+
+LAGS = [PartitionLag(Topic.EVENTS, 0, 3, 1.5), PartitionLag(Topic.EVENTS, 1, 0, 0.0)]
 
 
 def at(minutes: float) -> datetime:
@@ -108,7 +112,7 @@ class Operating:
         view = View("devices", 2)
         return [
             ProjectionStatus(
-                "devices", Role.DOCUMENTS, view, [View("devices", 1), view], "live", reached, 3, 1.5, 2, None
+                "devices", Role.DOCUMENTS, view, [View("devices", 1), view], "live", reached, 3, 1.5, LAGS, 2, None
             )
         ]
 
