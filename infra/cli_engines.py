@@ -1,6 +1,7 @@
 """`factline engines`: real engines on loopback, without Docker."""
 
 import fcntl
+import shlex
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -70,6 +71,20 @@ def status(directory: Path) -> None:
     """Show which engines run, and where."""
     with _told():
         _show(_engines(directory))
+
+
+@engines.command()
+@directory_option
+def env(directory: Path) -> None:
+    """Print the settings with which factline finds the engines that run, for a shell.
+
+    \b
+    eval "$(factline engines env)"
+    """
+    with _told():
+        running = [engine for engine in _engines(directory).values() if engine.pid]
+        for variable, value in _catalog().environment(running).items():
+            click.echo(f"export {variable}={shlex.quote(value)}")
 
 
 @engines.command()

@@ -3,7 +3,7 @@
 import logging
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,7 @@ import click
 from infra.cli_projectors import COMMANDS
 from infra.collector import settle_collector
 from infra.settings import CannotStart, Settings
+from projections.ports import StoreUnavailable
 from streams.command_worker import WriterLost
 from streams.ports import LogUnavailable
 
@@ -21,18 +22,38 @@ LOST = 3
 
 
 @click.command()
-def migrate() -> None:
-    """Register the schemas, make the topics; safe to run again. The environment says where.
+@click.option("--only", type=click.Choice(["log", "stores"]), help="One of the two; both where it is left out.")
+def migrate(only: str | None) -> None:
+    """Make a cluster ready: schemas and topics of the log, tables of the stores. Safe to run again, by one at a time.
+
+    The environment says where they are; `--only log` is enough for workers of commands and for gateways that no one
+    reads from.
 
     \b
     FACTLINE_KAFKA_BOOTSTRAP=127.0.0.1:9092 FACTLINE_REGISTRY_URL=http://… factline migrate
     """
     with told():
-        from infra.migrate import migrate as run_migrate  # noqa: PLC0415, the drivers come with an extra
+        settings = Settings.from_environment()
+        if only != "stores":
+            from infra.migrate import migrate_log  # noqa: PLC0415, the drivers come with an extra
 
-        done = run_migrate(Settings.from_environment())
-    made = ", ".join(done.topics_made) or "none were missing"
-    click.echo(f"{done.schemas} schemas are registered; topics made: {made}")
+            log = migrate_log(settings)
+            click.echo(f"log: {log.schemas} schemas are registered; topics made: {_named(log.topics_made)}")
+        if only != "log":
+            click.echo(f"stores: views made: {_named(_migrate_stores(settings))}")
+
+
+def _migrate_stores(settings: Settings) -> Sequence[str]:
+    from infra.projector_stores import migrate_stores  # noqa: PLC0415, the drivers come with an extra
+
+    try:
+        return [view.table for view in migrate_stores(settings)]
+    except StoreUnavailable as error:
+        raise click.ClickException(f"{error}; start it, or say where it is, and run this again") from error
+
+
+def _named(made: Sequence[str]) -> str:
+    return ", ".join(made) or "none were missing"
 
 
 @click.group()

@@ -1,4 +1,4 @@
-"""Makes a cluster ready for the distributed profile: schemas registered, topics made and checked."""
+"""Makes a cluster ready for the distributed profile: schemas and topics of the log, tables of the stores."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from infra.topics_kafka import check_topics, create_topics
 SCHEMA_IDS = "schema-ids.json"
 
 
-class Migrated(NamedTuple):
+class MigratedLog(NamedTuple):
     schemas: int
     topics_made: tuple[str, ...]
 
@@ -20,7 +20,7 @@ def schema_registry(settings: Settings) -> SchemaRegistry:
     return SchemaRegistry(settings.registry_url, Path(settings.data_dir) / SCHEMA_IDS)
 
 
-def migrate(settings: Settings) -> Migrated:
+def migrate_log(settings: Settings) -> MigratedLog:
     """Register the schemas, then make the missing topics; may be run again at any time.
 
     Raises: SchemaRefused, TopicsUnfit: something has to be changed first; RegistryUnavailable, LogUnavailable.
@@ -31,4 +31,4 @@ def migrate(settings: Settings) -> Migrated:
     with kafka_errors():
         made = create_topics(admin, settings.topics, replication=settings.replication)
         check_topics(admin, settings.topics)
-    return Migrated(len(ids), tuple(made))
+    return MigratedLog(len(ids), tuple(made))

@@ -1,7 +1,7 @@
-"""All engines, and the file that says where those that run are to be reached."""
+"""All engines, and where those that run are to be reached: as a file, and as factline's own settings."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from infra.engines.cassandra import Cassandra
@@ -14,9 +14,24 @@ from infra.engines.registry import Registry
 ENGINES: tuple[type[Engine], ...] = (Kafka, Cassandra, Mongo, Registry, ClickHouseFront)
 ADDRESSES = "engines.json"
 
+_SETTINGS: Mapping[str, tuple[str, str]] = {
+    "kafka": ("FACTLINE_KAFKA_BOOTSTRAP", "{bootstrap}"),
+    "cassandra": ("FACTLINE_CASSANDRA_CONTACT_POINTS", "{contact_point}:{port}"),
+    "mongo": ("FACTLINE_MONGO_URL", "{url}"),
+    "registry": ("FACTLINE_REGISTRY_URL", "{url}"),
+    "clickhouse": ("FACTLINE_CLICKHOUSE_URL", "{url}/default"),
+}
+
 
 def engines(directory: Path) -> Mapping[str, Engine]:
     return {kind.name: kind(directory / kind.name) for kind in ENGINES}
+
+
+def environment(running: Iterable[Engine]) -> Mapping[str, str]:
+    """Return the variables that tell factline where these engines are."""
+    return {
+        variable: text.format(**engine.address) for engine in running for variable, text in [_SETTINGS[engine.name]]
+    }
 
 
 def write_addresses(directory: Path) -> None:

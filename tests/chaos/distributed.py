@@ -150,7 +150,7 @@ class Deployment:
             "FACTLINE_PARTITIONS": str(topics.partitions),
         }
         migrating = process.run(
-            ["env", *(f"{k}={v}" for k, v in common.items()), f"DATA_DIR={folder}", *_cli("migrate")]
+            ["env", *(f"{k}={v}" for k, v in common.items()), f"DATA_DIR={folder}", *_cli("migrate", "--only", "log")]
         )
         assert migrating.returncode == 0, migrating.stdout + migrating.stderr
         self.workers, self.gateways = [], []

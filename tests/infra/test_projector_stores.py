@@ -13,7 +13,11 @@ import pytest
 
 pytest.importorskip("cassandra", reason="the drivers come with the extra 'distributed'", exc_type=ImportError)
 
+from click.testing import CliRunner
+
 from infra import connection_cassandra, connection_clickhouse, connection_mongo
+from infra.cli import cli
+from infra.engines.catalog import environment
 from infra.projector_stores import migrate_stores, open_stores
 from infra.settings import BadSettings, Settings, StoreSettings
 from projections.catalog import of_role
@@ -43,19 +47,33 @@ def engines(cassandra: "Cassandra", clickhouse_front: "ClickHouseFront", mongo: 
 
 
 @pytest.fixture(scope="module")
-def settings(cassandra: "Cassandra", clickhouse_front: "ClickHouseFront", mongo: "Mongo") -> Settings:
-    environment = {
-        "FACTLINE_CASSANDRA_CONTACT_POINTS": f"127.0.0.1:{cassandra.port}",
+def variables(engines: "dict[Role, Engine]") -> dict[str, str]:
+    return {
+        **environment(engines.values()),
         "FACTLINE_CASSANDRA_KEYSPACE": "stores_of_roles",
-        "FACTLINE_CLICKHOUSE_URL": clickhouse_front.url.replace("http:", "clickhouse:") + "/default",
-        "FACTLINE_MONGO_URL": mongo.url,
         "FACTLINE_MONGO_DATABASE": "stores_of_roles",
     }
-    settings = Settings(
-        "unused", "unused", Path("unused"), Topics(), stores=StoreSettings.from_environment(environment)
-    )
+
+
+@pytest.fixture(scope="module")
+def settings(variables: dict[str, str]) -> Settings:
+    settings = Settings("unused", "unused", Path("unused"), Topics(), stores=StoreSettings.from_environment(variables))
     assert migrate_stores(settings) == tuple(View(one.name, 1) for role in Role for one in of_role(role))
     return settings
+
+
+@pytest.mark.usefixtures("settings")
+def test_migrating_the_stores_from_the_command_line_says_what_it_made(variables: dict[str, str]) -> None:
+    done = CliRunner().invoke(cli, ["migrate", "--only", "stores"], env=variables)
+    assert (done.exit_code, done.output) == (0, "stores: views made: none were missing\n")
+
+
+def test_migrating_without_a_store_ends_with_status_1_and_says_which(variables: dict[str, str]) -> None:
+    nowhere = {**variables, "FACTLINE_CASSANDRA_CONTACT_POINTS": "127.0.0.1:1"}
+    done = CliRunner().invoke(cli, ["migrate", "--only", "stores"], env=nowhere)
+    assert done.exit_code == 1
+    assert "cassandra did not answer" in done.output
+    assert "run this again" in done.output
 
 
 def test_migrating_again_changes_nothing(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from infra.connection_kafka import REQUEST_TIMEOUT_S
-from infra.migrate import migrate, schema_registry
+from infra.migrate import migrate_log, schema_registry
 from infra.schema_registry_confluent import RegistryUnavailable, SchemaRefused
 from infra.settings import BadSettings, Settings
 from infra.topics_kafka import TopicsUnfit, check_topics
@@ -83,7 +83,7 @@ def test_migrating_registers_every_schema_and_may_be_repeated(
     kafka: "Kafka", registry: "Registry", tmp_path: Path
 ) -> None:
     wanted = settings(kafka, registry.url, "migrated", tmp_path)
-    first, again = migrate(wanted), migrate(wanted)
+    first, again = migrate_log(wanted), migrate_log(wanted)
     assert len(first.topics_made) == len(wanted.topics.specs())
     assert again.topics_made == ()
     with SchemaRegistryClient({"url": registry.url}) as client:
@@ -96,7 +96,7 @@ def test_migrating_registers_every_schema_and_may_be_repeated(
 def test_a_schema_that_can_not_follow_is_refused_before_there_is_a_topic(
     kafka: "Kafka", registry: "Registry", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    migrate(settings(kafka, registry.url, "refused", tmp_path))
+    migrate_log(settings(kafka, registry.url, "refused", tmp_path))
     changed = (
         '{"type":"record","name":"DeviceTagged","namespace":"factline.fleet","fields":[{"name":"new","type":"int"}]}'
     )
@@ -104,7 +104,7 @@ def test_a_schema_that_can_not_follow_is_refused_before_there_is_a_topic(
     monkeypatch.setattr(codec, "schema_files", lambda: iter(released))
     monkeypatch.setattr(codec, "full_name", lambda type_, _version: _full_name(type_, 1))
     with pytest.raises(SchemaRefused, match=r"factline\.fleet\.DeviceTagged"):
-        migrate(settings(kafka, registry.url, "refused-2", tmp_path))
+        migrate_log(settings(kafka, registry.url, "refused-2", tmp_path))
     assert "refused-2.events" not in Cluster(kafka.bootstrap).connection.admin().list_topics(timeout=10).topics
 
 
