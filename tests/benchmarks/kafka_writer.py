@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -112,14 +112,14 @@ def bare_loop(cluster: Cluster) -> float:
 
 
 def answer_times(cluster: Cluster, folder: Path) -> tuple[float, float]:
-    """Return p50 and p99, in ms, of commands that arrive evenly, one every millisecond, whatever the answers do."""
-    with _worker(cluster, folder), closing(KafkaCommandGate(cluster.connection, cluster.topics)) as gate:
-        times = asyncio.run(_steadily(gate))
+    """Return p50 and p99, in ms, of commands that arrive evenly."""
+    with worker(cluster, folder), closing(KafkaCommandGate(cluster.connection, cluster.topics)) as gate:
+        times = asyncio.run(_answer_times(gate))
     return times[len(times) // 2] * 1000, times[len(times) * 99 // 100] * 1000
 
 
-async def _steadily(gate: KafkaCommandGate) -> list[float]:
-    await asyncio.gather(*(gate.execute(command) for command in _tenants()))
+async def _answer_times(gate: KafkaCommandGate) -> list[float]:
+    await asyncio.gather(*(gate.execute(command) for command in tenants()))
     times: list[float] = []
 
     async def ask(command: Submission) -> None:
@@ -128,14 +128,19 @@ async def _steadily(gate: KafkaCommandGate) -> list[float]:
         assert reply.outcome == "accepted", reply
         times.append(time.perf_counter() - began)
 
+    await steadily(ask)
+    return sorted(times[RATE:])
+
+
+async def steadily(ask: Callable[[Submission], Awaitable[None]]) -> None:
+    """Ask for ten seconds, evenly, one command every millisecond, whatever the answers do."""
     began, sent, asking = time.perf_counter(), 0, []
     while sent < RATE * SECONDS:
         due = min(RATE * SECONDS, int((time.perf_counter() - began) * RATE))
-        asking += [asyncio.create_task(ask(command)) for command in _commands(sent, due)]
+        asking += [asyncio.ensure_future(ask(command)) for command in _commands(sent, due)]
         sent = due
         await asyncio.sleep(0.001)
     await asyncio.gather(*asking)
-    return sorted(times[RATE:])
 
 
 def take_over(cluster: Cluster, folder: Path) -> tuple[float, float]:
@@ -145,7 +150,7 @@ def take_over(cluster: Cluster, folder: Path) -> tuple[float, float]:
             tenant = TenantId(f"t{batch % TENANTS}")
             log.append(Batch([_of_its_own_stream(event) for event in events(log, tenant, "x", 5_000)], ()))
     began = time.perf_counter()
-    with _worker(cluster, folder / "second") as process:
+    with worker(cluster, folder / "second") as process:
         seconds = time.perf_counter() - began
         with closing(KafkaCommandGate(cluster.connection, cluster.topics)) as gate:
             asyncio.run(_all_at_once(gate))
@@ -157,13 +162,13 @@ def _of_its_own_stream(event: Envelope) -> Envelope:
 
 
 async def _all_at_once(gate: KafkaCommandGate) -> None:
-    await asyncio.gather(*(gate.execute(command) for command in _tenants()))
+    await asyncio.gather(*(gate.execute(command) for command in tenants()))
     for after in range(0, 50_000, 5_000):
         await asyncio.gather(*(gate.execute(command) for command in _commands(after, after + 5_000)))
 
 
 @contextmanager
-def _worker(cluster: Cluster, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def worker(cluster: Cluster, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a worker as a process; it has its partitions when this begins."""
     folder.mkdir(parents=True)
     ids = [[*key, id_] for key, id_ in SCHEMA_IDS.items()]
@@ -187,7 +192,7 @@ def _worker(cluster: Cluster, folder: Path) -> Iterator["subprocess.Popen[bytes]
         process.wait(30)
 
 
-def _tenants() -> list[Submission]:
+def tenants() -> list[Submission]:
     return [register_tenant(f"t{n}") for n in range(TENANTS)]
 
 
@@ -207,7 +212,7 @@ def _send_backlog(cluster: Cluster) -> None:
     producer = cluster.connection.producer(
         linger_ms=5, compression_type="lz4", queue_buffering_max_messages=BACKLOG * 2
     )
-    for n, command in enumerate([*_tenants(), *_commands(0, BACKLOG)]):
+    for n, command in enumerate([*tenants(), *_commands(0, BACKLOG)]):
         partition = partition_of(command.tenant_id, PARTITIONS)
         headers: list[tuple[str, str | bytes | None]] = [(REPLY_TO, f"0|{'0' * 36}|{n}")]
         producer.produce(
@@ -219,7 +224,7 @@ def _send_backlog(cluster: Cluster) -> None:
 def _a_pair() -> tuple[KafkaRecord, bytes]:
     """Return an event and a reply as the worker writes them for most of the backlog."""
     with TemporaryDirectory() as folder, closing(SqliteEventLog(Path(folder))) as log:
-        *_, reply = Writer(log, SystemClock()).write([*_tenants(), *_commands(0, 2 * TENANTS)])
+        *_, reply = Writer(log, SystemClock()).write([*tenants(), *_commands(0, 2 * TENANTS)])
         entry = log.read(Topic.EVENTS, 0, after=log.end(Topic.EVENTS, 0) - 1, limit=1)[0]
     assert isinstance(entry, Envelope)
     return encode_kafka(entry, 1), encode_reply(reply)

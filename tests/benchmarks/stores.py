@@ -47,19 +47,19 @@ def run(say: Callable[[str], None]) -> Iterator[Result]:
         say("Cassandra")
         address = CassandraAddress([("127.0.0.1", cassandra.port)])
         with closing(CassandraTimeline(address, of_role(Role.TIMELINE))) as timeline:
-            yield _compared("timeline rows into Cassandra, batches of 5,000", *_cassandra(timeline))
+            yield _compared("timeline rows into Cassandra, batches of 5,000", *cassandra_rates(timeline))
     with TemporaryDirectory() as folder, Mongo(Path(folder)).start() as mongo:
         say("MongoDB")
         client: MongoClient[dict[str, object]] = MongoClient(mongo.url)
         with client, closing(MongoDocuments(mongo.url, of_role(Role.DOCUMENTS))) as documents:
-            new, bare_new, changed, bare_changed = _mongo(documents, client)
+            new, bare_new, changed, bare_changed = mongo_rates(documents, client)
             yield _compared("new documents into MongoDB, batches of 2,000", new, bare_new)
             yield _compared("… changed documents", changed, bare_changed)
     with TemporaryDirectory() as folder, ClickHouseFront(Path(folder)).start() as front:
         say("ClickHouse, the engine behind a stand-in for its HTTP interface")
         dsn = f"clickhouse://127.0.0.1:{front.port}/default"
         with closing(ClickHouseAnalytics(dsn, of_role(Role.ANALYTICS))) as analytics:
-            yield _compared("analytics rows into ClickHouse, batches of 20,000", *_clickhouse(analytics, dsn))
+            yield _compared("analytics rows into ClickHouse, batches of 20,000", *clickhouse_rates(analytics, dsn))
 
 
 def _compared(name: str, ours: Rate, bare: Rate) -> Result:
@@ -87,15 +87,15 @@ def _applied(store: ViewWriter, view: View, rows: Sequence[Row], size: int) -> f
     return _rate(len(rows), apply)
 
 
-def _readings() -> list[MetricRow]:
+def readings() -> list[MetricRow]:
     return [
         MetricRow(TENANT, f"web-{n % DEVICES}", "cpu", NOON + timedelta(milliseconds=100 * n), n / 7, "%", n + 1)
         for n in range(READINGS)
     ]
 
 
-def _cassandra(store: CassandraTimeline) -> tuple[Rate, Rate]:
-    rows = _readings()
+def cassandra_rates(store: CassandraTimeline, keyspace: str = "factline") -> tuple[Rate, Rate]:
+    rows = readings()
     store.migrate()
 
     def ours(n: int) -> float:
@@ -104,7 +104,7 @@ def _cassandra(store: CassandraTimeline) -> tuple[Rate, Rate]:
     def bare(n: int) -> float:
         view = View("device_metrics", 100 + n)
         store.create(view)
-        session, table = store._connection._open(), f"factline.{view.table}"
+        session, table = store._connection._open(), f"{keyspace}.{view.table}"
         insert = session.prepare(
             f"INSERT INTO {table} (tenant_id, device_id, metric, day, happened_at, value, unit, position) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -132,7 +132,7 @@ def _device(row: MetricRow) -> str:
     return row.device_id
 
 
-def _mongo(store: MongoDocuments, client: "MongoClient[dict[str, object]]") -> tuple[Rate, Rate, Rate, Rate]:
+def mongo_rates(store: MongoDocuments, client: "MongoClient[dict[str, object]]") -> tuple[Rate, Rate, Rate, Rate]:
     database = client.get_database("factline", write_concern=WriteConcern("majority", j=True))
 
     def new(n: int) -> float:
@@ -176,8 +176,14 @@ def _in_bulk(target: Collection[dict[str, object]], documents: Sequence[dict[str
     return _rate(len(documents), write)
 
 
-def _clickhouse(store: ClickHouseAnalytics, dsn: str) -> tuple[Rate, Rate]:
-    rows = _readings()
+def bulk_rate(client: "MongoClient[dict[str, object]]", database: str, view: str, n: int) -> float:
+    """Return the rate of the documents of a view, written once more beside it."""
+    at = client.get_database(database, write_concern=WriteConcern("majority", j=True))
+    return _in_bulk(at[f"{view}_again_{n}"], list(at[view].find().limit(DOCUMENTS)))
+
+
+def clickhouse_rates(store: ClickHouseAnalytics, dsn: str) -> tuple[Rate, Rate]:
+    rows = readings()
 
     def ours(n: int) -> float:
         return _applied(store, View("metrics_5m", n), rows, 20_000)
