@@ -103,7 +103,7 @@ class Kafka(Engine):
         if not (self.directory / "data" / "meta.properties").exists():
             cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
             scram = [f"--add-scram=SCRAM-SHA-512=[name={name},password={word}]" for name, word in self.users.items()]
-            _run([*base, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties), *scram])
+            _run([*base, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(properties), *scram])
         memory = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC"]
         return [*base, *memory, "kafka.Kafka", str(properties)]
 
