@@ -14,7 +14,7 @@ from schemas.envelope import Envelope
 
 DECIDERS: Mapping[str, tuple[Decider, ...]] = {
     "identity": (identity.TENANT, identity.API_KEY),
-    "fleet": (fleet.DEVICE, fleet.ALERT),
+    "fleet": (fleet.DEVICE, fleet.ALERT, fleet.WATCH),
     "finance": (finance.INVOICE,),
 }
 

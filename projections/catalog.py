@@ -15,6 +15,7 @@ from projections import (
     metrics_5m,
     stream_history,
     tenants,
+    watches,
 )
 from projections.ports import Role
 from projections.projection import Projection
@@ -29,6 +30,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     invoice_facts.PROJECTION,
     devices.PROJECTION,
     alerts.PROJECTION,
+    watches.PROJECTION,
     invoices.PROJECTION,
     tenants.PROJECTION,
     api_keys.PROJECTION,

@@ -1,4 +1,4 @@
-"""Lists of things as they are now: devices, alerts, invoices, with filters, facets and cursors."""
+"""Lists of things as they are now: devices, alerts, watches, invoices, with filters, facets and cursors."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
@@ -30,6 +30,11 @@ RESOURCES = (
         "alerts",
         "-raised_at",
         {"id": "cpu-web-1", "version": 1, "severity": "critical", "device_id": "web-1", "status": "OPEN"},
+    ),
+    Resource(
+        "watches",
+        "name",
+        {"id": "cpu", "version": 1, "name": "CPU high", "kind": "threshold", "severity": "warning", "status": "ACTIVE"},
     ),
     Resource(
         "invoices",

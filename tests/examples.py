@@ -32,8 +32,10 @@ from domain.finance.events import (
 from domain.fleet.commands import (
     AcknowledgeAlert,
     ChangeDeviceStatus,
+    DefineWatch,
     RaiseAlert,
     RegisterDevice,
+    RemoveWatch,
     ResolveAlert,
     RetireDevice,
     TagDevice,
@@ -48,8 +50,11 @@ from domain.fleet.events import (
     DeviceStatusChanged,
     DeviceTagged,
     DeviceUpdated,
+    WatchDefined,
+    WatchRemoved,
 )
 from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported, LogRecorded
+from domain.fleet.rules import Threshold
 from domain.fleet.state import DeviceStatus
 from domain.identity.commands import (
     CloseTenant,
@@ -107,6 +112,15 @@ RAISE_ALERT = RaiseAlert(
 )
 ACKNOWLEDGE_ALERT = AcknowledgeAlert(alert_id="a1", note="looking")
 RESOLVE_ALERT = ResolveAlert(alert_id="a1", note="restarted")
+DEFINE_WATCH = DefineWatch(
+    watch_id="w1",
+    name="cpu high",
+    severity="warning",
+    rule=Threshold(metric="cpu.load", above=90.0, clear=80.0, for_s=300),
+    device_id="42",
+    quiet_s=600,
+)
+REMOVE_WATCH = RemoveWatch(watch_id="w1", reason="too loud")
 
 RECEIVE_INVOICE = ReceiveInvoice(
     number="536365",
@@ -157,6 +171,25 @@ RETIRED = DeviceRetired(reason="replaced")
 ALERT_RAISED = AlertRaised(severity="warning", rule="cpu high", device_id="42", value=97.5, threshold=90.0, window=300)
 ALERT_ACKNOWLEDGED = AlertAcknowledged(note="looking")
 ALERT_RESOLVED = AlertResolved(note="restarted")
+WATCH_DEFINED = WatchDefined(
+    name="cpu high",
+    severity="warning",
+    device_id="42",
+    quiet_s=600,
+    kind="threshold",
+    metric="cpu.load",
+    above=90.0,
+    below=None,
+    clear=80.0,
+    for_s=300,
+    by=None,
+    within_s=None,
+    contains=None,
+    key_after=None,
+    count=None,
+    quantile=None,
+)
+WATCH_REMOVED = WatchRemoved(reason="too loud")
 
 RECEIVED = InvoiceReceived(
     number="536365",
@@ -249,6 +282,8 @@ COMMANDS: Mapping[type[Command], Command] = _by_class(
     RAISE_ALERT,
     ACKNOWLEDGE_ALERT,
     RESOLVE_ALERT,
+    DEFINE_WATCH,
+    REMOVE_WATCH,
     RECEIVE_INVOICE,
     CATEGORISE_INVOICE,
     APPROVE_INVOICE,
@@ -275,6 +310,8 @@ EVENTS: Mapping[type[Event], Event] = {
         ALERT_RAISED,
         ALERT_ACKNOWLEDGED,
         ALERT_RESOLVED,
+        WATCH_DEFINED,
+        WATCH_REMOVED,
         RECEIVED,
         CATEGORISED,
         APPROVED,

@@ -20,14 +20,17 @@ from domain.finance.commands import (
 from domain.fleet.commands import (
     AcknowledgeAlert,
     ChangeDeviceStatus,
+    DefineWatch,
     RaiseAlert,
     RegisterDevice,
+    RemoveWatch,
     ResolveAlert,
     RetireDevice,
     TagDevice,
     UpdateDevice,
 )
 from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported, LogRecorded
+from domain.fleet.rules import Failures, RateOfChange, Threshold
 from domain.fleet.state import DeviceStatus
 from domain.identity.commands import IssueApiKey, RevokeApiKey, RotateApiKey
 from domain.message import Command
@@ -52,6 +55,13 @@ def messages(mark: str = "x") -> Messages:
     lines = st.builds(LineItem, product=texts, quantity=amounts, unit_price=amounts, dated_at=st.none() | moments)
     keys: dict[str, Any] = {"key_id": ids, "secret_sha256": st.sampled_from(["a1" * 32, "b2" * 32])}
     readings = st.floats(allow_nan=False, allow_infinity=False)
+    rules: st.SearchStrategy[Any] = st.one_of(
+        st.builds(Threshold, metric=texts, above=readings),
+        st.builds(RateOfChange, metric=texts, by=st.just(1.0), within_s=st.just(600)),
+        st.builds(
+            Failures, contains=st.just(mark), key_after=st.none() | texts, count=st.just(2), within_s=st.just(60)
+        ),
+    )
     commands: st.SearchStrategy[Any] = st.one_of(
         st.builds(RegisterDevice, device_id=ids, hostname=texts, os_type=maybe),
         st.builds(RegisterDevice, device_id=ids, hostname=texts),
@@ -62,6 +72,10 @@ def messages(mark: str = "x") -> Messages:
         st.builds(RaiseAlert, alert_id=ids, severity=st.just("warning"), rule=texts, device_id=ids, value=readings),
         st.builds(AcknowledgeAlert, alert_id=ids, note=texts),
         st.builds(ResolveAlert, alert_id=ids, note=texts),
+        st.builds(
+            DefineWatch, watch_id=ids, name=texts, severity=st.just("info"), rule=rules, device_id=st.none() | ids
+        ),
+        st.builds(RemoveWatch, watch_id=ids, reason=texts),
         st.builds(
             ReceiveInvoice,
             **invoice,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from domain.fleet.rules import Rule
 from domain.fleet.state import DeviceStatus
 from domain.fleet.values import Reading, Severity, TagKey
 from domain.message import Command, value
@@ -92,3 +93,34 @@ class AcknowledgeAlert(_OfAlert):
 @value
 class ResolveAlert(_OfAlert):
     note: Text = ""
+
+
+@value
+class _OfWatch(Command):
+    watch_id: Id
+
+    @property
+    def stream(self) -> StreamId:
+        return StreamId(f"watch-{self.watch_id}")
+
+
+@value
+class DefineWatch(_OfWatch):
+    """Raise an alert where the rule holds, and resolve it when it has not held for `quiet_s` seconds.
+
+    Shape: `name` is what its alerts say; no `device_id` means each device of the tenant, by itself. A watch looks at
+    what is recorded after it; defined again it begins anew, and what it had open is resolved.
+    """
+
+    name: Name
+    severity: Severity
+    rule: Annotated[Rule, Field(discriminator="kind")]
+    device_id: Id | None = None
+    quiet_s: Annotated[int, Field(ge=1, le=86_400)] = 300
+
+
+@value
+class RemoveWatch(_OfWatch):
+    """Its open alerts are resolved."""
+
+    reason: Text = ""

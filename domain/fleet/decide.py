@@ -6,8 +6,10 @@ from typing import Any, assert_never
 from domain.fleet.commands import (
     AcknowledgeAlert,
     ChangeDeviceStatus,
+    DefineWatch,
     RaiseAlert,
     RegisterDevice,
+    RemoveWatch,
     ResolveAlert,
     RetireDevice,
     TagDevice,
@@ -24,21 +26,29 @@ from domain.fleet.events import (
     DeviceStatusChanged,
     DeviceTagged,
     DeviceUpdated,
+    WatchDefined,
+    WatchEvent,
+    WatchRemoved,
 )
+from domain.fleet.rules import FIELDS, RateOfChange, Rule, Threshold
 from domain.fleet.state import (
     DESCRIPTION,
     Alert,
     AlertStatus,
     Device,
     DeviceStatus,
+    Watch,
     evolve_alert,
     evolve_device,
+    evolve_watch,
+    watch_of,
 )
 from domain.message import Decider
-from domain.rejection import conflict, not_allowed, not_found
+from domain.rejection import conflict, invalid, not_allowed, not_found
 
 DeviceCommand = RegisterDevice | UpdateDevice | TagDevice | ChangeDeviceStatus | RetireDevice
 AlertCommand = RaiseAlert | AcknowledgeAlert | ResolveAlert
+WatchCommand = DefineWatch | RemoveWatch
 
 _PENDING, _ONLINE, _OFFLINE = DeviceStatus.PENDING, DeviceStatus.ONLINE, DeviceStatus.OFFLINE
 _MAINTENANCE, _ARCHIVED, _DELETED = DeviceStatus.MAINTENANCE, DeviceStatus.ARCHIVED, DeviceStatus.DELETED
@@ -141,6 +151,46 @@ def _raise(command: RaiseAlert, state: Alert | None) -> tuple[AlertEvent, ...]:
     )
 
 
+def decide_watch(command: WatchCommand, state: Watch | None) -> tuple[WatchEvent, ...]:
+    match command:
+        case DefineWatch():
+            _check_rule(command.rule)
+            defined = _defined(command)
+            return () if watch_of(defined) == state else (defined,)
+        case RemoveWatch():
+            if state is None:
+                raise not_found(f"watch {command.watch_id} is not known")
+            return () if state.removed else (WatchRemoved(reason=command.reason),)
+        case _:
+            assert_never(command)
+
+
+def _check_rule(rule: Rule) -> None:
+    if isinstance(rule, RateOfChange) and rule.by == 0:
+        raise invalid("a rate of change needs a `by` other than 0; a fall has a negative one")
+    if not isinstance(rule, Threshold):
+        return
+    if (rule.above is None) == (rule.below is None):
+        raise invalid("a threshold needs either `above` or `below`")
+    if rule.clear is not None and (
+        (rule.above is not None and rule.clear > rule.above) or (rule.below is not None and rule.clear < rule.below)
+    ):
+        raise invalid("`clear` must be on the good side of the limit")
+
+
+def _defined(command: DefineWatch) -> WatchDefined:
+    rule = command.rule
+    of_kinds = {name: getattr(rule, name, None) for names in FIELDS.values() for name in names}
+    return WatchDefined(
+        name=command.name,
+        severity=command.severity,
+        device_id=command.device_id,
+        quiet_s=command.quiet_s,
+        kind=rule.kind,
+        **of_kinds,
+    )
+
+
 DEVICE = Decider(
     category="device",
     commands=(RegisterDevice, UpdateDevice, TagDevice, ChangeDeviceStatus, RetireDevice),
@@ -154,4 +204,11 @@ ALERT = Decider(
     events=(AlertRaised, AlertAcknowledged, AlertResolved),
     decide=decide_alert,
     evolve=evolve_alert,
+)
+WATCH = Decider(
+    category="watch",
+    commands=(DefineWatch, RemoveWatch),
+    events=(WatchDefined, WatchRemoved),
+    decide=decide_watch,
+    evolve=evolve_watch,
 )

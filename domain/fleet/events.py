@@ -81,5 +81,35 @@ class AlertResolved(Event):
     note: str
 
 
+@value
+class WatchDefined(Event):
+    """Shape: of the fields after `kind`, those of that kind of rule have a value."""
+
+    TYPE: ClassVar = "watch.defined"
+    name: str
+    severity: str
+    device_id: str | None
+    quiet_s: int
+    kind: str
+    metric: str | None
+    above: float | None
+    below: float | None
+    clear: float | None
+    for_s: int | None
+    by: float | None
+    within_s: int | None
+    contains: str | None
+    key_after: str | None
+    count: int | None
+    quantile: float | None
+
+
+@value
+class WatchRemoved(Event):
+    TYPE: ClassVar = "watch.removed"
+    reason: str
+
+
 DeviceEvent = DeviceRegistered | DeviceUpdated | DeviceTagged | DeviceStatusChanged | DeviceRetired
 AlertEvent = AlertRaised | AlertAcknowledged | AlertResolved
+WatchEvent = WatchDefined | WatchRemoved

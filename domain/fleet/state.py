@@ -16,7 +16,11 @@ from domain.fleet.events import (
     DeviceStatusChanged,
     DeviceTagged,
     DeviceUpdated,
+    WatchDefined,
+    WatchEvent,
+    WatchRemoved,
 )
+from domain.fleet.rules import FIELDS, KINDS, Rule
 from domain.message import known, value
 
 
@@ -51,6 +55,16 @@ class Alert:
     severity: str
     rule: str
     device_id: str | None
+
+
+@value
+class Watch:
+    name: str
+    severity: str
+    device_id: str | None
+    quiet_s: int
+    rule: Rule
+    removed: bool = False
 
 
 DESCRIPTION = tuple(field.name for field in fields(DeviceUpdated))
@@ -89,3 +103,23 @@ def evolve_alert(state: Alert | None, event: AlertEvent) -> Alert:
             return replace(known(state), status=AlertStatus.RESOLVED)
         case _:
             assert_never(event)
+
+
+def evolve_watch(state: Watch | None, event: WatchEvent) -> Watch:
+    match event:
+        case WatchDefined():
+            return watch_of(event)
+        case WatchRemoved():
+            return replace(known(state), removed=True)
+        case _:
+            assert_never(event)
+
+
+def watch_of(event: WatchDefined) -> Watch:
+    return Watch(
+        name=event.name,
+        severity=event.severity,
+        device_id=event.device_id,
+        quiet_s=event.quiet_s,
+        rule=KINDS[event.kind](**{name: getattr(event, name) for name in FIELDS[event.kind]}),
+    )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.message import Event
-from projections import alerts, api_keys, devices, invoices, tenants
+from projections import alerts, api_keys, devices, invoices, tenants, watches
 from projections.ports import Patch
 from projections.projection import Projection
 from tests.examples import (
@@ -39,6 +39,8 @@ from tests.examples import (
     TENANT_REGISTERED,
     TENANT_SUSPENDED,
     UPDATED,
+    WATCH_DEFINED,
+    WATCH_REMOVED,
     Place,
 )
 from tests.given_when_then import Rows
@@ -88,6 +90,27 @@ CASES: list[tuple[Projection, str, Event, dict[str, Any]]] = [
         "a1",
         ALERT_RESOLVED,
         {"status": "RESOLVED", "resolved_at": HAPPENED, "resolved_by": "ann", "resolved_note": "restarted"},
+    ),
+    (
+        watches.PROJECTION,
+        "w1",
+        WATCH_DEFINED,
+        {
+            "status": "ACTIVE",
+            "name": "cpu high",
+            "severity": "warning",
+            "device_id": "42",
+            "quiet_s": 600,
+            "kind": "threshold",
+            "rule": {"metric": "cpu.load", "above": 90.0, "clear": 80.0, "for_s": 300},
+            "defined_at": HAPPENED,
+        },
+    ),
+    (
+        watches.PROJECTION,
+        "w1",
+        WATCH_REMOVED,
+        {"status": "REMOVED", "removed_at": HAPPENED, "removed_reason": "too loud"},
     ),
     (
         invoices.PROJECTION,
@@ -157,7 +180,7 @@ def test_event_sets_its_fields_in_the_order_of_its_version(
 
 
 def test_every_event_of_a_document_view_is_a_case() -> None:
-    for view in (devices, alerts, invoices, tenants, api_keys):
+    for view in (devices, alerts, watches, invoices, tenants, api_keys):
         decided = {event for event in view.PROJECTION.events or () if event.TYPE not in FACT_TYPES}
         assert {type(event) for projection, _, event, _ in CASES if projection is view.PROJECTION} == decided
 
