@@ -20,6 +20,7 @@ QUIET_S = 10.0
 REQUEST_TIMEOUT_S = 10.0
 
 _NO_LEADER = (
+    KafkaError._NOENT,  # noqa: SLF001 - of a topic that was made a moment ago the client says "no leaders found"
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,

@@ -12,7 +12,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from infra.connection_kafka import REQUEST_TIMEOUT_S
+from infra.connection_kafka import REQUEST_TIMEOUT_S, high_watermarks
 from infra.settings import CannotStart
 from streams.topics import Topics, TopicSpec
 
@@ -28,9 +28,14 @@ def create_topics(admin: AdminClient, topics: Topics, *, replication: int) -> li
 
     Raises: KafkaException, safe to retry.
     """
+    return create_missing(admin, topics.specs(), replication=replication)
+
+
+def create_missing(admin: AdminClient, specs: Sequence[TopicSpec], *, replication: int) -> list[str]:
+    """Do the same for any topics. Raises: KafkaException, safe to retry."""
     wanted = [
         NewTopic(spec.name, spec.partitions, replication, config=dict(spec.config))
-        for spec in topics.specs()
+        for spec in specs
         if spec.name not in admin.list_topics(timeout=REQUEST_TIMEOUT_S).topics
     ]
     made = []
@@ -42,6 +47,10 @@ def create_topics(admin: AdminClient, topics: Topics, *, replication: int) -> li
             # someone else's `migrate` may run at the same time
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
+    for spec in specs:
+        if spec.name in made:
+            # the controller answers before the brokers know; whoever comes next may ask one of them
+            high_watermarks(admin, spec.name, range(spec.partitions))
     return made
 
 
@@ -51,7 +60,12 @@ def check_topics(admin: AdminClient, topics: Topics) -> None:
     Raises: TopicsUnfit; KafkaException, safe to retry.
     """
     check_partitions(admin, topics)
-    for spec, config in zip(topics.specs(), _configs(admin, topics.specs()), strict=True):
+    check_configs(admin, topics.specs())
+
+
+def check_configs(admin: AdminClient, specs: Sequence[TopicSpec]) -> None:
+    """Refuse to write to topics that would lose records. Raises: TopicsUnfit; KafkaException, safe to retry."""
+    for spec, config in zip(specs, _configs(admin, specs), strict=True):
         _check_config(spec, config)
 
 

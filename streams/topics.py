@@ -9,7 +9,7 @@ DEFAULT_PREFIX = "factline"
 DEFAULT_PARTITIONS = 16
 
 _DAY_MS = 24 * 60 * 60 * 1000
-_ONCE_AND_FOR_ALL: Mapping[str, str] = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+KEPT_FOR_EVER: Mapping[str, str] = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 
 
 class TopicSpec(NamedTuple):
@@ -60,10 +60,10 @@ class Topics(NamedTuple):
 
     def specs(self) -> tuple[TopicSpec, ...]:
         return (
-            TopicSpec(self.events, self.partitions, _ONCE_AND_FOR_ALL, keep=tuple(_ONCE_AND_FOR_ALL)),
-            TopicSpec(self.telemetry, self.partitions, _ONCE_AND_FOR_ALL),
+            TopicSpec(self.events, self.partitions, KEPT_FOR_EVER, keep=tuple(KEPT_FOR_EVER)),
+            TopicSpec(self.telemetry, self.partitions, KEPT_FOR_EVER),
             # what was decided is in the events: commands and replies are kept only to look at
             TopicSpec(self.commands, self.partitions, {"cleanup.policy": "delete", "retention.ms": str(7 * _DAY_MS)}),
             TopicSpec(self.replies, self.partitions, {"cleanup.policy": "delete", "retention.ms": str(_DAY_MS // 24)}),
-            TopicSpec(self.dead_letters, self.partitions, _ONCE_AND_FOR_ALL),
+            TopicSpec(self.dead_letters, self.partitions, KEPT_FOR_EVER),
         )

@@ -19,7 +19,7 @@ DRIVERS = {
     "clickhouse_connect": ("clickhouse",),
     "chdb": ("clickhouse",),
     "confluent_kafka": ("kafka", "confluent"),
-    "eventsourcing": ("event_log", "sqlite"),
+    "eventsourcing": ("event_log", "recorder", "sqlite"),
     "faust": ("faust", "batch_", "projector"),
     "pymongo": ("mongo",),
     "sqlite3": ("sqlite",),
