@@ -1,11 +1,7 @@
 """The embedded profile: one process, one folder; events and views in SQLite, analytics in chDB."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from shutil import rmtree
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
@@ -14,20 +10,19 @@ from infra.data_dir import DataDir, DataDirError
 from infra.dead_letters_sqlite import SqliteDeadLetters
 from infra.documents_sqlite import SqliteDocuments
 from infra.event_log_sqlite import SqliteEventLog
+from infra.scratch import clear, scratch
 from infra.timeline_sqlite import SqliteTimeline
 from projections.catalog import of_role
 from projections.ports import Role, StoreUnavailable, ViewWriter
-from projections.projection import Projection
 from schemas.envelope import Actor, ActorType, StreamId, TenantId
 from streams.intake.tenants import SYSTEM_TENANT, onboard
 from streams.local_runner import RoleRunner
 from streams.operations import LocalOperations
-from streams.ports import DeadLetters, LogUnavailable, SystemClock
+from streams.ports import LogUnavailable, SystemClock
 from streams.shared_log import SharedLog
 from streams.writer import Writer
 
 DEMO_TENANT = TenantId("demo")
-_SCRATCH = "verify-"
 _FIRST_START = Actor(ActorType.SYSTEM, "first-start")
 
 
@@ -94,9 +89,7 @@ class Views:
     """The read side of a data directory: three stores, a projector for each, and what an operator does with them."""
 
     def __init__(self, embedded: Embedded) -> None:
-        for left_over in embedded.dir.path.glob(f"{_SCRATCH}*"):
-            # of a process that was killed while it verified
-            rmtree(left_over, ignore_errors=True)
+        clear(embedded.dir.path)
         folder = embedded.dir.folder("views")
         self.dead_letters = SqliteDeadLetters(folder / "dead_letters.sqlite")
         self.timeline = SqliteTimeline(folder / "timeline.sqlite", of_role(Role.TIMELINE))
@@ -118,7 +111,7 @@ class Views:
             log=embedded.log,
             dead_letters=self.dead_letters,
             clock=embedded.clock,
-            scratch=partial(_scratch, embedded.dir.path),
+            scratch=partial(scratch, embedded.dir.path),
         )
 
     def catch_up(self) -> None:
@@ -131,17 +124,3 @@ class Views:
             runner.stop()
         for store in (self.timeline, self.documents, self.analytics, self.dead_letters):
             store.close()
-
-
-@contextmanager
-def _scratch(data_dir: Path, projection: Projection) -> Iterator[tuple[ViewWriter, DeadLetters]]:
-    """Make the empty store that `verify` folds the log into, beside the data, and remove it afterwards."""
-    with TemporaryDirectory(prefix=_SCRATCH, dir=data_dir) as folder:
-        kind = SqliteDocuments if projection.role is Role.DOCUMENTS else SqliteTimeline
-        store = kind(Path(folder) / "scratch.sqlite", [projection])
-        letters = SqliteDeadLetters(Path(folder) / "dead_letters.sqlite")
-        try:
-            yield store, letters
-        finally:
-            store.close()
-            letters.close()

@@ -15,15 +15,16 @@ from projections.ports import StoreUnavailable
 from schemas.envelope import Actor, ActorType, TenantId
 from streams.intake.operator_http import letter_json, verdict_json
 from streams.intake.tenants import onboard
-from streams.operations import LocalOperations, UnknownProjection
 from streams.ports import LogUnavailable
 from streams.rebuild import Step
 from streams.run_projection import TooMuchPoison
+from streams.verify import CannotCompare
+from streams.view_jobs import UnknownProjection, ViewJobs, WrongBuild
 
 OnStep = Callable[[Step], None]
 Answer = dict[str, Any]
 
-_CLI = Actor(ActorType.SYSTEM, "command-line")
+CLI = Actor(ActorType.SYSTEM, "command-line")
 
 
 class Failed(Exception):  # noqa: N818
@@ -36,8 +37,14 @@ class Operator(Protocol):
     def projections(self) -> list[Answer]:
         """Return the status of every projection."""
 
-    def rebuild(self, name: str, on_step: OnStep) -> str:
-        """Build a view anew; return the name of its table. Raises: Failed."""
+    def rebuild(self, name: str, on_step: OnStep, *, max_rate: float | None) -> str:
+        """Build a view anew, at so many records a second; return the name of its table. Raises: Failed."""
+
+    def switch(self, name: str, build: int, on_step: OnStep) -> str:
+        """Answer from another build; return the name of its table. Raises: Failed."""
+
+    def drop(self, name: str, build: int) -> str:
+        """Remove a build that is not live; return the name of its table. Raises: Failed."""
 
     def verify(self, name: str, on_step: OnStep) -> Answer:
         """Compare a view with the log; return the verdict. Raises: Failed."""
@@ -83,15 +90,16 @@ def operator_of(data_dir: Path) -> Iterator[Operator]:
     with embedded:
         views = embedded.views
         settle_collector()
-        with _named_failures():
+        with named_failures():
             views.catch_up()
         yield _Local(embedded)
 
 
-class _Local:
-    def __init__(self, embedded: Embedded) -> None:
-        self._embedded = embedded
-        self._operations: LocalOperations = embedded.views.operations
+class SameProcess:
+    """The operator of views that this process has open."""
+
+    def __init__(self, operations: ViewJobs) -> None:
+        self._operations = operations
 
     def projections(self) -> list[Answer]:
         return [
@@ -100,6 +108,7 @@ class _Local:
                 "role": status.role.value,
                 "state": status.state,
                 "live": status.live.table if status.live else None,
+                "builds": [view.table for view in status.builds],
                 "lag_events": status.lag_events,
                 "lag_s": status.lag_s,
                 "parked": status.parked,
@@ -108,27 +117,42 @@ class _Local:
             for status in self._operations.projections()
         ]
 
-    def rebuild(self, name: str, on_step: OnStep) -> str:
-        with _named_failures():
-            return self._operations.rebuild(name, on_step).table
+    def rebuild(self, name: str, on_step: OnStep, *, max_rate: float | None) -> str:
+        with named_failures():
+            return self._operations.rebuild(name, on_step, max_rate=max_rate).table
+
+    def switch(self, name: str, build: int, on_step: OnStep) -> str:
+        with named_failures():
+            return self._operations.switch(name, build, on_step).table
+
+    def drop(self, name: str, build: int) -> str:
+        with named_failures():
+            return self._operations.drop(name, build).table
 
     def verify(self, name: str, on_step: OnStep) -> Answer:
-        with _named_failures():
+        with named_failures():
             return verdict_json(self._operations.verify(name, on_step))
 
     def dead_letters(self) -> Iterator[Answer]:
-        return map(letter_json, self._operations.all_dead_letters())
+        with named_failures():
+            yield from map(letter_json, self._operations.all_dead_letters())
 
     def retry(self, name: str) -> Answer:
-        with _named_failures():
+        with named_failures():
             return self._operations.retry_dead_letters(name)._asdict()
 
     def discard(self, name: str) -> Answer:
-        with _named_failures():
+        with named_failures():
             return {"discarded": self._operations.discard_dead_letters(name)}
 
+
+class _Local(SameProcess):
+    def __init__(self, embedded: Embedded) -> None:
+        super().__init__(embedded.views.operations)
+        self._embedded = embedded
+
     def add_tenant(self, tenant_id: str, name: str) -> str:
-        onboarding = onboard(TenantId(tenant_id), name, _CLI)
+        onboarding = onboard(TenantId(tenant_id), name, CLI)
         for reply in self._embedded.writer.write(onboarding.submissions):
             if reply.refusal is not None:
                 raise Failed(reply.refusal.reason)
@@ -143,8 +167,15 @@ class _Remote:
         rows: list[Answer] = self._json("GET", "/v1/ops/projections")["rows"]
         return rows
 
-    def rebuild(self, name: str, on_step: OnStep) -> str:
-        return str(self._job(f"/v1/operator/projections/{name}/rebuild", on_step))
+    def rebuild(self, name: str, on_step: OnStep, *, max_rate: float | None) -> str:
+        query = {"max_rate": max_rate} if max_rate else {}
+        return str(self._job(f"/v1/operator/projections/{name}/rebuild", on_step, query))
+
+    def switch(self, name: str, build: int, on_step: OnStep) -> str:
+        return str(self._job(f"/v1/operator/projections/{name}/builds/{build}/switch", on_step))
+
+    def drop(self, name: str, build: int) -> str:
+        return str(self._json("DELETE", f"/v1/operator/projections/{name}/builds/{build}")["dropped"])
 
     def verify(self, name: str, on_step: OnStep) -> Answer:
         verdict: Answer = self._job(f"/v1/operator/projections/{name}/verify", on_step)
@@ -171,8 +202,8 @@ class _Remote:
         answer: Answer = response.json()
         return answer
 
-    def _job(self, path: str, on_step: OnStep) -> Any:
-        with self._client.stream("POST", path) as response:
+    def _job(self, path: str, on_step: OnStep, query: Answer | None = None) -> Any:
+        with self._client.stream("POST", path, params=query) as response:
             _check(response)
             for line in response.iter_lines():
                 said = orjson.loads(line)
@@ -185,10 +216,11 @@ class _Remote:
 
 
 @contextmanager
-def _named_failures() -> Iterator[None]:
+def named_failures() -> Iterator[None]:
+    """Say what an operator meets in one line. Raises: Failed."""
     try:
         yield
-    except (UnknownProjection, StoreUnavailable, LogUnavailable, TooMuchPoison) as error:
+    except (UnknownProjection, WrongBuild, CannotCompare, StoreUnavailable, LogUnavailable, TooMuchPoison) as error:
         raise Failed(str(error)) from error
 
 

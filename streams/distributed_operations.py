@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import datetime
 from heapq import merge
 from itertools import islice
@@ -13,17 +14,20 @@ from projections.ports import Checkpoint, DeadLetter, ProjectionStatus, Role, St
 from projections.projection import Projection
 from schemas.envelope import Position, TenantId, Topic
 from streams.lag import Ends, ends_of, lags, total
-from streams.operations import Scratch, UnknownProjection
 from streams.ports import Clock, LogReader, LogUnavailable, Stores
+from streams.rebuild import Site
+from streams.view_jobs import Scratch, UnknownProjection, ViewJobs
 
 FIRST_PAUSE_S = 0.005
 MAX_PAUSE_S = 0.05
+NOTICE_S = 3.0
+"""Workers look about once a second which build is live and which streams are parked."""
 
 T = TypeVar("T")
 
 
-class DistributedOperations:
-    """Operations and Progress of the distributed profile; any thread may call any method.
+class DistributedOperations(ViewJobs):
+    """Operations and Progress of the distributed profile, and its jobs; any thread may call any method.
 
     Shape: nothing is known but what the stores and the log say, so that a view whose worker stopped is one whose lag
     grows. What a worker says of itself is at its own `/ready`.
@@ -38,10 +42,8 @@ class DistributedOperations:
         scratch: Scratch,
         projections: Sequence[Projection] = PROJECTIONS,
     ) -> None:
+        super().__init__(log, clock, scratch)
         self._stores = stores
-        self._log = log
-        self._clock = clock
-        self._scratch = scratch
         self._projections = {projection.name: projection for projection in projections}
         # the builds beside the live one, as they were when somebody last looked: one that moves is being rebuilt
         self._seen: dict[View, frozenset[Checkpoint]] = {}
@@ -151,18 +153,26 @@ class DistributedOperations:
 
     def _role_health(self, role: Role) -> str:
         try:
-            missing = [name for name, of in self._projections.items() if of.role is role and not self._live(of)]
+            views = self._stores[role].views
+            missing = [name for name, of in self._projections.items() if of.role is role and views.live(name) is None]
         except StoreUnavailable as error:
             return str(error)
         return f"no build is live of {', '.join(missing)}: run factline migrate" if missing else "ok"
-
-    def _live(self, projection: Projection) -> View | None:
-        return self._stores[projection.role].views.live(projection.name)
 
     def _by_role(self, ask: Callable[[Role], T]) -> Mapping[Role, T]:
         """Ask all stores at once: one that is down takes its time to be so."""
         with ThreadPoolExecutor(len(self._stores), "ask") as threads:
             return dict(zip(self._stores, threads.map(ask, self._stores), strict=True))
+
+    # --- ViewJobs
+
+    def names(self) -> Sequence[str]:
+        return list(self._projections)
+
+    def _site(self, name: str) -> Site:
+        projection = self._projection(name)
+        views, dead_letters = self._stores[projection.role]
+        return Site(projection, views, dead_letters, hold=nullcontext, reopen=lambda: None, notice_s=NOTICE_S)
 
     def _projection(self, name: str) -> Projection:
         try:

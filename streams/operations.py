@@ -1,36 +1,18 @@
-"""What an operator sees and does: the state of every projection, rebuilds, proofs and dead letters."""
+"""What an operator sees of the embedded profile: told by the projectors of this process."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
-from projections.ports import Checkpoint, DeadLetter, ProjectionStatus, StoreUnavailable, View, ViewWriter
-from projections.projection import Projection
-from schemas.envelope import Entry, Position, TenantId, Topic
+from projections.ports import Checkpoint, DeadLetter, ProjectionStatus
+from schemas.envelope import Position, TenantId, Topic
 from streams.lag import Ends, ends_of, lags, total
 from streams.local_runner import RoleRunner
 from streams.ports import Clock, DeadLetters, LogReader, LogUnavailable
-from streams.rebuild import Step, rebuild
+from streams.rebuild import Site
 from streams.run_projection import ProjectionRun
-from streams.verify import Verdict, verify
-
-OnStep = Callable[[Step], None]
-Scratch = Callable[[Projection], AbstractContextManager[tuple[ViewWriter, DeadLetters]]]
+from streams.view_jobs import Scratch, UnknownProjection, ViewJobs
 
 
-class UnknownProjection(KeyError):  # noqa: N818
-    """There is no projection of this name; a retry gives the same answer, `factline projections list` the names."""
-
-    def __str__(self) -> str:
-        return f"there is no projection {self.args[0]!r}; `factline projections list` shows them"
-
-
-class Retried(NamedTuple):
-    taken: int
-    still_parked: int
-
-
-class LocalOperations:
+class LocalOperations(ViewJobs):
     """Operations and Progress of the embedded profile, and the jobs an operator starts."""
 
     def __init__(
@@ -42,14 +24,9 @@ class LocalOperations:
         clock: Clock,
         scratch: Scratch,
     ) -> None:
+        super().__init__(log, clock, scratch)
         self._runners = runners
-        self._log = log
         self._dead_letters = dead_letters
-        self._clock = clock
-        self._scratch = scratch
-        self._rebuilding: set[str] = set()
-
-    # --- what is
 
     def reached(self, view: str) -> Sequence[Checkpoint]:
         return self._runner(view).reached(view)
@@ -99,11 +76,6 @@ class LocalOperations:
     ) -> Sequence[DeadLetter]:
         return self._dead_letters.page(tenant_id, view=view, after=after, limit=limit)
 
-    def all_dead_letters(self) -> Iterator[DeadLetter]:
-        for runner in self._runners:
-            for run in list(runner.runs.values()):
-                yield from self._dead_letters.letters(run.view.table)
-
     def health(self) -> Mapping[str, str]:
         parts: dict[str, str] = {}
         for runner in self._runners:
@@ -115,79 +87,23 @@ class LocalOperations:
             parts["log"] = str(error)
         return parts
 
-    # --- what an operator does
+    def names(self) -> Sequence[str]:
+        return [name for runner in self._runners for name in runner.runs]
 
-    def rebuild(self, name: str, on_step: OnStep) -> View:
-        """Build a view anew and switch to it. Raises: UnknownProjection; what `rebuild` raises."""
+    def _site(self, name: str) -> Site:
         runner = self._runner(name)
-        if name in self._rebuilding:
-            raise StoreUnavailable(f"{name} is being rebuilt already")
-        self._rebuilding.add(name)
-        try:
-            return rebuild(
-                runner, name, log=self._log, dead_letters=self._dead_letters, clock=self._clock, on_step=on_step
-            )
-        finally:
-            self._rebuilding.discard(name)
-
-    def verify(self, name: str, on_step: OnStep) -> Verdict:
-        """Compare a view with the log. Raises: UnknownProjection; what `verify` raises."""
-        runner = self._runner(name)
-        with self._scratch(runner.runs[name].projection) as (scratch, letters):
-            return verify(
-                runner,
-                name,
-                log=self._log,
-                scratch=scratch,
-                scratch_letters=letters,
-                clock=self._clock,
-                on_step=on_step,
-            )
-
-    def retry_dead_letters(self, name: str) -> Retried:
-        """Try a view's parked records again, oldest first, never moving its checkpoint.
-
-        Raises: UnknownProjection; StoreUnavailable, LogUnavailable: safe to retry.
-        """
-        runner = self._runner(name)
-        with runner.lock:
-            run = runner.runs[name]
-            taken = still_parked = 0
-            failed_streams: set[tuple[str, str]] = set()
-            for letter in self._dead_letters.letters(run.view.table):
-                entry = self._entry(letter)
-                if (letter.tenant_id, letter.stream) in failed_streams or run.retry(entry):
-                    still_parked += 1
-                    if letter.topic is Topic.EVENTS:
-                        failed_streams.add((letter.tenant_id, letter.stream))
-                    self._dead_letters.park([letter._replace(attempts=1)])
-                else:
-                    taken += 1
-                    self._dead_letters.remove([letter])
-            runner.open(run.projection)
-            return Retried(taken, still_parked)
-
-    def discard_dead_letters(self, name: str) -> int:
-        """Forget a view's parked records: they stay in the log, and this build goes on without them."""
-        runner = self._runner(name)
-        with runner.lock:
-            run = runner.runs[name]
-            discarded = 0
-            for letter in self._dead_letters.letters(run.view.table):
-                self._dead_letters.remove([letter])
-                discarded += 1
-            runner.open(run.projection)
-            return discarded
-
-    def _entry(self, letter: DeadLetter) -> Entry:
-        return self._log.read(letter.topic, letter.partition, after=letter.position - 1, limit=1)[0]
+        projection = runner.runs[name].projection
+        return Site(
+            projection,
+            runner.store,
+            self._dead_letters,
+            hold=lambda: runner.lock,
+            reopen=lambda: runner.open(projection),
+            notice_s=0.0,
+        )
 
     def _runner(self, name: str) -> RoleRunner:
         for runner in self._runners:
             if name in runner.runs:
                 return runner
         raise UnknownProjection(name)
-
-    def names(self) -> Iterator[str]:
-        for runner in self._runners:
-            yield from runner.runs

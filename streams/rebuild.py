@@ -1,12 +1,21 @@
-"""A view built anew beside the live one: replay, catch up, switch, and only then drop the old build."""
+"""A view built anew beside the live one: replay, catch up, switch. An older build comes back the same way."""
 
+import time
 from collections.abc import Callable
-from typing import NamedTuple
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
 
-from projections.ports import View
-from streams.local_runner import BATCH_ENTRIES, RoleRunner
+from projections.ports import StoreUnavailable, View, ViewWriter
+from projections.projection import Projection
+from streams.lag import ends_of
+from streams.local_runner import BATCH_ENTRIES
 from streams.ports import Clock, DeadLetters, LogReader
 from streams.run_projection import ProjectionRun
+
+CAUGHT_UP_S = 1.0
+"""A build is no further behind than what was recorded in this time."""
+
+_IDLE_S = 0.05
 
 
 class Step(NamedTuple):
@@ -16,57 +25,125 @@ class Step(NamedTuple):
     total: int
 
 
-def rebuild(
-    runner: RoleRunner,
-    name: str,
+class Site(NamedTuple):
+    """Where a job on a projection takes place, and who else is at work there.
+
+    Shape: who follows the live build stands still within `hold`, if it can be held at all, and looks at the store again
+    when `reopen` is called; in any case it has looked once more after `notice_s`.
+    """
+
+    projection: Projection
+    views: ViewWriter
+    dead_letters: DeadLetters
+    hold: Callable[[], AbstractContextManager[Any]]
+    reopen: Callable[[], Any]
+    notice_s: float
+
+    def run(self, view: View, clock: Clock) -> ProjectionRun:
+        return ProjectionRun(self.projection, view, self.views, self.dead_letters, clock)
+
+
+def new_build(site: Site) -> View:
+    """Make the empty table of a build that never was. Raises: StoreUnavailable, safe to retry."""
+    name = site.projection.name
+    view = View(name, max((view.build for view in site.views.builds(name)), default=0) + 1)
+    # a worker that was late may have left rows or a checkpoint under a number that was dropped
+    site.views.drop(view)
+    site.views.create(view)
+    forget_letters(site.dead_letters, view)
+    return view
+
+
+def forget_letters(dead_letters: DeadLetters, view: View) -> int:
+    forgotten = 0
+    for letter in dead_letters.letters(view.table):
+        dead_letters.remove([letter])
+        forgotten += 1
+    return forgotten
+
+
+def bring_live(
+    site: Site,
+    view: View,
     *,
     log: LogReader,
-    dead_letters: DeadLetters,
     clock: Clock,
     on_step: Callable[[Step], None],
-) -> View:
-    """Build the next build of a view from the whole log and switch readers to it; return it.
+    max_rate: float | None = None,
+) -> None:
+    """Let a build read the log from its own checkpoint to the end, then switch readers to it.
 
-    Shape: the live build is kept up to date and answers until the switch; a build left over by an interrupted rebuild
-    is begun again. The new build has dead letters of its own; those of the old one go with it.
-    Raises: KeyError, there is no such projection; StoreUnavailable, LogUnavailable, TooMuchPoison: the live build is as
-    it was, rebuild again.
+    Shape: the live build is kept up to date by others and answers until the switch. `max_rate` is records a second; a
+    build that may read less than is recorded never catches up.
+    Raises: StoreUnavailable, LogUnavailable, TooMuchPoison: the live build is as it was, try again.
     """
-    projection, old = runner.runs[name].projection, runner.runs[name].view
-    new = View(name, max(view.build for view in runner.store.builds(name)) + 1)
-    with runner.lock:
-        for left_over in runner.store.builds(name):
-            if left_over != old:
-                runner.store.drop(left_over)
-        runner.store.create(new)
-    run = ProjectionRun(projection, new, runner.store, dead_letters, clock)
-    while _advance(run, log, runner, on_step):
+    follower = _Follower(site, site.run(view, clock), log, on_step, max_rate)
+    while not follower.is_caught_up():
         pass
-    with runner.lock:
-        # the live build stands still now, so what is left to read is little
-        while _advance(run, log, runner, on_step):
-            pass
-        runner.store.switch(new)
-        runner.open(projection)
-        runner.store.drop(old)
-        for letter in dead_letters.letters(old.table):
-            dead_letters.remove([letter])
-    return new
+    with site.hold():
+        if site.notice_s == 0:
+            # nothing moves the live build now: readers never see less than before
+            while follower.advance():
+                pass
+        site.views.switch(view)
+        site.reopen()
+    follower.hand_over(site.notice_s)
 
 
-def _advance(run: ProjectionRun, log: LogReader, runner: RoleRunner, on_step: Callable[[Step], None]) -> bool:
-    read_any = False
-    for topic in run.projection.topics:
-        for partition in range(log.partitions):
-            batch = log.read(topic, partition, after=run.position(topic, partition), limit=BATCH_ENTRIES)
-            if batch:
-                with runner.lock:
-                    run.run(batch)
-                read_any = True
-    on_step(progress(run, log))
-    return read_any
+class _Follower:
+    def __init__(
+        self, site: Site, run: ProjectionRun, log: LogReader, on_step: Callable[[Step], None], max_rate: float | None
+    ) -> None:
+        self._site = site
+        self._run = run
+        self._log = log
+        self._on_step = on_step
+        self._max_rate = max_rate
+        # several small reads a second rather than a large one and a long pause
+        self._limit = max(1, min(BATCH_ENTRIES, int(max_rate / 4))) if max_rate else BATCH_ENTRIES
+        self._free_at = 0.0
 
+    def is_caught_up(self) -> bool:
+        began = time.monotonic()
+        longest = self.advance()
+        return longest < self._limit and time.monotonic() - began < CAUGHT_UP_S
 
-def progress(run: ProjectionRun, log: LogReader) -> Step:
-    places = [(topic, partition) for topic in run.projection.topics for partition in range(log.partitions)]
-    return Step(done=sum(run.position(*place) for place in places), total=sum(log.end(*place) for place in places))
+    def advance(self) -> int:
+        """Apply a batch of each partition; return how many records the longest had."""
+        longest = 0
+        for topic in self._run.projection.topics:
+            for partition in range(self._log.partitions):
+                after = self._run.position(topic, partition)
+                batch = self._log.read(topic, partition, after=after, limit=self._limit)
+                if batch:
+                    self._check_there()
+                    with self._site.hold():
+                        self._run.run(batch)
+                    self._pace(len(batch))
+                longest = max(longest, len(batch))
+        self._on_step(self._progress())
+        return longest
+
+    def hand_over(self, seconds: float) -> None:
+        """Go on until whoever follows the live build has noticed which it is: what both write is there once."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if not self.advance():
+                time.sleep(_IDLE_S)
+
+    def _check_there(self) -> None:
+        """A table that was dropped meanwhile may come back with its next row, and would lack all before."""
+        view = self._run.view
+        kept = {(at.topic, at.partition): at.position for at in self._site.views.checkpoints(view)}
+        if any(kept.get(place, 0) < at.position for place, at in self._run.reached.items()):
+            raise StoreUnavailable(f"{view.table} was dropped while it was read; nothing was switched")
+
+    def _pace(self, records: int) -> None:
+        if self._max_rate:
+            now = time.monotonic()
+            self._free_at = max(now, self._free_at) + records / self._max_rate
+            time.sleep(self._free_at - now)
+
+    def _progress(self) -> Step:
+        ends = {place: end for place, end in ends_of(self._log).items() if place[0] in self._run.projection.topics}
+        return Step(done=sum(self._run.position(*place) for place in ends), total=sum(ends.values()))

@@ -1,25 +1,30 @@
 """What an operator does to a running server: rebuild, verify, dead letters; for keys of the operator's tenant only."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from projections.ports import DeadLetter
 from streams.intake.http import Authenticate, Refused, identify
 from streams.intake.tenants import SYSTEM_TENANT
-from streams.operations import LocalOperations, UnknownProjection
 from streams.rebuild import Step
 from streams.verify import Verdict
+from streams.view_jobs import UnknownProjection, ViewJobs, WrongBuild
 
 _PROGRESS_S = 0.2
 
+MaxRate = Annotated[float | None, Query(gt=0, description="records of the log a second; as fast as it can without it")]
 
-def operator_router(operations: LocalOperations, authenticate: Authenticate) -> APIRouter:
+
+Allow = Callable[[Request, str | None], Awaitable[None]]
+
+
+def operator_router(operations: ViewJobs, authenticate: Authenticate) -> APIRouter:
     router = APIRouter(prefix="/v1/operator", tags=["operator"])
 
     async def allow(request: Request, name: str | None = None) -> None:
@@ -29,19 +34,41 @@ def operator_router(operations: LocalOperations, authenticate: Authenticate) -> 
         if name is not None and name not in operations.names():
             raise Refused(HTTPStatus.NOT_FOUND, str(UnknownProjection(name)))
 
+    _add_builds(router, operations, allow)
+    _add_dead_letters(router, operations, allow)
+    return router
+
+
+def _add_builds(router: APIRouter, operations: ViewJobs, allow: Allow) -> None:
     @router.post("/projections/{name}/rebuild", summary="Build a view anew and switch to it; progress as NDJSON")
-    async def rebuild(name: str, request: Request) -> Response:
+    async def rebuild(name: str, request: Request, max_rate: MaxRate = None) -> Response:
         await allow(request, name)
-        return _job(lambda on_step: operations.rebuild(name, on_step).table)
+        return _job(lambda on_step: operations.rebuild(name, on_step, max_rate=max_rate).table)
+
+    @router.post("/projections/{name}/builds/{build}/switch", summary="Answer from another build; progress as NDJSON")
+    async def switch(name: str, build: int, request: Request) -> Response:
+        await allow(request, name)
+        return _job(lambda on_step: operations.switch(name, build, on_step).table)
+
+    @router.delete("/projections/{name}/builds/{build}", summary="Remove a build that is not live")
+    async def drop(name: str, build: int, request: Request) -> Response:
+        await allow(request, name)
+        try:
+            dropped = await asyncio.to_thread(operations.drop, name, build)
+        except WrongBuild as error:
+            raise Refused(HTTPStatus.CONFLICT, str(error)) from error
+        return _json({"dropped": dropped.table})
 
     @router.post("/projections/{name}/verify", summary="Compare a view with the log; progress as NDJSON")
     async def verify(name: str, request: Request) -> Response:
         await allow(request, name)
         return _job(lambda on_step: verdict_json(operations.verify(name, on_step)))
 
+
+def _add_dead_letters(router: APIRouter, operations: ViewJobs, allow: Allow) -> None:
     @router.get("/dead-letters", summary="What all views have parked, of all tenants, as NDJSON")
     async def dead_letters(request: Request) -> Response:
-        await allow(request)
+        await allow(request, None)
         lines = (orjson.dumps(letter_json(letter)) + b"\n" for letter in operations.all_dead_letters())
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
@@ -54,8 +81,6 @@ def operator_router(operations: LocalOperations, authenticate: Authenticate) -> 
     async def discard(name: str, request: Request) -> Response:
         await allow(request, name)
         return _json({"discarded": await asyncio.to_thread(operations.discard_dead_letters, name)})
-
-    return router
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:

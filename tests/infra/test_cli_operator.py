@@ -38,8 +38,13 @@ def run(folder: Path, *arguments: str, status: int = 0) -> str:
 
 
 def test_operator_works_on_a_directory_without_a_server(stopped: Path) -> None:
-    assert re.search(r"devices +documents +devices_v1 +live +0", run(stopped, "projections", "list"))
+    assert re.search(r"devices +documents +devices_v1 +1 +live +0", run(stopped, "projections", "list"))
     assert "devices is now answered from devices_v2" in run(stopped, "projections", "rebuild", "devices")
+    assert re.search(r"devices +documents +devices_v2 +1, 2 +live +0", run(stopped, "projections", "list"))
+    assert "devices is now answered from devices_v1" in run(stopped, "projections", "switch", "devices", "1")
+    assert "devices_v1 is live: switch to another" in run(stopped, "projections", "drop", "devices", "1", status=2)
+    assert "devices is now answered from devices_v2" in run(stopped, "projections", "switch", "devices", "2")
+    assert "devices_v1 is gone" in run(stopped, "projections", "drop", "devices", "1")
     assert "devices_v2: 2 rows, no difference" in run(stopped, "verify", "devices")
     assert "nothing is parked" in run(stopped, "dead-letters", "list")
     assert "0 taken, 0 still parked" in run(stopped, "dead-letters", "retry", "devices")
@@ -50,8 +55,13 @@ def test_operator_works_on_a_directory_without_a_server(stopped: Path) -> None:
 
 def test_operator_works_through_the_server_that_has_the_directory(server: ServerProcess) -> None:
     folder = server.data_dir
-    assert re.search(r"devices +documents +devices_v1 +live", run(folder, "projections", "list"))
-    assert "devices is now answered from devices_v2" in run(folder, "projections", "rebuild", "devices")
+    assert re.search(r"devices +documents +devices_v1 +1 +live", run(folder, "projections", "list"))
+    rebuild = ("projections", "rebuild", "devices", "--max-rate", "100000")
+    assert "devices is now answered from devices_v2" in run(folder, *rebuild)
+    assert "devices is now answered from devices_v1" in run(folder, "projections", "switch", "devices", "1")
+    assert "there is no devices_v7" in run(folder, "projections", "switch", "devices", "7", status=2)
+    assert "devices_v1 is live: switch to another" in run(folder, "projections", "drop", "devices", "1", status=2)
+    assert "devices_v2 is gone" in run(folder, "projections", "drop", "devices", "2")
     assert "no difference" in run(folder, "verify", "devices", "invoice_facts")
     assert "nothing is parked" in run(folder, "dead-letters", "list")
     assert "0 taken, 0 still parked" in run(folder, "dead-letters", "retry", "devices")

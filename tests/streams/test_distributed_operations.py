@@ -18,8 +18,8 @@ from projections.projection import Projection
 from schemas.envelope import Position, TenantId, Topic
 from streams.distributed_operations import DistributedOperations
 from streams.local_runner import RoleRunner
-from streams.operations import UnknownProjection
 from streams.ports import Stores, SystemClock
+from streams.view_jobs import UnknownProjection
 from streams.writer import Writer
 from tests.contracts.dead_letters import letter
 from tests.streams.kit import register

@@ -2,13 +2,16 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import streams.verify
 from infra.dead_letters_sqlite import SqliteDeadLetters
 from infra.event_log_sqlite import SqliteEventLog
 from infra.timeline_sqlite import SqliteTimeline
@@ -17,9 +20,12 @@ from projections.ports import EventRow, Role, StoreUnavailable, View
 from projections.projection import Projection
 from schemas.envelope import Position, TenantId, Topic
 from streams.local_runner import MAX_GIVE_WAY_S, RoleRunner
-from streams.operations import LocalOperations, UnknownProjection
+from streams.operations import LocalOperations
 from streams.ports import SystemClock
 from streams.rebuild import Step
+from streams.run_projection import ProjectionRun
+from streams.verify import CannotCompare
+from streams.view_jobs import UnknownProjection, WrongBuild
 from streams.writer import Writer
 from tests.streams.kit import register, tag
 from tests.streams.test_run_projection import Poisoned
@@ -144,6 +150,8 @@ def test_view_that_is_ahead_of_a_restored_log_stops_until_it_is_rebuilt(
     world = World(tmp_path, log)
     [stopped, _] = world.runner.stopped.values()
     assert "has read events/0 up to 4, the log ends at 3" in stopped
+    with pytest.raises(CannotCompare, match="has read events/0 up to 4, the log ends at 3"):
+        world.operations.verify("stream_history", ignore)
     world.operations.rebuild("stream_history", ignore)
     assert list(world.runner.stopped) == ["audit_trail"]
     assert world.history() == [("device-web-1", 1), ("tenant-demo", 1)]
@@ -188,7 +196,7 @@ def test_rebuilt_view_holds_the_same_rows_in_a_new_table(world: World, writer: W
     assert world.operations.rebuild("stream_history", steps.append) == View("stream_history", 2)
     assert world.history() == before
     assert steps[-1] == Step(5, 5)
-    assert list(world.store.builds("stream_history")) == [View("stream_history", 2)]
+    assert list(world.store.builds("stream_history")) == [View("stream_history", 1), View("stream_history", 2)]
     writer.write([tag("web-1", "b")])
     world.runner.catch_up()
     assert ("device-web-1", 3) in world.history()
@@ -217,7 +225,7 @@ def test_rebuild_under_live_traffic_never_shows_a_half_view(world: World, writer
     assert min(seen) >= 301
 
 
-def test_rebuild_that_was_interrupted_is_begun_again(world: World, writer: Writer) -> None:
+def test_rebuild_that_was_interrupted_leaves_the_live_build_and_may_be_finished(world: World, writer: Writer) -> None:
     writer.write([register("web-1")])
     world.runner.catch_up()
 
@@ -227,9 +235,74 @@ def test_rebuild_that_was_interrupted_is_begun_again(world: World, writer: Write
     with pytest.raises(KeyboardInterrupt):
         world.operations.rebuild("stream_history", interrupt)
     assert world.store.live("stream_history") == View("stream_history", 1)
-    world.operations.rebuild("stream_history", ignore)
+    world.operations.switch("stream_history", 2, ignore)
     assert world.history() == [("device-web-1", 1), ("tenant-demo", 1)]
-    assert len(world.store.builds("stream_history")) == 1
+    assert world.operations.verify("stream_history", ignore).differences == 0
+
+
+def test_older_build_comes_back_with_what_was_recorded_since(world: World, writer: Writer) -> None:
+    world.runner.catch_up()
+    world.operations.rebuild("stream_history", ignore)
+    writer.write([register("web-1")])
+    world.runner.catch_up()
+    assert world.operations.switch("stream_history", 1, ignore) == View("stream_history", 1)
+    assert world.history() == [("device-web-1", 1), ("tenant-demo", 1)]
+    writer.write([register("web-2")])
+    world.runner.catch_up()
+    assert world.operations.verify("stream_history", ignore)[:3] == ("stream_history_v1", 4, 0)
+
+
+def test_only_a_build_that_is_there_and_not_live_is_dropped(world: World, writer: Writer) -> None:
+    world.runner.catch_up()
+    world.operations.rebuild("stream_history", ignore)
+    with pytest.raises(WrongBuild, match="stream_history_v2 is live: switch to another build first"):
+        world.operations.drop("stream_history", 2)
+    world.operations.drop("stream_history", 1)
+    assert list(world.store.builds("stream_history")) == [View("stream_history", 2)]
+    for work in (world.operations.drop, partial(world.operations.switch, on_step=ignore)):
+        with pytest.raises(WrongBuild, match="there is no stream_history_v1"):
+            work("stream_history", 1)
+
+
+def test_build_that_is_dropped_while_it_is_read_is_not_switched_to(world: World, writer: Writer) -> None:
+    world.runner.catch_up()
+
+    def drop(_step: Step) -> None:
+        world.store.drop(View("stream_history", 2))
+        world.store.create(View("stream_history", 2))
+        writer.write([register(f"web-{len(world.log.read(Topic.EVENTS, 0, after=0, limit=100))}")])
+
+    with pytest.raises(StoreUnavailable, match="was dropped while it was read"):
+        world.operations.rebuild("stream_history", drop)
+    assert world.store.live("stream_history") == View("stream_history", 1)
+
+
+def test_rebuild_reads_no_faster_than_it_may(world: World, writer: Writer) -> None:
+    writer.write([register(f"web-{n}") for n in range(30)])
+    began = time.monotonic()
+    world.operations.rebuild("stream_history", ignore, max_rate=100.0)
+    assert time.monotonic() - began > 0.25
+    assert len(world.history()) == 31
+
+
+def test_two_who_write_one_build_at_once_leave_it_as_one_would(world: World, writer: Writer) -> None:
+    """As after a switch: the rebuild goes on until the workers have noticed, and they begin at some checkpoint."""
+    writer.write([register("web-1"), tag("web-1", "a"), register("web-2"), tag("web-1", "b"), tag("web-2", "c")])
+    world.runner.catch_up()
+    view = View("stream_history", 2)
+    world.store.create(view)
+    entries = world.log.read(Topic.EVENTS, 0, after=0, limit=100)
+    first, second = (
+        ProjectionRun(stream_history.PROJECTION, view, world.store, world.letters, SystemClock()) for _ in range(2)
+    )
+    first.run(entries[:4])
+    second.run(entries[:2])
+    second.run(entries[2:])
+    first.run(entries[4:6])
+    assert world.store.checkpoints(view)[0].position == len(entries)
+    world.store.switch(view)
+    world.runner.open(stream_history.PROJECTION)
+    assert world.operations.verify("stream_history", ignore)[:3] == (view.table, len(entries), 0)
 
 
 def test_view_that_equals_the_log_has_no_difference(world: World, writer: Writer) -> None:
@@ -237,6 +310,39 @@ def test_view_that_equals_the_log_has_no_difference(world: World, writer: Writer
     world.runner.catch_up()
     verdict = world.operations.verify("stream_history", ignore)
     assert (verdict.rows, verdict.differences, verdict.parked) == (4, 0, 0)
+
+
+def test_view_that_is_written_meanwhile_is_compared_all_the_same(
+    world: World, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.write([register(f"web-{n}") for n in range(50)])
+    world.runner.start()
+    scan, late = world.store.scan, ["late-1", "late-2"]
+
+    def scan_late(view: View, tenant_id: TenantId) -> Iterator[Any]:
+        # what is recorded between folding the log and reading the view
+        if tenant_id == DEMO and late:
+            [reply] = writer.write([register(late.pop())])
+            assert reply.position is not None
+            assert world.operations.wait_for(["stream_history"], reply.position, 10.0)
+        yield from scan(view, tenant_id)
+
+    monkeypatch.setattr(world.store, "scan", scan_late)
+    assert world.operations.verify("stream_history", ignore)[1:4] == (53, 0, [])
+    late.append("late-3")
+    damage(world, "DELETE FROM stream_history_v1 WHERE stream = 'device-web-1'")
+    [example] = world.operations.verify("stream_history", ignore).examples
+    assert example.key == ("demo", "device-web-1", 1)
+
+
+def test_view_that_does_not_reach_the_end_of_the_log_is_not_compared(
+    world: World, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams.verify, "PATIENCE_S", 0.1)
+    world.runner.catch_up()
+    writer.write([register("web-1")])
+    with pytest.raises(CannotCompare, match="stream_history_v1 is 1 records behind the log"):
+        world.operations.verify("stream_history", ignore)
 
 
 def damage(world: World, statement: str) -> None:
