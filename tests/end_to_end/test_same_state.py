@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from domain.message import Command
 from infra.dead_letters_sqlite import SqliteDeadLetters
 from infra.documents_sqlite import SqliteDocuments
-from infra.embedded import Embedded, _scratch
+from infra.embedded import Embedded
 from infra.event_log_sqlite import SqliteEventLog
+from infra.scratch import scratch
 from infra.timeline_sqlite import SqliteTimeline
 from projections.catalog import PROJECTIONS, of_role
 from projections.ports import Role
@@ -61,7 +62,7 @@ class Small:
             for role, store in self._stores.items()
         ]
         self.operations = LocalOperations(
-            self.runners, log=self.log, dead_letters=self.letters, clock=clock, scratch=partial(_scratch, folder)
+            self.runners, log=self.log, dead_letters=self.letters, clock=clock, scratch=partial(scratch, folder)
         )
 
     def catch_up(self) -> None:
