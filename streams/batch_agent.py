@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, Protocol, cast
 
-from faust import Stream
+from faust import Service, Stream
 from faust.types import TP, EventT
 
 from projections.ports import StoreUnavailable
@@ -25,6 +25,7 @@ UNEXPECTED = 70
 TRY_LIMIT_S = 120.0
 """A sink that has not returned by then hangs; its own time-outs are far shorter."""
 
+LOOK_S = 1.0
 STOP_LIMIT_S = 30.0
 FIRST_BACKOFF_S = 0.1
 MAX_BACKOFF_S = 15.0
@@ -46,6 +47,12 @@ class Sink(Protocol):
         """Keep a batch, whose effect is once however often it comes; return the mark of the commit that covers it.
 
         Raises: StoreUnavailable, it is tried again, for as long as it takes.
+        """
+
+    def look(self) -> bool:
+        """Tell whether everything is to be read anew, from where `starts` says; asked every LOOK_S.
+
+        Raises: StoreUnavailable, asked again.
         """
 
 
@@ -94,6 +101,7 @@ class SinkApp(BatchApp):
         self.sink_state: State = "starting"
         self.sink_error: str | None = None
         self.applied = 0
+        self._turn = asyncio.Lock()
         self.agent(self.batches_of(*topics), name="apply")(cast("Any", self._follow))
 
     @property
@@ -138,9 +146,18 @@ class SinkApp(BatchApp):
                 self.sink_state, self.sink_error = "live", None
                 return
 
+    @Service.task
+    async def _look(self) -> None:
+        while not self.should_stop:
+            await self.sleep(LOOK_S)
+            # an outage is waited out where a batch is
+            with suppress(StoreUnavailable):
+                if self.sink_state != "starting" and await self._in_thread(self.sink.look):
+                    self.batches.read_anew()
+
     async def _in_thread(self, work: Any, *args: Any) -> Any:
         try:
-            async with asyncio.timeout(TRY_LIMIT_S):
+            async with self._turn, asyncio.timeout(TRY_LIMIT_S):
                 return await asyncio.to_thread(work, *args)
         except StoreUnavailable:
             raise

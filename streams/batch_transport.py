@@ -200,8 +200,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 class Consumer(driver.Consumer):
     """Faust's consumer, delivering and committing by batch.
 
-    Shape: `_chains` has the partitions that are read from; it is empty from a rebalance until they have a place to
-    start.
+    Shape: `_chains` has the partitions that are read from; it is empty from a rebalance, or from `read_anew`, until
+    they have a place to start.
     """
 
     app: "BatchApp"
@@ -236,6 +236,12 @@ class Consumer(driver.Consumer):
         if chain := self._chains.get(message.tp):
             chain.give_up()
         self._unacked_messages.discard(message)
+        notify(self._waiting_for_ack)
+
+    def read_anew(self) -> None:
+        """Leave all that is not acknowledged, and begin again as after an assignment."""
+        self._chains.clear()
+        self._unacked_messages.clear()
         notify(self._waiting_for_ack)
 
     # --- rebalancing: chains live from an assignment to the next revocation

@@ -63,7 +63,11 @@ class ProjectionSink:
         was restored) starts at the offset that its next record cannot be before: a record's offset is at least its
         position - 1.
         """
+        before = {run.view for run in self.runs}
         self.runs = [self._open(projection) for projection in self._projections]
+        for run in self.runs:
+            if run.view not in before:
+                self.stopped.pop(run.projection.name, None)
         starts: dict[TP, int] = {}
         for tp, at in committed.items():
             reached = self._reached(self._topics[tp.topic], tp.partition)
@@ -81,6 +85,15 @@ class ProjectionSink:
             if run.projection.name not in self.stopped:
                 self._run(run, entries)
         return str(entries[-1].position)
+
+    def look(self) -> bool:
+        """Notice a view that was switched, to be read from the checkpoint of its new build; and streams set free."""
+        for run in self.runs:
+            if self._store.live(run.projection.name) != run.view:
+                _LOG.info("%s is no longer live; its successor is read on", run.view.table)
+                return True
+            run.look()
+        return False
 
     def read_at(self, tp: TP) -> datetime | None:
         """Return when the record was written up to which all views have read a partition."""

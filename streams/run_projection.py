@@ -52,6 +52,12 @@ class ProjectionRun:
         reached = self.reached.get((topic, partition))
         return reached.position if reached else 0
 
+    def look(self) -> None:
+        """Learn which of the parked streams are free again. Raises: StoreUnavailable, safe to retry."""
+        # a stream that was not parked here is parked by nobody else
+        if self.parked:
+            self.parked = self._dead_letters.parked(self.view.table)
+
     def run(self, batch: Sequence[Entry]) -> None:
         """Apply the records of one topic and partition, in order, and move the checkpoint past them.
 

@@ -70,6 +70,9 @@ class SqliteSink:
         self._fail()
         return str(numbers[-1])
 
+    def look(self) -> bool:
+        return False
+
     def _fail(self) -> None:
         if self.path.with_suffix(".down").exists() or random.random() < self._fails / 2:
             raise StoreUnavailable("the sink fails, as it was told to")

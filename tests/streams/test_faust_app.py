@@ -5,7 +5,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,17 @@ from infra.dead_letters_sqlite import SqliteDeadLetters
 from infra.documents_sqlite import SqliteDocuments
 from infra.engines.engine import free_ports
 from infra.engines.kafka import Kafka
+from infra.log_reader_kafka import KafkaLogReader
+from infra.scratch import scratch
 from infra.topics_kafka import create_topics
 from projections.catalog import of_role
 from projections.ports import Document, Role, View
 from schemas.codec import encode_kafka
-from schemas.envelope import Envelope, StreamId, TenantId
+from schemas.envelope import Envelope, Position, StreamId, TenantId, Topic
 from schemas.partitioning import partition_of
+from streams.distributed_operations import DistributedOperations
+from streams.ports import Stores, SystemClock
+from streams.rebuild import Step
 from streams.topics import Topics
 from tests.examples import REGISTERED, TAGGED, envelope_of
 
@@ -54,6 +60,10 @@ class Log:
             self._producer.produce(self.topics.events, value, record.key, partition, headers=record.headers)
         self._producer.commit_transaction()
         self._wait_visible()
+
+    def end(self, tenant: str) -> Position:
+        partition = partition_of(TenantId(tenant), self.topics.partitions)
+        return Position(Topic.EVENTS, partition, self._ends[partition])
 
     def _wait_visible(self) -> None:
         # a commit is answered before its markers are written: until then a reader of committed events is at the end
@@ -184,6 +194,58 @@ def test_view_that_is_new_to_the_role_is_read_from_the_start(log: Log, projector
     projector.start()
     projector.wait_ready()
     assert set(projector.devices()) == {"1", "2"}
+
+
+@contextmanager
+def operating(kafka: Kafka, log: Log, folder: Path) -> Iterator[DistributedOperations]:
+    """Act from another process than the worker's."""
+    projections = of_role(Role.DOCUMENTS)
+    with (
+        closing(SqliteDocuments(folder / "documents.sqlite", projections)) as documents,
+        closing(SqliteDeadLetters(folder / "dead_letters.sqlite")) as letters,
+        closing(KafkaLogReader(Connection(kafka.bootstrap), log.topics)) as reader,
+    ):
+        yield DistributedOperations(
+            {Role.DOCUMENTS: Stores(documents, letters)},
+            log=reader,
+            clock=SystemClock(),
+            scratch=partial(scratch, folder),
+            projections=projections,
+        )
+
+
+def ignore(_step: Step) -> None:
+    pass
+
+
+def test_worker_follows_a_switch_and_a_switch_back_and_loses_nothing(
+    kafka: Kafka, log: Log, projector: Projector, tmp_path: Path
+) -> None:
+    log.write(*(registered(str(n)) for n in range(20)))
+    projector.wait_ready()
+    with operating(kafka, log, tmp_path) as operations:
+        assert operations.rebuild("devices", ignore).table == "devices_v2"
+        for rows, build, other in ((21, 2, 1), (22, 1, 2)):
+            log.write(registered(f"under-{build}"), tagged(str(build)))
+            assert operations.wait_for(["devices"], log.end("acme"), WAIT_S)
+            assert operations.verify("devices", ignore)[:3] == (f"devices_v{build}", rows, 0)
+            operations.switch("devices", other, ignore)
+        assert operations.verify("devices", ignore)[:3] == ("devices_v2", 22, 0)
+        assert projector.process.poll() is None
+
+
+def test_stream_that_an_operator_set_free_goes_on(kafka: Kafka, log: Log, projector: Projector, tmp_path: Path) -> None:
+    log.write(registered("1"))
+    log.write(registered("2"), spoiled=True)
+    projector.wait_ready()
+    assert projector.parked() == [("device-2", 1)]
+    with operating(kafka, log, tmp_path) as operations:
+        assert operations.retry_dead_letters("devices") == (0, 1)
+        assert operations.discard_dead_letters("devices") == 1
+        log.write(tagged("2"))
+        assert operations.wait_for(["devices"], log.end("acme"), WAIT_S)
+    assert projector.parked() == []
+    assert projector.devices()["2"].fields["tag:site"] == "Berlin"
 
 
 def test_metrics_tell_lag_by_partition_and_unknown_paths_are_not_found(log: Log, projector: Projector) -> None:
