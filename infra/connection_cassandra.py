@@ -1,11 +1,12 @@
 """One keyspace of a Cassandra cluster: prepared statements, many of them in flight, and errors in the ports' words."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from threading import Lock, Semaphore
+from time import monotonic
 from typing import Any
 
 from cassandra import ConsistencyLevel, DriverException, UnresolvableContactPoints
@@ -80,6 +81,7 @@ class Connection:
         self._cluster: Cluster | None = None
         self._session: Session | None = None
         self._closed = False
+        self._failed_at = 0.0
         self._prepared: dict[str, Any] = {}
 
     def close(self) -> None:
@@ -138,6 +140,12 @@ class Connection:
                 yield _pages(rows)
             ahead = min(ahead * 2, _AHEAD)
 
+    def replicas(self, statement: Any) -> Hashable:
+        """Return something that is the same for all bound statements that go to the same hosts."""
+        metadata = self._open().cluster.metadata
+        hosts = metadata.all_hosts()
+        return None if len(hosts) == 1 else tuple(metadata.get_replicas(self.keyspace, statement.routing_key))
+
     def write(self, statements: Iterable[Any]) -> None:
         """Run bound statements and batches, in any order, each as soon as it is made.
 
@@ -174,14 +182,19 @@ class Connection:
     def _open(self) -> Session:
         if self._session is not None and not self._closed:
             return self._session
+        asked_at = monotonic()
         with self._opening:
             if self._closed:
                 raise StoreUnavailable("cassandra was closed; open it again")
             if self._session is None:
+                if self._failed_at > asked_at:
+                    # who waited for another's try has the same answer, or many would wait one after the other
+                    raise StoreUnavailable("cassandra did not answer")
                 cluster = self._make()
                 try:
                     self._session = cluster.connect()
                 except BaseException:
+                    self._failed_at = monotonic()
                     cluster.shutdown()
                     raise
                 self._cluster = cluster

@@ -9,6 +9,7 @@ from typing import Any
 
 import faust
 
+from infra.collector import settle_collector
 from infra.settings import Settings
 from infra.worker_status import WorkerStatus, served
 from projections.catalog import of_role
@@ -34,6 +35,7 @@ def project(role: Role, settings: Settings, *, open_stores: OpenStores, status_p
         app = create_app(role, sink, broker=broker, topics=settings.topics, data_dir=settings.data_dir)
         with served(WorkerStatus(app, sink, clock), status_port) as port:
             _LOG.info("%s says how it is on http://127.0.0.1:%d/ready", app.conf.id, port)
+            settle_collector()
             asyncio.run(run(app))
 
 

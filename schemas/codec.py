@@ -443,37 +443,54 @@ def decode_kafka(record: KafkaRecord, *, topic: Topic, partition: int, position:
 
 
 def _decode_kafka(record: KafkaRecord, topic: Topic, partition: int, position: int) -> Envelope:
+    # written out, and with what repeats looked up: this runs for every record of every projector
     id_, type_raw, time, urn, version, _, recorded_at, correlation, causation, actor, organization, trace = (
-        None if raw is None else raw.decode() for raw in record.attributes
+        record.attributes
     )
+    value = record.value
     tenant, bar, stream = record.key.decode().partition("|")
     if not (bar and id_ and type_raw and time and urn and recorded_at and correlation and causation and actor):
         raise BadPayload("the record lacks headers that every event has")
-    written = int(urn.rpartition(":")[2])
-    if len(record.value) < _WIRE_FORMAT.size or record.value[0] != _MAGIC:
+    if len(value) < _WIRE_FORMAT.size or value[0] != _MAGIC:
         raise BadPayload("the value is not in the Confluent wire format")
-    payload = decode_payload(type_raw, written, record.value[_WIRE_FORMAT.size :])
-    schema_version, data = upcast.to_newest(type_raw, written, payload)
-    actor_type, _, actor_id = actor.partition(":")
+    type_, written = _type_of(type_raw, urn)
+    schema_version, data = upcast.to_newest(type_, written, decode_payload(type_, written, value[_WIRE_FORMAT.size :]))
+    correlation_id = correlation.decode()
     return Envelope(
-        event_id=id_,
-        type=type_raw,
-        schema_version=schema_version,
-        tenant_id=TenantId(tenant),
-        stream=StreamId(stream),
-        version=int(version) if version else 0,
-        topic=topic,
-        partition=partition,
-        position=position,
-        happened_at=datetime.fromisoformat(time),
-        recorded_at=datetime.fromisoformat(recorded_at),
-        actor=Actor(ActorType(actor_type), actor_id),
-        correlation_id=correlation,
-        causation_id=causation,
-        data=data,
-        organization_id=organization,
-        traceparent=trace,
+        id_.decode(),
+        type_,
+        schema_version,
+        TenantId(tenant),
+        StreamId(stream),
+        int(version) if version else 0,
+        topic,
+        partition,
+        position,
+        datetime.fromisoformat(time.decode()),
+        _instant_of(recorded_at),
+        _actor_of(actor),
+        correlation_id,
+        correlation_id if causation == correlation else causation.decode(),
+        data,
+        organization.decode() if organization else None,
+        trace.decode() if trace else None,
     )
+
+
+@lru_cache(1_024)
+def _type_of(type_: bytes, urn: bytes) -> tuple[str, int]:
+    return type_.decode(), int(urn.decode().rpartition(":")[2])
+
+
+@lru_cache(1_024)
+def _actor_of(raw: bytes) -> Actor:
+    type_, _, id_ = raw.decode().partition(":")
+    return Actor(ActorType(type_), id_)
+
+
+@lru_cache(1_024)  # a batch was recorded at one instant
+def _instant_of(raw: bytes) -> datetime:
+    return datetime.fromisoformat(raw.decode())
 
 
 @cache
