@@ -34,6 +34,9 @@ def projector(role: Role) -> click.Command:
     )
     def command(*, supervised: bool, status_port: int) -> None:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+        for library in ("aiokafka", "faust"):
+            # they tell each step of a rebalance, with all partitions
+            logging.getLogger(library).setLevel(logging.WARNING)
         if supervised:
             again = ["worker", role.value, "--status-port", str(status_port)]
             sys.exit(supervise([sys.executable, "-m", "infra.cli", *again]))

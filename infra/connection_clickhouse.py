@@ -52,7 +52,7 @@ _EMBEDDED_SETTINGS = {
 _ANSWER = {"max_execution_time": 30}
 
 _EMBEDDED = {"settings": _SETTINGS | _EMBEDDED_SETTINGS, "chdb_options": _EMBEDDED_CACHES}
-_SERVER = {"settings": _SETTINGS, "autogenerate_session_id": False, "connect_timeout": 5, "send_receive_timeout": 60}
+_SERVER = {"settings": _SETTINGS, "autogenerate_session_id": False, "connect_timeout": 5, "send_receive_timeout": 20}
 
 _EXACT = Context(prec=18, traps=[Inexact, InvalidOperation])
 _LEAST = Decimal(1).scaleb(-MONEY_SCALE)

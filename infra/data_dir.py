@@ -3,6 +3,8 @@
 import fcntl
 import json
 import os
+import secrets
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -10,10 +12,14 @@ from typing import Any, NamedTuple, Self
 FORMAT = 1
 """Raised when an older version could not read what this one writes."""
 
+GATEWAYS = "gateways"
+"""The folder of a machine's gateways, which have a numbered one each."""
+
 _FORMAT_FILE = "factline.json"
 _LOCK_FILE = "lock"
 _SERVER_FILE = "server.json"
 _OPERATOR_FILE = "operator.key"
+_CURSOR_FILE = "cursor.key"
 
 
 class DataDirError(Exception):
@@ -111,6 +117,18 @@ def operator_key(path: Path) -> str | None:
         return (path / _OPERATOR_FILE).read_text(encoding="utf-8").strip()
     except OSError:
         return None
+
+
+def cursor_secret(path: Path) -> bytes:
+    """Return the key that signs cursors, made once by whoever comes first: a cursor stays good over a restart."""
+    file = path / _CURSOR_FILE
+    if not file.exists():
+        new = path / f"{_CURSOR_FILE}.{os.getpid()}"
+        _write(new, secrets.token_hex(32), mode=0o600)
+        with suppress(FileExistsError):
+            file.hardlink_to(new)
+        new.unlink()
+    return file.read_bytes()
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

@@ -34,12 +34,15 @@ class Gateway:
         with kafka_errors():
             self.log_id = log_id(connection.admin(), settings.topics.events)
         self.log = KafkaLogReader(connection, settings.topics)
+        # a reader reads one place at a time: live streams and those who want to know who may ask do not wait in turn
+        self.live_log = KafkaLogReader(connection, settings.topics)
         self.telemetry = KafkaTelemetryLog(connection, settings.topics, schema_ids=schema_ids, clock=self.clock)
         self.commands = KafkaCommandGate(connection, settings.topics)
 
     def close(self) -> None:
         self.commands.close()
         self.telemetry.close()
+        self.live_log.close()
         self.log.close()
 
     def __enter__(self) -> Self:

@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import secrets
 import signal
-import socket
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
@@ -12,14 +10,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 import click
-import uvicorn
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from uuid_utils import uuid7
 
 from domain.message import Command
 from infra.collector import settle_collector
+from infra.data_dir import cursor_secret
 from infra.embedded import DEMO_TENANT, Embedded
+from infra.http_server import Server, listen
 from read_api.answers import Answers
 from read_api.app import add_answers
 from schemas.envelope import Actor, ActorType
@@ -43,10 +42,11 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
         timeline=views.timeline,
         analytics=views.analytics,
         documents=views.documents,
+        keys=views.documents,
         progress=views.operations,
         operations=views.operations,
         feed=LogFeed(embedded.log),
-        cursor_secret=_cursor_secret(embedded.dir.path),
+        cursor_secret=cursor_secret(embedded.dir.path),
     )
     deciding = ThreadPoolExecutor(1, "writer")
     taking = ThreadPoolExecutor(1, "telemetry")
@@ -93,27 +93,6 @@ async def _report_host(commands: CommandGate, telemetry: TelemetryGate) -> None:
         logging.getLogger(__name__).exception("this machine's readings stopped")
 
 
-def _cursor_secret(data_dir: Path) -> bytes:
-    """Return the key that signs cursors, made at the first start: a cursor stays good over a restart."""
-    path = data_dir / "cursor.key"
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_bytes(secrets.token_bytes(32))
-    return path.read_bytes()
-
-
-class _Server(uvicorn.Server):
-    """Ends live streams first: a server waits for its open connections, and they would never close by themselves."""
-
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
-        super().__init__(config)
-        self._answers: Answers = app.state.answers
-
-    def handle_exit(self, sig: int, frame: object) -> None:
-        self._answers.stop()
-        super().handle_exit(sig, frame)  # type: ignore[arg-type]
-
-
 def serve(data_dir: Path, *, port: int) -> int:
     """Run the server on 127.0.0.1 until it is told to stop; return the exit status.
 
@@ -134,24 +113,9 @@ def serve(data_dir: Path, *, port: int) -> int:
                 embedded.views.catch_up()
             _greet(address, data_dir, demo_key)
         settle_collector()
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
-        _Server(config, app).run([sock])
+        Server(app).run([sock])
     click.echo("factline stopped; the next start goes on where this one ended")
     return 0
-
-
-def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
-    # the protocol named, or asyncio leaves Nagle's algorithm on and every answer waits 40 ms
-    sock = socket.socket(proto=socket.IPPROTO_TCP)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, port))
-        # from now on a caller waits for the start instead of being refused
-        sock.listen(1024)
-    except OSError as error:
-        sock.close()
-        raise OSError(f"port {port} cannot be used: {error.strerror}; choose another with --port or PORT") from error
-    return sock
 
 
 @contextmanager

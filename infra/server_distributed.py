@@ -1,34 +1,39 @@
-"""A gateway of the distributed profile: commands and facts over HTTP, and who may send them."""
+"""A gateway of the distributed profile: commands and facts over HTTP, answers from the stores, and who may ask.
+
+Who may ask is known without any store: while one is away, commands and facts are taken, and only its answers wait.
+"""
 
 import asyncio
 import hashlib
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
 import click
-import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from infra.data_dir import DataDir, DataDirInUse
+from infra.data_dir import GATEWAYS, DataDir, DataDirInUse, cursor_secret
 from infra.dead_letters_sqlite import SqliteDeadLetters
 from infra.distributed import Gateway
+from infra.distributed_views import Views, open_views
 from infra.documents_sqlite import SqliteDocuments
-from infra.server import listen
+from infra.http_server import Server, listen
 from infra.settings import Settings
 from projections import api_keys, tenants
-from projections.ports import Role
-from read_api.auth import Authenticator
-from read_api.problems import add_problem_handlers
+from projections.ports import Operations, Role
+from read_api.answers import Answers
+from read_api.app import add_answers
 from schemas.envelope import Actor, ActorType, StreamId
+from streams.feed import LogFeed
 from streams.intake.commands_http import commands_router
 from streams.intake.http import add_intake_problems
+from streams.intake.operator_http import operator_router
 from streams.intake.telemetry_http import TelemetryGate, telemetry_router
 from streams.intake.tenants import SYSTEM_TENANT, onboard, tenants_router
 from streams.local_runner import RoleRunner
@@ -47,27 +52,49 @@ class Keys:
 
     def __init__(self, folder: Path, gateway: Gateway) -> None:
         log = hashlib.sha256(gateway.log_id.encode()).hexdigest()[:16]
-        self._documents = SqliteDocuments(folder / f"keys-{log}.sqlite", _KEYS)
+        self.documents = SqliteDocuments(folder / f"keys-{log}.sqlite", _KEYS)
         self._letters = SqliteDeadLetters(folder / f"keys-{log}-dead-letters.sqlite")
         self.runner = RoleRunner(
             Role.DOCUMENTS,
             _KEYS,
             log=gateway.log,
-            store=self._documents,
+            store=self.documents,
             dead_letters=self._letters,
             clock=gateway.clock,
         )
-        self.authenticate = Authenticator(self._documents).authenticate
 
     def close(self) -> None:
         self.runner.stop()
-        self._documents.close()
+        self.documents.close()
         self._letters.close()
 
 
-def create_app(gateway: Gateway, folder: DataDir) -> FastAPI:
+class _Operations:
+    """Operations of the cluster, and whether this gateway knows the keys."""
+
+    def __init__(self, operations: Operations, keys: Keys) -> None:
+        self.projections = operations.projections
+        self.dead_letters = operations.dead_letters
+        self._operations = operations
+        self._keys = keys
+
+    def health(self) -> Mapping[str, str]:
+        return {**self._operations.health(), "keys": self._keys.runner.error or "ok"}
+
+
+def create_app(gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret: bytes) -> FastAPI:
     """Return the gateway as one application; its lifespan starts and stops what runs beside the requests."""
     keys = Keys(folder.path, gateway)
+    answers = Answers(
+        timeline=views.timeline,
+        analytics=views.analytics,
+        documents=views.documents,
+        keys=keys.documents,
+        progress=views.operations,
+        operations=_Operations(views.operations, keys),
+        feed=LogFeed(gateway.live_log),
+        cursor_secret=cursor_secret,
+    )
     taking = ThreadPoolExecutor(_TELEMETRY_THREADS, "telemetry")
     telemetry = TelemetryGate(gateway.telemetry, taking, timeout_s=_TELEMETRY_TIMEOUT_S)
 
@@ -80,19 +107,17 @@ def create_app(gateway: Gateway, folder: DataDir) -> FastAPI:
         with suppress(asyncio.CancelledError):
             await first_start
         taking.shutdown()
+        # the last answers are given by then
         keys.close()
 
     app: FastAPI = FastAPIOffline(title="factline", version=version("factline"), redoc_url=None, lifespan=lifespan)
-    add_problem_handlers(app)
+    add_answers(app, answers)
+    authenticate = answers.authenticator.authenticate
     add_intake_problems(app)
-    app.include_router(commands_router(gateway.commands, keys.authenticate))
-    app.include_router(telemetry_router(telemetry, keys.authenticate))
-    app.include_router(tenants_router(gateway.commands, keys.authenticate))
-
-    @app.get("/v1/ops/health", summary="Whether this gateway runs and knows the keys")
-    async def health() -> Response:
-        return Response(f'{{"status":"ok","keys":"{keys.runner.state}"}}', media_type="application/json")
-
+    app.include_router(commands_router(gateway.commands, authenticate))
+    app.include_router(telemetry_router(telemetry, authenticate))
+    app.include_router(tenants_router(gateway.commands, authenticate))
+    app.include_router(operator_router(views.operations, authenticate))
     return app
 
 
@@ -140,17 +165,18 @@ def serve(settings: Settings, *, port: int) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     host = os.environ.get("FACTLINE_HOST", "127.0.0.1")
+    gateways = Path(settings.data_dir) / GATEWAYS
     with (
         suppress(KeyboardInterrupt),
-        _folder(Path(settings.data_dir) / "gateways") as folder,
+        _folder(gateways) as folder,
         Gateway(settings) as gateway,
+        open_views(settings, folder.path, gateway.log, gateway.clock) as views,
         closing(listen(port, host)) as sock,
     ):
-        app = create_app(gateway, folder)
+        app = create_app(gateway, views, folder, cursor_secret=settings.cursor_secret or cursor_secret(gateways))
         address = f"http://{host}:{sock.getsockname()[1]}"
         folder.announce(address)
-        click.echo(f"factline {version('factline')} gateway on {address}  (operator.key will be in {folder.path})")
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
-        uvicorn.Server(config).run([sock])
+        click.echo(f"factline {version('factline')} gateway on {address}  (data in {folder.path})")
+        Server(app).run([sock])
     click.echo("factline gateway stopped")
     return 0

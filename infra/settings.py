@@ -20,6 +20,7 @@ _KAFKA_SECURITY: Mapping[str, str] = {
 }
 
 
+_SHORTEST_SECRET = 32
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,47}")
 
 
@@ -70,7 +71,11 @@ class StoreSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """Shape: `kafka_security` are librdkafka's own property names, passed on as they are."""
+    """What all processes of the distributed profile are told.
+
+    Shape: `kafka_security` are librdkafka's own property names, passed on as they are. `cursor_secret` signs cursors
+    and is the same for all gateways; None for those of one machine, who keep one in `data_dir`.
+    """
 
     kafka_bootstrap: str
     registry_url: str
@@ -79,6 +84,7 @@ class Settings:
     replication: int = 1
     kafka_security: Mapping[str, str] = field(default_factory=dict, repr=False)
     stores: StoreSettings = field(default_factory=StoreSettings)
+    cursor_secret: bytes | None = field(default=None, repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -97,6 +103,7 @@ class Settings:
                 name: environment[variable] for variable, name in _KAFKA_SECURITY.items() if environment.get(variable)
             },
             stores=StoreSettings.from_environment(environment),
+            cursor_secret=_secret(environment.get("FACTLINE_CURSOR_SECRET")),
         )
 
 
@@ -105,6 +112,14 @@ def _number(environment: Mapping[str, str], variable: str, default: int) -> int:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise BadSettings(f"{variable} must be a number from 1, not {text!r}")
     return int(text)
+
+
+def _secret(text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    if len(text) < _SHORTEST_SECRET:
+        raise BadSettings(f"FACTLINE_CURSOR_SECRET must have at least {_SHORTEST_SECRET} characters, not {len(text)}")
+    return text.encode()
 
 
 def _host_and_port(text: str) -> tuple[str, int]:

@@ -409,12 +409,16 @@ class Progress(Protocol):
     """How far the live views are: what a read with a consistency token waits for."""
 
     def reached(self, view: str) -> Sequence[Checkpoint]:
-        """Return how far the live build of a view has read each topic and partition."""
+        """Return how far the live build of a view has read each topic and partition.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
 
     def wait_for(self, views: Sequence[str], position: Position, timeout_s: float) -> bool:
         """Wait until each of the views has read the position; False when the time ran out.
 
         Shape: a view that does not read the position's topic has nothing to wait for.
+        Raises: StoreUnavailable, safe to retry.
         """
 
 
@@ -492,7 +496,10 @@ class Feed(Protocol):
     """The newest records of a tenant, as they are written: what live answers are made of."""
 
     def ends(self, tenant_id: TenantId) -> Sequence[Position]:
-        """Return the last position of each topic in the tenant's partition."""
+        """Return the last position of each topic in the tenant's partition.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
 
     def since(self, tenant_id: TenantId, after: Position, *, limit: int) -> tuple[Sequence[Envelope], Position]:
         """Return the tenant's own records after a position, and the position up to which all were looked at.
@@ -502,4 +509,7 @@ class Feed(Protocol):
         """
 
     def wait(self, after: Sequence[Position], timeout_s: float) -> bool:
-        """Wait until the log goes past any of the positions; False when the time ran out."""
+        """Wait until the log goes past any of the positions; False when the time ran out.
+
+        Raises: StoreUnavailable, safe to retry.
+        """

@@ -23,11 +23,15 @@ def _utc_now() -> datetime:
 
 @dataclass(kw_only=True)
 class Answers:
-    """The readers behind the API, its clock, and its bounds. Call `stop` when the server begins to stop."""
+    """The readers behind the API, its clock, and its bounds. Call `stop` when the server begins to stop.
+
+    Shape: `keys` answers for the views `api_keys` and `tenants` alone: who may ask may be known without the store.
+    """
 
     timeline: TimelineReader
     analytics: AnalyticsReader
     documents: DocumentsReader
+    keys: DocumentsReader
     progress: Progress
     operations: Operations
     feed: Feed
@@ -46,7 +50,7 @@ class Answers:
     stopping: Event = field(init=False)
 
     def __post_init__(self) -> None:
-        self.authenticator = Authenticator(self.documents)
+        self.authenticator = Authenticator(self.keys)
         self.analytics_threads = ThreadPoolExecutor(_ANALYTICS_THREADS, "analytics")
         self.live_threads = ThreadPoolExecutor(LIVE_STREAMS, "live")
         self.live_slots = BoundedSemaphore(LIVE_STREAMS)

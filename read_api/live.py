@@ -131,8 +131,13 @@ async def _events(request: Request, read: Read, wanted: Wanted, places: Places) 
             # the id moves on past records that were not wanted
             yield b": heartbeat\nid: %s\n\n" % _id(places)
             spoke_at = monotonic()
-        if not news and await _in_thread(answers, lambda: _wait(answers, places)):
-            await asyncio.sleep(_GATHER_S)
+        if not news:
+            try:
+                grown = await _in_thread(answers, lambda: _wait(answers, places))
+            except StoreUnavailable:
+                return
+            if grown:
+                await asyncio.sleep(_GATHER_S)
 
 
 async def _in_thread(answers: Answers, ask: Callable[[], T]) -> T:

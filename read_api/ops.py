@@ -31,6 +31,11 @@ _LETTER_EXAMPLE = {
 }
 
 
+@router.get("/alive", summary="Whether this process answers, whatever else does not; needs no key")
+def alive() -> Response:
+    return Json({"alive": True})
+
+
 @router.get("/health", summary="Alive, and ready or not; needs no key", responses={503: {"description": "not ready"}})
 def health(answers: Asked) -> Response:
     # without a key nothing is said but which part it is

@@ -28,7 +28,7 @@ SENT = tuple(messages(mark) for mark in MARKS)
 NAMES = {command: name for name, command in catalog.COMMANDS.items()}
 NUMBERS = count()
 
-PUBLIC = {"/metrics", "/v1/ops/health", "/docs", "/openapi.json", "/docs/oauth2-redirect"}
+PUBLIC = {"/metrics", "/v1/ops/health", "/v1/ops/alive", "/docs", "/openapi.json", "/docs/oauth2-redirect"}
 """What needs no key."""
 
 said = st.tuples(

@@ -40,7 +40,7 @@ def test_service_has_a_health_check(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
 
 
-@pytest.mark.parametrize("name", ["kafka", "cassandra", "clickhouse", "mongo"])
+@pytest.mark.parametrize("name", ["kafka", "cassandra", "clickhouse", "mongo", "gateway"])
 def test_data_is_in_a_named_volume(name: str) -> None:
     assert {volume.partition(":")[0] for volume in SERVICES[name]["volumes"]} <= set(COMPOSE["volumes"])
 
@@ -75,7 +75,7 @@ def test_made_secrets_are_random_private_and_kept(tmp_path: Path) -> None:
     assert subprocess.run(["sh", script], capture_output=True, check=False).returncode == 0
     made = tmp_path / ".env"
     values = re.findall(r"^\w+=([0-9a-f]{48})$", made.read_text(), re.MULTILINE)
-    assert len(set(values)) == 4
+    assert len(set(values)) == 5
     assert made.stat().st_mode & 0o077 == 0
     assert subprocess.run(["sh", script], capture_output=True, check=False).returncode != 0
     assert re.findall(r"^\w+=(.+)$", made.read_text(), re.MULTILINE) == values

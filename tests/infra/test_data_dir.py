@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.data_dir import FORMAT, DataDir, DataDirError, DataDirInUse, operator_key, running_server
+from infra.data_dir import FORMAT, DataDir, DataDirError, DataDirInUse, cursor_secret, operator_key, running_server
 
 
 def test_new_directory_gets_the_format_and_is_for_its_owner_only(tmp_path: Path) -> None:
@@ -72,3 +72,11 @@ def test_operator_key_is_for_its_owner_only(tmp_path: Path) -> None:
         opened.keep_operator_key("ak_1.sk_2")
     assert operator_key(tmp_path) == "ak_1.sk_2"
     assert (tmp_path / "operator.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_cursor_secret_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
+    secret = cursor_secret(tmp_path)
+    assert len(secret) >= 32
+    assert cursor_secret(tmp_path) == secret
+    [file] = tmp_path.iterdir()
+    assert file.stat().st_mode & 0o077 == 0

@@ -147,6 +147,14 @@ def test_settings_are_read_from_the_environment() -> None:
     assert found.kafka_security == {"sasl.username": "writer"}
 
 
+def test_secret_that_could_be_guessed_is_refused_and_a_long_one_is_in_no_message() -> None:
+    with pytest.raises(BadSettings, match="FACTLINE_CURSOR_SECRET must have at least 32 characters, not 5"):
+        Settings.from_environment({"FACTLINE_CURSOR_SECRET": "guess"})
+    found = Settings.from_environment({"FACTLINE_CURSOR_SECRET": "x" * 32})
+    assert found.cursor_secret == b"x" * 32
+    assert "xxx" not in repr(found)
+
+
 def test_setting_that_is_no_number_is_named() -> None:
     with pytest.raises(BadSettings, match="FACTLINE_PARTITIONS"):
         Settings.from_environment({"FACTLINE_PARTITIONS": "none"})

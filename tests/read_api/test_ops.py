@@ -17,6 +17,7 @@ def test_health_needs_no_key(nobody: Caller) -> None:
 def test_a_part_that_fails_makes_it_not_ready_without_telling_strangers_why(nobody: Caller, world: World) -> None:
     world.operations.parts = {"log": "ok", "timeline": "no route to 10.0.0.7"}
     response = nobody.get("/v1/ops/health")
+    assert nobody.get("/v1/ops/alive").json() == {"alive": True}
     world.operations.parts = {"log": "ok"}
     assert problem(response, 503)["parts"] == {"log": "ok", "timeline": "failing"}
     assert "10.0.0.7" not in response.text

@@ -193,6 +193,7 @@ class World:
             timeline=self.stores.timeline,
             analytics=self.stores.analytics,
             documents=self.stores.documents,
+            keys=self.stores.documents,
             progress=self.progress,
             operations=self.operations,
             feed=self.feed,
