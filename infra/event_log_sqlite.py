@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from eventsourcing.persistence import ConnectionPoolClosedError, PersistenceError, StoredEvent
 from eventsourcing.sqlite import (
@@ -59,10 +59,12 @@ class CommandMark(NamedTuple):
 class DurableDatastore(SQLiteDatastore):
     """The library's datastore, with every commit on the disk before it returns."""
 
+    synchronous: ClassVar = "FULL"  # not every build's default in WAL mode, and an answered command survives power loss
+
     def __init__(self, db_name: str, *, originator_id_type: Literal["uuid", "text"] = "text", **kwargs: Any) -> None:
         super().__init__(db_name, originator_id_type=originator_id_type, **kwargs)
         self.pool.close()
-        self.pool = _DurablePool(db_name=db_name, **kwargs)
+        self.pool = _Pool(self.synchronous, db_name=db_name, **kwargs)
 
     @contextmanager
     def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
@@ -75,11 +77,14 @@ class DurableDatastore(SQLiteDatastore):
                 connection.rollback()
 
 
-class _DurablePool(SQLiteConnectionPool):
+class _Pool(SQLiteConnectionPool):
+    def __init__(self, synchronous: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._synchronous = synchronous
+
     def _create_connection(self) -> SQLiteConnection:
         connection = super()._create_connection()
-        # FULL is not every build's default in WAL mode, and an answered command must survive power loss
-        connection.cursor().execute("PRAGMA synchronous=FULL")
+        connection.cursor().execute(f"PRAGMA synchronous={self._synchronous}")
         return connection
 
 

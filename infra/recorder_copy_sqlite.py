@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from eventsourcing.persistence import IntegrityError, StoredEvent, Tracking
 from eventsourcing.sqlite import SQLiteCursor, SQLiteProcessRecorder
@@ -12,6 +12,10 @@ from eventsourcing.sqlite import SQLiteCursor, SQLiteProcessRecorder
 from infra.event_log_sqlite import DurableDatastore
 
 OriginatorIdType = Literal["uuid", "text"]
+
+
+class _Datastore(DurableDatastore):
+    synchronous: ClassVar = "NORMAL"  # what power loss takes from a copy is read again
 
 
 class RecorderCopy(SQLiteProcessRecorder):
@@ -26,7 +30,7 @@ class RecorderCopy(SQLiteProcessRecorder):
         if _log_id(path) != log_id:
             for old in (path, *path.parent.glob(f"{path.name}-*")):
                 old.unlink(missing_ok=True)
-        super().__init__(DurableDatastore(str(path), originator_id_type=originator_id_type))
+        super().__init__(_Datastore(str(path), originator_id_type=originator_id_type))
         self.create_table()
         with self.datastore.transaction(commit=True) as c:
             c.execute("INSERT INTO log SELECT ?, 0 WHERE NOT EXISTS (SELECT 1 FROM log)", (log_id,))

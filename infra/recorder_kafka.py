@@ -122,7 +122,7 @@ class KafkaFactory(InfrastructureFactory[KafkaTrackingRecorder]):
                 f"{self.ORIGINATOR_ID_TYPE} must be uuid or text, not {self._originator_id_type!r}"
             )
         try:
-            self._settings = Settings.from_environment(self.env)
+            self._settings = Settings.from_environment(_own(self.env))
         except CannotStart as error:
             raise InfrastructureFactoryError(str(error)) from error
         self._connection = Connection(self._settings.kafka_bootstrap, self._settings.kafka_security)
@@ -169,3 +169,9 @@ class KafkaFactory(InfrastructureFactory[KafkaTrackingRecorder]):
         return RecorderLog(
             self._connection, topic, folder, originator_id_type=cast("OriginatorIdType", self._originator_id_type)
         )
+
+
+def _own(env: Environment) -> dict[str, str]:
+    """Return the environment as an application sees it: what is set for it by name goes first."""
+    prefix = f"{env.name.upper()}_"
+    return dict(env) | {name.removeprefix(prefix): value for name, value in env.items() if name.startswith(prefix)}

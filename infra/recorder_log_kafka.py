@@ -2,9 +2,7 @@
 
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from infra.connection_kafka import NO_SUCH_OFFSET, PARTITION_END, Connection, hi
 from infra.recorder_copy_sqlite import Change, OriginatorIdType, RecorderCopy
 from infra.recorder_records_kafka import Positioned, decode, encode_event, encode_tracking
 from infra.topics_kafka import log_id
-from infra.transaction_kafka import Transactions, noting
+from infra.transaction_kafka import COMMIT_S, Transactions, noting
 from infra.writer_state_sqlite import STATE_ERRORS, LogDamaged
 from schemas.codec import BadPayload
 from streams.command_worker import WriterLost
@@ -32,6 +30,7 @@ _PARTITION = 0
 _READ_AT_ONCE = 1_000
 _WAIT_S = 0.05
 _SILENCE_S = 30.0
+_TRANSACTION_TIMEOUT_MS = 60_000  # nobody waits for it: the next writer has the same transactional id, and ends it
 
 Outcome = Sequence[int] | PersistenceError
 
@@ -45,7 +44,7 @@ class _Insert:
         # in the caller's thread: a field of a wrong type is nobody else's error
         self.records = [encode_event(source, event) for event in events]
         self.tracked = [encode_tracking(source, tracking)] if tracking else []
-        self.outcome: Future[Outcome] = Future()
+        self.outcome: Outcome | None = None
 
 
 class RecorderLog:
@@ -60,22 +59,27 @@ class RecorderLog:
         """Raises: OperationalError, safe to retry."""
         self._topic = topic
         self._source = f"urn:factline:{topic}"
-        self._waiting: deque[_Insert] = deque()
-        self._turn = threading.Lock()
+        self._waiting: list[_Insert] = []
+        self._turns = threading.Condition()
+        self._writing = False
         self._in_step = True
         self._listeners: set[threading.Event] = set()
         with library_errors():
             # this fences the writer before: nothing of it comes behind the end that is asked for next
-            self._transactions = Transactions(connection, f"{topic}.writer")
+            self._transactions = Transactions(connection, f"{topic}.writer", timeout_ms=_TRANSACTION_TIMEOUT_MS)
             admin = connection.admin()
             end = high_watermarks(admin, topic, [_PARTITION])[_PARTITION]
             self.copy = RecorderCopy(folder / f"{topic}.sqlite", log_id(admin, topic), originator_id_type)
-            consumer = connection.consumer(f"{topic}.copies", enable_partition_eof=True, auto_offset_reset="error")
+            consumer = connection.consumer(
+                f"{topic}.copies", enable_partition_eof=True, auto_offset_reset="error", fetch_wait_max_ms=10
+            )
             with closing(consumer):
                 self._catch_up(consumer, end)
 
     def close(self) -> None:
-        with self._turn:
+        with self._turns:
+            self._turns.wait_for(lambda: not self._writing)
+            self._in_step = False
             self.copy.close()
 
     def listen(self, grown: threading.Event) -> None:
@@ -95,15 +99,28 @@ class RecorderLog:
         if not events and tracking is None:
             return []
         insert = _Insert(self._source, events, tracking)
-        self._waiting.append(insert)
-        with self._turn:
-            # whoever has the turn writes what all the others brought while they waited for it
-            if not insert.outcome.done():
-                self._write([self._waiting.popleft() for _ in range(len(self._waiting))])
-        outcome = insert.outcome.result()
-        if isinstance(outcome, PersistenceError):
-            raise outcome
-        return outcome
+        if turn := self._wait(insert):
+            try:
+                self._write(turn)
+            finally:
+                with self._turns:
+                    self._writing = False
+                    self._turns.notify_all()
+        assert insert.outcome is not None  # noqa: S101 - somebody's turn has answered it
+        if isinstance(insert.outcome, PersistenceError):
+            raise insert.outcome
+        return insert.outcome
+
+    def _wait(self, insert: _Insert) -> Sequence[_Insert]:
+        """Wait until another thread has written it, or it is this one's turn: to write all that is waiting by then."""
+        with self._turns:
+            self._waiting.append(insert)
+            self._turns.wait_for(lambda: insert.outcome is not None or not self._writing)
+            if insert.outcome is not None:
+                return ()
+            self._writing = True
+            turn, self._waiting = self._waiting, []
+            return turn
 
     def _write(self, inserts: Sequence[_Insert]) -> None:
         try:
@@ -126,7 +143,7 @@ class RecorderLog:
 
     def _append(self, inserts: Sequence[_Insert]) -> Sequence[Outcome]:
         if not self._in_step:
-            raise WriterLost("another writer has taken over, or this process lost its way")
+            raise WriterLost("it was closed, another writer has taken over, or its disk has failed")
         with self.copy.change() as change:
             outcomes = [_add(change, insert) for insert in inserts]
             accepted = [
@@ -154,6 +171,7 @@ class RecorderLog:
                 record, headers = records[-1]
                 note = noting(ends, _PARTITION)
                 producer.produce(self._topic, record.value, record.key, _PARTITION, note, headers=headers)
+                producer.flush(COMMIT_S)
         except (LogUnavailable, BadPayload):
             self._in_step = True
             raise
@@ -225,7 +243,7 @@ def _add(change: Change, insert: _Insert) -> Outcome:
 
 def _answer(inserts: Sequence[_Insert], outcomes: Sequence[Outcome]) -> None:
     for insert, outcome in zip(inserts, outcomes, strict=True):
-        insert.outcome.set_result(outcome)
+        insert.outcome = outcome
 
 
 @contextmanager

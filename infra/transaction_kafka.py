@@ -21,14 +21,14 @@ _RETRY_MS = 5  # a transaction waits for the one before to be marked, which take
 class Transactions:
     """Makes transactions, one after the other. Used by one thread at a time."""
 
-    def __init__(self, connection: Connection, writer: str) -> None:
+    def __init__(self, connection: Connection, writer: str, *, timeout_ms: int = TRANSACTION_TIMEOUT_MS) -> None:
         """Shape: `writer` is the transactional id. Whoever had it before is fenced, what it left open is ended.
-
+        Units: a transaction that takes longer than `timeout_ms` is aborted by the broker.
         Raises: KafkaException, safe to retry.
         """
         self.producer: Producer = connection.producer(
             transactional_id=writer,
-            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            transaction_timeout_ms=timeout_ms,
             retry_backoff_ms=_RETRY_MS,
             retry_backoff_max_ms=2 * _RETRY_MS,
             linger_ms=5,

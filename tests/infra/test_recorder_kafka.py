@@ -24,6 +24,7 @@ from eventsourcing.domain import Aggregate, event
 from eventsourcing.persistence import (
     DataError,
     InfrastructureFactory,
+    InfrastructureFactoryError,
     IntegrityError,
     OperationalError,
     StoredEvent,
@@ -39,6 +40,8 @@ from infra.recorder_kafka import (
     KafkaProcessRecorder,
     KafkaTrackingRecorder,
 )
+from infra.topics_kafka import create_missing
+from streams.topics import TopicSpec
 
 if TYPE_CHECKING:
     from infra.engines.kafka import Kafka
@@ -353,6 +356,33 @@ def test_an_event_with_a_wrong_field_is_its_callers_error_only(env: Environment)
         with pytest.raises(TypeError):
             recorder.insert_events([stored(uuid4(), 1, wrong)])
         assert recorder.insert_events([stored(uuid4(), 1)]) == [1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("ORIGINATOR_ID_TYPE", "number", "must be uuid or text"),
+        ("FACTLINE_REPLICATION", "none", "must be a number"),
+        ("DOGS_FACTLINE_REPLICATION", "none", "must be a number"),
+    ],
+)
+def test_a_setting_that_can_not_be_is_named(env: Environment, name: str, value: str, said: str) -> None:
+    env[name] = value
+    with pytest.raises(InfrastructureFactoryError, match=said):
+        KafkaFactory(env)
+
+
+def test_a_topic_is_made_only_where_that_is_wanted(env: Environment) -> None:
+    env[KafkaFactory.CREATE_TABLE] = "n"
+    with pytest.raises(OperationalError, match="Unknown topic"):
+        KafkaFactory(env).application_recorder()
+
+
+def test_a_topic_that_forgets_is_not_opened(env: Environment) -> None:
+    admin = Connection(env["FACTLINE_KAFKA_BOOTSTRAP"]).admin()
+    create_missing(admin, [TopicSpec(topic_of(env), 1, {"retention.ms": "1000"})], replication=1)
+    with pytest.raises(InfrastructureFactoryError, match=r"retention\.ms=1000"):
+        KafkaFactory(env).application_recorder()
 
 
 def test_a_topic_that_somebody_else_writes_is_not_opened(env: Environment) -> None:
