@@ -29,8 +29,9 @@ from eventsourcing.persistence import (
     OperationalError,
     StoredEvent,
 )
+from eventsourcing.tests import application as application_suites
 from eventsourcing.tests import persistence as suites
-from eventsourcing.utils import Environment
+from eventsourcing.utils import Environment, get_topic
 
 from infra.connection_kafka import Connection
 from infra.recorder_kafka import (
@@ -150,6 +151,15 @@ class TestInfrastructureFactory(OnBroker, suites.InfrastructureFactoryTestCase[K
 
 class _Tracking(KafkaTrackingRecorder):
     pass
+
+
+class TestExampleApplication(OnBroker, application_suites.ExampleApplicationTestCase):
+    expected_factory_topic = get_topic(KafkaFactory)
+
+    @pytest.fixture(autouse=True)
+    def told_by_the_environment(self, on_broker: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in self.env.items():
+            monkeypatch.setenv(name, value)
 
 
 class Dog(Aggregate):
