@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from eventsourcing.persistence import ConnectionPoolClosedError, PersistenceError, StoredEvent
+from eventsourcing.persistence import ConnectionPoolClosedError, InterfaceError, PersistenceError, StoredEvent
 from eventsourcing.sqlite import (
+    SQLITE3_DEFAULT_LOCK_TIMEOUT,
     SQLiteApplicationRecorder,
     SQLiteConnection,
     SQLiteConnectionPool,
@@ -83,9 +84,21 @@ class _Pool(SQLiteConnectionPool):
         self._synchronous = synchronous
 
     def _create_connection(self) -> SQLiteConnection:
-        connection = super()._create_connection()
-        connection.cursor().execute(f"PRAGMA synchronous={self._synchronous}")
-        return connection
+        # not the library's: each of its connections keeps one prepared statement (`cached_statements=True`), these 128
+        try:
+            connection = sqlite3.connect(
+                self.db_name,
+                uri=True,
+                check_same_thread=False,
+                isolation_level=None,
+                timeout=self.lock_timeout or SQLITE3_DEFAULT_LOCK_TIMEOUT,
+            )
+        except sqlite3.Error as error:
+            raise InterfaceError(error) from error
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={self._synchronous}")
+        return SQLiteConnection(connection, self.max_age)
 
 
 class CommandRecorder(SQLiteApplicationRecorder):
@@ -100,9 +113,13 @@ class CommandRecorder(SQLiteApplicationRecorder):
     def _insert_events(
         self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], *, marks: Sequence[CommandMark] = (), **kwargs: Any
     ) -> Sequence[int] | None:
-        ids = super()._insert_events(c, stored_events, **kwargs)
+        # the library's for aggregates: many rows in one call, where that for applications makes one call for each
+        super(SQLiteApplicationRecorder, self)._insert_events(c, stored_events, **kwargs)
         insert_many(c, "INSERT INTO commands", marks)
-        return ids
+        # rows are never deleted and one transaction writes at a time: their numbers follow each other
+        c.execute("SELECT last_insert_rowid()")
+        last = c.fetchone()[0]
+        return list(range(last + 1 - len(stored_events), last + 1))
 
 
 class SqliteEventLog:
