@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from infra.operator import Failed, Operator, operator_of
 from streams.rebuild import Step
@@ -32,7 +32,8 @@ _profile = click.option(
 )
 _F = TypeVar("_F", bound=Callable[..., None])
 
-_OUT = Console(soft_wrap=True)
+# what is piped has all of a line, however long
+_OUT = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 500)
 _ERR = Console(stderr=True)
 
 
@@ -82,6 +83,11 @@ def _progress(what: str) -> Iterator[Callable[[Step], None]]:
         yield on_step
 
 
+def _table(*names: str) -> Table:
+    # in a narrow terminal names go on in the next line: half of one is of no use
+    return Table(*(Column(name, overflow="fold") for name in names), box=None)
+
+
 @click.group()
 def projections() -> None:
     """Look at the views and build them anew."""
@@ -96,7 +102,7 @@ def list_projections(data_dir: Path, profile: str) -> None:
     factline projections list
     """
     with _operator(data_dir, profile) as operator:
-        table = Table("projection", "role", "live", "builds", "state", "behind", "seconds", "parked", box=None)
+        table = _table("projection", "role", "live", "builds", "state", "behind", "seconds", "parked")
         for row in operator.projections():
             state = row["state"] + (f": {row['error']}" if row["error"] else "")
             numbers = (f"{row['lag_events']:,}", f"{row['lag_s']:.1f}", str(row["parked"]))
@@ -207,7 +213,7 @@ def list_dead_letters(data_dir: Path, profile: str) -> None:
     factline dead-letters list
     """
     with _operator(data_dir, profile) as operator:
-        table = Table("view", "tenant", "stream", "type", "position", "tries", "reason", box=None)
+        table = _table("view", "tenant", "stream", "type", "position", "tries", "reason")
         for letter in operator.dead_letters():
             place = f"{letter['topic']}/{letter['partition']}/{letter['position']}"
             names = (letter["view"], letter["tenant_id"], letter["stream"], letter["type"])
