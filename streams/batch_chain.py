@@ -24,7 +24,7 @@ class Chain:
     """
 
     def __init__(self, next_offset: int, committed: int | None, mark: str) -> None:
-        self.next_offset = next_offset
+        self._begin = self.next_offset = next_offset
         self.committed = committed
         self.end: int | None = None
         self.broken = False
@@ -43,7 +43,7 @@ class Chain:
     @property
     def lag(self) -> int:
         """Return how many offsets the group has not committed; 0 at the end, whatever markers stand there."""
-        reached = self.next_offset if self.committed is None else self.committed
+        reached = self._begin if self.committed is None else self.committed
         return 0 if self.end is None else max(0, self.end - reached)
 
     @property

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime
 from pathlib import Path
 
@@ -55,6 +56,7 @@ class ProjectionSink:
         self._store = store
         self._dead_letters = dead_letters
         self._clock = clock
+        self._threads = ThreadPoolExecutor(len(projections), "view")
 
     def starts(self, committed: Mapping[TP, Committed | None]) -> Mapping[TP, int]:
         """Read every checkpoint again, another process may have moved it, and start where the last of the views is.
@@ -81,9 +83,12 @@ class ProjectionSink:
         entries = [entry for record in records if (entry := _entry(topic, record, reached)) is not None]
         if not entries:
             return str(reached)
-        for run in self._runs(topic):
-            if run.projection.name not in self.stopped:
-                self._run(run, entries)
+        going = [run for run in self._runs(topic) if run.projection.name not in self.stopped]
+        # a view mostly waits for its store: they wait together, and none of them is in two threads
+        done = [self._threads.submit(self._run, run, entries) for run in going]
+        wait(done)
+        for one in done:
+            one.result()
         return str(entries[-1].position)
 
     def look(self) -> bool:

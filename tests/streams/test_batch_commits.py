@@ -52,6 +52,13 @@ def test_chain_commits_the_end_of_the_acknowledged_prefix_and_what_was_read_behi
     assert chain.lag == 2
 
 
+def test_what_was_read_but_not_acknowledged_lags_also_before_the_first_commit() -> None:
+    chain = Chain(0, None, "")
+    chain.add([Delivered(0, 5, "a")], 10)
+    chain.end = 10
+    assert chain.lag == 10
+
+
 def test_nothing_that_follows_a_batch_that_was_given_up_is_held_or_committed() -> None:
     chain = Chain(0, None, "")
     first, second = Delivered(0, 5, "a"), Delivered(5, 5, "b")
