@@ -217,6 +217,44 @@ class Stores(NamedTuple):
     dead_letters: DeadLetters
 
 
+class WatchState(NamedTuple):
+    """Something that correlation remembers of a partition: `value` None means that it is forgotten."""
+
+    key: str
+    position: int
+    value: bytes | None
+
+
+class WatchStates(Protocol):
+    """Keeps what correlation knows, so that it goes on after a restart where it was."""
+
+    def load(self, partition: int) -> Sequence[WatchState]:
+        """Return everything that is remembered of a partition.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def keep(self, partition: int, states: Sequence[WatchState]) -> None:
+        """Keep states in their order: one is there only if those before it are; after a return all survive `kill -9`.
+
+        Shape: a state of a lesser position than what is kept under its key changes nothing.
+        Raises: StoreUnavailable, safe to retry with the same or newer states.
+        """
+
+
+class AnomalyScorer(Protocol):
+    """Learns what is usual for one metric of one device."""
+
+    def beyond(self, value: float) -> float | None:
+        """Return the bound that a reading is beyond if it is unusual, else None; then learn the reading.
+
+        Shape: the same readings in the same order give the same answers, also after `dump`.
+        """
+
+    def dump(self) -> bytes:
+        """Return what was learned."""
+
+
 class Clock(Protocol):
     def now(self) -> datetime:
         """Return the current instant, UTC."""

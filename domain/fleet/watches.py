@@ -98,23 +98,28 @@ def sample_of(rule: Rule, fact: Envelope) -> Sample | None:
     if not isinstance(rule, Failures):
         value = fact.data["metrics"].get(rule.metric) if fact.type == DeviceMetricsReported.TYPE else None
         return None if value is None else Sample(at, value)
-    if fact.type != LogRecorded.TYPE or rule.contains not in fact.data["summary"]:
+    if fact.type != LogRecorded.TYPE:
+        return None
+    if rule.contains not in fact.data["summary"]:
         return Sample(at, 0)
     return Sample(at, _times(fact.data["summary"]), _key(rule, fact.data["summary"]))
 
 
-def is_late(rule: Rule, seen: Seen, at: datetime) -> bool:
-    """Return whether a sample comes too late to change anything.
+def matters(rule: Rule, seen: Seen, sample: Sample) -> bool:
+    """Return whether a sample can change anything.
 
-    Shape: of readings only a newer one says how things are now; a failure counts as long as its window lasts.
+    Shape: of readings only a newer one says how things are now; a failure counts as long as its window lasts, and time
+    passes only for those that were seen.
     """
-    if seen.at is None:
-        return False
-    return at <= (seen.at - timedelta(seconds=rule.within_s) if isinstance(rule, Failures) else seen.at)
+    if not isinstance(rule, Failures):
+        return seen.at is None or sample.at > seen.at
+    if not sample.value:
+        return bool(seen.tracks)
+    return seen.at is None or sample.at > seen.at - timedelta(seconds=rule.within_s)
 
 
 def observe(of: Subject, watch: Watch, seen: Seen, sample: Sample) -> tuple[Seen, tuple[Told, ...]]:
-    """Return what is known after a sample that is not late, and the commands that it leads to, in order.
+    """Return what is known after a sample that matters, and the commands that it leads to, in order.
 
     Shape: the same samples in the same order give the same commands, alert ids and all.
     """

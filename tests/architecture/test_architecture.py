@@ -22,6 +22,7 @@ DRIVERS = {
     "eventsourcing": ("event_log", "recorder", "sqlite"),
     "faust": ("faust", "batch_", "projector"),
     "pymongo": ("mongo",),
+    "river": ("river",),
     "sqlite3": ("sqlite",),
 }
 

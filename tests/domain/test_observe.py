@@ -27,7 +27,7 @@ from domain.fleet.watches import (
     Told,
     close_all,
     device_of,
-    is_late,
+    matters,
     observe,
     sample_of,
 )
@@ -61,7 +61,7 @@ class Telling:
     def tell(self, *samples: tuple[float, float] | tuple[float, float, str], bound: float | None = None) -> "Telling":
         for second, value, *key in samples:
             sample = Sample(at(second), value, key[0] if key else "", bound)
-            if is_late(self.watch.rule, self.seen, sample.at):
+            if not matters(self.watch.rule, self.seen, sample):
                 continue
             self.seen, told = observe(OF, self.watch, self.seen, sample)
             self.told += told
@@ -333,8 +333,14 @@ def test_log_line_says_how_many_failures_and_of_whom(summary: str, value: int, k
 
 
 @pytest.mark.parametrize("message", [HEARTBEAT, METRICS])
-def test_other_facts_let_time_pass_for_failures(message: Fact) -> None:
-    assert sample_of(LOGINS, fact(message)) == Sample(BEGAN, 0)
+def test_other_facts_say_nothing_of_failures(message: Fact) -> None:
+    assert sample_of(LOGINS, fact(message)) is None
+
+
+def test_line_without_a_failure_matters_only_while_there_are_failures() -> None:
+    telling = Telling(LOGINS, quiet_s=60).tell((500, 0))
+    assert telling.seen == NOTHING_SEEN
+    assert telling.tell(*((n, 1, "a") for n in range(3)), (500, 0)).alerts == [("raised", 2), ("resolved", 500)]
 
 
 def test_log_line_may_be_about_another_device_than_its_sender() -> None:
