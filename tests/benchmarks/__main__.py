@@ -1,20 +1,32 @@
 """`make bench`: every figure with its baseline of the same run, as a table and as build/bench.json."""
 
+import importlib
 import sys
 from pathlib import Path
 
-from tests.benchmarks import embedded
+from infra.engines.java import ToolMissing
 from tests.benchmarks.result import Result, show, write
+
+PARTS = ("embedded", "kafka_writer", "faust_delivery", "stores", "projectors")
+"""Modules beside this one; `python -m tests.benchmarks stores` measures one alone."""
 
 
 def main() -> None:
     Path("build").mkdir(exist_ok=True)
     results: list[Result] = []
-    for result in embedded.run(lambda text: print(f"… {text}", file=sys.stderr, flush=True)):
-        results.append(result)
-        print(f"  {result.name}: {result.value:,.1f} {result.unit}", file=sys.stderr, flush=True)
+    for part in sys.argv[1:] or PARTS:
+        try:
+            for result in importlib.import_module(f"tests.benchmarks.{part}").run(_say):
+                results.append(result)
+                _say(f"  {result.name}: {result.value:,.1f} {result.unit}")
+        except ToolMissing as missing:
+            _say(f"{part} is left out: {missing}")
     show(results)
     write(results, Path("build/bench.json"))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
