@@ -3,9 +3,11 @@
 from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
+from io import BytesIO
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
+import fastavro
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ from domain.finance.events import InvoiceLine
 from domain.finance.values import Amount, Total, amount_text
 from domain.fleet.values import Day, Metrics, Severity
 from domain.message import Event
-from schemas.codec import BadPayload, UnknownSchema, canonical_json, decode_payload, encode_payload
+from schemas.codec import BadPayload, UnknownSchema, canonical_json, decode_payload, encode_payload, schema_of
 from schemas.values import Id, Name
 from tests.examples import HEARTBEAT, RECEIVED, stored
 
@@ -73,6 +75,9 @@ def test_any_payload_is_read_as_it_was_written(class_: type[Event], data: st.Dat
     assert adapter(class_).validate_python(read) == event
     assert canonical_json(read) == canonical_json(payload)
     assert encode_payload(class_.TYPE, class_.VERSION, read) == written
+    by_avros_own_writer = BytesIO()
+    fastavro.schemaless_writer(by_avros_own_writer, schema_of(class_.TYPE, class_.VERSION), payload)
+    assert written == by_avros_own_writer.getvalue()
 
 
 def test_amounts_are_text_with_all_the_decimals_of_their_schema() -> None:
@@ -114,6 +119,8 @@ def test_payload_that_does_not_fit_its_schema_is_refused() -> None:
         encode_payload("device.retired", 1, {"reason": 7})
     with pytest.raises(BadPayload, match=r"device\.retired v1"):
         encode_payload("device.retired", 1, {})
+    with pytest.raises(BadPayload, match=r"device\.retired v1"):
+        encode_payload("device.retired", 1, {"reason": "half a pair: \ud800"})
 
 
 def test_bytes_that_are_too_few_or_too_many_are_refused() -> None:
