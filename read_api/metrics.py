@@ -1,7 +1,7 @@
 """Numbers for Prometheus: requests by route, and how far the projections are."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from projections.ports import Operations
+from projections.ports import Operations, PartitionLag
 
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -28,12 +28,26 @@ class ProjectionCollector(Collector):
         lag_s = GaugeMetricFamily(
             "factline_projection_lag_seconds", "Age of the last record read, 0 at the end", labels=["projection"]
         )
+        labels = ["projection", "partition"]
+        partition_events = GaugeMetricFamily(
+            "factline_partition_lag_events", "Records of a partition not yet read", labels=labels
+        )
+        partition_s = GaugeMetricFamily(
+            "factline_partition_lag_seconds", "Age of the last record read of a partition, 0 at the end", labels=labels
+        )
         parked = GaugeMetricFamily("factline_parked_letters", "Dead letters kept", labels=["projection"])
         for status in self._operations.projections():
             lag_events.add_metric([status.name], status.lag_events)
             lag_s.add_metric([status.name], status.lag_s)
             parked.add_metric([status.name], status.parked)
-        yield from (lag_events, lag_s, parked)
+            for partition, lags in _by_partition(status.lags).items():
+                partition_events.add_metric([status.name, str(partition)], sum(lag.lag_events for lag in lags))
+                partition_s.add_metric([status.name, str(partition)], max(lag.lag_s for lag in lags))
+        yield from (lag_events, lag_s, partition_events, partition_s, parked)
+
+
+def _by_partition(lags: Sequence[PartitionLag]) -> Mapping[int, Sequence[PartitionLag]]:
+    return {number: [lag for lag in lags if lag.partition == number] for number in {lag.partition for lag in lags}}
 
 
 class HttpMetrics:

@@ -6,11 +6,13 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from projections.ports import DeadLetter, ProjectionStatus
 from read_api.answers import Asked
+from read_api.auth import Forbidden
 from read_api.parameters import Cursor, Limit
 from read_api.problems import RETRY_AFTER_S, problem_response
 from read_api.reading import Read, Reading
 from read_api.responses import Answer, AsOf, Json, documented, place_names, table
-from schemas.envelope import Position, Topic
+from schemas.envelope import SYSTEM_TENANT, Position, TenantId, Topic
+from schemas.partitioning import partition_of
 
 router = APIRouter(prefix="/v1/ops", tags=["ops"])
 
@@ -19,6 +21,10 @@ OK = "ok"
 Operator = Annotated[Read, Depends(Reading("ops"))]
 
 _LAG_EXAMPLE = {"projection": "devices", "role": "documents", "state": "live", "lag_events": 0, "lag_s": 0.0}
+_PARTITIONS_EXAMPLE = {
+    "partitions": [{"topic": "events", "partition": 3, "lag_events": 0, "lag_s": 0.0}],
+    "tenant": {"tenant_id": "acme", "partition": 3, "lag_events": 0, "lag_s": 0.0},
+}
 _STATUS_EXAMPLE = {**_LAG_EXAMPLE, "live": "devices_v1", "builds": ["devices_v1"], "parked": 0, "error": None}
 _LETTER_EXAMPLE = {
     "view": "devices_v1",
@@ -49,9 +55,35 @@ def health(answers: Asked) -> Response:
     return Json({"ready": True, "parts": parts, "as_of": as_of})
 
 
-@router.get("/lag", summary="How far each projection is behind the log", responses=documented(_LAG_EXAMPLE))
-def lag(read: Operator) -> Response:
-    return table([_lag(status) for status in read.answers.operations.projections()], read.as_of)
+@router.get(
+    "/lag",
+    summary="How far each projection is behind the log: in all, by partition, and for the tenant that asks",
+    description="`tenant` is the lag of the partition that holds the tenant, which others may share: a tenant's own"
+    " records are at most so many, and no older. The operator's key sees all partitions, and may name any tenant.",
+    responses=documented(_LAG_EXAMPLE | _PARTITIONS_EXAMPLE),
+)
+def lag(read: Operator, tenant: Annotated[str | None, Query(max_length=200, description="whose")] = None) -> Response:
+    is_operator = read.tenant_id == SYSTEM_TENANT
+    if tenant is not None and not is_operator and tenant != read.tenant_id:
+        raise Forbidden("only the operator's key may ask for another tenant's lag")
+    whose = TenantId(tenant) if tenant is not None else None if is_operator else read.tenant_id
+    rows = [{**_lag(status), **_by_partition(status, whose)} for status in read.answers.operations.projections()]
+    return table(rows, read.as_of)
+
+
+def _by_partition(status: ProjectionStatus, whose: TenantId | None) -> dict[str, Any]:
+    """Return the lag of one tenant's partition, or of all of them where it is nobody's in particular."""
+    if whose is None or not status.lags:
+        return {"partitions": [lag._asdict() for lag in status.lags], "tenant": None}
+    home = partition_of(whose, 1 + max(lag.partition for lag in status.lags))
+    lags = [lag for lag in status.lags if lag.partition == home]
+    of_tenant = {
+        "tenant_id": whose,
+        "partition": home,
+        "lag_events": sum(lag.lag_events for lag in lags),
+        "lag_s": max(lag.lag_s for lag in lags),
+    }
+    return {"partitions": [lag._asdict() for lag in lags], "tenant": of_tenant}
 
 
 @router.get("/projections", summary="How each projection is doing", responses=documented(_STATUS_EXAMPLE))

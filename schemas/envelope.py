@@ -9,6 +9,9 @@ TenantId = NewType("TenantId", str)
 StreamId = NewType("StreamId", str)
 StreamKey = tuple[TenantId, StreamId]
 
+SYSTEM_TENANT = TenantId("system")
+"""The operator's own tenant: its keys may do what no other tenant's may."""
+
 
 class Topic(StrEnum):
     """The two logs of a partition: what was decided, and what was observed."""

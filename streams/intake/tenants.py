@@ -12,14 +12,14 @@ from uuid_utils import uuid7
 
 from domain.identity.commands import IssueApiKey, RegisterTenant, Scope
 from domain.message import Command
+from schemas import envelope
 from schemas.envelope import Actor, TenantId
 from schemas.values import Name, TenantName
 from streams.intake.commands_http import STATUS, Gate, invalid
 from streams.intake.http import Authenticate, Refused, actor_of, body_of, identify
 from streams.ports import Submission
 
-SYSTEM_TENANT = TenantId("system")
-"""The operator's own tenant: a key of it may register other tenants, and no other key may."""
+SYSTEM_TENANT = envelope.SYSTEM_TENANT
 
 EVERYTHING: tuple[Scope, ...] = ("*",)
 

@@ -1,10 +1,12 @@
 """Health, lag, projections, dead letters and numbers for Prometheus."""
 
+from collections.abc import Callable
+
 import pytest
 
 from projections.ports import DeadLetter
-from schemas.envelope import StreamId, Topic
-from tests.read_api.world import ACME, BOLT, NOW, Caller, World, problem
+from schemas.envelope import SYSTEM_TENANT, StreamId, Topic
+from tests.read_api.world import ACME, BOLT, NOW, Caller, Stores, World, problem
 
 
 def test_health_needs_no_key(nobody: Caller) -> None:
@@ -33,10 +35,30 @@ def test_lag_and_projections_are_listed(acme: Caller) -> None:
         "lag_s": 1.5,
         "reached": ["events/0/7"],
     }
-    assert acme.rows("/v1/ops/lag") == [lag]
+    [row] = acme.rows("/v1/ops/lag")
+    assert {name: row[name] for name in lag} == lag
     assert acme.rows("/v1/ops/projections") == [
         {**lag, "live": "devices_v2", "builds": ["devices_v1", "devices_v2"], "parked": 2, "error": None}
     ]
+
+
+def test_lag_is_told_of_the_tenants_own_partition_and_to_the_operator_of_all(
+    acme: Caller, bolt: Caller, stores: Stores, caller: Callable[[str | None], Caller]
+) -> None:
+    behind = {"partition": 0, "lag_events": 3, "lag_s": 1.5}
+    even = {"partition": 1, "lag_events": 0, "lag_s": 0.0}
+    for tenant, name, lag in ((acme, ACME, behind), (bolt, BOLT, even)):
+        [row] = tenant.rows("/v1/ops/lag", tenant=name)
+        assert row["tenant"] == {"tenant_id": name, **lag}
+        assert row["partitions"] == [{"topic": "events", **lag}]
+    problem(acme.get("/v1/ops/lag", tenant=BOLT), 403)
+    stores.put("tenants", SYSTEM_TENANT, SYSTEM_TENANT, status="ACTIVE")
+    operator = caller(stores.issue_key(SYSTEM_TENANT, "operator", "*"))
+    [row] = operator.rows("/v1/ops/lag")
+    assert row["tenant"] is None
+    assert row["partitions"] == [{"topic": "events", **behind}, {"topic": "events", **even}]
+    [row] = operator.rows("/v1/ops/lag", tenant=BOLT)
+    assert row["tenant"] == {"tenant_id": BOLT, **even}
 
 
 @pytest.fixture
@@ -76,4 +98,6 @@ def test_the_projections_lag_is_measured(nobody: Caller) -> None:
     assert response.headers["content-type"].startswith("text/plain")
     assert 'factline_projection_lag_events{projection="devices"} 3.0' in response.text
     assert 'factline_projection_lag_seconds{projection="devices"} 1.5' in response.text
+    assert 'factline_partition_lag_events{partition="0",projection="devices"} 3.0' in response.text
+    assert 'factline_partition_lag_seconds{partition="1",projection="devices"} 0.0' in response.text
     assert 'factline_parked_letters{projection="devices"} 2.0' in response.text
