@@ -37,6 +37,8 @@ from schemas.envelope import StreamId, TenantId, Topic
 
 BATCH_ROWS = 100
 BATCH_BYTES = 1 << 20
+# Cassandra refuses batches of several partitions from 50 KiB on, and counts more than the values.
+SHARED_BATCH_BYTES = 16 << 10
 # A server warns of batches with more.
 BATCH_PARTITIONS = 10
 
@@ -534,7 +536,8 @@ class _Batch:
         """Add a write, the first of its partition or not; False if there is no room."""
         partitions = self._partitions + (begins or not self._writes)
         full = len(self._writes) == BATCH_ROWS or partitions > BATCH_PARTITIONS
-        if full or (self._writes and self._bytes + size > BATCH_BYTES):
+        room = BATCH_BYTES if partitions == 1 else SHARED_BATCH_BYTES
+        if full or (self._writes and self._bytes + size > room):
             return False
         self._writes.append(write)
         self._partitions, self._bytes = partitions, self._bytes + size

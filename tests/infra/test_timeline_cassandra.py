@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("cassandra", reason="the driver comes with the extra 'distributed'", exc_type=ImportError)
 
+import orjson
 from cassandra.cluster import Cluster
 
 from infra import connection_cassandra
@@ -141,6 +142,12 @@ class TestReader(TimelineReaderContract):
         stream = rows[0].stream
         assert list(store.history(ACME, stream, after=0, limit=10)) == rows
         assert list(store.history(ACME, stream, after=versions[1], limit=2)) == rows[2:4]
+        assert list(store.scan(View("stream_history", 1), ACME)) == rows
+
+    def test_long_invoices_that_come_together_are_kept_each_in_its_stream(self, store: CassandraTimeline) -> None:
+        data = orjson.dumps({"lines": ["x" * 100] * 120}).decode()
+        rows = [decided(n, stream=f"invoice-{n:02}", version=1)._replace(data=data) for n in range(1, 31)]
+        self.write(store, "stream_history", rows)
         assert list(store.scan(View("stream_history", 1), ACME)) == rows
 
     def test_a_long_audit_trail_is_answered_by_position_and_scanned_by_key(self, store: CassandraTimeline) -> None:
