@@ -12,13 +12,15 @@ from infra.documents_sqlite import SqliteDocuments
 from infra.event_log_sqlite import SqliteEventLog
 from infra.scratch import clear, scratch
 from infra.timeline_sqlite import SqliteTimeline
+from infra.watch_states_sqlite import SqliteWatchStates
 from projections.catalog import of_role
 from projections.ports import Role, StoreUnavailable, ViewWriter
 from schemas.envelope import Actor, ActorType, StreamId, TenantId
 from streams.intake.tenants import SYSTEM_TENANT, onboard
+from streams.local_correlator import LocalCorrelator
 from streams.local_runner import RoleRunner
 from streams.operations import LocalOperations
-from streams.ports import LogUnavailable, SystemClock
+from streams.ports import AnomalyScorer, LogUnavailable, SystemClock
 from streams.shared_log import SharedLog
 from streams.writer import Writer
 
@@ -102,6 +104,8 @@ class Views:
             Role.DOCUMENTS: self.documents,
         }
         log = SharedLog(embedded.log)
+        self._watch_states = SqliteWatchStates(folder / "correlation.sqlite")
+        self.correlator = LocalCorrelator(log, self._watch_states, _new_scorer)
         self.runners = [
             RoleRunner(role, of_role(role), log=log, store=store, dead_letters=self.dead_letters, clock=embedded.clock)
             for role, store in stores.items()
@@ -120,7 +124,15 @@ class Views:
             runner.catch_up()
 
     def close(self) -> None:
+        self.correlator.stop()
         for runner in self.runners:
             runner.stop()
-        for store in (self.timeline, self.documents, self.analytics, self.dead_letters):
+        for store in (self.timeline, self.documents, self.analytics, self.dead_letters, self._watch_states):
             store.close()
+
+
+def _new_scorer(quantile: float, saved: bytes | None) -> AnomalyScorer:
+    # river takes 30 MB: only where a tenant watches for what is unusual
+    from infra.anomaly_river import RiverScorer  # noqa: PLC0415
+
+    return RiverScorer(quantile, saved)

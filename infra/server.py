@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from importlib.metadata import version
@@ -53,16 +53,21 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
     commands = CommandGate(embedded.writer, deciding)
     telemetry = TelemetryGate(embedded.log, taking)
 
+    def decide(submissions: Sequence[Submission]) -> Sequence[Reply]:
+        return deciding.submit(embedded.writer.write, submissions).result()
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         for runner in views.runners:
             runner.start(give_way=telemetry.busy)
+        views.correlator.start(decide, give_way=telemetry.busy)
         reporter = asyncio.create_task(_report_host(commands, telemetry)) if host_metrics else None
         yield
         if reporter is not None:
             reporter.cancel()
             with suppress(asyncio.CancelledError):
                 await reporter
+        await asyncio.to_thread(views.correlator.stop)
         await commands.drain()
         deciding.shutdown()
         taking.shutdown()

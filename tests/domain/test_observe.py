@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +33,7 @@ from domain.fleet.watches import (
 from domain.message import Fact
 from schemas.envelope import Envelope
 from tests.examples import HEARTBEAT, LOG, METRICS, Place, envelope_of
+from tests.streams.intake.files import REAL_DATA, real_data
 
 BEGAN = datetime(2026, 1, 31, tzinfo=UTC)
 OF = Subject("w1", 1, "web-1")
@@ -350,10 +350,10 @@ def test_log_line_may_be_about_another_device_than_its_sender() -> None:
 
 # --- real attacks
 
-OPEN_SSH = Path(__file__).parents[2] / "../shared/data/loghub/OpenSSH_2k.log_structured.csv"
+OPEN_SSH = REAL_DATA / "loghub" / "OpenSSH_2k.log_structured.csv"
 
 
-@pytest.mark.skipif(not OPEN_SSH.exists(), reason="the OpenSSH log of loghub is not here")
+@real_data
 def test_hosts_that_attack_in_a_real_log_are_found_and_no_other() -> None:
     rule = Failures(contains="Failed password", key_after=" from ", count=5, within_s=60)
     telling = Telling(rule, quiet_s=300)
