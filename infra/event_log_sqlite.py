@@ -41,6 +41,9 @@ _PARTITION = 0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _QUERY_KEYS = 500  # bound values in one statement; SQLite's parser allows many more, but gains nothing by them
+_NOBODY = TenantId("")
+_LATE_MARKS = 1_000
+"""Commands that wait in memory for their place in the index: a thousand at once touch its pages once."""
 _CREATE_COMMANDS = """
     CREATE TABLE IF NOT EXISTS commands (
         tenant_id TEXT, command_id TEXT, first INTEGER, last INTEGER, PRIMARY KEY (tenant_id, command_id)
@@ -55,6 +58,9 @@ class CommandMark(NamedTuple):
     command_id: str
     first: int
     last: int
+
+
+CommandMarks = Mapping[tuple[TenantId, str], CommandMark]
 
 
 class DurableDatastore(SQLiteDatastore):
@@ -102,7 +108,10 @@ class _Pool(SQLiteConnectionPool):
 
 
 class CommandRecorder(SQLiteApplicationRecorder):
-    """The library's recorder, which also marks the accepted commands in the transaction of their events."""
+    """The library's recorder, with an index of the accepted commands in the same file.
+
+    The index may be late: what follows its newest event (the row of no tenant) is for the log to remember.
+    """
 
     def construct_create_table_statements(self) -> list[str]:
         return [
@@ -115,7 +124,10 @@ class CommandRecorder(SQLiteApplicationRecorder):
     ) -> Sequence[int] | None:
         # the library's for aggregates: many rows in one call, where that for applications makes one call for each
         super(SQLiteApplicationRecorder, self)._insert_events(c, stored_events, **kwargs)
-        insert_many(c, "INSERT INTO commands", marks)
+        if marks:
+            newest = max(mark.last for mark in marks)
+            # sorted, because neighbours share a page
+            insert_many(c, "INSERT OR REPLACE INTO commands", sorted([*marks, CommandMark(_NOBODY, "", 0, newest)]))
         # rows are never deleted and one transaction writes at a time: their numbers follow each other
         c.execute("SELECT last_insert_rowid()")
         last = c.fetchone()[0]
@@ -144,6 +156,7 @@ class SqliteEventLog:
                 Topic.EVENTS: self._one(self._events, "SELECT COALESCE(MAX(rowid), 0) FROM stored_events"),
                 Topic.TELEMETRY: self._one(self._facts, "SELECT COALESCE(MAX(last), 0) FROM fact_batches"),
             }
+            self._late_marks = self._read_late_marks()
         except BaseException:
             self.close()
             raise
@@ -160,6 +173,16 @@ class SqliteEventLog:
                     "CREATE TABLE IF NOT EXISTS fact_keys"
                     " (tenant_id TEXT, key BLOB, PRIMARY KEY (tenant_id, key)) WITHOUT ROWID"
                 )
+
+    def _read_late_marks(self) -> CommandMarks:
+        marked = self._one(
+            self._events,
+            # a folder of an earlier version has no such row, and no mark that is late
+            "SELECT COALESCE((SELECT last FROM commands WHERE tenant_id = '' AND command_id = ''),"
+            " (SELECT MAX(last) FROM commands), 0)",
+        )
+        late = self._select("WHERE rowid > ? ORDER BY rowid", (marked,))
+        return _command_marks([event for event in late if isinstance(event, Envelope)])
 
     def close(self) -> None:
         self._events.close()
@@ -219,20 +242,25 @@ class SqliteEventLog:
         return found
 
     def find_commands(self, ids: Collection[tuple[TenantId, str]]) -> Mapping[tuple[TenantId, str], Sequence[Envelope]]:
+        late = self._late_marks
         by_tenant: dict[TenantId, list[str]] = defaultdict(list)
-        for tenant_id, command_id in ids:
-            by_tenant[tenant_id].append(command_id)
         found: dict[tuple[TenantId, str], list[Envelope]] = defaultdict(list)
+        for key in ids:
+            if mark := late.get(key):
+                self._note(found, "WHERE rowid BETWEEN ? AND ? ORDER BY rowid", (mark.first, mark.last))
+            else:
+                by_tenant[key[0]].append(key[1])
         for tenant_id, command_ids in by_tenant.items():
             for part in _parts(command_ids):
                 marked = f"SELECT first, last FROM commands WHERE tenant_id = ? AND command_id IN ({_marks(part)})"
-                for entry in self._select(
-                    f"JOIN ({marked}) ON stored_events.rowid BETWEEN first AND last ORDER BY stored_events.rowid",
-                    (tenant_id, *part),
-                ):
-                    if isinstance(entry, Envelope):
-                        found[tenant_id, entry.causation_id].append(entry)
+                rest = f"JOIN ({marked}) ON stored_events.rowid BETWEEN first AND last ORDER BY stored_events.rowid"
+                self._note(found, rest, (tenant_id, *part))
         return found
+
+    def _note(self, found: dict[tuple[TenantId, str], list[Envelope]], rest: str, values: Sequence[Any]) -> None:
+        for entry in self._select(rest, values):
+            if isinstance(entry, Envelope):
+                found[entry.tenant_id, entry.causation_id].append(entry)
 
     def _select(self, rest: str, values: Sequence[Any]) -> list[Entry]:
         columns = "stored_events.rowid, originator_id, originator_version, topic, state"
@@ -260,8 +288,11 @@ class SqliteEventLog:
             )
             for event in batch.events
         ]
+        marks = {**self._late_marks, **_command_marks(batch.events)}
+        due = len(marks) > _LATE_MARKS
         with _log_errors():
-            self._recorder.insert_events(stored, marks=_command_marks(batch.events))
+            self._recorder.insert_events(stored, marks=list(marks.values()) if due else ())
+        self._late_marks = {} if due else marks
         self._grow(Topic.EVENTS, batch.events[-1].position)
 
     def append_facts(self, tenant_id: TenantId, facts: Sequence[FactSubmission], actor: Actor) -> TelemetryReply:
@@ -317,13 +348,13 @@ def _lost_fact(tenant_id: TenantId, position: int, raw: bytes, error: Exception)
     return Undecodable(tenant_id, StreamId("?"), UNKNOWN_TYPE, Topic.TELEMETRY, _PARTITION, position, raw, str(error))
 
 
-def _command_marks(events: Sequence[Envelope]) -> list[CommandMark]:
+def _command_marks(events: Sequence[Envelope]) -> CommandMarks:
     marks: dict[tuple[TenantId, str], CommandMark] = {}
     for event in events:
         key = (event.tenant_id, event.causation_id)
         first = marks[key].first if key in marks else event.position
         marks[key] = CommandMark(*key, first, event.position)
-    return list(marks.values())
+    return marks
 
 
 def _stored_fact(submission: FactSubmission) -> tuple[bytes, codec.StoredFact]:
