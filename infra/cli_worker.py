@@ -13,12 +13,11 @@ import click
 from infra.cli_projectors import COMMANDS
 from infra.collector import settle_collector
 from infra.settings import CannotStart, Settings
+from infra.supervisor import supervise
+from infra.watchdog import LOST
 from projections.ports import StoreUnavailable
 from streams.command_worker import WriterLost
 from streams.ports import LogUnavailable
-
-LOST = 3
-"""The exit status of a worker that has to be started again."""
 
 
 @click.command()
@@ -62,15 +61,18 @@ def worker() -> None:
 
 
 @worker.command()
-def commands() -> None:
+@click.option("--supervise", "supervised", is_flag=True, help="Start the worker again when it ends by itself.")
+def commands(*, supervised: bool) -> None:
     """Decide the commands of the partitions that this process is given.
 
-    A worker that may not write any more ends with status 3: start it again, as compose and systemd do.
+    A worker that may not write any more ends with status 3: start it again, as compose, systemd and `--supervise` do.
 
     \b
     FACTLINE_KAFKA_BOOTSTRAP=127.0.0.1:9092 DATA_DIR=data factline worker commands
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if supervised:
+        sys.exit(supervise([sys.executable, "-m", "infra.cli", "worker", "commands"]))
     with told():
         from infra.distributed import command_worker  # noqa: PLC0415, the drivers come with an extra
 

@@ -10,6 +10,7 @@ from typing import Any
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
+from infra.settings import CannotStart
 from streams.ports import LogUnavailable
 
 _LOG = logging.getLogger(__name__)
@@ -18,6 +19,7 @@ QUIET_S = 10.0
 """The clients say the same thing hundreds of times a second while a broker is away: one line in this time is kept."""
 
 REQUEST_TIMEOUT_S = 10.0
+_ASK_S = 1.0
 
 _NO_LEADER = (
     KafkaError._NOENT,  # noqa: SLF001 - of a topic that was made a moment ago the client says "no leaders found"
@@ -33,10 +35,24 @@ TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE,)
 PARTITION_END: int = KafkaError._PARTITION_EOF  # noqa: SLF001
 NO_SUCH_OFFSET: int = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
 TIMED_OUT: int = KafkaError._TIMED_OUT  # noqa: SLF001
+_REFUSED: Mapping[int, str] = {
+    KafkaError._AUTHENTICATION: (  # noqa: SLF001
+        "does not let this user in; check FACTLINE_KAFKA_SASL_USERNAME, FACTLINE_KAFKA_SASL_PASSWORD and"
+        " FACTLINE_KAFKA_SASL_MECHANISM"
+    ),
+    KafkaError._SSL: (  # noqa: SLF001
+        "is not who it should be, or wants to know who this is; check FACTLINE_KAFKA_SSL_CA, and"
+        " FACTLINE_KAFKA_SSL_CERTIFICATE with FACTLINE_KAFKA_SSL_KEY where the broker wants them"
+    ),
+}
 
 _FIRST, _LAST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _QUEUED_KBYTES = 16 * 1024  # what a consumer fetches ahead; the default of 64 MiB is half of a worker's memory
 _UNSENT_KBYTES = 128 * 1024  # what a producer holds while a broker is away; the default is 1 GiB
+
+
+class NotLetIn(CannotStart):
+    """A broker does not let this user in; the message says what to check. A retry gives the same answer."""
 
 
 class Sparing(logging.Filter):
@@ -69,13 +85,15 @@ class Connection:
     """Makes clients. Shape: `security` are librdkafka's own property names (`sasl.username`, …)."""
 
     def __init__(self, bootstrap: str, security: Mapping[str, str] | None = None) -> None:
+        self._bootstrap = bootstrap
+        self._refusal: str | None = None
         self._common: dict[str, Any] = {
             "bootstrap.servers": bootstrap,
             "client.id": "factline",
             # a broker that comes back is found within a second
             "reconnect.backoff.max.ms": 1000,
             "topic.metadata.refresh.interval.ms": 60_000,
-            "error_cb": _said,
+            "error_cb": self._heard,
             **(security or {}),
         }
 
@@ -97,6 +115,30 @@ class Connection:
 
     def admin(self) -> AdminClient:
         return AdminClient(self._common, logger=_LOG)
+
+    def connect(self, timeout_s: float = REQUEST_TIMEOUT_S) -> AdminClient:
+        """Return an admin client that a broker has answered. Raises: NotLetIn; LogUnavailable, safe to retry."""
+        deadline = time.monotonic() + timeout_s
+        admin = self.admin()
+        while True:
+            try:
+                admin.list_topics(timeout=_ASK_S)
+            except KafkaException as error:
+                admin.poll(0)  # the reason comes this way only
+                if self._refusal is not None:
+                    raise NotLetIn(self._refusal) from None
+                if time.monotonic() > deadline:
+                    raise LogUnavailable(
+                        f"no broker answers at {self._bootstrap}: {error.args[0].str()}; check FACTLINE_KAFKA_BOOTSTRAP"
+                        " and, where the broker wants TLS or a user, FACTLINE_KAFKA_SECURITY_PROTOCOL"
+                    ) from error
+            else:
+                return admin
+
+    def _heard(self, error: KafkaError) -> None:
+        _LOG.warning("kafka: %s", error.str())
+        if error.code() in _REFUSED:
+            self._refusal = f"kafka at {self._bootstrap} {_REFUSED[error.code()]}: {error.str()}"
 
 
 def first_offsets(admin: AdminClient, topic: str, partitions: Collection[int]) -> dict[int, int]:
@@ -134,10 +176,6 @@ def _offsets(
 
 def _dotted(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name.replace("_", "."): value for name, value in config.items()}
-
-
-def _said(error: KafkaError) -> None:
-    _LOG.warning("kafka: %s", error.str())
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The distributed profile: gateways and command workers, any number of each; between them Kafka."""
 
 import fcntl
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import Self
 from uuid_utils import uuid7
 
 from infra.command_gate_kafka import KafkaCommandGate
-from infra.connection_kafka import Connection, kafka_errors
+from infra.connection_kafka import REQUEST_TIMEOUT_S, Connection, kafka_errors
 from infra.event_log_kafka import KafkaEventLog
 from infra.log_reader_kafka import KafkaLogReader
 from infra.migrate import schema_registry
 from infra.settings import Settings
 from infra.telemetry_log_kafka import KafkaTelemetryLog
 from infra.topics_kafka import check_partitions, check_topics, log_id
+from infra.transaction_kafka import LIMIT_S
+from infra.watchdog import watching
 from streams.command_worker import CommandWorker
 from streams.ports import SystemClock
 from streams.writer import Writer
@@ -59,7 +62,7 @@ def open_log(settings: Settings) -> Iterator[KafkaLogReader]:
     """Open the log to read it. Raises: TopicsUnfit; LogUnavailable, safe to retry."""
     connection = Connection(settings.kafka_bootstrap, settings.kafka_security)
     with kafka_errors():
-        check_partitions(connection.admin(), settings.topics)
+        check_partitions(connection.connect(), settings.topics)
     with closing(KafkaLogReader(connection, settings.topics)) as log:
         yield log
 
@@ -68,22 +71,26 @@ def open_log(settings: Settings) -> Iterator[KafkaLogReader]:
 def command_worker(settings: Settings) -> Iterator[CommandWorker]:
     """Open the writer of the partitions that the group will give to this process; `run` it.
 
-    Raises: TopicsUnfit; RegistryUnavailable, and no ids on disk; LogUnavailable, safe to retry.
+    Shape: waits until a broker answers: one that was started while there is none goes on at once when there is one.
+    Raises: NotLetIn; TopicsUnfit; RegistryUnavailable, and no ids on disk; LogUnavailable, safe to retry.
     """
-    connection, schema_ids = _connect(settings)
+    connection, schema_ids = _connect(settings, math.inf)
     with _place(Path(settings.data_dir) / "writers") as folder:
         name = _name(folder)
         log = KafkaEventLog(connection, settings.topics, schema_ids=schema_ids, folder=folder, name=name)
         try:
-            yield CommandWorker(log, Writer(log, SystemClock()))
+            with watching(lambda: log.writing_since, LIMIT_S):
+                yield CommandWorker(log, Writer(log, SystemClock()))
         finally:
             log.close()
 
 
-def _connect(settings: Settings) -> tuple[Connection, Mapping[tuple[str, int], int]]:
+def _connect(
+    settings: Settings, timeout_s: float = REQUEST_TIMEOUT_S
+) -> tuple[Connection, Mapping[tuple[str, int], int]]:
     connection = Connection(settings.kafka_bootstrap, settings.kafka_security)
     with kafka_errors():
-        check_topics(connection.admin(), settings.topics)
+        check_topics(connection.connect(timeout_s), settings.topics)
     return connection, schema_registry(settings).ids()
 
 

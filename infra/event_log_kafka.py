@@ -70,12 +70,13 @@ class KafkaEventLog:
         self._schema_ids = schema_ids
         self._folder = folder
         self._turn: _Turn | None = None
+        self._is_lost = False
         self._owned: dict[int, Owned] = {}
         self._admin = connection.admin()
         with kafka_errors():
             self._log_id = log_id(self._admin, topics.events)
             self._transactions = Transactions(connection, f"{topics.prefix}.writer-{name}")
-        self._take_over = TakeOver(connection, topics, self._admin)
+        self._take_over = TakeOver(connection, topics)
         self._consumer: Consumer = connection.consumer(
             topics.writers,
             auto_offset_reset="earliest",
@@ -86,7 +87,7 @@ class KafkaEventLog:
         self._group = self._consumer.consumer_group_metadata()
         self._reader = KafkaLogReader(connection, topics)
         self._consumer.subscribe(
-            [topics.commands], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+            [topics.commands], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
 
     def close(self) -> None:
@@ -116,6 +117,10 @@ class KafkaEventLog:
     def _revoked(self, _consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         # called from within `take` only: no transaction is open
         self._drop([tp.partition for tp in partitions])
+
+    def _lost(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        self._revoked(consumer, partitions)
+        self._is_lost = True
 
     def _drop(self, partitions: Sequence[int]) -> None:
         for partition in partitions:
@@ -154,6 +159,9 @@ class KafkaEventLog:
                 self._read_again()
             timeout_s = min(timeout_s, self._advance_take_overs())
             messages = self._poll(limit, timeout_s)
+            if self._is_lost:
+                # clients that were cut off go on, but some ask for the group where it was: new ones find it at once
+                raise WriterLost("the group has given this worker's partitions away: it, or the broker, was silent")
             # as it was when the messages came: an owner that was replaced since may not commit
             self._group = self._consumer.consumer_group_metadata()
         taken = [message for message in messages if self._is_due(message)]
@@ -189,6 +197,11 @@ class KafkaEventLog:
                 owned.state.checkpoint()
 
     # --- writing
+
+    @property
+    def writing_since(self) -> float | None:
+        """Return when the transaction at hand began, on the monotonic clock; any thread may ask."""
+        return self._transactions.since
 
     def append(self, batch: Batch) -> None:
         by_partition: dict[int, list[Stored]] = defaultdict(list)

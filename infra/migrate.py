@@ -27,7 +27,7 @@ def migrate_log(settings: Settings) -> MigratedLog:
     """
     # schemas first: what may not be written is refused before there is a topic to write it to
     ids = schema_registry(settings).register()
-    admin = Connection(settings.kafka_bootstrap, settings.kafka_security).admin()
+    admin = Connection(settings.kafka_bootstrap, settings.kafka_security).connect()
     with kafka_errors():
         made = create_topics(admin, settings.topics, replication=settings.replication)
         check_topics(admin, settings.topics)

@@ -48,6 +48,7 @@ class Owned:
         self.next_command: int | None = None
         self.seen: int | None = None
         self.asked: Future[Any] | None = None
+        self.asked_by: AdminClient | None = None
 
 
 class TakeOver:
@@ -57,9 +58,10 @@ class TakeOver:
     Source: event-log.md, "The writer"; KIP-447 for the stable offset.
     """
 
-    def __init__(self, connection: Connection, topics: Topics, admin: AdminClient) -> None:
+    def __init__(self, connection: Connection, topics: Topics) -> None:
         self._topics = topics
-        self._admin = admin
+        self._connection = connection
+        self._admin: AdminClient = connection.admin()
         self._events: Consumer = connection.consumer(
             f"{topics.prefix}.take-over", enable_partition_eof=True, auto_offset_reset="error", fetch_wait_max_ms=100
         )
@@ -97,10 +99,14 @@ class TakeOver:
                 place = TopicPartition(self._topics.commands, owned.partition)
                 group = ConsumerGroupTopicPartitions(self._topics.writers, [place])
                 futures = self._admin.list_consumer_group_offsets([group], require_stable=True, request_timeout=_ASK_S)
-                owned.asked = futures[self._topics.writers]
+                # a client that is gone does not answer any more: kept until it has
+                owned.asked, owned.asked_by = futures[self._topics.writers], self._admin
             elif owned.asked.done():
                 owned.next_command = _committed(owned.asked)
-                owned.asked = None
+                if owned.next_command is None and owned.asked_by is self._admin:
+                    # after a broker's restart a client may go on asking in vain where the group is: a new one finds it
+                    self._admin = self._connection.admin()
+                owned.asked = owned.asked_by = None
 
     def _note_ends(self, waiting: Sequence[Owned]) -> None:
         if not waiting:

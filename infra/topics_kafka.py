@@ -74,7 +74,9 @@ def check_partitions(admin: AdminClient, topics: Topics) -> None:
     found = admin.list_topics(timeout=REQUEST_TIMEOUT_S).topics
     for spec in topics.specs():
         if spec.name not in found:
-            raise TopicsUnfit(f"topic {spec.name} does not exist; run `factline migrate` first")
+            raise TopicsUnfit(
+                f"topic {spec.name} does not exist, or this user may not see it; run `factline migrate` first"
+            )
         if (partitions := len(found[spec.name].partitions)) != spec.partitions:
             raise TopicsUnfit(
                 f"topic {spec.name} has {partitions} partitions, not {spec.partitions}: tenants would change place;"

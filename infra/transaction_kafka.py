@@ -14,6 +14,12 @@ from streams.ports import LogUnavailable
 TRANSACTION_TIMEOUT_MS = 6_000
 """What a writer that died leaves open is ended by the broker after this: its successor waits for it."""
 
+LIMIT_S = 15.0
+"""A transaction that lasts longer than this does not end well: the broker has aborted it, or the client lost its way.
+
+Source: confluentinc/librdkafka issues 5456 and 5511, `send_offsets_to_transaction` may wait for ever.
+"""
+
 COMMIT_S = 60.0
 _RETRY_MS = 5  # a transaction waits for the one before to be marked, which takes a few milliseconds
 
@@ -26,6 +32,7 @@ class Transactions:
         Units: a transaction that takes longer than `timeout_ms` is aborted by the broker.
         Raises: KafkaException, safe to retry.
         """
+        self.since: float | None = None
         self.producer: Producer = connection.producer(
             transactional_id=writer,
             transaction_timeout_ms=timeout_ms,
@@ -40,8 +47,10 @@ class Transactions:
     def transaction(self) -> Iterator[Producer]:
         """Make what is produced within durable, all of it, when the block ends.
 
+        Shape: `since` is when it began (monotonic), None when it has ended.
         Raises: LogUnavailable and BadPayload, too large: nothing was kept; WriterLost, only the log knows.
         """
+        self.since = time.monotonic()
         try:
             self.producer.begin_transaction()
             yield self.producer
@@ -51,6 +60,8 @@ class Transactions:
             if isinstance(error, KafkaException) and _error(error).code() in TOO_LARGE:
                 raise BadPayload(f"an event is larger than the log takes: {error}") from error
             raise LogUnavailable(f"the transaction was aborted: {error}") from error
+        finally:
+            self.since = None
 
     def commit(self) -> None:
         """Commit; asked again after a time-out this goes on with the same commit, it does not begin another."""

@@ -1,10 +1,7 @@
 """Workers as processes on the real broker: killed, paused and woken, the broker restarted; nothing is lost."""
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
@@ -23,6 +20,7 @@ from infra.settings import Settings
 from schemas.envelope import Envelope, Topic
 from streams.ports import LogUnavailable, Overloaded, Reply, Submission
 from tests.cluster import PARTITIONS, Cluster, until
+from tests.infra.cluster_process import ClusterProcess
 from tests.streams.kit import accepted, register, register_tenant, tag
 
 if TYPE_CHECKING:
@@ -33,58 +31,18 @@ TENANTS = ("acme", "bolt", "t3", "t4")
 CALLERS = 16
 
 
-class WorkerProcess:
-    """`factline worker commands`, started again by `run` whenever it has ended."""
-
-    def __init__(self, cluster: Cluster, registry_url: str, folder: Path) -> None:
-        self._log = folder / "log"
-        self._environment = {
-            **os.environ,
-            "FACTLINE_KAFKA_BOOTSTRAP": cluster.bootstrap,
-            "FACTLINE_REGISTRY_URL": registry_url,
-            "FACTLINE_TOPIC_PREFIX": cluster.topics.prefix,
-            "FACTLINE_PARTITIONS": str(PARTITIONS),
-            "DATA_DIR": str(folder),
-        }
-        self._child: subprocess.Popen[bytes] | None = None
-        self.ends: list[int] = []
-
-    def run(self) -> None:
-        if self._child is not None and self._child.poll() is None:
-            return
-        if self._child is not None:
-            self.ends.append(self._child.wait())
-        with self._log.open("ab") as log:
-            command = [sys.executable, "-m", "infra.cli", "worker", "commands"]
-            self._child = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
-
-    def send(self, number: int) -> None:
-        assert self._child is not None
-        self._child.send_signal(number)
-
-    def close(self) -> None:
-        if self._child is not None:
-            self._child.send_signal(signal.SIGCONT)
-            self._child.terminate()
-            self._child.wait(30)
-
-    def said(self) -> str:
-        return self._log.read_text()
-
-
 @pytest.fixture
 def cluster(kafka: "Kafka") -> Cluster:
     return Cluster(kafka.bootstrap)
 
 
 @pytest.fixture
-def workers(cluster: Cluster, registry: "Registry", tmp_path: Path) -> Iterator[list[WorkerProcess]]:
+def workers(cluster: Cluster, registry: "Registry", tmp_path: Path) -> Iterator[list[ClusterProcess]]:
     found = []
     for name in ("one", "other"):
-        folder = tmp_path / name
-        folder.mkdir()
-        schema_registry(Settings(cluster.bootstrap, registry.url, folder, cluster.topics)).register()
-        found.append(WorkerProcess(cluster, registry.url, folder))
+        worker = ClusterProcess("worker commands", cluster, registry.url, tmp_path / name)
+        schema_registry(Settings(cluster.bootstrap, registry.url, worker.folder, cluster.topics)).register()
+        found.append(worker)
     yield found
     for worker in found:
         worker.close()
@@ -159,7 +117,7 @@ def run(cluster: Cluster, disturb: Callable[[], Awaitable[None]]) -> History:
 
 
 def test_a_worker_killed_in_the_middle_is_replaced_and_nothing_is_lost_or_doubled(
-    cluster: Cluster, workers: list[WorkerProcess]
+    cluster: Cluster, workers: list[ClusterProcess]
 ) -> None:
     for worker in workers:
         worker.run()
@@ -177,7 +135,7 @@ def test_a_worker_killed_in_the_middle_is_replaced_and_nothing_is_lost_or_double
 
 
 def test_a_worker_paused_for_longer_than_its_session_changes_nothing_when_it_wakes_up(
-    cluster: Cluster, workers: list[WorkerProcess]
+    cluster: Cluster, workers: list[ClusterProcess]
 ) -> None:
     workers[0].run()
 
@@ -195,7 +153,7 @@ def test_a_worker_paused_for_longer_than_its_session_changes_nothing_when_it_wak
 
 
 def test_a_broker_that_is_restarted_is_found_again(
-    cluster: Cluster, workers: list[WorkerProcess], kafka: "Kafka"
+    cluster: Cluster, workers: list[ClusterProcess], kafka: "Kafka"
 ) -> None:
     workers[0].run()
 
@@ -210,8 +168,26 @@ def test_a_broker_that_is_restarted_is_found_again(
     run(cluster, restart)
 
 
+def test_a_supervised_worker_that_may_not_write_any_more_is_started_again_until_it_is_told_to_stop(
+    cluster: Cluster, workers: list[ClusterProcess], registry: "Registry"
+) -> None:
+    folder, taken_over = workers[0].folder, f"partition {cluster.home} taken over"
+    with closing(ClusterProcess("worker commands --supervise", cluster, registry.url, folder)) as supervised:
+        supervised.run()
+        until(lambda: taken_over in supervised.said(), 30)
+        name = (folder / "writers" / "0" / "name").read_text()
+        cluster.connection.producer(transactional_id=f"{cluster.topics.prefix}.writer-{name}").init_transactions(30)
+        with closing(KafkaCommandGate(cluster.connection, cluster.topics, timeout_s=60)) as gate:
+            assert accepted(asyncio.run(gate.execute(register_tenant("acme"))))
+        assert "ended with status 3" in supervised.said()
+        assert supervised.said().count(taken_over) == 2
+        supervised.send(signal.SIGTERM)
+        assert supervised.wait(30) == 0
+        assert "given up" in supervised.said()
+
+
 def test_a_worker_starts_while_the_registry_is_away(
-    cluster: Cluster, workers: list[WorkerProcess], registry: "Registry"
+    cluster: Cluster, workers: list[ClusterProcess], registry: "Registry"
 ) -> None:
     registry.pause()
     try:
@@ -222,7 +198,7 @@ def test_a_worker_starts_while_the_registry_is_away(
 
 
 def test_a_worker_that_was_told_to_stop_ends_in_order_and_keeps_its_state(
-    cluster: Cluster, workers: list[WorkerProcess], tmp_path: Path
+    cluster: Cluster, workers: list[ClusterProcess], tmp_path: Path
 ) -> None:
     workers[0].run()
 
@@ -238,7 +214,7 @@ def test_a_worker_that_was_told_to_stop_ends_in_order_and_keeps_its_state(
 def test_a_worker_without_topics_says_what_to_run(cluster: Cluster, registry: "Registry", tmp_path: Path) -> None:
     missing = Cluster.__new__(Cluster)
     missing.bootstrap, missing.topics = cluster.bootstrap, cluster.topics._replace(prefix="nothing")
-    worker = WorkerProcess(missing, registry.url, tmp_path)
+    worker = ClusterProcess("worker commands", missing, registry.url, tmp_path)
     worker.run()
     until(lambda: "factline migrate" in worker.said(), 30)
     worker.close()
