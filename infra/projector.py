@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -10,7 +11,9 @@ from typing import Any
 import faust
 
 from infra.collector import settle_collector
+from infra.connection_kafka import Connection, kafka_errors
 from infra.settings import Settings
+from infra.topics_kafka import check_partitions
 from infra.worker_status import WorkerStatus, served
 from projections.catalog import of_role
 from projections.ports import Role
@@ -25,8 +28,15 @@ OpenStores = Callable[[Role, Settings], AbstractContextManager[Stores]]
 
 
 def project(role: Role, settings: Settings, *, open_stores: OpenStores, status_port: int) -> None:
-    """Keep the views of a role up to date until SIGTERM."""
+    """Keep the views of a role up to date until SIGTERM; wait until a broker answers.
+
+    Raises: NotLetIn; TopicsUnfit; LogUnavailable and StoreUnavailable, safe to retry.
+    """
     clock = SystemClock()
+    with kafka_errors():
+        check_partitions(
+            Connection(settings.kafka_bootstrap, settings.kafka_security).connect(math.inf), settings.topics
+        )
     with open_stores(role, settings) as stores:
         sink = ProjectionSink(
             of_role(role), topics=settings.topics, store=stores.views, dead_letters=stores.dead_letters, clock=clock

@@ -36,7 +36,7 @@ group.initial.rebalance.delay.ms=0
 PLAIN_LISTENERS = """\
 listeners=PLAINTEXT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}
 """
-# Where no rule is set everyone may do everything; the plain listener may always, it sets the rules.
+# The plain listener may do everything always, it sets the rules.
 SECURE_LISTENERS = """\
 listeners=PLAINTEXT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller},SASL_SSL://127.0.0.1:{secure}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL
@@ -49,7 +49,7 @@ ssl.keystore.password={password}
 ssl.key.password={password}
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS
-allow.everyone.if.no.acl.found=true
+allow.everyone.if.no.acl.found={everyone}
 """
 # Its own hook would end the log before the broker has stopped.
 LOG4J = """\
@@ -65,9 +65,13 @@ appender.console.layout.pattern=%d %p %c{1}: %m%n
 
 @dataclass
 class Kafka(Engine):
-    """Shape: `users` maps users of the SCRAM listener to passwords; they are written when the data is first made."""
+    """Shape: `users` maps users of the SCRAM listener to passwords; they are written when the data is first made.
+
+    With `strict` they may do what a rule allows them; without, everything that there is no rule about.
+    """
 
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
+    strict: bool = False
 
     name: ClassVar[str] = "kafka"
     port_names: ClassVar[tuple[str, ...]] = ("client", "controller", "secure")
@@ -96,8 +100,11 @@ class Kafka(Engine):
         password = self._make_certificate() if self.users else ""
         properties = self.directory / "server.properties"
         properties.touch(mode=0o600)
+        everyone = "false" if self.strict else "true"
         properties.write_text(
-            (PROPERTIES + listeners).format(**self.ports, directory=self.directory, password=password)
+            (PROPERTIES + listeners).format(
+                **self.ports, directory=self.directory, password=password, everyone=everyone
+            )
         )
         (self.directory / "log4j2.properties").write_text(LOG4J)
         if not (self.directory / "data" / "meta.properties").exists():
