@@ -39,8 +39,11 @@ BATCH_ROWS = 100
 BATCH_BYTES = 1 << 20
 # Cassandra refuses batches of several partitions from 50 KiB on, and counts more than the values.
 SHARED_BATCH_BYTES = 16 << 10
-# A server warns of batches with more.
+# A server warns of more than 10 partitions in a batch, and of 5 KiB where there is more than one; it refuses 50 KiB.
 BATCH_PARTITIONS = 10
+SHARED_BYTES = 4 << 10
+# What a server counts for a value besides its bytes, about.
+VALUE_BYTES = 32
 
 # A partition should stay under 100,000 rows and 100 MB.
 LOG_SHARDS = 8
@@ -560,7 +563,7 @@ def _batches(partitions: Iterable[Sequence[Any]], replicas: Callable[[Any], Hash
         home, begins = replicas(writes[0]), True
         batch = filling.setdefault(home, _Batch())
         for write in writes:
-            size = sum(map(len, write.values))
+            size = sum(map(len, write.values)) + VALUE_BYTES * len(write.values)
             if not batch.add(write, size, begins=begins):
                 yield batch.statement()
                 batch = filling[home] = _Batch()
