@@ -23,27 +23,24 @@ from infra.dead_letters_sqlite import SqliteDeadLetters
 from infra.distributed import Gateway
 from infra.distributed_views import Views, open_views
 from infra.documents_sqlite import SqliteDocuments
+from infra.first_start import first_start
 from infra.http_server import Server, listen
 from infra.settings import Settings
 from projections import api_keys, tenants
 from projections.ports import Operations, Role
 from read_api.answers import Answers
 from read_api.app import add_answers
-from schemas.envelope import Actor, ActorType, StreamId
 from streams.feed import LogFeed
 from streams.intake.commands_http import commands_router
 from streams.intake.http import add_intake_problems
 from streams.intake.operator_http import operator_router
 from streams.intake.telemetry_http import TelemetryGate, telemetry_router
-from streams.intake.tenants import SYSTEM_TENANT, onboard, tenants_router
+from streams.intake.tenants import tenants_router
 from streams.local_runner import RoleRunner
-from streams.ports import LogUnavailable
 
 _LOG = logging.getLogger(__name__)
-_FIRST_START = Actor(ActorType.SYSTEM, "first-start")
 _TELEMETRY_THREADS = 4
 _TELEMETRY_TIMEOUT_S = 15.0
-_AGAIN_S = 2.0
 _KEYS = (tenants.PROJECTION, api_keys.PROJECTION)
 
 
@@ -101,11 +98,11 @@ def create_app(gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         keys.runner.start()
-        first_start = asyncio.create_task(_first_start(gateway, folder))
+        starting = asyncio.create_task(first_start(gateway.commands, gateway.log, folder.keep_operator_key))
         yield
-        first_start.cancel()
+        starting.cancel()
         with suppress(asyncio.CancelledError):
-            await first_start
+            await starting
         taking.shutdown()
         # the last answers are given by then
         keys.close()
@@ -119,27 +116,6 @@ def create_app(gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret
     app.include_router(tenants_router(gateway.commands, authenticate))
     app.include_router(operator_router(views.operations, authenticate))
     return app
-
-
-async def _first_start(gateway: Gateway, folder: DataDir) -> None:
-    """Register the operator where the log has none, and keep the key; one of many gateways does it."""
-    while True:
-        try:
-            if await asyncio.to_thread(_has_operator, gateway):
-                return
-            tenant, key = (operator := onboard(SYSTEM_TENANT, "operator of this log", _FIRST_START)).submissions
-            reply = await gateway.commands.execute(tenant._replace(expected_version=0))
-            if reply.refusal is None:
-                folder.keep_operator_key(operator.api_key)
-                await gateway.commands.execute(key)
-                _LOG.warning("the operator's key is in %s", folder.path)
-        except LogUnavailable as error:
-            _LOG.warning("no writer answers yet: %s", error)
-        await asyncio.sleep(_AGAIN_S)
-
-
-def _has_operator(gateway: Gateway) -> bool:
-    return bool(gateway.log.read_stream(SYSTEM_TENANT, StreamId(f"tenant-{SYSTEM_TENANT}"), after=0, limit=1))
 
 
 @contextmanager
