@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,22 +11,28 @@ from typing import Any
 from infra.engines.java import ToolMissing
 from infra.engines.kafka import Kafka
 from infra.engines.registry import Registry
-from tests.chaos import distributed, embedded
+from tests.chaos import distributed, embedded, flood, poison, projections, read_side
 
-KILLS = {"embedded": 50, "distributed": 30}
+KILLS = {"embedded": 50, "distributed": 30, "projections": projections.Plan().kills}
 PAUSES = 3
 BROKER_KILLS = 1
 ROUNDS = 1_000
+OTHERS = 49
+RATE = 10
+FLOOD_S = 20
+POISONED_LOG = 10_000
 _TOTALS = ("kills", "commands", "facts", "lost", "doubled", "differences")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("profile", choices=[*KILLS], nargs="?", help="one of them; both if it is left out")
+    parser.add_argument("profile", choices=[*KILLS], nargs="?", help="one of them; all if it is left out")
     parser.add_argument("--kills", type=int)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--commands", type=int, default=projections.Plan().commands, help="of projections")
+    parser.add_argument("--facts", type=int, default=projections.Plan().facts, help="of projections")
     asked = parser.parse_args()
-    if not sorted(embedded.INVOICES.glob("*.csv")) and asked.profile != "distributed":
+    if not sorted(embedded.INVOICES.glob("*.csv")) and asked.profile in ("embedded", None):
         print(f"no invoices in {embedded.INVOICES}", file=sys.stderr)
         return 2
     results = {}
@@ -33,7 +40,7 @@ def main() -> int:
         kills = KILLS[profile] if asked.kills is None else asked.kills
         with TemporaryDirectory(prefix="factline-chaos-") as folder:
             try:
-                results[profile] = _RUN[profile](kills, asked.seed, Path(folder))
+                results[profile] = _RUN[profile](asked, kills, Path(folder))
             except ToolMissing as missing:
                 print(missing, file=sys.stderr)
                 return 2
@@ -48,12 +55,12 @@ def main() -> int:
     return 1 if any(result["failures"] for result in results.values()) else 0
 
 
-def _embedded(kills: int, seed: int, folder: Path) -> dict[str, Any]:
+def _embedded(asked: argparse.Namespace, kills: int, folder: Path) -> dict[str, Any]:
     files = sorted(embedded.INVOICES.glob("*.csv"))
-    return embedded.run(kills=kills, seed=seed, folder=folder, files=files, say=_say).as_json()
+    return embedded.run(kills=kills, seed=asked.seed, folder=folder, files=files, say=_say).as_json()
 
 
-def _distributed(kills: int, seed: int, folder: Path) -> dict[str, Any]:
+def _distributed(asked: argparse.Namespace, kills: int, folder: Path) -> dict[str, Any]:
     with Kafka(folder / "kafka").start() as kafka, Registry(folder / "registry").start() as registry:
         return distributed.run(
             kafka,
@@ -62,13 +69,34 @@ def _distributed(kills: int, seed: int, folder: Path) -> dict[str, Any]:
             pauses=PAUSES,
             broker_kills=BROKER_KILLS,
             rounds=ROUNDS,
-            seed=seed,
+            seed=asked.seed,
             folder=folder,
             say=_say,
         ).as_json()
 
 
-_RUN = {"embedded": _embedded, "distributed": _distributed}
+def _projections(asked: argparse.Namespace, kills: int, folder: Path) -> dict[str, Any]:
+    # a client warns whenever a store that was stopped for a while does not answer
+    logging.disable(logging.WARNING)
+    plan = projections.Plan(kills=kills, commands=asked.commands, facts=asked.facts)
+    with read_side.running(folder / "engines") as engines:
+        _say("flood")
+        flooded = flood.run(engines, folder, others=OTHERS, rate=RATE, seconds=FLOOD_S)
+        _say(str(flooded.as_json()))
+        _say("poison")
+        poisoned = poison.run(engines, folder, events=POISONED_LOG)
+        _say(str(poisoned._asdict()))
+        _say("chaos")
+        result = projections.run(engines, plan, seed=asked.seed, folder=folder, say=_say)
+    return {
+        **result.as_json(),
+        "poison": poisoned._asdict(),
+        "flood": flooded.as_json(),
+        "failures": [*result.failures, *poisoned.failures],
+    }
+
+
+_RUN = {"embedded": _embedded, "distributed": _distributed, "projections": _projections}
 
 
 def _say(text: str) -> None:

@@ -46,6 +46,7 @@ MACHINES = 2
 TENANTS = ("acme", "bolt", "core")
 _PAUSE_S = 0.02
 _STARTS_WITHIN_S = 90.0
+_ENDS_WITHIN_S = 90.0
 _PAUSED_S = SESSION_TIMEOUT_MS / 1000 + 3
 _HAS_TO_BE_STARTED_AGAIN = (1, 3)
 
@@ -93,14 +94,22 @@ class Result(NamedTuple):
 class Member:
     """A worker or gateway as a process; `keep` starts it again when it has ended by itself."""
 
-    def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        module: str = "infra.cli",
+    ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
         self.ended: list[int] = []
         self._pid_file = folder / f"{name}.pid"
         # `env` becomes the program: the process is tethered to this one, and has no orphans
         settings = [f"{key}={value}" for key, value in environment.items()]
-        self._command = ["env", *settings, sys.executable, "-m", "infra.cli", *arguments]
+        self._command = ["env", *settings, sys.executable, "-m", module, *arguments]
         self._lock = threading.Lock()
         self._child = self._spawn()
 
@@ -108,16 +117,31 @@ class Member:
         return process.spawn(self._command, log=self.log, pid_file=self._pid_file, detach=False)
 
     def keep(self) -> None:
-        with self._lock:
+        # whoever holds the lock has ended it, and starts it again
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
             if (status := self._child.poll()) is not None:
                 self.ended.append(status)
                 self._child = self._spawn()
+        finally:
+            self._lock.release()
 
     def kill(self, away_s: float) -> None:
         """End it with SIGKILL, and start it again after a while."""
         with self._lock:
             self._child.kill()
             self._child.wait()
+            time.sleep(away_s)
+            self._child = self._spawn()
+
+    def end(self, away_s: float) -> None:
+        """End it in order, as a deployment does, and start it again; the status of one that did not is kept."""
+        with self._lock:
+            self._child.terminate()
+            # one that had only begun to start has no say in how it ends
+            if (status := self._child.wait(_ENDS_WITHIN_S)) not in (0, -signal.SIGTERM):
+                self.ended.append(status)
             time.sleep(away_s)
             self._child = self._spawn()
 
@@ -150,7 +174,7 @@ class Deployment:
             "FACTLINE_PARTITIONS": str(topics.partitions),
         }
         migrating = process.run(
-            ["env", *(f"{k}={v}" for k, v in common.items()), f"DATA_DIR={folder}", *_cli("migrate", "--only", "log")]
+            ["env", *(f"{k}={v}" for k, v in common.items()), f"DATA_DIR={folder}", *cli("migrate", "--only", "log")]
         )
         assert migrating.returncode == 0, migrating.stdout + migrating.stderr
         self.workers, self.gateways = [], []
@@ -430,5 +454,5 @@ def _until(find: Callable[[], str | None], timeout_s: float) -> str:
     return found
 
 
-def _cli(*arguments: str) -> list[str]:
+def cli(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "infra.cli", *arguments]
