@@ -1,6 +1,7 @@
 """A batch of the log into one view, once; what a view cannot take goes to the dead letters with what follows it."""
 
 import logging
+from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -15,6 +16,10 @@ _LOG = logging.getLogger(__name__)
 
 MAX_POISON_IN_BATCH = 100
 """More records than this that a view cannot take, in one batch, are a bad release and not bad records."""
+
+
+MAX_FOLLOWERS = 1_000
+"""With more of them between two looks, streams stay parked until they are retried in a calmer moment."""
 
 
 class TooMuchPoison(Exception):  # noqa: N818
@@ -47,16 +52,44 @@ class ProjectionRun:
             (checkpoint.topic, checkpoint.partition): checkpoint for checkpoint in store.checkpoints(view)
         }
         self.parked = dead_letters.parked(view.table)
+        # what was parked of parked streams since the last look
+        self._followers: deque[Entry] = deque(maxlen=MAX_FOLLOWERS)
 
     def position(self, topic: Topic, partition: int) -> int:
         reached = self.reached.get((topic, partition))
         return reached.position if reached else 0
 
     def look(self) -> None:
-        """Learn which of the parked streams are free again. Raises: StoreUnavailable, safe to retry."""
-        # a stream that was not parked here is parked by nobody else
-        if self.parked:
+        """Learn which of the parked streams an operator has set free, and take what was parked of them since.
+
+        Shape: a stream on which events come all the time would else never be free, for while it is parked, they are.
+        Raises: StoreUnavailable, safe to retry.
+        """
+        if not self.parked:
+            return
+        if not self._followers:
             self.parked = self._dead_letters.parked(self.view.table)
+            return
+        followers = {(entry.partition, entry.position): entry for entry in self._followers}
+        fresh: list[tuple[Entry, DeadLetter]] = []
+        held: set[StreamKey] = set()
+        for letter in self._dead_letters.letters(self.view.table):
+            if letter.topic is Topic.EVENTS:
+                entry = followers.get((letter.partition, letter.position))
+                if entry is None:
+                    held.add((letter.tenant_id, letter.stream))
+                else:
+                    fresh.append((entry, letter))
+        for entry, letter in fresh:
+            if entry.key in held:
+                continue
+            if self.retry(entry):
+                self._dead_letters.park([letter._replace(attempts=1)])
+                held.add(entry.key)
+            else:
+                self._dead_letters.remove([letter])
+        self.parked = frozenset(held)
+        self._followers.clear()
 
     def run(self, batch: Sequence[Entry]) -> None:
         """Apply the records of one topic and partition, in order, and move the checkpoint past them.
@@ -168,6 +201,7 @@ class ProjectionRun:
         self.parked |= {(letter.tenant_id, letter.stream) for letter in letters if letter.topic is Topic.EVENTS}
 
     def _follower(self, entry: Entry) -> DeadLetter:
+        self._followers.append(entry)
         return self._letter(entry, "an earlier record of its stream is parked", attempts=0)
 
     def _letter(self, entry: Entry, reason: str, *, attempts: int = 1) -> DeadLetter:

@@ -34,8 +34,9 @@ from projections.catalog import of_role
 from projections.ports import Role
 from schemas.envelope import Actor, ActorType
 from streams.ports import FactSubmission, SystemClock
-from tests.cluster import SCHEMA_IDS
+from tests.cluster import PARTITIONS, SCHEMA_IDS, Cluster
 from tests.examples import ACME, HAPPENED_AT, LOG, METRICS, RECEIVED, TAGGED, envelope_of
+from tests.infra.test_command_gate_kafka import working
 from tests.streams.test_faust_app import Log, registered
 
 if TYPE_CHECKING:
@@ -258,3 +259,19 @@ def test_view_without_its_worker_is_refused_and_listed_with_its_lag(
 def test_system_that_is_not_there_is_named(system: System) -> None:
     nowhere = System({**system.environment, "FACTLINE_CASSANDRA_CONTACT_POINTS": "nowhere"}, system.log, Path())
     assert "FACTLINE_CASSANDRA_CONTACT_POINTS must look like" in nowhere.run("verify", status=2)
+
+
+def test_tenant_is_registered_by_the_commands_own_writer(kafka: "Kafka", tmp_path: Path) -> None:
+    cluster = Cluster(kafka.bootstrap)
+    environment = {
+        "FACTLINE_KAFKA_BOOTSTRAP": kafka.bootstrap,
+        "FACTLINE_TOPIC_PREFIX": cluster.topics.prefix,
+        "FACTLINE_PARTITIONS": str(PARTITIONS),
+    }
+    add = ("tenants", "add", "acme", "--profile", "distributed")
+    with working(cluster, tmp_path):
+        added = CliRunner(env=environment).invoke(cli, add)
+        assert added.stdout.startswith("ak_")
+        again = CliRunner(env=environment).invoke(cli, add)
+    assert again.exit_code == 2
+    assert "tenant acme is registered already" in again.stderr

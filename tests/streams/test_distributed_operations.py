@@ -1,28 +1,35 @@
 """What an operator sees from outside the workers, told by two roles' stores that any process may open."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
+from domain.fleet.commands import TagDevice
 from infra.dead_letters_sqlite import SqliteDeadLetters
 from infra.documents_sqlite import SqliteDocuments
 from infra.event_log_sqlite import SqliteEventLog
+from infra.scratch import scratch
 from infra.timeline_sqlite import SqliteTimeline
 from projections import devices, stream_history
-from projections.ports import Role, StoreUnavailable
+from projections.ports import Role, Row, StoreUnavailable, View
 from projections.projection import Projection
-from schemas.envelope import Position, TenantId, Topic
+from schemas.envelope import Envelope, Position, TenantId, Topic
+from streams import distributed_operations
 from streams.distributed_operations import DistributedOperations
 from streams.local_runner import RoleRunner
 from streams.ports import Stores, SystemClock
+from streams.rebuild import Step
+from streams.run_projection import ProjectionRun
 from streams.view_jobs import UnknownProjection
 from streams.writer import Writer
 from tests.contracts.dead_letters import letter
-from tests.streams.kit import register
+from tests.streams.kit import register, submission
 
 PROJECTIONS = (stream_history.PROJECTION, devices.PROJECTION)
 ACME = TenantId("acme")
@@ -50,7 +57,7 @@ class World:
             {role: Stores(store, self.letters[role]) for role, store in self._stores.items()},
             log=log,
             clock=SystemClock(),
-            scratch=no_scratch,
+            scratch=partial(scratch, folder),
             projections=PROJECTIONS,
         )
 
@@ -71,8 +78,8 @@ class World:
             letters.close()
 
 
-def no_scratch(_projection: Projection) -> AbstractContextManager[Any]:
-    raise NotImplementedError
+def ignore(_step: Step) -> None:
+    pass
 
 
 @pytest.fixture
@@ -133,6 +140,90 @@ def test_dead_letters_of_all_stores_come_in_one_order_page_by_page(world: World)
     after = (last.view, Position(last.topic, last.partition, last.position))
     assert world.operations.dead_letters(ACME, view=None, after=after, limit=2) == wanted[3:5]
     assert world.operations.dead_letters(ACME, view="devices_v1", after=None, limit=10) == documents
+
+
+class Fragile:
+    """The projection devices, with a fault that can be mended."""
+
+    def __init__(self) -> None:
+        self.broken = True
+
+    def __call__(self, envelope: Envelope, event: object) -> Iterable[Row]:
+        if self.broken and envelope.type == "device.tagged":
+            raise ValueError("no such room")
+        return devices.PROJECTION.project(envelope, event)
+
+    def projection(self) -> Projection:
+        return replace(devices.PROJECTION, project=self)
+
+
+class Worker:
+    """Reads on and on, and looks now and then which streams are free, as a process elsewhere does."""
+
+    def __init__(self, world: World, log: SqliteEventLog, projection: Projection) -> None:
+        store = Stores(world.documents, world.letters[Role.DOCUMENTS])
+        self.run = ProjectionRun(projection, View("devices", 1), *store, SystemClock())
+        self._log = log
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work)
+
+    def _work(self) -> None:
+        for turn in count():
+            self.run.run(self._log.read(Topic.EVENTS, 0, after=self.run.position(Topic.EVENTS, 0), limit=3))
+            if turn % 10 == 0:
+                self.run.look()
+            if self._stop.wait(0.01):
+                return
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def test_retry_takes_what_is_parked_meanwhile_too_and_nothing_comes_before_what_it_follows(
+    world: World, log: SqliteEventLog, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed_operations, "NOTICE_S", 0.5)
+    fragile = Fragile()
+    monkeypatch.setitem(world.operations._projections, "devices", fragile.projection())
+    writer.write([register("web-1")])
+    tags = count()
+    with Worker(world, log, fragile.projection()) as worker:
+
+        def tag_once() -> Position:
+            # a tag of its own each time: one that came too late would be missing
+            command = TagDevice(device_id="web-1", key=f"tag-{next(tags)}", value="on")
+            [reply] = writer.write([submission(command)])
+            assert reply.position is not None
+            return reply.position
+
+        assert world.operations.wait_for(["devices"], tag_once(), 10.0)
+        assert world.operations.retry_dead_letters("devices") == (0, 1)
+        fragile.broken = False
+        done = threading.Event()
+
+        def tag_on() -> None:
+            while not done.wait(0.02):
+                tag_once()
+
+        tagging = threading.Thread(target=tag_on)
+        tagging.start()
+        retried = world.operations.retry_dead_letters("devices")
+        done.set()
+        tagging.join()
+        assert retried.taken >= 1
+        assert retried.still_parked == 0
+        assert world.operations.wait_for(["devices"], tag_once(), 10.0)
+        assert worker.run.parked == frozenset()
+    assert list(world.letters[Role.DOCUMENTS].letters("devices_v1")) == []
+    assert world.operations.verify("devices", ignore).differences == 0
+    device = world.documents.get("devices", TenantId("demo"), "web-1")
+    assert device is not None
+    assert len([field for field in device.fields if field.startswith("tag:")]) == next(tags)
 
 
 def test_unknown_projection_is_named(world: World) -> None:

@@ -230,8 +230,16 @@ def test_worker_follows_a_switch_and_a_switch_back_and_loses_nothing(
             assert operations.wait_for(["devices"], log.end("acme"), WAIT_S)
             assert operations.verify("devices", ignore)[:3] == (f"devices_v{build}", rows, 0)
             operations.switch("devices", other, ignore)
-        assert operations.verify("devices", ignore)[:3] == ("devices_v2", 22, 0)
         assert projector.process.poll() is None
+        # killed just before a switch that it has not noticed
+        operations.switch("devices", 1, ignore)
+        log.write(registered("last"))
+        projector.end(kill=True)
+        operations.switch("devices", 2, ignore)
+        log.write(tagged("last"))
+        projector.start()
+        assert operations.wait_for(["devices"], log.end("acme"), WAIT_S)
+        assert operations.verify("devices", ignore)[:3] == ("devices_v2", 23, 0)
 
 
 def test_stream_that_an_operator_set_free_goes_on(kafka: Kafka, log: Log, projector: Projector, tmp_path: Path) -> None:
