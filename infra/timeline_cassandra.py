@@ -37,8 +37,6 @@ from schemas.envelope import StreamId, TenantId, Topic
 
 BATCH_ROWS = 100
 BATCH_BYTES = 1 << 20
-# Cassandra refuses batches of several partitions from 50 KiB on, and counts more than the values.
-SHARED_BATCH_BYTES = 16 << 10
 # A server warns of more than 10 partitions in a batch, and of 5 KiB where there is more than one; it refuses 50 KiB.
 BATCH_PARTITIONS = 10
 SHARED_BYTES = 4 << 10
@@ -539,7 +537,7 @@ class _Batch:
         """Add a write, the first of its partition or not; False if there is no room."""
         partitions = self._partitions + (begins or not self._writes)
         full = len(self._writes) == BATCH_ROWS or partitions > BATCH_PARTITIONS
-        room = BATCH_BYTES if partitions == 1 else SHARED_BATCH_BYTES
+        room = BATCH_BYTES if partitions == 1 else SHARED_BYTES
         if full or (self._writes and self._bytes + size > room):
             return False
         self._writes.append(write)
