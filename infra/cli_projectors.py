@@ -1,7 +1,8 @@
-"""`factline worker timeline | analytics | documents`: the processes that keep the views up to date."""
+"""`factline worker timeline | analytics | documents | correlate`: the processes that follow the log as Faust apps."""
 
 import logging
 import sys
+from collections.abc import Callable
 
 import click
 
@@ -9,19 +10,40 @@ from infra.settings import Settings
 from infra.supervisor import supervise
 from projections.ports import Role
 
+Work = Callable[[Settings, int], None]
+"""Works until SIGTERM; it is told where to say how it is. The drivers come with an extra: it imports them."""
+
 
 def projector(role: Role) -> click.Command:
     """Return the command of one role."""
 
+    def work(settings: Settings, status_port: int) -> None:
+        from infra.projector import project  # noqa: PLC0415, the drivers come with an extra
+        from infra.projector_stores import open_stores  # noqa: PLC0415
+
+        project(role, settings, open_stores=open_stores, status_port=status_port)
+
+    return follower(role.value, f"Keep the views of the {role.value} store up to date with the log.", work)
+
+
+def _correlate(settings: Settings, status_port: int) -> None:
+    from infra.correlator import correlate  # noqa: PLC0415, the drivers come with an extra
+
+    correlate(settings, status_port=status_port)
+
+
+def follower(name: str, what: str, work: Work) -> click.Command:
+    """Return the command of a worker that follows the log."""
+
     @click.command(
-        role.value,
-        help=f"""Keep the views of the {role.value} store up to date with the log.
+        name,
+        help=f"""{what}
 
         Any number may run: they share the partitions. A process that met what it does not know ends with status 70 and
         goes on, started again, where it was: `--supervise` does that where nothing else does.
 
         \b
-        factline worker {role.value} --supervise
+        factline worker {name} --supervise
         """,
     )
     @click.option("--supervise", "supervised", is_flag=True, help="Start the worker again when it ends by itself.")
@@ -38,17 +60,21 @@ def projector(role: Role) -> click.Command:
             # they tell each step of a rebalance, with all partitions
             logging.getLogger(library).setLevel(logging.WARNING)
         if supervised:
-            again = ["worker", role.value, "--status-port", str(status_port)]
+            again = ["worker", name, "--status-port", str(status_port)]
             sys.exit(supervise([sys.executable, "-m", "infra.cli", *again]))
         from infra.cli_worker import told  # noqa: PLC0415, it holds the group that this command is in
 
         with told():
-            from infra.projector import project  # noqa: PLC0415, the drivers come with an extra
-            from infra.projector_stores import open_stores  # noqa: PLC0415
-
-            project(role, Settings.from_environment(), open_stores=open_stores, status_port=status_port)
+            work(Settings.from_environment(), status_port)
 
     return command
 
 
-COMMANDS = tuple(projector(role) for role in Role)
+COMMANDS = (
+    *(projector(role) for role in Role),
+    follower(
+        "correlate",
+        "Look at what devices report through the watches of their tenants; raise and resolve alerts.",
+        _correlate,
+    ),
+)

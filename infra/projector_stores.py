@@ -12,6 +12,7 @@ from infra.dead_letters_mongo import MongoDeadLetters
 from infra.documents_mongo import MongoDocuments
 from infra.settings import Settings, StoreSettings
 from infra.timeline_cassandra import CassandraTimeline
+from infra.watch_states_mongo import MongoWatchStates
 from projections.catalog import of_role
 from projections.ports import Role, View
 from streams.ports import Stores
@@ -47,9 +48,11 @@ def migrate_stores(settings: Settings) -> tuple[View, ...]:
     with (
         closing(CassandraDeadLetters(_cassandra(at))) as timeline,
         closing(MongoDeadLetters(at.mongo_url, database=at.mongo_database)) as documents,
+        closing(MongoWatchStates(at.mongo_url, database=at.mongo_database)) as watches,
     ):
         timeline.migrate()
         documents.migrate()
+        watches.migrate()
     made: list[View] = []
     for role in Role:
         with open_stores(role, settings) as stores:

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from streams.batch_agent import SinkApp
 from streams.faust_app import ProjectionSink
+from streams.faust_correlation import CorrelationSink
 from streams.ports import Clock
 
 
@@ -28,7 +29,7 @@ class Lag(NamedTuple):
 class WorkerStatus(Collector):
     """Reads the worker from another thread; what it reads is replaced, never changed in place."""
 
-    def __init__(self, app: SinkApp, sink: ProjectionSink, clock: Clock) -> None:
+    def __init__(self, app: SinkApp, sink: ProjectionSink | CorrelationSink, clock: Clock) -> None:
         self._app = app
         self._sink = sink
         self._clock = clock

@@ -22,6 +22,7 @@ OURS = {
     "timeline": ["worker", "timeline"],
     "analytics": ["worker", "analytics"],
     "documents": ["worker", "documents"],
+    "correlate": ["worker", "correlate"],
 }
 
 
