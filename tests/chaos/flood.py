@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from domain.fleet.facts import DeviceMetricsReported
 from projections.ports import Role
-from schemas.envelope import Position, TenantId
+from schemas.envelope import Position, TenantId, Topic
 from schemas.partitioning import partition_of
 from streams.ports import FactSubmission
 from tests.chaos.load import Reporter
@@ -21,7 +21,7 @@ TIMES = 100
 """What the flooding tenant sends against each of the others."""
 
 TURN_S = 0.2
-_LOOK_S = 0.05
+_LOOK_S = 0.1
 _SENDERS = 6
 _PATIENCE_S = 180.0
 FLOODING = TenantId("flooding")
@@ -59,7 +59,7 @@ def run(engines: Engines, folder: Path, *, others: int, rate: int, seconds: floa
     """Let the others send alone, then beside the flood, so many seconds each."""
     side = ReadSide(engines, folder)
     tenants = [TenantId(f"t{n}") for n in range(others)]
-    with closing(Reporter(side.cluster)) as reporter, side.watched(_LOOK_S) as watches, side.workers():
+    with closing(Reporter(side.cluster)) as reporter, side.watched(_LOOK_S, Topic.TELEMETRY) as watches, side.workers():
         sending = _Sending(reporter, tenants, rate)
         # the workers have joined their groups by then
         _wait(watches, sending.run(TURN_S, flood=False))

@@ -1,6 +1,7 @@
 """Two events that a faulty release cannot take among thousands that it can: what is parked, and what mends it."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -73,7 +74,9 @@ def run(engines: Engines, folder: Path, *, events: int) -> Result:
         with side.workers():
             names = sorted({one.view.removesuffix("_v1") for one in letters})
             reached = _checkpoints(operations, names)
-            retried = [operations.retry_dead_letters(name) for name in names]
+            # each waits for the workers to notice: at once
+            with ThreadPoolExecutor(len(names)) as threads:
+                retried = list(threads.map(operations.retry_dead_letters, names))
             moved = sum(reached[name] != now for name, now in _checkpoints(operations, names).items())
             verdicts = [operations.verify(one.name, _ignore) for role in Role for one in of_role(role)]
             left = list(operations.all_dead_letters())

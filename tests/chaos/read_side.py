@@ -140,9 +140,12 @@ class ReadSide:
         return open_stores(role, self.settings)
 
     @contextmanager
-    def watched(self, every_s: float) -> Iterator[Mapping[Role, "Watch"]]:
+    def watched(self, every_s: float, topic: Topic | None = None) -> Iterator[Mapping[Role, "Watch"]]:
+        """Watch the checkpoints of all views, or of those that read one topic."""
         with ExitStack() as stack:
-            yield {role: stack.enter_context(Watch(role, self.settings, every_s)) for role in Role}
+            yield {
+                role: stack.enter_context(Watch(role, views_of(role, topic), self.settings, every_s)) for role in Role
+            }
 
 
 class Watch:
@@ -152,11 +155,12 @@ class Watch:
     that did not answer.
     """
 
-    def __init__(self, role: Role, settings: Settings, every_s: float) -> None:
+    def __init__(self, role: Role, views: Sequence[View], settings: Settings, every_s: float) -> None:
         self.role = role
         self.looks = self.missed = 0
         self.backwards: list[str] = []
         self.reached: dict[tuple[View, Topic, int], list[tuple[int, float]]] = defaultdict(list)
+        self._views = views
         self._settings = settings
         self._every_s = every_s
         self._stop = threading.Event()
@@ -177,7 +181,7 @@ class Watch:
         try:
             with open_stores(self.role, self._settings) as stores:
                 while not self._stop.wait(self._every_s):
-                    for view in views_of(self.role):
+                    for view in self._views:
                         try:
                             self._look(view, stores.views.checkpoints(view))
                         except StoreUnavailable:
