@@ -14,14 +14,19 @@ from domain.fleet.rules import Anomaly, Failures, Rule
 from domain.fleet.state import Watch, watch_of
 from domain.fleet.watches import NOTHING_SEEN, Seen, Subject, Told, close_all, device_of, matters, observe, sample_of
 from domain.rejection import Kind
-from schemas.envelope import Actor, ActorType, Entry, Envelope, TenantId
+from schemas.envelope import Actor, ActorType, Entry, Envelope, TenantId, Topic
 from streams.identifiers import named_uuid
-from streams.ports import AnomalyScorer, LogUnavailable, Reply, Submission, WatchState, WatchStates
+from streams.ports import AnomalyScorer, LogReader, LogUnavailable, Reply, Submission, WatchState, WatchStates
 
 _LOG = logging.getLogger(__name__)
 
 Send = Callable[[Sequence[Submission]], Sequence[Reply]]
 """Executes commands in order and returns when they are durable. Raises: LogUnavailable, Overloaded; safe to retry."""
+
+
+class LogEndsEarly(Exception):  # noqa: N818
+    """An older log was restored below what correlation knows: a retry gives the same answer, see what it says to do."""
+
 
 NewScorer = Callable[[float, bytes | None], AnomalyScorer]
 """Makes what learns a metric, from a watch's quantile and what was learned before."""
@@ -82,7 +87,7 @@ _PROGRESS_KEY = "progress"
 class _Known:
     """What one watch knows of one device; `unsent` are the commands that are not known to be answered."""
 
-    __slots__ = ("of", "position", "scorer", "seen", "tenant_id", "unsent")
+    __slots__ = ("key", "of", "position", "scorer", "seen", "tenant_id", "unsent")
 
     def __init__(self, tenant_id: TenantId, of: Subject, scorer: AnomalyScorer | None) -> None:
         self.tenant_id = tenant_id
@@ -91,10 +96,7 @@ class _Known:
         self.seen = NOTHING_SEEN
         self.scorer = scorer
         self.unsent: tuple[_Unsent, ...] = ()
-
-    @property
-    def key(self) -> str:
-        return f"seen|{self.tenant_id}|{self.of.watch_id}|{self.of.version}|{self.of.device_id}"
+        self.key = f"seen|{tenant_id}|{of.watch_id}|{of.version}|{of.device_id}"
 
     def state(self) -> WatchState:
         learned = None if self.scorer is None else self.scorer.dump()
@@ -173,6 +175,15 @@ class Correlation:
     @property
     def has_watches(self) -> bool:
         return bool(self._tenants)
+
+    def check(self, log: LogReader) -> None:
+        """Compare what was read with what there is. Raises: LogEndsEarly; LogUnavailable, safe to retry."""
+        for topic, read in ((Topic.EVENTS, self.events), (Topic.TELEMETRY, self.facts)):
+            if read > (end := log.end(topic, self._partition)):
+                raise LogEndsEarly(
+                    f"correlation has read {topic.value}/{self._partition} up to {read}, the log ends at {end}:"
+                    " an older log was restored below it; remove what correlation keeps, it is made again from the log"
+                )
 
     def read_events(self, entries: Sequence[Entry]) -> None:
         """Learn of watches that were defined and removed."""
@@ -289,7 +300,8 @@ class Correlation:
             sample = sample._replace(bound=known.scorer.beyond(sample.value))
         known.seen, told = observe(known.of, watch, seen, sample)
         known.position = fact.position
-        known.unsent += tuple(_Unsent(command, known.seen.at or sample.at) for command in told)
+        if told:
+            known.unsent += tuple(_Unsent(command, known.seen.at or sample.at) for command in told)
         self._changed[known.key] = known
 
     def _meet(self, tenant_id: TenantId, defined: _Defined, device_id: str, learned: bytes | None = None) -> _Known:

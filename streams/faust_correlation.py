@@ -49,6 +49,9 @@ class CorrelationSink:
             partition: Correlation(partition, self._states, self._send, self._new_scorer)
             for partition in {tp.partition for tp in committed}
         }
+        with _unavailable():
+            for correlation in self._partitions.values():
+                correlation.check(self._log)
         return {tp: self._reached(tp) for tp in committed}
 
     def apply(self, tp: TP, records: Sequence[Record]) -> str:

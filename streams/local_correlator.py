@@ -45,8 +45,10 @@ class LocalCorrelator:
             self._thread.join()
 
     def open(self, send: Send) -> Correlation:
-        """Return what was kept. Raises: StoreUnavailable, safe to retry."""
-        return Correlation(_PARTITION, self._states, send, self._new_scorer)
+        """Return what was kept. Raises: LogEndsEarly; StoreUnavailable, LogUnavailable, safe to retry."""
+        correlation = Correlation(_PARTITION, self._states, send, self._new_scorer)
+        correlation.check(self._log)
+        return correlation
 
     def turn(self, correlation: Correlation) -> bool:
         """Read one batch of facts, and all events that were recorded before them; False where there was nothing.

@@ -25,7 +25,7 @@ from infra.event_log_sqlite import SqliteEventLog
 from infra.watch_states_sqlite import SqliteWatchStates
 from projections.ports import StoreUnavailable
 from schemas.envelope import Envelope, StreamId, TenantId, Topic
-from streams.correlate import Send
+from streams.correlate import LogEndsEarly, Send
 from streams.local_correlator import LocalCorrelator
 from streams.ports import (
     FactSubmission,
@@ -274,6 +274,18 @@ def test_thread_follows_the_log_and_goes_on_when_the_store_does_again(place: Pla
     opened.close()
     assert [alert[1:] for alert in place.alerts()] == [("raised", 0)]
     assert runner.error is None
+
+
+def test_older_log_below_what_is_known_is_noticed(place: Place, tmp_path: Path) -> None:
+    place.write(define())
+    place.report(cpu(0, 95))
+    place.correlate()
+    (tmp_path / "older").mkdir()
+    older = Place(tmp_path / "older")
+    (tmp_path / "older" / "correlation.sqlite").write_bytes((tmp_path / "correlation.sqlite").read_bytes())
+    with pytest.raises(LogEndsEarly, match="an older log was restored below it; remove"):
+        older.correlate()
+    older.log.close()
 
 
 # --- killed anywhere
