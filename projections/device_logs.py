@@ -1,7 +1,7 @@
 """What did the devices of a tenant log?"""
 
 from domain.fleet.facts import LogRecorded
-from projections.fields import id_of
+from projections.fields import earlier_wins, id_of
 from projections.ports import LogRow, Role
 from projections.projection import Projection
 from schemas.envelope import Envelope, Topic
@@ -20,7 +20,7 @@ def project(envelope: Envelope, _event: None) -> tuple[LogRow]:
             hostname=data["hostname"] or "",
             summary=data["summary"],
             details=data["details"],
-            position=envelope.position,
+            position=earlier_wins(envelope.position),
         ),
     )
 

@@ -167,7 +167,7 @@ class TelemetryLog(Protocol):
     """Takes facts in batches."""
 
     def append_facts(self, tenant_id: TenantId, facts: Sequence[FactSubmission], actor: Actor) -> TelemetryReply:
-        """Make facts durable; a fact whose id the tenant has already is kept once.
+        """Make facts durable; a fact whose id and time the tenant has already is kept once: as it was first.
 
         Raises: LogUnavailable, safe to retry with the same facts.
         """

@@ -4,10 +4,13 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from types import ModuleType
+from typing import Any
 
 import pytest
 
+from domain.message import Fact
 from projections import audit_trail, device_logs, device_metrics, events, invoice_facts, metrics_5m, stream_history
+from projections.fields import earlier_wins
 from projections.ports import EventRow, InvoiceLineRow, LogRow, MetricRow
 from schemas.codec import canonical_json
 from schemas.envelope import StreamId
@@ -32,9 +35,18 @@ EVENT_ID = "01943b1e-7a00-7000-8000-000000000001"
 @pytest.mark.parametrize("view", [device_metrics, metrics_5m])
 def test_reported_metrics_make_a_row_for_each(view: ModuleType) -> None:
     Rows(view.PROJECTION).when(METRICS).then(
-        MetricRow(ACME, "42", "cpu.load", HAPPENED_AT, 0.75, "ratio", 7),
-        MetricRow(ACME, "42", "cpu.steal", HAPPENED_AT, -0.0, "ratio", 7),
+        MetricRow(ACME, "42", "cpu.load", HAPPENED_AT, 0.75, "ratio", earlier_wins(7)),
+        MetricRow(ACME, "42", "cpu.steal", HAPPENED_AT, -0.0, "ratio", earlier_wins(7)),
     )
+
+
+@pytest.mark.parametrize(("view", "fact"), [(device_metrics, METRICS), (metrics_5m, METRICS), (device_logs, LOG)])
+def test_of_two_facts_with_one_identity_stores_keep_the_first(view: ModuleType, fact: Fact) -> None:
+    first: Any
+    repeat: Any
+    first, repeat = (Rows(view.PROJECTION).when(fact, Place(position=position)).rows() for position in (7, 8))
+    assert [row._replace(position=0) for row in first] == [row._replace(position=0) for row in repeat]
+    assert all(one.position > other.position for one, other in zip(first, repeat, strict=True))
 
 
 def log_row(device_id: str, event_type: str, hostname: str, details: str) -> LogRow:
@@ -48,7 +60,7 @@ def log_row(device_id: str, event_type: str, hostname: str, details: str) -> Log
         hostname=hostname,
         summary="Failed password for root",
         details=details,
-        position=7,
+        position=earlier_wins(7),
     )
 
 
