@@ -185,3 +185,5 @@ def kafka_errors() -> Iterator[None]:
         yield
     except (KafkaException, BufferError) as error:
         raise LogUnavailable(f"kafka did not do it: {error}") from error
+    except TimeoutError as error:
+        raise LogUnavailable("kafka gave no answer in time") from error

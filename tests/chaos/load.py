@@ -24,7 +24,7 @@ from schemas.envelope import Position, TenantId, Topic
 from streams.command_worker import WriterLost
 from streams.ports import FactSubmission, LogUnavailable, Reply, Submission, SystemClock
 from streams.writer import Writer
-from tests.cluster import SCHEMA_IDS, Cluster, own
+from tests.cluster import SCHEMA_IDS, Cluster
 from tests.examples import HAPPENED_AT, LOG, RECEIVE_INVOICE
 from tests.streams.kit import TESTER, register_tenant, submission
 
@@ -60,25 +60,27 @@ class Recorder:
         while True:
             self.tries += 1
             try:
-                return self._opened().write(submissions)
+                return self._opened(deadline).write(submissions)
             except (LogUnavailable, WriterLost):
                 self.close()
                 assert time.monotonic() < deadline, f"nothing was recorded in {_TAKEN_WITHIN_S} s"
                 time.sleep(_AGAIN_S)
 
-    def _opened(self) -> Writer:
-        if self._log is None or self._writer is None:
-            topics = self._cluster.topics
+    def _opened(self, deadline: float) -> Writer:
+        topics = self._cluster.topics
+        if self._log is None:
             self._log = KafkaEventLog(
                 self._cluster.connection, topics, schema_ids=SCHEMA_IDS, folder=self._folder, name="writer"
             )
-            own(self._log, topics.partitions)
             self._writer = Writer(self._log, SystemClock())
         before = self._log.ownership
         # whoever does not ask for commands loses its partitions
         self._log.take(limit=1, timeout_s=0)
+        while len(self._log.owned) < topics.partitions:
+            assert time.monotonic() < deadline, f"the writer was not given its partitions in {_TAKEN_WITHIN_S} s"
+            self._log.take(limit=1, timeout_s=0.05)
+        assert self._writer is not None
         if self._log.ownership != before:
-            own(self._log, self._cluster.topics.partitions)
             self._writer.forget()
         return self._writer
 

@@ -26,7 +26,7 @@ from projections.catalog import of_role
 from projections.ports import Role, View
 from schemas.envelope import Topic
 from tests.chaos.load import Load
-from tests.chaos.read_side import Engines, ReadSide, Worker, said_wrong, wait_until_read
+from tests.chaos.read_side import Engines, ReadSide, Worker, unexpected, wait_until_read
 
 LOOK_S = 0.25
 SESSION_TIMEOUT_S = 10.0
@@ -152,7 +152,7 @@ def run(engines: Engines, plan: Plan, *, seed: int, folder: Path, say: Say) -> R
         looks=sum(watch.looks for watch in watches.values()),
         looks_without_answer=sum(watch.missed for watch in watches.values()),
         dead_letters=len(letters),
-        errors=Counter(said_wrong(workers)),
+        errors=Counter(unexpected(workers)),
         failures=failures,
     )
 

@@ -12,8 +12,9 @@ pytest.importorskip("confluent_kafka")
 
 from confluent_kafka import KafkaException
 
-from infra import connection_kafka
-from infra.connection_kafka import QUIET_S, Connection, Sparing
+from infra import connection_kafka, topics_kafka
+from infra.connection_kafka import QUIET_S, Connection, Sparing, kafka_errors
+from streams.ports import LogUnavailable
 
 
 class _Clock:
@@ -69,3 +70,11 @@ def test_broker_that_is_away_is_said_once_however_many_clients_look_for_it(
         producer.poll(0.5)
     assert len(caplog.messages) == 1
     assert nobody in caplog.text
+
+
+def test_answer_that_does_not_come_in_time_is_an_outage_that_may_be_asked_again(
+    nobody: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topics_kafka, "REQUEST_TIMEOUT_S", 0.1)
+    with pytest.raises(LogUnavailable, match="no answer in time"), kafka_errors():
+        topics_kafka.log_id(Connection(nobody).admin(), "events")
