@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from math import inf
 from typing import Any, NamedTuple
 
 from projections.ports import StoreUnavailable, View, ViewWriter
@@ -12,10 +13,10 @@ from streams.local_runner import BATCH_ENTRIES
 from streams.ports import Clock, DeadLetters, LogReader
 from streams.run_projection import ProjectionRun
 
-CAUGHT_UP_S = 1.0
-"""A build is no further behind than what was recorded in this time."""
+NEAR = 1_000
+"""A round over all partitions that read no more than this has caught up."""
 
-MAX_TRIES = 20
+PASS_S = 5.0
 _IDLE_S = 0.05
 
 
@@ -79,13 +80,12 @@ def bring_live(
     Raises: StoreUnavailable, LogUnavailable, TooMuchPoison: the live build is as it was, try again.
     """
     follower = _Follower(site, site.run(view, clock), log, on_step, max_rate)
-    while not follower.is_caught_up():
-        pass
-    for _ in range(MAX_TRIES):
-        # readers had better not see less than before, if the traffic lets the build pass the live one
-        if follower.has_passed(site.views.live(view.name)):
+    follower.catch_up()
+    # readers had better not see less than before, if the traffic lets the build pass the live one
+    deadline = time.monotonic() + PASS_S
+    while not follower.has_passed(site.views.live(view.name)) and time.monotonic() < deadline:
+        if not follower.advance():
             break
-        follower.advance()
     with site.hold():
         if site.notice_s == 0:
             # nothing moves the live build now: readers never see less than before
@@ -108,19 +108,24 @@ class _Follower:
         # several small reads a second rather than a large one and a long pause
         self._limit = max(1, min(BATCH_ENTRIES, int(max_rate / 4))) if max_rate else BATCH_ENTRIES
         self._free_at = 0.0
+        self._has_more = True
 
-    def is_caught_up(self) -> bool:
-        began = time.monotonic()
-        longest = self.advance()
-        return longest < self._limit and time.monotonic() - began < CAUGHT_UP_S
+    def catch_up(self) -> None:
+        """Read until rounds are small, or no longer become smaller: then each reads what came during the one before."""
+        before: float = inf
+        while True:
+            read = self.advance()
+            if not self._has_more and (read <= NEAR or read > before / 2):
+                return
+            before = read
 
     def has_passed(self, live: View | None) -> bool:
         reached = self._site.views.checkpoints(live) if live else ()
         return all(self._run.position(at.topic, at.partition) >= at.position for at in reached)
 
     def advance(self) -> int:
-        """Apply a batch of each partition; return how many records the longest had."""
-        longest = 0
+        """Apply a batch of each partition; return how many records that were."""
+        read, self._has_more = 0, False
         for topic in self._run.projection.topics:
             for partition in range(self._log.partitions):
                 after = self._run.position(topic, partition)
@@ -130,9 +135,10 @@ class _Follower:
                     with self._site.hold():
                         self._run.run(batch)
                     self._pace(len(batch))
-                longest = max(longest, len(batch))
+                read += len(batch)
+                self._has_more |= len(batch) >= self._limit
         self._on_step(self._progress())
-        return longest
+        return read
 
     def hand_over(self, seconds: float) -> None:
         """Go on until whoever follows the live build has noticed which it is: what both write is there once."""
