@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 pytest.importorskip("confluent_kafka")
@@ -26,9 +27,10 @@ from infra.connection_kafka import Connection, NotLetIn
 from infra.documents_sqlite import SqliteDocuments
 from infra.engines.java import ToolMissing
 from infra.engines.kafka import Kafka
+from infra.log_reader_kafka import KafkaLogReader
 from projections.catalog import of_role
 from projections.ports import Role
-from schemas.envelope import TenantId
+from schemas.envelope import TenantId, Topic
 from streams.ports import LogUnavailable
 from streams.topics import Topics
 from tests.cluster import Cluster, until
@@ -40,7 +42,15 @@ if TYPE_CHECKING:
     from infra.engines.registry import Registry
 
 RULES = Path(__file__).parents[2] / "docs" / "security.md"
-USERS = ("factline-migrate", "factline-worker", "factline-gateway", "factline-projector", "auditor", "acme-reports")
+USERS = (
+    "factline-migrate",
+    "factline-worker",
+    "factline-gateway",
+    "factline-projector",
+    "factline-correlator",
+    "auditor",
+    "acme-reports",
+)
 TOPICS = Topics(partitions=2)
 _RESOURCES = {
     "--topic": ResourceType.TOPIC,
@@ -53,6 +63,7 @@ from infra.dead_letters_sqlite import SqliteDeadLetters
 from infra.documents_sqlite import SqliteDocuments
 from infra.projector import project
 from infra.settings import Settings
+from infra.log_reader_kafka import KafkaLogReader
 from projections.catalog import of_role
 from projections.ports import Role
 from streams.ports import Stores
@@ -66,6 +77,16 @@ def open_stores(role, settings):
         yield Stores(documents, letters)
 
 project(Role.DOCUMENTS, Settings.from_environment(), open_stores=open_stores, status_port=0)
+"""
+
+_CORRELATES = """
+from infra import correlator
+from infra.settings import Settings
+from infra.watch_states_sqlite import SqliteWatchStates
+
+settings = Settings.from_environment()
+correlator.MongoWatchStates = lambda *_, **__: SqliteWatchStates(settings.data_dir / "correlation.sqlite")
+correlator.correlate(settings, status_port=0)
 """
 
 
@@ -197,6 +218,23 @@ def first_message(kafka: Kafka, user: str, topic: str) -> Message:
         return found
 
 
+def watch_load(kafka: Kafka, client: httpx.Client) -> None:
+    rule = {"kind": "threshold", "metric": "load", "above": 0.5}
+    body = {"watch_id": "load", "name": "load", "severity": "info", "rule": rule}
+    assert client.post("/v1/commands/fleet/DefineWatch", json=body).json()["outcome"] == "accepted"
+    # a commit is answered before readers see it
+    until(lambda: "watch.defined" in types_in_log(kafka), 60)
+
+
+def types_in_log(kafka: Kafka) -> set[str]:
+    with closing(KafkaLogReader(connection(kafka, "factline-gateway"), TOPICS)) as reader:
+        return {
+            entry.type
+            for partition in range(TOPICS.partitions)
+            for entry in reader.read(Topic.EVENTS, partition, after=0, limit=1_000)
+        }
+
+
 def test_each_process_works_as_its_own_user_and_a_subscriber_outside_sees_events_only(place: Place) -> None:
     kafka = place.kafka
     with ExitStack() as stack:
@@ -205,9 +243,12 @@ def test_each_process_works_as_its_own_user_and_a_subscriber_outside_sees_events
         stack.enter_context(closing(place.run("factline-worker", "worker commands")))
         gateway = stack.enter_context(closing(place.run("factline-gateway", "serve --profile distributed")))
         projector = stack.enter_context(closing(place.run("factline-projector", "", program=("-c", _PROJECTS))))
+        stack.enter_context(closing(place.run("factline-correlator", "", program=("-c", _CORRELATES))))
         with client_of(gateway) as client:
             assert register(client, "web-1").json()["outcome"] == "accepted"
+            watch_load(kafka, client)
             assert report(client, "fact-1").json()["accepted"] == 1
+        until(lambda: "alert.raised" in types_in_log(kafka), 60)
         replaying = place.run("auditor", "replay --profile distributed --tenant acme")
         stack.enter_context(closing(replaying))
         assert replaying.wait(60) == 0, replaying.said()
@@ -230,6 +271,7 @@ def test_each_process_works_as_its_own_user_and_a_subscriber_outside_sees_events
         ("acme-reports", TOPICS.commands),
         ("factline-gateway", TOPICS.events),
         ("factline-projector", TOPICS.events),
+        ("factline-correlator", TOPICS.events),
         ("auditor", TOPICS.commands),
     ):
         error = delivery(kafka, user, topic)
@@ -247,6 +289,7 @@ def _has_device(views: SqliteDocuments) -> bool:
         ("factline-worker", "worker commands"),
         ("factline-gateway", "serve --profile distributed"),
         ("factline-projector", "worker documents"),
+        ("factline-correlator", "worker correlate"),
         ("auditor", "log describe --profile distributed"),
     ],
 )
