@@ -44,6 +44,7 @@ _QUERY_KEYS = 500  # bound values in one statement; SQLite's parser allows many 
 _NOBODY = TenantId("")
 _LATE_MARKS = 1_000
 """Commands that wait in memory for their place in the index: a thousand at once touch its pages once."""
+_STATEMENTS = 32  # prepared for each connection, up to 100 kB each: batches of one size find theirs again
 _CREATE_COMMANDS = """
     CREATE TABLE IF NOT EXISTS commands (
         tenant_id TEXT, command_id TEXT, first INTEGER, last INTEGER, PRIMARY KEY (tenant_id, command_id)
@@ -90,13 +91,14 @@ class _Pool(SQLiteConnectionPool):
         self._synchronous = synchronous
 
     def _create_connection(self) -> SQLiteConnection:
-        # not the library's: each of its connections keeps one prepared statement (`cached_statements=True`), these 128
+        # not the library's: each of its connections keeps one prepared statement (`cached_statements=True`)
         try:
             connection = sqlite3.connect(
                 self.db_name,
                 uri=True,
                 check_same_thread=False,
                 isolation_level=None,
+                cached_statements=_STATEMENTS,
                 timeout=self.lock_timeout or SQLITE3_DEFAULT_LOCK_TIMEOUT,
             )
         except sqlite3.Error as error:
