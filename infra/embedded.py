@@ -116,6 +116,7 @@ class Views:
             dead_letters=self.dead_letters,
             clock=embedded.clock,
             scratch=partial(scratch, embedded.dir.path),
+            correlator=self.correlator,
         )
 
     def catch_up(self) -> None:

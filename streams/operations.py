@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from projections.ports import Checkpoint, DeadLetter, ProjectionStatus
 from schemas.envelope import Position, TenantId, Topic
 from streams.lag import Ends, ends_of, lags, total
+from streams.local_correlator import LocalCorrelator
 from streams.local_runner import RoleRunner
 from streams.ports import Clock, DeadLetters, LogReader, LogUnavailable
 from streams.rebuild import Site
@@ -23,9 +24,11 @@ class LocalOperations(ViewJobs):
         dead_letters: DeadLetters,
         clock: Clock,
         scratch: Scratch,
+        correlator: LocalCorrelator | None = None,
     ) -> None:
         super().__init__(log, clock, scratch)
         self._runners = runners
+        self._correlator = correlator
         self._dead_letters = dead_letters
 
     def reached(self, view: str) -> Sequence[Checkpoint]:
@@ -80,6 +83,8 @@ class LocalOperations(ViewJobs):
         parts: dict[str, str] = {}
         for runner in self._runners:
             parts |= {runner.role.value: runner.error or "ok"} | runner.stopped
+        if self._correlator is not None:
+            parts["correlation"] = self._correlator.error or "ok"
         try:
             self._log.read(Topic.EVENTS, 0, after=max(0, self._log.end(Topic.EVENTS, 0) - 1), limit=1)
             parts["log"] = "ok"

@@ -67,6 +67,7 @@ def test_reading_over_a_threshold_is_an_alert_until_it_is_under_it(server: Serve
     assert (alert["value"], alert["raised_at"]) == (97, "2026-01-31T00:01:00.000000Z")
     server.post("/v1/telemetry", [cpu(90, 85), cpu(180, 20), cpu(210, 20)])
     (alert,) = eventually(lambda: server.get("/v1/alerts", device_id="web-7", status="RESOLVED")["rows"])
+    assert server.get("/v1/ops/health")["parts"]["correlation"] == "ok"
     assert (alert["resolved_by"], alert["resolved_at"]) == ("watch-cpu", "2026-01-31T00:03:30.000000Z")
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -286,6 +287,23 @@ def test_older_log_below_what_is_known_is_noticed(place: Place, tmp_path: Path) 
     with pytest.raises(LogEndsEarly, match="an older log was restored below it; remove"):
         older.correlate()
     older.log.close()
+
+
+def test_thread_that_met_an_older_log_stops_and_says_so(place: Place, tmp_path: Path) -> None:
+    opened = SqliteWatchStates(tmp_path / "correlation.sqlite")
+    opened.keep(0, [WatchState("progress", 1_000, b"[1000, 0]")])
+    runner = LocalCorrelator(place.log, opened, RiverScorer)
+    runner.start(place.writer.write)
+    deadline = time.monotonic() + 30
+    while runner.error is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    runner.stop()
+    assert runner.error == (
+        "stopped: correlation has read events/0 up to 1000, the log ends at 2: an older log was restored below it;"
+        " remove what correlation keeps, it is made again from the log"
+    )
+    opened.close()
 
 
 # --- killed anywhere
