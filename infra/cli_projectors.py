@@ -65,6 +65,11 @@ def follower(name: str, what: str, work: Work) -> click.Command:
         from infra.cli_worker import told  # noqa: PLC0415, it holds the group that this command is in
 
         with told():
+            from infra.connection_kafka import SparingEach  # noqa: PLC0415, the drivers come with an extra
+
+            for handler in logging.getLogger().handlers:
+                # while the broker is away it says so fifty times a second
+                handler.addFilter(SparingEach("aiokafka"))
             work(Settings.from_environment(), status_port)
 
     return command

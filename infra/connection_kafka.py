@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -76,6 +77,17 @@ class Sparing(logging.Filter):
         if left_out:
             record.msg, record.args = f"{record.getMessage()} ({left_out} lines before it were left out)", ()
         return True
+
+
+class SparingEach(logging.Filter):
+    """Does that with each message of one library for itself, for a handler; the lines of others pass."""
+
+    def __init__(self, library: str, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(library)
+        self._filters: defaultdict[str, Sparing] = defaultdict(lambda: Sparing(clock))
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not super().filter(record) or self._filters[str(record.msg)].filter(record)
 
 
 _LOG.addFilter(Sparing())

@@ -13,7 +13,7 @@ pytest.importorskip("confluent_kafka")
 from confluent_kafka import KafkaException
 
 from infra import connection_kafka, topics_kafka
-from infra.connection_kafka import QUIET_S, Connection, Sparing, kafka_errors
+from infra.connection_kafka import QUIET_S, Connection, Sparing, SparingEach, kafka_errors
 from streams.ports import LogUnavailable
 
 
@@ -51,6 +51,18 @@ def test_first_line_comes_at_once_the_next_after_a_while_with_the_number_of_thos
         "away again (999 lines before it were left out)",
         "and again",
     ]
+
+
+def test_each_message_of_a_library_comes_once_in_a_while_and_those_of_others_always(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.handler.addFilter(sparing := SparingEach("library", _Clock()))
+    for n in range(3):
+        logging.getLogger("library.part").warning("node %d is away", n)
+        logging.getLogger("library").warning("nothing was fetched")
+        logging.getLogger("librarian").warning("line %d", n)
+    caplog.handler.removeFilter(sparing)
+    assert caplog.messages == ["node 0 is away", "nothing was fetched", "line 0", "line 1", "line 2"]
 
 
 def test_broker_that_is_away_is_said_once_however_many_clients_look_for_it(
