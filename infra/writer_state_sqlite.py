@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from schemas.codec import ATTRIBUTES, KafkaRecord, decode_kafka, record_key
+from infra.sqlite_bulk import insert_many
+from schemas.codec import KafkaRecord, decode_kafka, record_key
 from schemas.envelope import Entry, Envelope, StreamKey, TenantId, Topic
 
 _FORMAT = 1
@@ -17,7 +18,6 @@ _INDEXES = (
     "CREATE INDEX IF NOT EXISTS events_by_stream ON events (stream)",
     "CREATE INDEX IF NOT EXISTS events_by_command ON events (command)",
 )
-_COMMAND = ATTRIBUTES.index("ce_causationid")
 # attributes are text without it: an id, a type, an instant, what came in an HTTP header
 _BETWEEN = b"\0"
 
@@ -91,7 +91,7 @@ class WriterState:
                 f"partition {self._partition}: after position {self.end} the log has {fresh[0].position} to"
                 f" {fresh[-1].position} in {len(fresh)} records; stop all writers and look into the log"
             )
-        self._db.executemany("INSERT INTO events VALUES (?,?,?,?,?)", [_row(event) for event in fresh])
+        insert_many(self._db, "INSERT INTO events", [_row(event) for event in fresh])
         if fresh:
             self.end = fresh[-1].position
         self.offset = max(offset, self.offset)
@@ -171,9 +171,25 @@ class WriterState:
 
 
 def _row(event: Stored) -> tuple[int, bytes, bytes | None, bytes, bytes]:
-    key, value, attributes = event.record
-    packed = _BETWEEN.join([attribute or b"" for attribute in attributes])
-    return event.position, key, attributes[_COMMAND], value, packed
+    # written out: it takes half the time, and a take-over makes millions
+    position, (key, value, (id_, type_, at, urn, version, place, recorded, correlation, command, actor, of, trace)) = (
+        event
+    )
+    packed = (
+        id_ or b"",
+        type_ or b"",
+        at or b"",
+        urn or b"",
+        version or b"",
+        place or b"",
+        recorded or b"",
+        correlation or b"",
+        command or b"",
+        actor or b"",
+        of or b"",
+        trace or b"",
+    )
+    return position, key, command, value, _BETWEEN.join(packed)
 
 
 def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from infra.engines import kafka
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE: Mapping[str, Any] = yaml.safe_load(TEXT)
@@ -49,6 +51,12 @@ def test_data_is_in_a_named_volume(name: str) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_port_is_published_on_loopback_only(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", ()))
+
+
+def test_broker_ends_what_killed_workers_left_open_as_soon_as_the_one_of_the_tests() -> None:
+    name = "transaction.abort.timed.out.transaction.cleanup.interval.ms"
+    value = SERVICES["kafka"]["environment"][f"KAFKA_{name.replace('.', '_').upper()}"]
+    assert f"{name}={value}\n" in kafka.PROPERTIES
 
 
 @pytest.mark.parametrize("name", ["cassandra", "registry"])
