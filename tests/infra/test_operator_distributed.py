@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -118,6 +119,7 @@ def system(
     with pytest.MonkeyPatch.context() as patch:
         # workers take their time to start on a busy machine
         patch.setattr("streams.verify.PATIENCE_S", WAIT_S)
+        patch.setattr("streams.distributed_operations.NOTICE_S", 1.5)
         yield system
     system.stop()
 
@@ -227,6 +229,18 @@ def test_build_that_was_live_comes_back_up_to_date_and_the_other_may_be_dropped(
     assert "alerts_v2 is gone" in system.run("projections", "drop", "alerts", "2")
     assert "there is no alerts_v2" in system.run("projections", "switch", "alerts", "2", status=2)
     assert re.search(r"alerts_v1: \d+ rows, no difference", system.run("verify", "alerts"))
+
+
+def test_build_that_a_late_worker_writes_once_more_is_dropped_all_the_same(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system.run("projections", "rebuild", "invoices")
+    with MongoClient[dict[str, object]](system.environment["FACTLINE_MONGO_URL"]) as client:
+        late = client[NAME]["invoices_v1"]
+        # MongoDB makes the collection again
+        monkeypatch.setattr("streams.view_jobs.time", SimpleNamespace(sleep=lambda _: late.insert_one({"_id": "late"})))
+        assert "invoices_v1 is gone" in system.run("projections", "drop", "invoices", "1")
+        assert "invoices_v1" not in client[NAME].list_collection_names()
 
 
 def test_dead_letters_of_the_three_stores_are_listed_tried_again_and_discarded(system: System) -> None:
