@@ -1,8 +1,13 @@
 import pytest
+from fastapi import FastAPI
 
 from schemas.envelope import StreamId, TenantId, Topic
-from streams.intake.tenants import new_key
-from tests.streams.intake.ways_in import WaysIn, refused
+from streams.intake.http import add_intake_problems
+from streams.intake.tenants import new_key, tenants_router
+from streams.ports import OutcomeUnknown, Reply, Submission
+from streams.writer import Writer
+from tests.streams.intake.ways_in import CALLERS, WaysIn, refused, served
+from tests.streams.kit import register_tenant
 
 
 def test_operator_registers_a_tenant_and_gets_its_first_key_once(way: WaysIn) -> None:
@@ -14,6 +19,31 @@ def test_operator_registers_a_tenant_and_gets_its_first_key_once(way: WaysIn) ->
     again = way.post("/v1/tenants", {"tenant_id": "globex", "name": "Globex"}, key="operator")
     assert refused(again, 409)["detail"] == "tenant globex is registered already"
     assert "api_key" not in again.text
+
+
+class LosesAnswers:
+    """A gate whose first answers are lost after the writer has decided."""
+
+    def __init__(self, writer: Writer, lost: int) -> None:
+        self._writer, self._lost = writer, lost
+
+    async def execute(self, submission: Submission) -> Reply:
+        [reply] = self._writer.write([submission])
+        if self._lost:
+            self._lost -= 1
+            raise OutcomeUnknown("no reply came")
+        return reply
+
+
+def test_key_is_told_although_answers_were_lost_on_the_way(writer: Writer) -> None:
+    writer.write([register_tenant("system")])
+    app = FastAPI()
+    add_intake_problems(app)
+    app.include_router(tenants_router(LosesAnswers(writer, 2), lambda _key: CALLERS["operator"]))
+    with served(app) as client:
+        answer = client.post("/v1/tenants", json={"tenant_id": "globex", "name": "Globex"})
+    assert answer.status_code == 201
+    assert answer.json()["api_key"].startswith("ak_")
 
 
 def test_secret_of_a_key_is_nowhere_in_the_log(way: WaysIn) -> None:
