@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, Protocol, cast
 
+from aiokafka.errors import KafkaError
 from faust import Service, Stream
 from faust.types import TP, EventT
 
@@ -197,7 +198,11 @@ async def run(app: SinkApp) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     app.conf.datadir.mkdir(parents=True, exist_ok=True)
-    await app.start()
+    try:
+        await app.start()
+    except KafkaError as error:
+        _LOG.critical("%s ends, it does not reach kafka: %s", app.conf.id, error)
+        end_process()
     await app.wait_first(stop.wait())
     if app.crashed:
         _LOG.critical("%s ends: %r", app.conf.id, app.crash_reason)

@@ -1,7 +1,11 @@
 """The projecting worker speaks to a broker that asks who it is."""
 
 import asyncio
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ pytest.importorskip("faust")
 from infra.engines.java import ToolMissing
 from infra.engines.kafka import Kafka
 from infra.projector import credentials
+from streams.batch_agent import UNEXPECTED
 from streams.batch_transport import BatchApp, Limits
 from tests.engines import without
 from tests.streams.kafka_topics import NumberedTopic
@@ -46,6 +51,18 @@ def test_batches_arrive_over_sasl_and_tls(secure_kafka: Kafka, tmp_path: Path) -
             await reached(lambda: sum(len(event.value) for event in held) == 10)
 
     asyncio.run(scenario())
+
+
+def test_worker_whose_broker_goes_away_while_it_starts_says_so_and_has_to_be_started_again(tmp_path: Path) -> None:
+    with closing(socket.socket()) as taken:
+        # nobody listens there
+        taken.bind(("127.0.0.1", 0))
+        away = f"127.0.0.1:{taken.getsockname()[1]}"
+        command = [sys.executable, "-m", "tests.streams.projecting_worker", away, "nothing", str(tmp_path), "0"]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == UNEXPECTED
+    assert "does not reach kafka" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_without_security_there_are_no_credentials() -> None:
