@@ -4,40 +4,26 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
+from infra.cli_options import F, data_dir_option, profile_option
 from infra.operator import Failed, Operator, operator_of
 from streams.rebuild import Step
 
-_data_dir = click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="DATA_DIR",
-    default="data",
-    show_default=True,
-    help="Where the log and the views are kept; a server that has it open is asked through its API.",
-)
-
-_profile = click.option(
-    "--profile",
-    type=click.Choice(["embedded", "distributed"]),
-    default="embedded",
-    show_default=True,
-    help="distributed: the log and the stores that the FACTLINE_… variables name.",
-)
-_F = TypeVar("_F", bound=Callable[..., None])
+_data_dir = data_dir_option("Where the log and the views are kept; a server that has it open is asked through its API.")
+_profile = profile_option("distributed: the log and the stores that the FACTLINE_… variables name.")
 
 # what is piped has all of a line, however long
 _OUT = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 500)
 _ERR = Console(stderr=True)
 
 
-def _where(command: _F) -> _F:
+def _where(command: F) -> F:
     """Let a command be told which views it is about."""
     return _data_dir(_profile(command))
 

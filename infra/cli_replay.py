@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from infra.cli_options import data_dir_option, profile_option
 from infra.cli_worker import told
 from infra.event_log_sqlite import SqliteEventLog
 from infra.settings import Settings
@@ -22,21 +23,8 @@ from streams.replay import Selection, replay
 
 _MANY = 5
 
-_data_dir = click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="DATA_DIR",
-    default="data",
-    show_default=True,
-    help="Where the embedded log is; it may be in use.",
-)
-_profile = click.option(
-    "--profile",
-    type=click.Choice(["embedded", "distributed"]),
-    default="embedded",
-    show_default=True,
-    help="distributed: the log on Kafka, where the FACTLINE_… variables say.",
-)
+_data_dir = data_dir_option("Where the embedded log is; it may be in use.")
+_profile = profile_option("distributed: the log on Kafka, where the FACTLINE_… variables say.")
 
 
 class _Instant(click.ParamType):
