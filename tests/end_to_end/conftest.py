@@ -1,15 +1,24 @@
-"""A real server in its own process."""
+"""Real servers in processes of their own."""
 
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+
+if TYPE_CHECKING:
+    from infra.engines.cassandra import Cassandra
+    from infra.engines.clickhouse import ClickHouseFront
+    from infra.engines.engine import Engine
+    from infra.engines.kafka import Kafka
+    from infra.engines.mongo import Mongo
+    from infra.engines.registry import Registry
+    from tests.end_to_end.deployment import Deployment
 
 STARTS_WITHIN_S = 60
 STOPS_WITHIN_S = 30
@@ -95,3 +104,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     finally:
         status = server.stop()
     assert status == 0, server.log.read_text()
+
+
+@pytest.fixture(scope="package")
+def engines(kafka: "Kafka", registry: "Registry", cassandra: "Cassandra", mongo: "Mongo") -> "Sequence[Engine]":
+    return (kafka, registry, cassandra, mongo)
+
+
+@pytest.fixture(scope="package")
+def deployment(
+    engines: "Sequence[Engine]", clickhouse_front: "ClickHouseFront", tmp_path_factory: pytest.TempPathFactory
+) -> "Iterator[Deployment]":
+    from tests.end_to_end.deployment import deployed  # noqa: PLC0415, the drivers come with an extra
+
+    with deployed((*engines, clickhouse_front), clickhouse_front, tmp_path_factory.mktemp("deployment")) as running:
+        yield running
