@@ -10,13 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, Protocol, cast
 
-from aiokafka.errors import KafkaError
 from faust import Service, Stream
 from faust.types import TP, EventT
 
 from projections.ports import StoreUnavailable
 from streams.batch_chain import Chain
-from streams.batch_transport import BatchApp, BatchMessage, Committed, Consumer, Limits, Record
+from streams.batch_transport import BatchApp, BatchMessage, BrokerError, Committed, Consumer, Limits, Record
 
 _LOG = logging.getLogger(__name__)
 
@@ -200,7 +199,7 @@ async def run(app: SinkApp) -> None:
     app.conf.datadir.mkdir(parents=True, exist_ok=True)
     try:
         await app.start()
-    except KafkaError as error:
+    except BrokerError as error:
         _LOG.critical("%s ends, it does not reach kafka: %s", app.conf.id, error)
         end_process()
     await app.wait_first(stop.wait())

@@ -26,6 +26,9 @@ from streams.batch_chain import Chain
 
 _LOG = logging.getLogger(__name__)
 
+BrokerError = KafkaError
+"""What the transport raises where the broker does not answer."""
+
 FETCH_WAIT_MS = 500
 COMMIT_TIMEOUT_S = 10.0
 POLL_S = 0.5
