@@ -35,7 +35,7 @@ class Deployment:
         self.folder = folder
         self.ports = free_ports([GATEWAY, OTHER_GATEWAY, *Role])
         name = f"deployed_{next(_NUMBERS)}"
-        httpx.post(clickhouse.url, content=f"CREATE DATABASE {name}").raise_for_status()
+        httpx.post(clickhouse.url, content=f"CREATE DATABASE {name}", timeout=60).raise_for_status()
         self._settings = {
             **environment(engines),
             "FACTLINE_CLICKHOUSE_URL": f"{clickhouse.url}/{name}",

@@ -35,7 +35,7 @@ def line(clickhouse_front: "ClickHouseFront") -> Iterator[Line]:
 @pytest.fixture
 def place(line: Line) -> str:
     address, database = f"127.0.0.1:{line.port}", f"test_{next(NUMBERS)}"
-    httpx.post(f"http://{address}", content=f"CREATE DATABASE {database}").raise_for_status()
+    httpx.post(f"http://{address}", content=f"CREATE DATABASE {database}", timeout=60).raise_for_status()
     return f"clickhouse://{address}/{database}"
 
 

@@ -90,7 +90,7 @@ def system(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("operated")
-    httpx.post(clickhouse_front.url, content=f"CREATE DATABASE {NAME}").raise_for_status()
+    httpx.post(clickhouse_front.url, content=f"CREATE DATABASE {NAME}", timeout=60).raise_for_status()
     environment = {
         "FACTLINE_KAFKA_BOOTSTRAP": kafka.bootstrap,
         "FACTLINE_TOPIC_PREFIX": NAME,
