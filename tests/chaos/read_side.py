@@ -84,7 +84,8 @@ class ReadSide:
     def __init__(self, engines: Engines, folder: Path) -> None:
         self.engines = engines
         self.cluster = Cluster(engines.kafka.bootstrap, partitions=PARTITIONS)
-        self.name = self.cluster.topics.prefix.replace("-", "_")
+        # the session's engines have databases of other tests too
+        self.name = f"chaos_{self.cluster.topics.prefix.replace('-', '_')}"
         self.folder = folder / self.name
         self.folder.mkdir(parents=True)
         url = engines.clickhouse.url

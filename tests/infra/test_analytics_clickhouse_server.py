@@ -34,7 +34,7 @@ def line(clickhouse_front: "ClickHouseFront") -> Iterator[Line]:
 
 @pytest.fixture
 def place(line: Line) -> str:
-    address, database = f"127.0.0.1:{line.port}", f"test_{next(NUMBERS)}"
+    address, database = f"127.0.0.1:{line.port}", f"analytics_{next(NUMBERS)}"
     httpx.post(f"http://{address}", content=f"CREATE DATABASE {database}", timeout=60).raise_for_status()
     return f"clickhouse://{address}/{database}"
 
