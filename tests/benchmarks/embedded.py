@@ -256,7 +256,16 @@ def fill_mixed(folder: Path, events: int) -> float:
             embedded.log.append_facts(DEMO_TENANT, [_fact(n) for n in range(first, first + BATCH_FACTS)], ACTOR)
         for first in range(0, events // 10, 500):
             embedded.writer.write([_mixed(n) for n in range(first, first + 500)])
+        _show_to_watches(embedded)
     return 0.0
+
+
+def _show_to_watches(embedded: Embedded) -> None:
+    """Let correlation read what is there, as a server did that wrote it: there are no watches, it sends nothing."""
+    correlator = embedded.views.correlator
+    correlation = correlator.open(lambda _submissions: [])
+    while correlator.turn(correlation):
+        pass
 
 
 def _fact(n: int) -> FactSubmission:
@@ -297,6 +306,7 @@ def fill_invoices(folder: Path) -> float:
         for first in range(0, 20_000, 100):
             embedded.writer.write([_command(_invoice(n, 50), f"c{n}") for n in range(first, first + 100)])
         embedded.views.catch_up()
+        _show_to_watches(embedded)
     return 0.0
 
 
