@@ -33,7 +33,6 @@ from infra.engines.mongo import Mongo
 from infra.projector_stores import migrate_stores, open_stores
 from infra.settings import Settings
 from infra.telemetry_log_kafka import KafkaTelemetryLog
-from projections.catalog import of_role
 from projections.ports import Role, View
 from schemas.envelope import Actor, ActorType, Envelope, Position, StreamId, TenantId, Topic
 from streams.ports import Batch, FactSubmission, Submission, SystemClock
@@ -49,6 +48,14 @@ DOCUMENTS = 100_000
 FLAT_FROM = 0.2
 ROUNDS = 2
 STATUS_S = 0.05
+LOOK_S: Mapping[Role, float] = {Role.TIMELINE: 0.02, Role.DOCUMENTS: 0.02, Role.ANALYTICS: 0.05}
+SHOWN: Mapping[Role, Sequence[str]] = {
+    Role.TIMELINE: ("audit_trail", "stream_history"),
+    Role.DOCUMENTS: ("devices",),
+    Role.ANALYTICS: ("events",),
+}
+"""The views in which the commands of the freshness measurement show; looking is work for the store too."""
+
 _ACTOR = Actor(ActorType.SYSTEM, "benchmark")
 _APPLIED = re.compile(r"^factline_worker_records_total (\S+)", re.MULTILINE)
 
@@ -250,9 +257,9 @@ class _Watch:
         self._thread.join()
 
     def _look(self) -> None:
-        views = [View(one.name, 1) for one in of_role(self.role) if Topic.EVENTS in one.topics]
+        views = [View(name, 1) for name in SHOWN[self.role]]
         with open_stores(self.role, self._settings) as opened:
-            while not self._stop.wait(0.05 if self.role is Role.ANALYTICS else 0.01):
+            while not self._stop.wait(LOOK_S[self.role]):
                 ends: dict[int, list[int]] = {}
                 for view in views:
                     for checkpoint in opened.views.checkpoints(view):
