@@ -153,11 +153,11 @@ class ClickHouseAnalytics:
         )
         return tuple(Checkpoint(Topic(topic), *rest) for topic, *rest in rows)
 
-    def apply(self, view: View, rows: Sequence[Row], checkpoint: Checkpoint | None) -> None:
+    def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
         if rows:
             self._connection.insert(view.table, self._rows[view.name], rows)
-        if checkpoint is not None:
-            self._connection.insert("checkpoints", _ReadUpTo, [_ReadUpTo(view.table, *checkpoint)])
+        if checkpoints:
+            self._connection.insert("checkpoints", _ReadUpTo, [_ReadUpTo(view.table, *at) for at in checkpoints])
 
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
         row = self._rows[view.name]

@@ -11,7 +11,7 @@ import orjson
 from bson.errors import InvalidDocument
 from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING, DESCENDING, InsertOne, UpdateOne
-from pymongo.errors import BulkWriteError, CollectionInvalid, DuplicateKeyError
+from pymongo.errors import BulkWriteError, CollectionInvalid
 
 from infra.connection_mongo import Connection, Stored, errors
 from infra.instants import from_microseconds, to_microseconds
@@ -102,14 +102,14 @@ class MongoDocuments:
             for one in found
         )
 
-    def apply(self, view: View, rows: Sequence[Row], checkpoint: Checkpoint | None) -> None:
+    def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
         patches = [row for row in rows if isinstance(row, Patch)]
         with errors():
             # whoever else writes a document of these in between, its other lane mostly, makes this look at it again
             while not self._write(view, patches):
                 pass
-            if checkpoint:
-                self._move(view, checkpoint)
+            if checkpoints:
+                self._move(view, checkpoints)
 
     def _write(self, view: View, patches: Sequence[Patch]) -> bool:
         """Write what is news; False where another writer came first to some of it. Raises: WriteRefused."""
@@ -125,8 +125,7 @@ class MongoDocuments:
         try:
             done = self._connection[view.table].bulk_write(writes, ordered=False)
         except BulkWriteError as error:
-            if any(one["code"] != _ALREADY_THERE for one in error.details["writeErrors"]):
-                raise
+            _raise_unless_there(error)
             return False
         return done.modified_count + done.inserted_count == len(writes)
 
@@ -138,17 +137,18 @@ class MongoDocuments:
             found |= {one["_id"]: _Folding(one) for one in documents}
         return found
 
-    def _move(self, view: View, checkpoint: Checkpoint) -> None:
-        place = {"view": view.table, "topic": checkpoint.topic.value, "partition": checkpoint.partition}
-        reached = {"position": checkpoint.position, "recorded_at": to_microseconds(checkpoint.recorded_at)}
-        key = "|".join(map(str, place.values()))
-        # one that is as far or further does not match, and then its place is taken
-        with suppress(DuplicateKeyError):
-            self._connection["checkpoints"].update_one(
-                {"_id": key, "position": {"$lt": checkpoint.position}},
-                {"$set": reached, "$setOnInsert": place},
-                upsert=True,
-            )
+    def _move(self, view: View, checkpoints: Sequence[Checkpoint]) -> None:
+        moves = []
+        for at in checkpoints:
+            place = {"view": view.table, "topic": at.topic.value, "partition": at.partition}
+            reached = {"position": at.position, "recorded_at": to_microseconds(at.recorded_at)}
+            behind = {"_id": "|".join(map(str, place.values())), "position": {"$lt": at.position}}
+            moves.append(UpdateOne(behind, {"$set": reached, "$setOnInsert": place}, upsert=True))
+        try:
+            self._connection["checkpoints"].bulk_write(moves, ordered=False)
+        except BulkWriteError as error:
+            # one that is as far or further does not match, and then its place is taken
+            _raise_unless_there(error)
 
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
         with errors(), self._connection[view.table].find({"tenant_id": tenant_id}, sort=[("id", ASCENDING)]) as found:
@@ -287,6 +287,11 @@ def _name(stored: str) -> str:
 def _document(found: Stored) -> Document:
     fields = {_name(name): value for name, value in found.get("fields", {}).items()}
     return Document(TenantId(found["tenant_id"]), found["id"], found["orders"]["events"], fields)
+
+
+def _raise_unless_there(error: BulkWriteError) -> None:
+    if any(one["code"] != _ALREADY_THERE for one in error.details["writeErrors"]):
+        raise error
 
 
 def _known(view: str, kind: str, field: str, known: Sequence[str]) -> None:

@@ -75,7 +75,7 @@ class KafkaEventLog:
         self._admin = connection.admin()
         with kafka_errors():
             self._log_id = log_id(self._admin, topics.events)
-            self._transactions = Transactions(connection, f"{topics.prefix}.writer-{name}")
+            self._transactions = Transactions(connection, *(f"{topics.prefix}.writer-{name}-{n}" for n in range(2)))
         self._take_over = TakeOver(connection, topics)
         self._consumer: Consumer = connection.consumer(
             topics.writers,

@@ -197,14 +197,13 @@ class SqliteViews(ABC):
             for topic, partition, position, recorded_at in found
         )
 
-    def apply(self, view: View, rows: Sequence[Row], checkpoint: Checkpoint | None) -> None:
+    def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
         with self._database.write() as connection:
             try:
                 self._write(connection, view, rows)
             except _REFUSALS as error:
                 raise WriteRefused(f"{view.table}: {error}") from error
-            if checkpoint:
-                _move(connection, view, checkpoint)
+            _move(connection, view, checkpoints)
 
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
         key = ", ".join(KEY[self._projections[view.name].row])
@@ -248,20 +247,16 @@ def _builds(connection: sqlite3.Connection, name: str) -> Sequence[View]:
     return tuple(View(name, build) for (build,) in found)
 
 
-def _move(connection: sqlite3.Connection, view: View, checkpoint: Checkpoint) -> None:
-    connection.execute(
+def _move(connection: sqlite3.Connection, view: View, checkpoints: Sequence[Checkpoint]) -> None:
+    connection.executemany(
         """
         INSERT INTO checkpoints (name, build, topic, partition, position, recorded_at) VALUES (?, ?, ?, ?, ?, ?)
         ON CONFLICT (name, build, topic, partition)
         DO UPDATE SET position = excluded.position, recorded_at = excluded.recorded_at
         WHERE excluded.position > checkpoints.position
         """,
-        (
-            view.name,
-            view.build,
-            checkpoint.topic.value,
-            checkpoint.partition,
-            checkpoint.position,
-            to_microseconds(checkpoint.recorded_at),
-        ),
+        [
+            (view.name, view.build, at.topic.value, at.partition, at.position, to_microseconds(at.recorded_at))
+            for at in checkpoints
+        ],
     )

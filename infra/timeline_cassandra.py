@@ -272,20 +272,19 @@ class CassandraTimeline:
             for topic, partition, position, recorded_at in found
         )
 
-    def apply(self, view: View, rows: Sequence[Row], checkpoint: Checkpoint | None) -> None:
+    def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
         table = self._table(view)
         if rows:
             writes = self._writes(table, self._places(table, rows))
             self._connection.write(_batches(writes, self._connection.replicas))
-        if checkpoint:
-            self._connection.ask(
+        if checkpoints:
+            insert = self._connection.prepare(
                 f"INSERT INTO {table.checkpoints} (topic, partition, position, recorded_at) VALUES (?, ?, ?, ?) "
-                "USING TIMESTAMP ?",
-                checkpoint.topic.value,
-                checkpoint.partition,
-                checkpoint.position,
-                to_microseconds(checkpoint.recorded_at),
-                checkpoint.position,
+                "USING TIMESTAMP ?"
+            )
+            self._connection.write(
+                insert.bind((at.topic.value, at.partition, at.position, to_microseconds(at.recorded_at), at.position))
+                for at in checkpoints
             )
 
     def _places(self, table: _Table, rows: Sequence[Any]) -> Mapping[tuple[Any, ...], Sequence[Sequence[bytes]]]:

@@ -27,21 +27,33 @@ _RETRY_MS = 5  # a transaction waits for the one before to be marked, which take
 class Transactions:
     """Makes transactions, one after the other. Used by one thread at a time."""
 
-    def __init__(self, connection: Connection, writer: str, *, timeout_ms: int = TRANSACTION_TIMEOUT_MS) -> None:
-        """Shape: `writer` is the transactional id. Whoever had it before is fenced, what it left open is ended.
+    def __init__(self, connection: Connection, *ids: str, timeout_ms: int = TRANSACTION_TIMEOUT_MS) -> None:
+        """Shape: `ids` are transactional ids. Whoever had them before is fenced, what it left open is ended.
+
+        With one id nobody else ever writes under it; with two, used in turn, a transaction does not wait for the one
+        before it to be marked in every partition (20 ms, set in the client), but another must keep others away.
         Units: a transaction that takes longer than `timeout_ms` is aborted by the broker.
         Raises: KafkaException, safe to retry.
         """
         self.since: float | None = None
-        self.producer: Producer = connection.producer(
-            transactional_id=writer,
-            transaction_timeout_ms=timeout_ms,
-            retry_backoff_ms=_RETRY_MS,
-            retry_backoff_max_ms=2 * _RETRY_MS,
-            linger_ms=5,
-            compression_type="lz4",
-        )
-        self.producer.init_transactions(COMMIT_S)
+        self._producers = [
+            connection.producer(
+                transactional_id=id_,
+                transaction_timeout_ms=timeout_ms,
+                retry_backoff_ms=_RETRY_MS,
+                retry_backoff_max_ms=2 * _RETRY_MS,
+                linger_ms=5,
+                compression_type="lz4",
+            )
+            for id_ in ids
+        ]
+        for producer in self._producers:
+            producer.init_transactions(COMMIT_S)
+
+    @property
+    def producer(self) -> Producer:
+        """Return the producer of the transaction at hand, or of the next."""
+        return self._producers[0]
 
     @contextmanager
     def transaction(self) -> Iterator[Producer]:
@@ -62,6 +74,7 @@ class Transactions:
             raise LogUnavailable(f"the transaction was aborted: {error}") from error
         finally:
             self.since = None
+            self._producers.append(self._producers.pop(0))
 
     def commit(self) -> None:
         """Commit; asked again after a time-out this goes on with the same commit, it does not begin another."""

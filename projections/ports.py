@@ -215,11 +215,11 @@ class ViewWriter(Protocol):
         Raises: StoreUnavailable, safe to retry.
         """
 
-    def apply(self, view: View, rows: Sequence[Row], checkpoint: Checkpoint | None) -> None:
-        """Write rows, then the checkpoint; after a return both survive `kill -9`.
+    def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
+        """Write rows, then the checkpoints; after a return both survive `kill -9`.
 
-        Shape: rows in log order; the effect of a row that was applied before is nothing. No checkpoint means that the
-        rows are a replay of parked events, which never moves it.
+        Shape: rows in log order; the effect of a row that was applied before is nothing. A checkpoint for each topic
+        and partition that the rows come from; none means that they are a replay of parked events, which moves nothing.
         Raises: StoreUnavailable, safe to retry with the same arguments; WriteRefused, at least one row can never
         be kept, and none of them was.
         """

@@ -5,6 +5,7 @@ import logging
 import os
 import random
 import signal
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from faust.types import TP, EventT
 
 from projections.ports import StoreUnavailable
 from streams.batch_chain import Chain
-from streams.batch_transport import BatchApp, BatchMessage, BrokerError, Committed, Consumer, Limits, Record
+from streams.batch_transport import BatchApp, BrokerError, Committed, Consumer, Limits, Record, batch_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ TRY_LIMIT_S = 120.0
 """A sink that has not returned by then hangs; its own time-outs are far shorter."""
 
 LOOK_S = 1.0
+GATHER_S = 0.002
 STOP_LIMIT_S = 30.0
 FIRST_BACKOFF_S = 0.1
 MAX_BACKOFF_S = 15.0
@@ -43,10 +45,10 @@ class Sink(Protocol):
         Raises: StoreUnavailable, asked again.
         """
 
-    def apply(self, tp: TP, records: Sequence[Record]) -> str:
-        """Keep a batch, whose effect is once however often it comes; return the mark of the commit that covers it.
+    def apply(self, batches: Mapping[TP, Sequence[Record]]) -> Mapping[TP, str]:
+        """Keep batches, whose effect is once however often they come; return the marks of the commits that cover them.
 
-        Raises: StoreUnavailable, it is tried again, for as long as it takes.
+        Raises: StoreUnavailable, they are tried again, for as long as it takes.
         """
 
     def look(self) -> bool:
@@ -102,6 +104,8 @@ class SinkApp(BatchApp):
         self.sink_error: str | None = None
         self.applied = 0
         self._turn = asyncio.Lock()
+        self._arrived: deque[EventT[Any]] = deque()
+        self._some_arrived = asyncio.Event()
         self.agent(self.batches_of(*topics), name="apply")(cast("Any", self._follow))
 
     @property
@@ -128,21 +132,55 @@ class SinkApp(BatchApp):
 
     async def _follow(self, batches: "Stream[Any]") -> None:
         async for event in cast("Stream[Any]", batches.noack()).events():
-            await self._take(event)
+            self._arrived.append(event)
+            self._some_arrived.set()
 
-    async def _take(self, event: "EventT[Any]") -> None:
-        message, backoff = cast("BatchMessage", event.message), _Backoff()
-        # what was taken away while it waited in the queue is not applied: another process may be further already
-        while self.batches.holds(message):
+    @Service.task
+    async def _apply(self) -> None:
+        # not until it stops: the batch in hand is finished while it does
+        while True:
+            await self._some_arrived.wait()
+            # what one poll brought comes partition by partition, and goes to the sink together
+            await asyncio.sleep(GATHER_S)
+            self._some_arrived.clear()
+            while events := self._next():
+                await self._take(events)
+
+    def _next(self) -> "Sequence[EventT[Any]]":
+        """Return what goes to the sink at once: whatever has come, but no more than one batch may hold."""
+        if self._is_leaving():
+            while self._arrived:
+                self.batches.give_up(batch_of(self._arrived.popleft()))
+        events: list[EventT[Any]] = []
+        room, size = self.limits.batch_records, self.limits.batch_bytes
+        while self._arrived:
+            message = batch_of(self._arrived[0])
+            room, size = room - message.records, size - message.size
+            if events and (room < 0 or size < 0):
+                break
+            events.append(self._arrived.popleft())
+        return events
+
+    async def _take(self, events: "Sequence[EventT[Any]]") -> None:
+        backoff = _Backoff()
+        # what was taken away while it waited is not applied: another process may be further already
+        while events := [event for event in events if self.batches.holds(batch_of(event))]:
+            records: dict[TP, list[Record]] = {}
+            for message in map(batch_of, events):
+                records.setdefault(message.tp, []).extend(cast("Sequence[Record]", message.value))
             try:
-                message.mark = await self._in_thread(self.sink.apply, message.tp, message.value)
+                marks: Mapping[TP, str] = await self._in_thread(self.sink.apply, records)
             except StoreUnavailable as unavailable:
                 await self._wait(unavailable, backoff)
                 if self._is_leaving():
-                    self.batches.give_up(message)
+                    for event in events:
+                        self.batches.give_up(batch_of(event))
             else:
-                event.ack()
-                self.applied += message.records
+                for event in events:
+                    message = batch_of(event)
+                    message.mark = marks[message.tp]
+                    event.ack()
+                    self.applied += message.records
                 self.sink_state, self.sink_error = "live", None
                 return
 

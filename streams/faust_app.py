@@ -24,7 +24,7 @@ LIMITS: Mapping[Role, Limits] = {
     Role.TIMELINE: Limits(batch_records=2_000),
     Role.DOCUMENTS: Limits(batch_records=2_000),
     # few large inserts instead of many small ones
-    Role.ANALYTICS: Limits(batch_records=5_000, in_hand=10_000, linger_s=1.0),
+    Role.ANALYTICS: Limits(batch_records=5_000, in_hand=10_000, linger_s=0.5),
 }
 
 
@@ -77,19 +77,23 @@ class ProjectionSink:
                 starts[tp] = reached
         return starts
 
-    def apply(self, tp: TP, records: Sequence[Record]) -> str:
-        topic = self._topics[tp.topic]
-        reached = self._reached(topic, tp.partition)
-        entries = [entry for record in records if (entry := _entry(topic, record, reached)) is not None]
-        if not entries:
-            return str(reached)
-        going = [run for run in self._runs(topic) if run.projection.name not in self.stopped]
+    def apply(self, batches: Mapping[TP, Sequence[Record]]) -> Mapping[TP, str]:
+        marks: dict[TP, str] = {}
+        news: list[Sequence[Entry]] = []
+        for tp, records in batches.items():
+            topic = self._topics[tp.topic]
+            reached = self._reached(topic, tp.partition)
+            entries = [entry for record in records if (entry := _entry(topic, record, reached)) is not None]
+            marks[tp] = str(entries[-1].position if entries else reached)
+            if entries:
+                news.append(entries)
+        going = [run for run in self.runs if run.projection.name not in self.stopped]
         # a view mostly waits for its store: they wait together, and none of them is in two threads
-        done = [self._threads.submit(self._run, run, entries) for run in going]
+        done = [self._threads.submit(self._run, run, news) for run in going]
         wait(done)
         for one in done:
             one.result()
-        return str(entries[-1].position)
+        return marks
 
     def look(self) -> bool:
         """Notice a view that was switched, to be read from the checkpoint of its new build; and streams set free."""
@@ -106,13 +110,14 @@ class ProjectionSink:
         reached = [run.reached[place] for run in self._runs(place[0]) if place in run.reached]
         return min((checkpoint.recorded_at for checkpoint in reached), default=None)
 
-    def _run(self, run: ProjectionRun, entries: Sequence[Entry]) -> None:
-        first = entries[0]
-        # facts may go, when they are old; decided events never do
-        if first.topic is Topic.EVENTS and first.position > run.position(first.topic, first.partition) + 1:
-            raise LogHasHole(f"{run.view.table} met {first.topic}/{first.partition}/{first.position} too early")
+    def _run(self, run: ProjectionRun, news: Sequence[Sequence[Entry]]) -> None:
+        mine = [entries for entries in news if entries[0].topic in run.projection.topics]
+        for first in (entries[0] for entries in mine):
+            # facts may go, when they are old; decided events never do
+            if first.topic is Topic.EVENTS and first.position > run.position(first.topic, first.partition) + 1:
+                raise LogHasHole(f"{run.view.table} met {first.topic}/{first.partition}/{first.position} too early")
         try:
-            run.run(entries)
+            run.run(*mine)
         except TooMuchPoison as error:
             self.stopped[run.projection.name] = str(error)
             _LOG.error("%s stopped, started again it tries again: %s", run.projection.name, error)

@@ -54,7 +54,10 @@ class CorrelationSink:
                 correlation.check(self._log)
         return {tp: self._reached(tp) for tp in committed}
 
-    def apply(self, tp: TP, records: Sequence[Record]) -> str:
+    def apply(self, batches: Mapping[TP, Sequence[Record]]) -> Mapping[TP, str]:
+        return {tp: self._apply(tp, records) for tp, records in batches.items()}
+
+    def _apply(self, tp: TP, records: Sequence[Record]) -> str:
         correlation = self._partitions[tp.partition]
         with _unavailable():
             while events := self._log.read(Topic.EVENTS, tp.partition, after=correlation.events, limit=READ_EVENTS):

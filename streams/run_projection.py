@@ -91,28 +91,31 @@ class ProjectionRun:
         self.parked = frozenset(held)
         self._followers.clear()
 
-    def run(self, batch: Sequence[Entry]) -> None:
-        """Apply the records of one topic and partition, in order, and move the checkpoint past them.
+    def run(self, *batches: Sequence[Entry]) -> None:
+        """Apply batches and move the checkpoints past them; each holds records of one topic and partition, in order.
 
-        Raises: StoreUnavailable, safe to retry with the same or a longer batch; TooMuchPoison.
+        Raises: StoreUnavailable, safe to retry with the same or longer batches; TooMuchPoison.
         """
-        if not batch:
-            return
-        last = batch[-1]
-        reached = self.position(last.topic, last.partition)
-        news = [entry for entry in batch if entry.position > reached]
+        news = [some for batch in batches if (some := self._news(batch))]
         if not news:
             return
-        checkpoint = Checkpoint(last.topic, last.partition, last.position, self._recorded_at(last))
-        effects, letters = self._project(news)
-        # parked before the checkpoint passes them: a crash in between writes the same letters again
+        checkpoints = [
+            Checkpoint(last.topic, last.partition, last.position, self._recorded_at(last))
+            for last in (some[-1] for some in news)
+        ]
+        effects: list[Effect] = []
+        letters: list[DeadLetter] = []
+        for some in news:
+            self._project(some, effects, letters)
+        # parked before the checkpoints pass them: a crash in between writes the same letters again
         self._park(letters)
         try:
-            self._store.apply(self.view, [row for effect in effects for row in effect.rows], checkpoint)
+            self._store.apply(self.view, [row for effect in effects for row in effect.rows], *checkpoints)
         except WriteRefused:
             self._park(self._apply_apart(effects))
-            self._store.apply(self.view, (), checkpoint)
-        self.reached[checkpoint.topic, checkpoint.partition] = checkpoint
+            self._store.apply(self.view, (), *checkpoints)
+        for checkpoint in checkpoints:
+            self.reached[checkpoint.topic, checkpoint.partition] = checkpoint
 
     def retry(self, entry: Entry) -> str | None:
         """Apply a parked record without moving the checkpoint; return why it still fails, or None.
@@ -123,17 +126,21 @@ class ProjectionRun:
         if isinstance(rows_or_reason, str):
             return rows_or_reason
         try:
-            self._store.apply(self.view, rows_or_reason, None)
+            self._store.apply(self.view, rows_or_reason)
         except WriteRefused as refused:
             return str(refused)
         return None
 
-    def _project(self, news: Sequence[Entry]) -> tuple[list[Effect], list[DeadLetter]]:
-        effects: list[Effect] = []
-        letters: list[DeadLetter] = []
+    def _news(self, batch: Sequence[Entry]) -> Sequence[Entry]:
+        if not batch:
+            return batch
+        reached = self.position(batch[0].topic, batch[0].partition)
+        return batch if batch[0].position > reached else [entry for entry in batch if entry.position > reached]
+
+    def _project(self, news: Sequence[Entry], effects: list[Effect], letters: list[DeadLetter]) -> None:
         topic = news[0].topic
         if topic not in self.projection.topics:
-            return effects, letters
+            return
         # facts are many: nothing is looked up for them that only decided events need
         decided, types, parked = topic is Topic.EVENTS, self._types, set(self.parked)
         for entry in news:
@@ -150,7 +157,6 @@ class ProjectionRun:
                     parked.add(entry.key)
             else:
                 effects.append(Effect(entry, rows_or_reason))
-        return effects, letters
 
     def _rows(self, entry: Entry) -> Sequence[Row] | str:
         if isinstance(entry, Undecodable):
@@ -171,7 +177,7 @@ class ProjectionRun:
             letters.extend(self._follower(effect.entry) for effect in part if effect.entry.key in blocked)
             part = [effect for effect in part if effect.entry.key not in blocked]
             try:
-                self._store.apply(self.view, [row for effect in part for row in effect.rows], None)
+                self._store.apply(self.view, [row for effect in part for row in effect.rows])
             except WriteRefused as refused:
                 if len(part) > 1:
                     apply(part[: len(part) // 2])

@@ -61,7 +61,7 @@ class DocumentsContract:
 
     @staticmethod
     def write(store: Store, *patches: Patch, view: View = V1) -> None:
-        store.apply(view, patches, None)
+        store.apply(view, patches)
 
     # --- patches ----------------------------------------------------------------------------------------------------
 
@@ -151,7 +151,7 @@ class DocumentsContract:
 
     def test_a_field_may_be_called_like_a_word_of_the_stores_language(self, store: Store) -> None:
         fields: Mapping[str, Any] = {"id": "x", "tenant_id": "y", "order": 1, "a.b": 2, "$set": 3, "_id": 4, "": 5}
-        store.apply(V1, [Patch(ACME, "web-1", "events", 1, fields)], None)
+        store.apply(V1, [Patch(ACME, "web-1", "events", 1, fields)])
         assert store.get("devices", ACME, "web-1") == Document(ACME, "web-1", 1, fields)
 
     # --- get --------------------------------------------------------------------------------------------------------

@@ -102,7 +102,7 @@ class TimelineReaderContract:
 
     @staticmethod
     def write(store: Store, name: str, rows: Sequence[Row], *, build: int = 1) -> None:
-        store.apply(View(name, build), rows, None)
+        store.apply(View(name, build), rows)
 
     # --- metrics ----------------------------------------------------------------------------------------------------
 

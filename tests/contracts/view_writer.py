@@ -233,7 +233,7 @@ class ViewWriterContract:
     def test_another_row_of_the_same_position_changes_nothing(self, store: Store, row: type) -> None:
         store.create(V1)
         store.apply(V1, [sample(row, 1, position=4)], checkpoint(4))
-        store.apply(V1, [sample(row, 1, position=4, mark="the second")], None)
+        store.apply(V1, [sample(row, 1, position=4, mark="the second")])
         assert list(store.scan(V1, ACME)) == stored([sample(row, 1, position=4)])
 
     def test_a_batch_that_overlaps_an_applied_one_adds_what_is_new(self, store: Store, row: type) -> None:
@@ -276,7 +276,7 @@ class ViewWriterContract:
     def test_a_replay_without_checkpoint_writes_rows_and_moves_nothing(self, store: Store, row: type) -> None:
         store.create(V1)
         store.apply(V1, samples(row, 2), checkpoint(9))
-        store.apply(V1, samples(row, 2, after=2), None)
+        store.apply(V1, samples(row, 2, after=2))
         assert list(store.scan(V1, ACME)) == stored(samples(row, 4))
         assert list(store.checkpoints(V1)) == [checkpoint(9)]
 
@@ -288,6 +288,16 @@ class ViewWriterContract:
         for one in (other_partition, other_topic, first):
             store.apply(V1, [], one)
         assert sorted(store.checkpoints(V1)) == sorted([first, other_topic, other_partition])
+
+    def test_a_batch_of_many_partitions_moves_the_checkpoint_of_each_that_is_not_further(
+        self, store: Store, row: type
+    ) -> None:
+        store.create(V1)
+        store.apply(V1, [], checkpoint(9, partition=12))
+        store.apply(V1, samples(row, 3), checkpoint(3), checkpoint(5, partition=12), checkpoint(4, partition=13))
+        assert list(store.scan(V1, ACME)) == stored(samples(row, 3))
+        reached = [checkpoint(3), checkpoint(9, partition=12), checkpoint(4, partition=13)]
+        assert sorted(store.checkpoints(V1)) == sorted(reached)
 
     def test_a_checkpoint_never_goes_back(self, store: Store) -> None:
         store.create(V1)

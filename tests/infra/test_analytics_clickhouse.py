@@ -72,7 +72,7 @@ class TestViews(ViewWriterContract):
         store.create(V1)
         first, second = (sample(row, 1, position=4, mark=mark) for mark in ("first", "second"))
         store.apply(V1, [first], checkpoint(4))
-        store.apply(V1, [second], None)
+        store.apply(V1, [second])
         assert list(store.scan(V1, ACME)) == stored([second])
 
 
@@ -113,12 +113,12 @@ class TestRefusals:
         self, store: ClickHouseAnalytics, value: float
     ) -> None:
         with pytest.raises(WriteRefused, match="finite"):
-            store.apply(METRICS, [reading(value)], None)
+            store.apply(METRICS, [reading(value)])
 
     @pytest.mark.parametrize("at", [FIRST, datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC), LAST])
     def test_every_instant_of_python_comes_back_exactly(self, store: ClickHouseAnalytics, at: datetime) -> None:
         row = reading(0.1, at)
-        store.apply(METRICS, [row], None)
+        store.apply(METRICS, [row])
         assert list(store.scan(METRICS, ACME)) == [row]
 
 

@@ -251,7 +251,7 @@ def test_every_question_is_answered_through_an_index(
         connection = store._database._connect()
         connection.set_trace_callback(partial(_note, asked, connection))
         store._database._idle.append(connection)
-    timeline.apply(METRICS, [sample(MetricRow, 1)], None)
+    timeline.apply(METRICS, [sample(MetricRow, 1)])
     timeline.metric_names(ACME, "web-1")
     timeline.metrics(ACME, "web-1", "cpu", start=NOON, end=NOON + SECOND, step_s=0, aggregate="avg")
     timeline.metrics(ACME, "web-1", "cpu", start=NOON, end=NOON + SECOND, step_s=60, aggregate="last")

@@ -98,7 +98,7 @@ class TestWriter(ViewWriterContract):
         store.create(V1)
         first, second = (sample(row, 1, position=4, mark=mark) for mark in marks)
         store.apply(V1, [first], checkpoint(4))
-        store.apply(V1, [second], None)
+        store.apply(V1, [second])
         assert list(store.scan(V1, ACME)) == stored([max(first, second)])
 
     @pytest.fixture

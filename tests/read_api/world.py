@@ -62,7 +62,7 @@ class Stores:
             self.writers[role].switch(View(name, 1))
 
     def write(self, view: str, rows: Sequence[Row]) -> None:
-        self.writers[self.role_of[view]].apply(View(view, 1), rows, None)
+        self.writers[self.role_of[view]].apply(View(view, 1), rows)
 
     def put(self, view: str, tenant_id: TenantId, id_: str, order: int = 1, **fields: Any) -> None:
         self.write(view, [Patch(tenant_id, id_, "events", order, fields)])

@@ -51,7 +51,10 @@ class SqliteSink:
             if at is None or not at.mark or reached.get(tp.partition, 0) < int(at.mark)
         }
 
-    def apply(self, tp: TP, records: Sequence[Record]) -> str:
+    def apply(self, batches: Mapping[TP, Sequence[Record]]) -> Mapping[TP, str]:
+        return {tp: self._apply(tp, records) for tp, records in batches.items()}
+
+    def _apply(self, tp: TP, records: Sequence[Record]) -> str:
         numbers = [int(record.value or b"0") for record in records]
         time.sleep(self._slow_s)
         self._fail()

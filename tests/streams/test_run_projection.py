@@ -9,7 +9,7 @@ from infra.documents_sqlite import SqliteDocuments
 from infra.event_log_sqlite import SqliteEventLog
 from infra.timeline_sqlite import SqliteTimeline
 from projections import devices, stream_history
-from projections.ports import EventRow, Patch, Row, StoreUnavailable, View, WriteRefused
+from projections.ports import Checkpoint, EventRow, Patch, Row, StoreUnavailable, View, WriteRefused
 from projections.projection import Projection
 from schemas.envelope import Entry, Envelope, StreamId, TenantId, Topic
 from streams.ports import SystemClock
@@ -158,12 +158,12 @@ class Refuses:
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
-    def apply(self, view: View, rows: list[EventRow], checkpoint: Any) -> None:
+    def apply(self, view: View, rows: list[EventRow], *checkpoints: Checkpoint) -> None:
         if self.down:
             raise StoreUnavailable("down")
         if any(self._refused in row.data for row in rows):
             raise WriteRefused("too large")
-        self._store.apply(view, rows, checkpoint)
+        self._store.apply(view, rows, *checkpoints)
 
 
 def test_row_that_the_store_refuses_is_found_and_parked(
@@ -211,6 +211,24 @@ def test_more_poison_than_records_can_be_bad_stops_the_view(
         run.run(events(log))
     assert run.position(Topic.EVENTS, 0) == 0
     assert list(letters.letters("stream_history_v1")) == []
+
+
+def test_poison_in_one_of_many_partitions_leaves_the_others_whole(
+    writer: Writer, log: SqliteEventLog, store: SqliteTimeline, letters: SqliteDeadLetters
+) -> None:
+    fill(writer)
+    found = [entry for entry in events(log) if isinstance(entry, Envelope) and entry.tenant_id == DEMO]
+    there = [entry for entry in found if entry.type != "device.tagged"]
+    elsewhere = [
+        entry._replace(partition=1, tenant_id=TenantId("elsewhere")) for entry in found if entry.type == "device.tagged"
+    ]
+    run = run_of(Poisoned("device.tagged").projection(), store, letters)
+    run.run(there, (), elsewhere)
+    run.run(elsewhere, there[1:])
+    assert sorted(rows(store)) == sorted((entry.stream, entry.version) for entry in there)
+    assert {letter.position for letter in letters.letters(HISTORY.table)} == {entry.position for entry in elsewhere}
+    assert run.position(Topic.EVENTS, 0) == there[-1].position
+    assert run.position(Topic.EVENTS, 1) == elsewhere[-1].position
 
 
 def test_telemetry_that_is_poison_parks_itself_alone(
