@@ -111,7 +111,9 @@ class KafkaEventLog:
         for tp in partitions:
             path = self._folder / f"partition-{tp.partition}.sqlite"
             with _disk_errors():
-                self._owned[tp.partition] = Owned(tp.partition, WriterState(path, tp.partition, self._log_id))
+                state = WriterState(path, tp.partition, self._log_id)
+            self._owned[tp.partition] = Owned(tp.partition, state)
+            _LOG.info("partition %d was given, its events are known up to position %d", tp.partition, state.end)
         self.ownership += 1
 
     def _revoked(self, _consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:

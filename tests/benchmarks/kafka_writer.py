@@ -3,12 +3,14 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -144,14 +146,15 @@ async def steadily(ask: Callable[[Submission], Awaitable[None]]) -> None:
 
 
 def take_over(cluster: Cluster, folder: Path) -> tuple[float, float]:
-    """Return the seconds until a new worker owns a long log, and its memory once it has worked on it, in MB."""
+    """Return the seconds until a worker that was given a long log owns it, and its memory after work on it, in MB."""
     with closing(cluster.open(folder / "first")) as log:
         for batch in range(LONG_LOG // 5_000):
             tenant = TenantId(f"t{batch % TENANTS}")
             log.append(Batch([_of_its_own_stream(event) for event in events(log, tenant, "x", 5_000)], ()))
-    began = time.perf_counter()
     with worker(cluster, folder / "second") as process:
-        seconds = time.perf_counter() - began
+        said = (folder / "second" / "log").read_text()
+        times = re.findall(r"^(\S+ \S+) INFO .*partition \d+ (?:was given|taken over)", said, re.MULTILINE)
+        seconds = (datetime.fromisoformat(times[-1]) - datetime.fromisoformat(times[0])).total_seconds()
         with closing(KafkaCommandGate(cluster.connection, cluster.topics)) as gate:
             asyncio.run(_all_at_once(gate))
         return seconds, psutil.Process(process.pid).memory_info().rss / 1e6
