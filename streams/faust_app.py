@@ -24,7 +24,7 @@ LIMITS: Mapping[Role, Limits] = {
     Role.TIMELINE: Limits(batch_records=2_000),
     Role.DOCUMENTS: Limits(batch_records=2_000),
     # few large inserts instead of many small ones
-    Role.ANALYTICS: Limits(batch_records=5_000, in_hand=10_000, linger_s=0.5),
+    Role.ANALYTICS: Limits(batch_records=4_000, in_hand=8_000, linger_s=0.5),
 }
 
 

@@ -5,6 +5,7 @@ import logging
 import sys
 from pathlib import Path
 
+from infra import sqlite_views
 from infra.dead_letters_sqlite import SqliteDeadLetters
 from infra.documents_sqlite import SqliteDocuments
 from infra.worker_status import WorkerStatus, served
@@ -19,6 +20,8 @@ from streams.topics import Topics
 def main() -> None:
     bootstrap, prefix, folder, port = sys.argv[1:]
     logging.basicConfig(level=logging.WARNING)
+    # a store that is held by another is given up sooner than in a server
+    sqlite_views.BUSY_TIMEOUT_MS = 1_000
     documents = SqliteDocuments(Path(folder) / "documents.sqlite", of_role(Role.DOCUMENTS))
     letters = SqliteDeadLetters(Path(folder) / "dead_letters.sqlite")
     topics, clock = Topics(prefix, 2), SystemClock()
