@@ -195,10 +195,11 @@ def metrics(
 def logs(
     *, files: Sequence[Path], tenant: str, encoding: str, data_dir: Path | None, device: str, year: int | None
 ) -> None:
-    """Import one device's system log: lines like `Dec 10 06:55:46 host program[pid]: message`.
+    """Import one device's system log: lines like `Dec 10 06:55:46 host program[pid]: message`, or, as newer systems
+    write them, `2026-12-10T06:55:46+01:00 host program[pid]: message`.
 
-    Times are taken as UTC. The lines do not say their year: from December to January the next one begins. Give --year,
-    so that the same file is known again when it is imported in another year.
+    Times of the first kind are taken as UTC. They do not say their year: from December to January the next one begins.
+    Give --year, so that the same file is known again when it is imported in another year.
 
     A line's severity is guessed: error where its message has the word error, fatal, panic or segfault; warning where it
     has fail, failed, denied, refused, invalid, illegal, alert or the like; else info. A device that is not known is
@@ -213,7 +214,7 @@ def logs(
     def read(file: TextFile) -> SyslogFile:
         source = SyslogFile(file, device, year, now)
         if year is None:
-            _say(f"{file.path}: the first line is taken as of {source.first_year}; --year says otherwise")
+            _say(f"{file.path}: lines that do not say their year begin in {source.first_year}; --year says otherwise")
         return source
 
     kind = _Kind(

@@ -193,7 +193,9 @@ class _Table:
     def decode(self, values: Sequence[Any]) -> Any:
         decoded = list(values)
         for at in self._instants:
-            decoded[at] = from_microseconds(decoded[at])
+            # null is what no writer of ours wrote: a difference to be told, not a fault
+            if decoded[at] is not None:
+                decoded[at] = from_microseconds(decoded[at])
         return self.layout.row._make(decoded)
 
 

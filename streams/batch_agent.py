@@ -211,7 +211,8 @@ class SinkApp(BatchApp):
             await asyncio.wait_for(self.batches.suspend_flow.wait(), backoff.next_s())
 
     def _is_leaving(self) -> bool:
-        return self.should_stop or self.rebalancing or not self.batches.flow_active
+        # and not `rebalancing`, which is true for a moment longer than nothing is delivered
+        return self.should_stop or not self.batches.flow_active
 
 
 class _Backoff:

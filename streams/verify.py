@@ -166,8 +166,9 @@ def _digests(rows: Iterator[StoredRow]) -> Mapping[date | None, tuple[int, int]]
 
 
 def _day(row: StoredRow) -> date | None:
-    at = DAY.get(type(row))
-    return getattr(row, at).date() if at else None
+    # a row that nothing of ours wrote may lack it
+    instant = getattr(row, DAY.get(type(row), ""), None)
+    return instant.date() if instant else None
 
 
 def _digest(row: StoredRow) -> int:

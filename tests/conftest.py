@@ -1,8 +1,13 @@
 """What holds for every test: real engines where one asks for them, and a busy machine is no failure."""
 
+import signal
+
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.engines"]
 
 settings.register_profile("factline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("factline")
+
+# whoever runs the tests in the background may have them ignore it, and what they start would too
+signal.signal(signal.SIGINT, signal.default_int_handler)

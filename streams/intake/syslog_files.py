@@ -1,4 +1,8 @@
-"""System logs in text files (`Dec 10 06:55:46 host program[pid]: message`), read as facts; their year is worked out."""
+"""System logs in text files, read as facts.
+
+Shape: `Dec 10 06:55:46 host program[pid]: message`, whose year is worked out, or `2026-12-10T06:55:46.123456+01:00 host
+…`, as newer systems write it.
+"""
 
 import re
 from collections import OrderedDict
@@ -21,7 +25,8 @@ MAX_CHARACTERS = 65_536
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _LINE = re.compile(
-    r"(?P<month>[A-Z][a-z]{2}) (?P<day>[ 0-3]?[0-9]) (?P<time>[0-9]{2}:[0-9]{2}:[0-9]{2}) "
+    r"(?:(?P<month>[A-Z][a-z]{2}) (?P<day>[ 0-3]?[0-9]) (?P<time>[0-9]{2}:[0-9]{2}:[0-9]{2})|"
+    r"(?P<instant>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2}))) "
     r"(?P<host>[^\s\x00-\x1f\x7f]{1,200}) +(?P<rest>.*)",
     re.DOTALL | re.ASCII,
 )
@@ -31,6 +36,7 @@ _TAG = re.compile(
     r" ?(?P<message>.*)",
     re.DOTALL | re.ASCII,
 )
+_NOT_SYSLOG = "the line does not look like syslog: Dec 10 06:55:46 host program[pid]: message"
 _HALF_A_YEAR = 6
 _REMEMBERED = 200_000
 _FACT_BYTES = 400
@@ -105,12 +111,9 @@ class SyslogFile:
 
     def _fact_row(self, row: SourceRow, text: str, years: _Years, seen: OrderedDict[str, int]) -> FactRow:
         parts = _LINE.fullmatch(text)
-        stamp = _stamp(parts) if parts else None
-        if parts is None or stamp is None:
-            raise _BadLine("the line does not look like syslog: Dec 10 06:55:46 host program[pid]: message")
-        at = _instant(self.first_year + years.next(stamp.month), stamp)
-        if at is None:
-            raise _BadLine(f"the day or time does not exist: {text[:15]} in {self.first_year + years.turns}")
+        if parts is None:
+            raise _BadLine(_NOT_SYSLOG)
+        at = self._happened_at(parts, years)
         if len(text) > MAX_CHARACTERS:
             raise _BadLine(f"the line is too long: {len(text)} characters, at most {MAX_CHARACTERS} are taken")
         # equal lines of one second are told apart by their number; a second import gives them the same numbers
@@ -121,6 +124,21 @@ class SyslogFile:
         id_ = named_uuid(self._device_id, at.isoformat(), text, str(occurrence))
         fact = FactSubmission(self._device_id, at, _log_recorded(parts), id_)
         return FactRow(fact, row, _FACT_BYTES + 2 * len(text))
+
+    def _happened_at(self, parts: re.Match[str], years: _Years) -> datetime:
+        if parts["instant"]:
+            try:
+                return datetime.fromisoformat(parts["instant"]).astimezone(UTC)
+            except (ValueError, OverflowError):
+                raise _BadLine(f"the day or time does not exist: {parts['instant']}") from None
+        stamp = _stamp(parts)
+        if stamp is None:
+            raise _BadLine(_NOT_SYSLOG)
+        at = _instant(self.first_year + years.next(stamp.month), stamp)
+        if at is None:
+            day = f"{parts['month']} {parts['day']} {parts['time']}"
+            raise _BadLine(f"the day or time does not exist: {day} in {self.first_year + years.turns}")
+        return at
 
     def _guess_year(self, now: datetime) -> int:
         years = _Years()

@@ -185,7 +185,7 @@ def test_a_reading_of_a_time_that_has_one_is_a_repeat(data_dir: Path, tmp_path: 
 
 def test_the_guessed_year_is_told(data_dir: Path, tmp_path: Path) -> None:
     account = import_logs(data_dir, write(tmp_path / "log", ["Jan  1 00:00:00 h p: a", "no log line"]))
-    assert re.search(r"the first line is taken as of \d{4}; --year says otherwise", account.output)
+    assert re.search(r"lines that do not say their year begin in \d{4}; --year says otherwise", account.output)
     assert (account.exit_code, dict(account)) == (1, counts(accepted=1, refused=1))
     assert refused_rows(tmp_path / "log")[1][2] == "no log line"
 

@@ -106,6 +106,27 @@ class TestWriter(ViewWriterContract):
         return lambda: until_it_answers(lambda: store.live("things"), network.cut())
 
 
+def test_a_row_that_somebody_else_left_without_values_is_seen(place: str) -> None:
+    with closing(opened(place, projections_of(EventRow))) as store:
+        row = sample(EventRow, 1)
+        assert isinstance(row, EventRow)
+        store.create(V1)
+        store.apply(V1, [row], checkpoint(1))
+        table = f"{address(place).keyspace}.{V1.table}"
+        store._connection.ask(
+            f"INSERT INTO {table} (tenant_id, stream, bucket, version) VALUES (?, ?, ?, ?)",
+            *(row.tenant_id, row.stream, row.version // VERSIONS_IN_BUCKET, row.version + 1),
+        )
+        kept, left = store.scan(V1, ACME)
+        assert kept == row
+        assert isinstance(left, EventRow)
+        assert left._asdict() == dict.fromkeys(row._fields) | {
+            "tenant_id": ACME,
+            "stream": row.stream,
+            "version": row.version + 1,
+        }
+
+
 class TestReader(TimelineReaderContract):
     @staticmethod
     def open(place: str, projections: Sequence[Projection]) -> CassandraTimeline:

@@ -176,7 +176,9 @@ def test_a_supervised_worker_that_may_not_write_any_more_is_started_again_until_
         supervised.run()
         until(lambda: taken_over in supervised.said(), 30)
         name = (folder / "writers" / "0" / "name").read_text()
-        cluster.connection.producer(transactional_id=f"{cluster.topics.prefix}.writer-{name}").init_transactions(30)
+        for n in range(2):
+            id_ = f"{cluster.topics.prefix}.writer-{name}-{n}"
+            cluster.connection.producer(transactional_id=id_).init_transactions(30)
         with closing(KafkaCommandGate(cluster.connection, cluster.topics, timeout_s=60)) as gate:
             assert accepted(asyncio.run(gate.execute(register_tenant("acme"))))
         assert "ended with status 3" in supervised.said()

@@ -58,6 +58,24 @@ def test_a_line_is_read_in_its_parts(
 
 
 @pytest.mark.parametrize(
+    ("instant", "microsecond"), [("05:06:20Z", 0), ("06:06:20.5+01:00", 500_000), ("01:06:20.000007-04:00", 7)]
+)
+def test_a_line_of_a_newer_system_says_its_year_and_its_offset(tmp_path: Path, instant: str, microsecond: int) -> None:
+    [row] = lines(tmp_path, f"2005-06-09T{instant} combo sshd[1]: hello", year=1999)
+    assert row.fact.happened_at == datetime(2005, 6, 9, 5, 6, 20, microsecond, tzinfo=UTC)
+    assert (log_of(row).hostname, log_of(row).source_event_type, log_of(row).summary) == ("combo", "sshd", "hello")
+
+
+def test_a_newer_line_whose_instant_does_not_exist_is_refused(tmp_path: Path) -> None:
+    texts = ["2025-02-29T10:00:00Z h p: a", "0001-01-01T00:00:00+23:00 h p: b", "2025-02-28 10:00:00 h p: c"]
+    assert refused(read(write(tmp_path / "log", texts))) == {
+        1: "the day or time does not exist: 2025-02-29T10:00:00Z",
+        2: "the day or time does not exist: 0001-01-01T00:00:00+23:00",
+        3: "the line does not look like syslog: Dec 10 06:55:46 host program[pid]: message",
+    }
+
+
+@pytest.mark.parametrize(
     ("message", "severity"),
     [
         ("fatal: Write failed: Connection reset by peer", "error"),
