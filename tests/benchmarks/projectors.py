@@ -305,7 +305,7 @@ async def _answered(gate: KafkaCommandGate, watches: Sequence[_Watch]) -> list[t
     answered.clear()
     await kafka_writer.steadily(ask)
     await shown()
-    return answered[kafka_writer.RATE :]
+    return answered[kafka_writer.RATE * kafka_writer.WARM_S :]
 
 
 if __name__ == "__main__":
