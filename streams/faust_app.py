@@ -89,7 +89,11 @@ class ProjectionSink:
                 news.append(entries)
         going = [run for run in self.runs if run.projection.name not in self.stopped]
         # a view mostly waits for its store: they wait together, and none of them is in two threads
-        done = [self._threads.submit(self._run, run, news) for run in going]
+        done = [
+            self._threads.submit(self._run, run, mine)
+            for run in going
+            if (mine := [entries for entries in news if entries[0].topic in run.projection.topics])
+        ]
         wait(done)
         for one in done:
             one.result()
@@ -111,13 +115,12 @@ class ProjectionSink:
         return min((checkpoint.recorded_at for checkpoint in reached), default=None)
 
     def _run(self, run: ProjectionRun, news: Sequence[Sequence[Entry]]) -> None:
-        mine = [entries for entries in news if entries[0].topic in run.projection.topics]
-        for first in (entries[0] for entries in mine):
+        for first in (entries[0] for entries in news):
             # facts may go, when they are old; decided events never do
             if first.topic is Topic.EVENTS and first.position > run.position(first.topic, first.partition) + 1:
                 raise LogHasHole(f"{run.view.table} met {first.topic}/{first.partition}/{first.position} too early")
         try:
-            run.run(*mine)
+            run.run(*news)
         except TooMuchPoison as error:
             self.stopped[run.projection.name] = str(error)
             _LOG.error("%s stopped, started again it tries again: %s", run.projection.name, error)

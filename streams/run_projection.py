@@ -3,7 +3,6 @@
 import logging
 from collections import deque
 from collections.abc import Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 from domain import catalog
@@ -99,10 +98,7 @@ class ProjectionRun:
         news = [some for batch in batches if (some := self._news(batch))]
         if not news:
             return
-        checkpoints = [
-            Checkpoint(last.topic, last.partition, last.position, self._recorded_at(last))
-            for last in (some[-1] for some in news)
-        ]
+        checkpoints = [self._checkpoint(some[-1]) for some in news]
         effects: list[Effect] = []
         letters: list[DeadLetter] = []
         for some in news:
@@ -224,5 +220,6 @@ class ProjectionRun:
             parked_at=self._clock.now(),
         )
 
-    def _recorded_at(self, entry: Entry) -> datetime:
-        return entry.recorded_at if isinstance(entry, Envelope) else self._clock.now()
+    def _checkpoint(self, last: Entry) -> Checkpoint:
+        recorded_at = last.recorded_at if isinstance(last, Envelope) else self._clock.now()
+        return Checkpoint(last.topic, last.partition, last.position, recorded_at)

@@ -166,8 +166,9 @@ def _digests(rows: Iterator[StoredRow]) -> Mapping[date | None, tuple[int, int]]
 
 
 def _day(row: StoredRow) -> date | None:
+    at = DAY.get(type(row))
     # a row that nothing of ours wrote may lack it
-    instant = getattr(row, DAY.get(type(row), ""), None)
+    instant = getattr(row, at) if at else None
     return instant.date() if instant else None
 
 

@@ -147,7 +147,7 @@ def damage_cassandra(system: System) -> None:
         table = f"{NAME}.stream_history_v1"
         of = "WHERE tenant_id = 'acme' AND bucket = 0 AND stream"
         cassandra.define(f"DELETE FROM {table} {of} = 'device-1' AND version = 1")
-        cassandra.define(f"UPDATE {table} SET data = '{{}}' {of} = 'device-2' AND version = 1")
+        cassandra.define(f"UPDATE {table} SET data = '{{}}', recorded_at = null {of} = 'device-2' AND version = 1")
         [[row]] = cassandra.ask(f"SELECT JSON * FROM {table} {of} = 'device-3' AND version = 1")
         cassandra.define(f"DELETE FROM {table} {of} = 'device-3' AND version = 1")
         moved = json.dumps({**json.loads(row), "version": 9}).replace("'", "''")
