@@ -10,19 +10,19 @@ from typing import Self
 
 from uuid_utils import uuid7
 
-from infra.command_gate_kafka import KafkaCommandGate
-from infra.connection_kafka import REQUEST_TIMEOUT_S, Connection, kafka_errors
-from infra.event_log_kafka import KafkaEventLog
-from infra.log_reader_kafka import KafkaLogReader
+from infra.kafka.command_gate import KafkaCommandGate
+from infra.kafka.connection import REQUEST_TIMEOUT_S, Connection, kafka_errors
+from infra.kafka.event_log import KafkaEventLog
+from infra.kafka.log_reader import KafkaLogReader
+from infra.kafka.telemetry_log import KafkaTelemetryLog
+from infra.kafka.topics import check_partitions, check_topics, log_id
+from infra.kafka.transaction import LIMIT_S
 from infra.migrate import schema_registry
 from infra.settings import Settings
-from infra.telemetry_log_kafka import KafkaTelemetryLog
-from infra.topics_kafka import check_partitions, check_topics, log_id
-from infra.transaction_kafka import LIMIT_S
 from infra.watchdog import watching
-from streams.command_worker import CommandWorker
 from streams.ports import SystemClock
-from streams.writer import Writer
+from streams.write.worker import CommandWorker
+from streams.write.writer import Writer
 
 
 class Gateway:

@@ -5,24 +5,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from infra.analytics_clickhouse import ClickHouseAnalytics
+from infra.clickhouse.analytics import ClickHouseAnalytics
 from infra.data_dir import DataDir, DataDirError
-from infra.dead_letters_sqlite import SqliteDeadLetters
-from infra.documents_sqlite import SqliteDocuments
-from infra.event_log_sqlite import SqliteEventLog
-from infra.scratch import clear, scratch
-from infra.timeline_sqlite import SqliteTimeline
-from infra.watch_states_sqlite import SqliteWatchStates
+from infra.sqlite.dead_letters import SqliteDeadLetters
+from infra.sqlite.documents import SqliteDocuments
+from infra.sqlite.event_log import SqliteEventLog
+from infra.sqlite.scratch import clear, scratch
+from infra.sqlite.timeline import SqliteTimeline
+from infra.sqlite.watch_states import SqliteWatchStates
 from projections.catalog import of_role
-from projections.ports import Role, StoreUnavailable, ViewWriter
+from projections.rows import Role
+from projections.stores import StoreUnavailable, ViewWriter
 from schemas.envelope import Actor, ActorType, StreamId, TenantId
-from streams.intake.tenants import SYSTEM_TENANT, onboard
-from streams.local_correlator import LocalCorrelator
-from streams.local_runner import RoleRunner
-from streams.operations import LocalOperations
+from streams.correlate.local import LocalCorrelator
+from streams.intake.http.tenants import SYSTEM_TENANT, onboard
 from streams.ports import AnomalyScorer, LogUnavailable, SystemClock
+from streams.project.local_runner import RoleRunner
+from streams.project.operations import LocalOperations
 from streams.shared_log import SharedLog
-from streams.writer import Writer
+from streams.write.writer import Writer
 
 DEMO_TENANT = TenantId("demo")
 _FIRST_START = Actor(ActorType.SYSTEM, "first-start")
@@ -134,6 +135,6 @@ class Views:
 
 def _new_scorer(quantile: float, saved: bytes | None) -> AnomalyScorer:
     # river takes 30 MB: only where a tenant watches for what is unusual
-    from infra.anomaly_river import RiverScorer  # noqa: PLC0415
+    from infra.river.anomaly import RiverScorer  # noqa: PLC0415
 
     return RiverScorer(quantile, saved)

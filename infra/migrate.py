@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.connection_kafka import Connection, kafka_errors
-from infra.schema_registry_confluent import SchemaRegistry
+from infra.kafka.connection import Connection, kafka_errors
+from infra.kafka.schema_registry import SchemaRegistry
+from infra.kafka.topics import check_topics, create_topics
 from infra.settings import Settings
-from infra.topics_kafka import check_topics, create_topics
 
 SCHEMA_IDS = "schema-ids.json"
 

@@ -2,23 +2,12 @@
 
 from collections.abc import Sequence
 
-from projections import (
-    alerts,
-    api_keys,
-    audit_trail,
-    device_logs,
-    device_metrics,
-    devices,
-    events,
-    invoice_facts,
-    invoices,
-    metrics_5m,
-    stream_history,
-    tenants,
-    watches,
-)
-from projections.ports import Role
+from projections.finance import invoice_facts, invoices
+from projections.fleet import alerts, device_logs, device_metrics, devices, metrics_5m, watches
+from projections.history import audit_trail, events, stream_history
+from projections.identity import api_keys, tenants
 from projections.projection import Projection
+from projections.rows import Role
 
 PROJECTIONS: tuple[Projection, ...] = (
     device_metrics.PROJECTION,

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from projections.ports import Patch
+from projections.rows import Patch
 from schemas.envelope import Envelope, StreamId
 
 _BEYOND = 1 << 40

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.message import Event
-from projections.ports import Role, Row
+from projections.rows import Role, Row
 from schemas.envelope import Envelope, Topic
 
 

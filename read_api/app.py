@@ -8,10 +8,10 @@ from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from read_api import analytics, audit, live, ops, page, timeline
-from read_api.answers import Answers
 from read_api.documents import document_routers
-from read_api.metrics import CountRequests, HttpMetrics, scrape
-from read_api.problems import add_problem_handlers
+from read_api.edge.answers import Answers
+from read_api.edge.metrics import CountRequests, HttpMetrics, scrape
+from read_api.edge.problems import add_problem_handlers
 
 __all__ = ["Answers", "add_answers", "create_app"]
 

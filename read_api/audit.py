@@ -8,12 +8,13 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import TypeAdapter, ValidationError
 
-from projections.ports import EventRow, TimelineReader
-from projections.stream_state import state_at
-from read_api.parameters import Cursor, End, Limit, Start, StreamName, in_order
-from read_api.problems import Problem
-from read_api.reading import Read, Reading
-from read_api.responses import documented, event_answer, table
+from projections.history.stream_state import state_at
+from projections.readers import TimelineReader
+from projections.rows import EventRow
+from read_api.edge.parameters import Cursor, End, Limit, Start, StreamName, in_order
+from read_api.edge.problems import Problem
+from read_api.edge.reading import Read, Reading
+from read_api.edge.responses import documented, event_answer, table
 from schemas import upcast
 from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId, Topic
 from schemas.values import Instant

@@ -6,12 +6,12 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from projections.catalog import PROJECTIONS
-from projections.ports import Document
 from projections.projection import Projection
-from read_api.parameters import Cursor, DocumentId, Limit
-from read_api.problems import Problem
-from read_api.reading import Read, Reading
-from read_api.responses import Answer, documented, table
+from projections.rows import Document
+from read_api.edge.parameters import Cursor, DocumentId, Limit
+from read_api.edge.problems import Problem
+from read_api.edge.reading import Read, Reading
+from read_api.edge.responses import Answer, documented, table
 
 
 class Resource(NamedTuple):

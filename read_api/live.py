@@ -10,14 +10,14 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from projections.ports import StoreUnavailable
-from read_api.answers import Answers
-from read_api.auth import Forbidden, Unauthenticated
-from read_api.parameters import LONGEST_NAME, parse_positions
-from read_api.problems import Problem
-from read_api.reading import Read, Reading
-from read_api.responses import Answer, to_json
-from read_api.tenancy import require_read
+from projections.stores import StoreUnavailable
+from read_api.edge.answers import Answers
+from read_api.edge.auth import Forbidden, Unauthenticated
+from read_api.edge.parameters import LONGEST_NAME, parse_positions
+from read_api.edge.problems import Problem
+from read_api.edge.reading import Read, Reading
+from read_api.edge.responses import Answer, to_json
+from read_api.edge.tenancy import require_read
 from schemas.envelope import Envelope, Position, TenantId, Topic
 from schemas.values import Id
 

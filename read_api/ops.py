@@ -4,13 +4,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from projections.ports import DeadLetter, ProjectionStatus
-from read_api.answers import Asked
-from read_api.auth import Forbidden
-from read_api.parameters import Cursor, Limit
-from read_api.problems import RETRY_AFTER_S, problem_response
-from read_api.reading import Read, Reading
-from read_api.responses import Answer, AsOf, Json, documented, place_names, table
+from projections.operations import DeadLetter, ProjectionStatus
+from read_api.edge.answers import Asked
+from read_api.edge.auth import Forbidden
+from read_api.edge.parameters import Cursor, Limit
+from read_api.edge.problems import RETRY_AFTER_S, problem_response
+from read_api.edge.reading import Read, Reading
+from read_api.edge.responses import Answer, AsOf, Json, documented, place_names, table
 from schemas.envelope import SYSTEM_TENANT, Position, TenantId, Topic
 from schemas.partitioning import partition_of
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 
-from read_api.problems import Problem
+from read_api.edge.problems import Problem
 
 router = APIRouter(include_in_schema=False)
 

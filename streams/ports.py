@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple, Protocol
 
 from domain.message import Command, Fact
 from domain.rejection import Kind
-from projections.ports import DeadLetter, ViewWriter
+from projections.operations import DeadLetter
+from projections.stores import ViewWriter
 from schemas.envelope import Actor, Entry, Envelope, Position, StreamId, StreamKey, TenantId, Topic
 
 

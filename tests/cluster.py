@@ -5,15 +5,15 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from infra.connection_kafka import Connection
-from infra.event_log_kafka import REPLY_TO, KafkaEventLog
-from infra.topics_kafka import create_topics
+from infra.kafka.connection import Connection
+from infra.kafka.event_log import REPLY_TO, KafkaEventLog
+from infra.kafka.topics import create_topics
 from schemas.codec import schema_files
 from schemas.envelope import TenantId
 from schemas.partitioning import partition_of
-from streams.command_messages import encode_submission
 from streams.ports import Submission
 from streams.topics import Topics
+from streams.write.messages import encode_submission
 
 PARTITIONS = 3
 SCHEMA_IDS = {(type_, version): id_ for id_, (type_, version, _) in enumerate(schema_files(), 1)}

@@ -9,8 +9,8 @@ import pytest
 from domain.catalog import event_from
 from domain.message import Command, Decider, Event, Fact
 from domain.rejection import CommandRejected, Kind
-from projections.ports import Row
 from projections.projection import Projection
+from projections.rows import Row
 from tests.examples import Place, envelope_of
 
 

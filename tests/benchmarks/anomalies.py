@@ -25,13 +25,13 @@ from domain.fleet.rules import Anomaly, Failures, RateOfChange, Rule, Threshold
 from domain.fleet.state import Watch
 from domain.fleet.watches import NOTHING_SEEN, Sample, Subject, matters, observe
 from domain.message import Fact
-from infra.anomaly_river import RiverScorer
-from infra.watch_states_sqlite import SqliteWatchStates
+from infra.river.anomaly import RiverScorer
+from infra.sqlite.watch_states import SqliteWatchStates
 from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId, Topic
-from streams.correlate import Correlation
+from streams.correlate.run import Correlation
 from streams.ports import Reply, Submission
 from tests.benchmarks.result import Result
-from tests.streams.intake.files import REAL_DATA
+from tests.streams.intake.files.samples import REAL_DATA
 
 NAB = REAL_DATA / "nab"
 LEARNING, MOST_LEARNING = 0.15, 750

@@ -29,12 +29,12 @@ from domain.fleet.facts import DeviceMetricsReported
 from domain.message import Command
 from infra.collector import settle_collector
 from infra.embedded import DEMO_TENANT, Embedded
-from infra.event_log_sqlite import SqliteEventLog
+from infra.sqlite.event_log import SqliteEventLog
 from schemas.envelope import Actor, ActorType
-from streams.command_gate import CommandGate
-from streams.local_runner import RoleRunner
 from streams.ports import FactSubmission, Submission, SystemClock
-from streams.writer import Writer
+from streams.project.local_runner import RoleRunner
+from streams.write.gate import CommandGate
+from streams.write.writer import Writer
 from tests.benchmarks.result import Result, median_of
 from tests.streams.kit import register_tenant
 
@@ -181,7 +181,7 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "infra.cli", "serve", "--data-dir", str(folder), "--port", "0"],
+            [sys.executable, "-m", "infra.cli.main", "serve", "--data-dir", str(folder), "--port", "0"],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -19,7 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from infra.engines.kafka import Kafka
-from streams.batch_transport import BatchApp, Limits
+from streams.faust.batch_transport import BatchApp, Limits
 from tests.benchmarks.result import Result
 
 TOPIC = "delivery"

@@ -23,18 +23,18 @@ from uuid_utils import uuid7
 from domain.fleet.commands import RegisterDevice, TagDevice
 from domain.message import Command
 from infra.collector import settle_collector
-from infra.command_gate_kafka import KafkaCommandGate
 from infra.engines.kafka import Kafka
-from infra.event_log_kafka import REPLY_TO
-from infra.event_log_sqlite import SqliteEventLog
+from infra.kafka.command_gate import KafkaCommandGate
+from infra.kafka.event_log import REPLY_TO
 from infra.migrate import SCHEMA_IDS as IDS_FILE
+from infra.sqlite.event_log import SqliteEventLog
 from schemas.codec import KafkaRecord, encode_kafka
 from schemas.envelope import Envelope, StreamId, TenantId, Topic
 from schemas.partitioning import partition_of
-from streams.command_messages import encode_reply, encode_submission
-from streams.command_worker import MAX_BATCH, CommandWorker
 from streams.ports import Batch, Submission, SystemClock
-from streams.writer import Writer
+from streams.write.messages import encode_reply, encode_submission
+from streams.write.worker import MAX_BATCH, CommandWorker
+from streams.write.writer import Writer
 from tests.benchmarks.result import Result
 from tests.cluster import SCHEMA_IDS, Cluster, until
 from tests.contracts.event_log import events
@@ -192,7 +192,7 @@ def worker(cluster: Cluster, folder: Path) -> Iterator["subprocess.Popen[bytes]"
         "DATA_DIR": str(folder),
     }
     with (folder / "log").open("wb") as log:
-        command = [sys.executable, "-m", "infra.cli", "worker", "commands"]
+        command = [sys.executable, "-m", "infra.cli.main", "worker", "commands"]
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
         until(lambda: (folder / "log").read_text().count("taken over") == PARTITIONS, 120)

@@ -24,16 +24,16 @@ import psutil
 from pymongo import MongoClient
 
 from domain.fleet.facts import DeviceMetricsReported
-from infra.command_gate_kafka import KafkaCommandGate
 from infra.engines.cassandra import Cassandra
 from infra.engines.clickhouse import ClickHouseFront
 from infra.engines.engine import free_ports
 from infra.engines.kafka import Kafka
 from infra.engines.mongo import Mongo
-from infra.projector_stores import migrate_stores, open_stores
+from infra.kafka.command_gate import KafkaCommandGate
+from infra.kafka.telemetry_log import KafkaTelemetryLog
 from infra.settings import Settings
-from infra.telemetry_log_kafka import KafkaTelemetryLog
-from projections.ports import Role, View
+from infra.stores import migrate_stores, open_stores
+from projections.rows import Role, View
 from schemas.envelope import Actor, ActorType, Envelope, Position, StreamId, TenantId, Topic
 from streams.ports import Batch, FactSubmission, Submission, SystemClock
 from tests.benchmarks import kafka_writer, stores
@@ -162,7 +162,7 @@ class Bench:
     @contextmanager
     def running(self, role: Role, environment: Mapping[str, str]) -> "Iterator[tuple[subprocess.Popen[bytes], str]]":
         port = free_ports(["status"])["status"]
-        command = [sys.executable, "-m", "infra.cli", "worker", role.value, "--status-port", str(port)]
+        command = [sys.executable, "-m", "infra.cli.main", "worker", role.value, "--status-port", str(port)]
         folder = Path(environment["DATA_DIR"])
         folder.mkdir(exist_ok=True)
         with (folder / f"{role.value}.log").open("wb") as log:

@@ -17,16 +17,17 @@ from cassandra.query import BatchStatement, BatchType
 from pymongo import MongoClient, ReplaceOne, WriteConcern
 from pymongo.collection import Collection
 
-from infra.analytics_clickhouse import ClickHouseAnalytics
-from infra.connection_cassandra import IN_FLIGHT, CassandraAddress
-from infra.documents_mongo import MongoDocuments
+from infra.cassandra.connection import IN_FLIGHT, CassandraAddress
+from infra.cassandra.timeline import BATCH_ROWS, CassandraTimeline
+from infra.clickhouse.analytics import ClickHouseAnalytics
 from infra.engines.cassandra import Cassandra
 from infra.engines.clickhouse import ClickHouseFront
 from infra.engines.mongo import Mongo
 from infra.instants import DAY, to_microseconds
-from infra.timeline_cassandra import BATCH_ROWS, CassandraTimeline
+from infra.mongo.documents import MongoDocuments
 from projections.catalog import of_role
-from projections.ports import Checkpoint, MetricRow, Patch, Role, Row, View, ViewWriter
+from projections.rows import Checkpoint, MetricRow, Patch, Role, Row, View
+from projections.stores import ViewWriter
 from schemas.envelope import TenantId, Topic
 from tests.benchmarks.result import Result
 

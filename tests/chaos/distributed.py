@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
-from infra.connection_kafka import PARTITION_END, Connection, high_watermarks, last_stable_offsets
 from infra.engines import process
-from infra.event_log_kafka import SESSION_TIMEOUT_MS
+from infra.kafka.connection import PARTITION_END, Connection, high_watermarks, last_stable_offsets
+from infra.kafka.event_log import SESSION_TIMEOUT_MS
 from schemas.codec import decode_kafka, kafka_record, position_of
 from schemas.envelope import Envelope, Topic
 from streams.topics import Topics
@@ -101,7 +101,7 @@ class Member:
         environment: Mapping[str, str],
         folder: Path,
         *,
-        module: str = "infra.cli",
+        module: str = "infra.cli.main",
     ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
@@ -455,4 +455,4 @@ def _until(find: Callable[[], str | None], timeout_s: float) -> str:
 
 
 def cli(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "infra.cli", *arguments]
+    return [sys.executable, "-m", "infra.cli.main", *arguments]

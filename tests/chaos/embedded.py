@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from infra.event_log_sqlite import SqliteEventLog
+from infra.sqlite.event_log import SqliteEventLog
 from schemas.envelope import Topic
 from tests.chaos.history import Findings, History, calling, check, read_all, reports, rivals_for, tags_devices
 from tests.infra.server_process import ServerProcess, factline
@@ -99,7 +99,7 @@ class Importer:
             self.imports += 1
 
     def once(self, *files: Path) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "infra.cli", "import", "invoices", *map(str, files), "--tenant", TENANT]
+        command = [sys.executable, "-m", "infra.cli.main", "import", "invoices", *map(str, files), "--tenant", TENANT]
         return subprocess.run(command, capture_output=True, text=True, check=False, env=self._environment)
 
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from domain.fleet.events import DeviceStatusChanged, DeviceTagged
-from infra.cli import cli
-from projections import catalog, devices
+from infra.cli.main import cli
+from projections import catalog
+from projections.fleet import devices
 from schemas import codec
 from schemas.envelope import Envelope
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from domain.fleet.facts import DeviceMetricsReported
-from projections.ports import Role
+from projections.rows import Role
 from schemas.envelope import Position, TenantId, Topic
 from schemas.partitioning import partition_of
 from streams.ports import FactSubmission

@@ -18,12 +18,12 @@ from domain.fleet.commands import AcknowledgeAlert, ChangeDeviceStatus, RaiseAle
 from domain.fleet.facts import DeviceMetricsReported
 from domain.fleet.state import DeviceStatus
 from domain.message import Command, Fact
-from infra.event_log_kafka import KafkaEventLog
-from infra.telemetry_log_kafka import KafkaTelemetryLog
+from infra.kafka.event_log import KafkaEventLog
+from infra.kafka.telemetry_log import KafkaTelemetryLog
 from schemas.envelope import Position, TenantId, Topic
-from streams.command_worker import WriterLost
 from streams.ports import FactSubmission, LogUnavailable, Reply, Submission, SystemClock
-from streams.writer import Writer
+from streams.write.worker import WriterLost
+from streams.write.writer import Writer
 from tests.cluster import SCHEMA_IDS, Cluster
 from tests.examples import HAPPENED_AT, LOG, RECEIVE_INVOICE
 from tests.streams.kit import TESTER, register_tenant, submission

@@ -10,11 +10,11 @@ from domain.fleet.commands import ChangeDeviceStatus, RegisterDevice, TagDevice
 from domain.fleet.state import DeviceStatus
 from domain.message import Command
 from projections.catalog import of_role
-from projections.ports import Checkpoint, Role, StoredRow, View
+from projections.rows import Checkpoint, Role, StoredRow, View
 from schemas.envelope import Position, StreamId, TenantId
-from streams.distributed_operations import DistributedOperations
 from streams.ports import Reply
-from streams.rebuild import Step
+from streams.project.distributed_operations import DistributedOperations
+from streams.project.rebuild import Step
 from tests.chaos.flawed import FATAL
 from tests.chaos.load import Recorder
 from tests.chaos.read_side import Engines, ReadSide, wait_until_seen

@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 import httpx
 from pymongo import MongoClient
 
-from infra.connection_cassandra import CassandraAddress, Connection
+from infra.cassandra.connection import CassandraAddress, Connection
 from infra.engines import process
 from infra.engines.engine import Engine
 from projections.catalog import of_role
-from projections.ports import Role, View
+from projections.rows import Role, View
 from schemas.envelope import Topic
 from tests.chaos.load import Load
 from tests.chaos.read_side import Engines, ReadSide, Worker, unexpected, wait_until_read

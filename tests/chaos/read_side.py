@@ -20,15 +20,16 @@ from infra.engines.clickhouse import ClickHouseFront
 from infra.engines.engine import Engine
 from infra.engines.kafka import Kafka
 from infra.engines.mongo import Mongo
-from infra.log_reader_kafka import KafkaLogReader
-from infra.projector_stores import migrate_stores, open_stores
-from infra.scratch import scratch
+from infra.kafka.log_reader import KafkaLogReader
 from infra.settings import Settings
+from infra.sqlite.scratch import scratch
+from infra.stores import migrate_stores, open_stores
 from projections.catalog import of_role
-from projections.ports import Role, StoreUnavailable, View
+from projections.rows import Role, View
+from projections.stores import StoreUnavailable
 from schemas.envelope import Position, Topic
-from streams.distributed_operations import DistributedOperations
 from streams.ports import Stores, SystemClock
+from streams.project.distributed_operations import DistributedOperations
 from tests.chaos.distributed import Member, cli
 from tests.cluster import Cluster
 
@@ -105,7 +106,7 @@ class ReadSide:
         migrate_stores(self.settings)
 
     @contextmanager
-    def workers(self, each: int = 1, *, module: str = "infra.cli") -> Iterator[list[Worker]]:
+    def workers(self, each: int = 1, *, module: str = "infra.cli.main") -> Iterator[list[Worker]]:
         """Run so many workers of each role, and start again those that end by themselves."""
         workers: list[Worker] = []
         stopping = threading.Event()

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("cassandra", reason="the drivers come with the extra 'distributed'", exc_type=ImportError)
 
-from projections.ports import Role
+from projections.rows import Role
 from tests.chaos import flood, poison, projections
 from tests.chaos.read_side import Engines
 

@@ -10,21 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from projections.ports import (
-    Aggregate,
-    AnalyticsReader,
-    CountRow,
-    EventRow,
-    InvoiceLineRow,
-    MetricPoint,
-    MetricRow,
-    RevenueBy,
-    RevenueRow,
-    StoreUnavailable,
-    View,
-    ViewWriter,
-)
 from projections.projection import Projection
+from projections.readers import Aggregate, AnalyticsReader, CountRow, MetricPoint, RevenueBy, RevenueRow
+from projections.rows import EventRow, InvoiceLineRow, MetricRow, View
+from projections.stores import StoreUnavailable, ViewWriter
 from schemas.envelope import StreamId, TenantId, Topic
 from tests.contracts.samples import ACME, BOLT, checkpoint, projection
 

@@ -7,7 +7,8 @@ from typing import Protocol
 
 import pytest
 
-from projections.ports import DeadLetter, StoreUnavailable
+from projections.operations import DeadLetter
+from projections.stores import StoreUnavailable
 from schemas.envelope import Position, StreamId, TenantId, Topic
 from streams.ports import DeadLetters
 from tests.contracts.samples import ACME, BOLT, instant

@@ -5,8 +5,10 @@ from typing import Any, Literal, Protocol
 
 import pytest
 
-from projections.ports import CountRow, Document, DocumentsReader, Patch, View, ViewWriter, as_text
 from projections.projection import Projection
+from projections.readers import CountRow, DocumentsReader
+from projections.rows import Document, Patch, View, as_text
+from projections.stores import ViewWriter
 from schemas.envelope import TenantId
 from tests.contracts.samples import ACME, BOLT, projection
 

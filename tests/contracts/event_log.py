@@ -9,7 +9,7 @@ import pytest
 from schemas.envelope import Entry, Envelope, Position, StreamId, TenantId, Topic
 from schemas.partitioning import partition_of
 from streams.ports import Batch, EventLog, SystemClock
-from streams.writer import Writer
+from streams.write.writer import Writer
 from tests.examples import REGISTERED, envelope_of
 from tests.streams.kit import accepted, register, register_tenant, tag
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from projections.ports import (
+from projections.projection import Projection
+from projections.rows import (
     KEY,
     Checkpoint,
     Document,
@@ -17,7 +18,6 @@ from projections.ports import (
     Row,
     StoredRow,
 )
-from projections.projection import Projection
 from schemas.envelope import StreamId, TenantId, Topic
 
 ACME = TenantId("acme")

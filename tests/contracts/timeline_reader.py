@@ -8,18 +8,10 @@ from typing import Protocol
 
 import pytest
 
-from projections.ports import (
-    Aggregate,
-    EventRow,
-    LogRow,
-    MetricPoint,
-    MetricRow,
-    Row,
-    TimelineReader,
-    View,
-    ViewWriter,
-)
 from projections.projection import Projection
+from projections.readers import Aggregate, MetricPoint, TimelineReader
+from projections.rows import EventRow, LogRow, MetricRow, Row, View
+from projections.stores import ViewWriter
 from schemas.envelope import StreamId, TenantId
 from tests.contracts.samples import ACME, BOLT, projection
 

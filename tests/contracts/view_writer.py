@@ -11,8 +11,9 @@ from typing import Protocol
 
 import pytest
 
-from projections.ports import KEY, Patch, Row, StoreUnavailable, View, ViewWriter, WriteRefused
 from projections.projection import Projection
+from projections.rows import KEY, Patch, Row, View
+from projections.stores import StoreUnavailable, ViewWriter, WriteRefused
 from schemas.envelope import TenantId, Topic
 from tests.contracts.samples import ACME, BOLT, checkpoint, projection, sample, samples, stored, unkeepable
 

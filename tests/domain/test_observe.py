@@ -33,7 +33,7 @@ from domain.fleet.watches import (
 from domain.message import Fact
 from schemas.envelope import Envelope
 from tests.examples import HEARTBEAT, LOG, METRICS, Place, envelope_of
-from tests.streams.intake.files import REAL_DATA, real_data
+from tests.streams.intake.files.samples import REAL_DATA, real_data
 
 BEGAN = datetime(2026, 1, 31, tzinfo=UTC)
 OF = Subject("w1", 1, "web-1")

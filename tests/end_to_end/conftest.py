@@ -35,7 +35,16 @@ class Server:
 
     def start(self) -> None:
         """Start, at the same address as before, and return when it answers."""
-        command = (sys.executable, "-m", "infra.cli", "serve", "--data-dir", self.data_dir, "--port", str(self._port))
+        command = (
+            sys.executable,
+            "-m",
+            "infra.cli.main",
+            "serve",
+            "--data-dir",
+            self.data_dir,
+            "--port",
+            str(self._port),
+        )
         with self.log.open("a") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         address = self._greeting()

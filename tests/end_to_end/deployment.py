@@ -14,7 +14,7 @@ import httpx
 from infra.engines import process
 from infra.engines.catalog import environment
 from infra.engines.engine import free_ports
-from projections.ports import Role
+from projections.rows import Role
 
 if TYPE_CHECKING:
     from infra.engines.clickhouse import ClickHouseFront
@@ -98,7 +98,7 @@ class Deployment:
         return "\n".join(f"{log.name}: {log.read_text()[-2_000:]}" for log in self.folder.glob("*.log"))
 
 
-_CLI = (sys.executable, "-m", "infra.cli")
+_CLI = (sys.executable, "-m", "infra.cli.main")
 
 
 def eventually(ask: Callable[[], Any], said: Callable[[], str] = str) -> Any:

@@ -11,20 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.message import Command
-from infra.dead_letters_sqlite import SqliteDeadLetters
-from infra.documents_sqlite import SqliteDocuments
 from infra.embedded import Embedded
-from infra.event_log_sqlite import SqliteEventLog
-from infra.scratch import scratch
-from infra.timeline_sqlite import SqliteTimeline
+from infra.sqlite.dead_letters import SqliteDeadLetters
+from infra.sqlite.documents import SqliteDocuments
+from infra.sqlite.event_log import SqliteEventLog
+from infra.sqlite.scratch import scratch
+from infra.sqlite.timeline import SqliteTimeline
 from projections.catalog import PROJECTIONS, of_role
-from projections.ports import Role
+from projections.rows import Role
 from schemas.envelope import StreamKey, TenantId, Topic
-from streams.local_runner import RoleRunner
-from streams.operations import LocalOperations
 from streams.ports import FactSubmission, SystemClock
-from streams.rebuild import Step
-from streams.writer import StreamState, Writer, fold
+from streams.project.local_runner import RoleRunner
+from streams.project.operations import LocalOperations
+from streams.project.rebuild import Step
+from streams.write.writer import StreamState, Writer, fold
 from tests.strategies import messages
 from tests.streams.kit import TESTER, register_tenant, submission
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from domain import catalog
 from infra.embedded import Embedded
-from infra.server import create_app
-from streams.intake.tenants import onboard
+from infra.serve.embedded import create_app
+from streams.intake.http.tenants import onboard
 from streams.ports import FactSubmission
 from tests.strategies import messages
-from tests.streams.intake.ways_in import served
+from tests.streams.intake.http.ways_in import served
 from tests.streams.kit import TESTER
 
 MARKS = ("AAxqz", "BByqw")

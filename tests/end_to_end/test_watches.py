@@ -12,7 +12,7 @@ import pytest
 
 from tests.end_to_end.conftest import Server
 from tests.infra.server_process import ServerProcess, factline
-from tests.streams.intake.files import REAL_DATA, real_data
+from tests.streams.intake.files.samples import REAL_DATA, real_data
 
 BEGAN = datetime(2026, 1, 31, tzinfo=UTC)
 WAIT_S = 60.0

@@ -28,7 +28,7 @@ class ClusterProcess:
         folder: Path,
         *,
         more: Mapping[str, str] | None = None,
-        program: Sequence[str] = ("-m", "infra.cli"),
+        program: Sequence[str] = ("-m", "infra.cli.main"),
     ) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder

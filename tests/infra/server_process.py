@@ -42,7 +42,7 @@ class ServerProcess:
     def spawn(self) -> None:
         """Start the process without waiting for it."""
         where = ("--data-dir", str(self.data_dir), "--port", str(self.port))
-        command = [sys.executable, "-m", "infra.cli", "serve", *where]
+        command = [sys.executable, "-m", "infra.cli.main", "serve", *where]
         with self._errors.open("a") as errors:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
 
@@ -104,5 +104,5 @@ class ServerProcess:
 
 def factline(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run the command line to its end."""
-    command = [sys.executable, "-m", "infra.cli", *arguments]
+    command = [sys.executable, "-m", "infra.cli.main", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=STARTS_WITHIN_S * 2, check=False)

@@ -8,8 +8,8 @@ import pytest
 from domain.catalog import EVENTS
 from domain.message import Fact
 from projections.catalog import PROJECTIONS, of_role
-from projections.ports import EventRow, Patch, Role
 from projections.projection import Projection
+from projections.rows import EventRow, Patch, Role
 from schemas.envelope import Topic
 from tests.examples import EVENTS as EXAMPLES
 from tests.given_when_then import Rows

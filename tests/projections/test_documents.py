@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from domain.message import Event
-from projections import alerts, api_keys, devices, invoices, tenants, watches
-from projections.ports import Patch
+from projections.finance import invoices
+from projections.fleet import alerts, devices, watches
+from projections.identity import api_keys, tenants
 from projections.projection import Projection
+from projections.rows import Patch
 from tests.examples import (
     ACME,
     ALERT_ACKNOWLEDGED,

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from domain.message import Fact
-from projections import audit_trail, device_logs, device_metrics, events, invoice_facts, metrics_5m, stream_history
 from projections.fields import earlier_wins
-from projections.ports import EventRow, InvoiceLineRow, LogRow, MetricRow
+from projections.finance import invoice_facts
+from projections.fleet import device_logs, device_metrics, metrics_5m
+from projections.history import audit_trail, events, stream_history
+from projections.rows import EventRow, InvoiceLineRow, LogRow, MetricRow
 from schemas.codec import canonical_json
 from schemas.envelope import StreamId
 from tests.examples import (

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from domain.message import Event
-from projections.stream_state import state_at
+from projections.history.stream_state import state_at
 from schemas.envelope import StreamId
 from tests.examples import (
     ALERT_RAISED,

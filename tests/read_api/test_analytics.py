@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from projections.ports import EventRow, InvoiceLineRow, MetricRow
+from projections.rows import EventRow, InvoiceLineRow, MetricRow
 from schemas.envelope import StreamId, TenantId
 from tests.read_api.world import ACME, BOLT, Caller, Stores, at
 

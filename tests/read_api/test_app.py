@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from projections.ports import StoreUnavailable
+from projections.stores import StoreUnavailable
 from read_api.app import Answers
 from tests.read_api.world import Caller, problem
 

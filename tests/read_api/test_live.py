@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from projections.ports import Patch
+from projections.rows import Patch
 from read_api.app import Answers
 from schemas.envelope import Topic
 from tests.read_api.world import ACME, BOLT, Caller, Stores, World, problem, served

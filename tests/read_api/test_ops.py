@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from projections.ports import DeadLetter
+from projections.operations import DeadLetter
 from schemas.envelope import SYSTEM_TENANT, StreamId, Topic
 from tests.read_api.world import ACME, BOLT, NOW, Caller, Stores, World, problem
 

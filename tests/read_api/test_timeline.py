@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from projections.ports import LogRow, MetricRow
+from projections.rows import LogRow, MetricRow
 from tests.read_api.world import ACME, BOLT, Caller, Stores, at, problem
 
 

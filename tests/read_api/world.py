@@ -13,21 +13,13 @@ from typing import Any
 import httpx
 import uvicorn
 
-from infra.analytics_clickhouse import ClickHouseAnalytics
-from infra.documents_sqlite import SqliteDocuments
-from infra.timeline_sqlite import SqliteTimeline
+from infra.clickhouse.analytics import ClickHouseAnalytics
+from infra.sqlite.documents import SqliteDocuments
+from infra.sqlite.timeline import SqliteTimeline
 from projections.catalog import of_role
-from projections.ports import (
-    Checkpoint,
-    DeadLetter,
-    PartitionLag,
-    Patch,
-    ProjectionStatus,
-    Role,
-    Row,
-    View,
-    ViewWriter,
-)
+from projections.operations import DeadLetter, PartitionLag, ProjectionStatus
+from projections.rows import Checkpoint, Patch, Role, Row, View
+from projections.stores import ViewWriter
 from read_api.app import Answers, create_app
 from schemas.envelope import Actor, ActorType, Envelope, Position, StreamId, TenantId, Topic
 

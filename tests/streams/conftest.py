@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.event_log_sqlite import SqliteEventLog
+from infra.sqlite.event_log import SqliteEventLog
 from streams.ports import SystemClock
-from streams.writer import Writer
+from streams.write.writer import Writer
 from tests.streams.kit import register_tenant
 
 

@@ -1,0 +1,240 @@
+"""One import: rows from a file to a sink in batches, a bounded number of them on their way, every row accounted for."""
+
+import csv
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, Self, TextIO, TypeVar
+
+from domain.fleet.commands import RegisterDevice
+from domain.rejection import Kind
+from infra.cli.import_sinks import IMPORTER, ImportFailed, Sink
+from schemas.envelope import TenantId
+from streams.identifiers import named_uuid
+from streams.intake.files.invoice_rows import InvoiceRows
+from streams.intake.files.text import FactRow, RefusedRow
+from streams.ports import Submission
+
+COMMANDS = 500
+"""Invoices of one batch."""
+
+FACTS = 5_000
+"""Facts of one batch."""
+
+BATCH_BYTES = 6 * 1024 * 1024
+"""A batch of this size is not added to: a request may have 16 MiB, and sizes are estimates."""
+
+IN_FLIGHT = 2
+"""Batches that are on their way at once."""
+
+_MAX_REASONS = 1_000
+_NEVER_CHANGED = "recorded already, with other content or from another source, and what is recorded is never changed"
+
+
+class _Sized(Protocol):
+    @property
+    def size(self) -> int: ...
+
+
+T = TypeVar("T", bound=_Sized)
+
+
+class Source(Protocol):
+    """A file that is read once from its beginning to its end."""
+
+    @property
+    def header(self) -> Sequence[str]:
+        """Return the names of its rows' cells."""
+
+    @property
+    def rows_read(self) -> int:
+        """Return how many rows it has read so far, the refused ones included."""
+
+    def items(self) -> Generator[Any, None, None]:
+        """Yield what is to be sent, and a RefusedRow for each row that cannot be. Raises: FileError."""
+
+
+class Outcome(NamedTuple):
+    """What became of a batch. Units: rows."""
+
+    accepted: int
+    repeated: int
+    refused: Sequence[RefusedRow]
+
+
+Send = Callable[[Sequence[T]], Outcome]
+
+
+class Reason(NamedTuple):
+    rows: int
+    first: str
+
+
+class Tally:
+    """Counts the rows of all files of an import."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.accepted = 0
+        self.repeated = 0
+        self.refused = 0
+        self.reasons: dict[str, Reason] = {}
+
+    @property
+    def unanswered(self) -> int:
+        """Return the rows that were read and of which no answer came: only an import that broke off has some."""
+        return self.read - self.accepted - self.repeated - self.refused
+
+    def refuse(self, refused: RefusedRow, path: Path) -> None:
+        self.refused += 1
+        kind = refused.reason.partition(": ")[0]
+        if kind not in self.reasons and len(self.reasons) >= _MAX_REASONS:
+            kind = "other reasons"
+        found = self.reasons.get(kind, Reason(0, f"{path}, line {refused.row.line}"))
+        self.reasons[kind] = found._replace(rows=found.rows + 1)
+
+
+class RefusedFile:
+    """`FILE.refused.csv` beside a file: made with the first refused row; one of an earlier import is removed."""
+
+    def __init__(self, path: Path, header: Sequence[str]) -> None:
+        self.path = path.with_name(f"{path.name}.refused.csv")
+        self.problem: str | None = None
+        self._header = header
+        self._file: TextIO | None = None
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            self.problem = error.strerror
+
+    def add(self, refused: RefusedRow) -> None:
+        """Write a row; where the file cannot be written, `problem` says so and the import goes on."""
+        if self.problem is not None:
+            return
+        try:
+            if self._file is None:
+                self._file = self.path.open("w", encoding="utf-8", newline="")
+                csv.writer(self._file).writerow(["line", "reason", *self._header])
+            csv.writer(self._file).writerow([refused.row.line, refused.reason, *refused.row.cells])
+        except OSError as error:
+            self.problem = error.strerror
+
+    @property
+    def written(self) -> bool:
+        return self._file is not None and self.problem is None
+
+    def close(self) -> None:
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError as error:
+                self.problem = error.strerror
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def run(
+    items: Iterator[T | RefusedRow],
+    send: Send[T],
+    *,
+    sink: Sink,
+    batch_items: int,
+    on_outcome: Callable[[Outcome], None],
+) -> None:
+    """Send what the items say and tell of every answer, in order.
+
+    Shape: at most IN_FLIGHT batches are on their way. Whatever ends this early, the answers that came are told.
+    Raises: ImportFailed, FileError.
+    """
+    on_their_way: deque[Future[Outcome]] = deque()
+
+    def settle() -> None:
+        outcome = on_their_way[0].result()
+        on_their_way.popleft()
+        on_outcome(outcome)
+
+    with ThreadPoolExecutor(sink.threads, "import") as pool:
+        try:
+            for batch, refused in _batches(items, batch_items):
+                if refused:
+                    on_outcome(Outcome(0, 0, refused))
+                if not batch:
+                    continue
+                if len(on_their_way) == IN_FLIGHT:
+                    settle()
+                on_their_way.append(pool.submit(send, batch))
+            while on_their_way:
+                settle()
+        except BaseException:
+            sink.stop()
+            for future in on_their_way:
+                if not future.cancel() and future.exception() is None:
+                    on_outcome(future.result())
+            raise
+
+
+def _batches(items: Iterator[T | RefusedRow], batch_items: int) -> Iterator[tuple[list[T], list[RefusedRow]]]:
+    batch: list[T] = []
+    refused: list[RefusedRow] = []
+    size = 0
+    for item in items:
+        if isinstance(item, RefusedRow):
+            refused.append(item)
+        else:
+            batch.append(item)
+            size += item.size
+        if len(batch) == batch_items or size >= BATCH_BYTES or len(refused) == FACTS:
+            yield batch, refused
+            batch, refused, size = [], [], 0
+    if batch or refused:
+        yield batch, refused
+
+
+def register_device(sink: Sink, tenant_id: TenantId, device_id: str) -> None:
+    """Make a device known, so that it is in the lists; one that is known already stays as it is.
+
+    Raises: ImportFailed.
+    """
+    command = RegisterDevice(device_id=device_id, hostname=device_id)
+    id_ = named_uuid(tenant_id, "import", "device", device_id)
+    [taken] = sink.commands([Submission(id_, tenant_id, "fleet.RegisterDevice", command, IMPORTER)])
+    if taken.kind not in {None, Kind.CONFLICT.value}:
+        raise ImportFailed(f"device {device_id} cannot be registered: {taken.reason}")
+
+
+def send_invoices(sink: Sink, tenant_id: TenantId, batch: Sequence[InvoiceRows]) -> Outcome:
+    answers = sink.commands(
+        [
+            Submission(
+                command_id=invoice.command_id,
+                tenant_id=tenant_id,
+                name="finance.ReceiveInvoice",
+                command=invoice.command,
+                actor=IMPORTER,
+                happened_at=invoice.command.issue_date,
+            )
+            for invoice in batch
+        ]
+    )
+    accepted, repeated = 0, 0
+    refused: list[RefusedRow] = []
+    for invoice, taken in zip(batch, answers, strict=True):
+        if taken.kind is not None:
+            why = _NEVER_CHANGED if taken.kind == Kind.CONFLICT else f"refused as {taken.kind}"
+            refused += (RefusedRow(row, f"{why}: {taken.reason}") for row in invoice.rows)
+        elif taken.repeated:
+            repeated += len(invoice.rows)
+        else:
+            accepted += len(invoice.rows)
+    return Outcome(accepted, repeated, refused)
+
+
+def send_facts(sink: Sink, batch: Sequence[FactRow]) -> Outcome:
+    taken = sink.facts([row.fact for row in batch])
+    refused = [RefusedRow(batch[place].row, reason) for place, reason in taken.refused.items()]
+    return Outcome(taken.accepted, taken.repeated, refused)

@@ -1,0 +1,96 @@
+"""The command line: `factline serve`, imports, and what an operator does."""
+
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import ClassVar
+
+import click
+
+from infra.data_dir import DataDirError
+
+
+class _Lazy(click.Group):
+    """Loads a command's module when it is asked for: the engines take a second, and --help should not."""
+
+    _MODULES: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "dead-letters": ("infra.cli.operator", "dead_letters"),
+        "engines": ("infra.cli.engines", "engines"),
+        "import": ("infra.cli.imports", "import_"),
+        "log": ("infra.cli.replay", "log_"),
+        "migrate": ("infra.cli.worker", "migrate"),
+        "projections": ("infra.cli.operator", "projections"),
+        "replay": ("infra.cli.replay", "replay_"),
+        "tenants": ("infra.cli.operator", "tenants"),
+        "verify": ("infra.cli.operator", "verify"),
+        "worker": ("infra.cli.worker", "worker"),
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *self._MODULES])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._MODULES:
+            return super().get_command(ctx, cmd_name)
+        module, name = self._MODULES[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="factline")
+def cli() -> None:
+    """Event-sourced history for services, analysts, auditors and dashboards.
+
+    \b
+    factline serve                                  start the server on 127.0.0.1:8080
+    factline import invoices FILE --tenant demo     bring in your own data
+    factline verify                                 prove that every view equals the log
+    """
+
+
+@cli.command()
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="DATA_DIR",
+    default="data",
+    show_default=True,
+    help="Where the log and the views are kept.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), envvar="PORT", default=8080, show_default=True)
+@click.option(
+    "--profile",
+    type=click.Choice(["embedded", "distributed"]),
+    default="embedded",
+    show_default=True,
+    help="distributed: a gateway to Kafka, where the FACTLINE_… variables say.",
+)
+def serve(data_dir: Path, port: int, profile: str) -> None:
+    """Start the server; Ctrl-C stops it, and the next start has lost nothing.
+
+    \b
+    factline serve
+    PORT=9000 DATA_DIR=/var/lib/factline factline serve
+    """
+    if profile == "distributed":
+        from infra.cli.worker import gateway  # noqa: PLC0415, the drivers come with an extra
+
+        sys.exit(gateway(data_dir, port=port))
+    from infra.serve.embedded import serve as run  # noqa: PLC0415 - the engine takes a second to load; --help should not
+
+    sys.exit(run(data_dir, port=port))
+
+
+def main() -> None:
+    """Run the command line; a known error is one line and exit status 2."""
+    try:
+        cli()
+    except (DataDirError, OSError) as error:
+        click.echo(f"factline: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""An operator's actions on a data directory: through its running server, or on the directory itself."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+import orjson
+
+from infra.collector import settle_collector
+from infra.data_dir import DataDirError, DataDirInUse, operator_key, running_server
+from infra.embedded import Embedded
+from projections.stores import StoreUnavailable
+from schemas.envelope import Actor, ActorType, TenantId
+from streams.intake.http.operator import letter_json, verdict_json
+from streams.intake.http.tenants import onboard
+from streams.ports import LogUnavailable
+from streams.project.rebuild import Step
+from streams.project.run import TooMuchPoison
+from streams.project.verify import CannotCompare
+from streams.project.view_jobs import UnknownProjection, ViewJobs, WrongBuild
+
+OnStep = Callable[[Step], None]
+Answer = dict[str, Any]
+
+CLI = Actor(ActorType.SYSTEM, "command-line")
+
+
+class Failed(Exception):  # noqa: N818
+    """What was asked for was not done; the message says why and what to do."""
+
+
+class Operator(Protocol):
+    """What `factline projections`, `verify`, `dead-letters` and `tenants` ask for."""
+
+    def projections(self) -> list[Answer]:
+        """Return the status of every projection."""
+
+    def rebuild(self, name: str, on_step: OnStep, *, max_rate: float | None) -> str:
+        """Build a view anew, at so many records a second; return the name of its table. Raises: Failed."""
+
+    def switch(self, name: str, build: int, on_step: OnStep) -> str:
+        """Answer from another build; return the name of its table. Raises: Failed."""
+
+    def drop(self, name: str, build: int) -> str:
+        """Remove a build that is not live; return the name of its table. Raises: Failed."""
+
+    def verify(self, name: str, on_step: OnStep) -> Answer:
+        """Compare a view with the log; return the verdict. Raises: Failed."""
+
+    def dead_letters(self) -> Iterator[Answer]:
+        """Yield what the views have parked."""
+
+    def retry(self, name: str) -> Answer:
+        """Try a view's parked records again. Raises: Failed."""
+
+    def discard(self, name: str) -> Answer:
+        """Forget a view's parked records. Raises: Failed."""
+
+    def add_tenant(self, tenant_id: str, name: str) -> str:
+        """Register a tenant; return its first API key. Raises: Failed."""
+
+
+@contextmanager
+def operator_of(data_dir: Path) -> Iterator[Operator]:
+    """Give the operator of a directory; a directory that a server has open is asked through that server.
+
+    Raises: DataDirError, the directory cannot be used.
+    """
+    if not (data_dir / "factline.json").exists():
+        raise DataDirError(f"there is no factline data in {data_dir}; name its folder with --data-dir")
+    try:
+        embedded = Embedded.open(data_dir)
+    except DataDirInUse:
+        server, key = running_server(data_dir), operator_key(data_dir)
+        if server is None or key is None:
+            raise
+        try:
+            # jobs take long; and a proxy would lead away from this machine
+            timeout = httpx.Timeout(None, connect=5)
+            headers = {"X-API-Key": key}
+            with httpx.Client(base_url=server.url, headers=headers, timeout=timeout, trust_env=False) as client:
+                yield _Remote(client)
+        except httpx.TransportError as error:
+            raise Failed(
+                f"the server at {server.url} (pid {server.pid}) has the directory open and does not answer: {error}"
+            ) from error
+        return
+    with embedded:
+        views = embedded.views
+        settle_collector()
+        with named_failures():
+            views.catch_up()
+        yield _Local(embedded)
+
+
+class SameProcess:
+    """The operator of views that this process has open."""
+
+    def __init__(self, operations: ViewJobs) -> None:
+        self._operations = operations
+
+    def projections(self) -> list[Answer]:
+        return [
+            {
+                "projection": status.name,
+                "role": status.role.value,
+                "state": status.state,
+                "live": status.live.table if status.live else None,
+                "builds": [view.table for view in status.builds],
+                "lag_events": status.lag_events,
+                "lag_s": status.lag_s,
+                "parked": status.parked,
+                "error": status.error,
+            }
+            for status in self._operations.projections()
+        ]
+
+    def rebuild(self, name: str, on_step: OnStep, *, max_rate: float | None) -> str:
+        with named_failures():
+            return self._operations.rebuild(name, on_step, max_rate=max_rate).table
+
+    def switch(self, name: str, build: int, on_step: OnStep) -> str:
+        with named_failures():
+            return self._operations.switch(name, build, on_step).table
+
+    def drop(self, name: str, build: int) -> str:
+        with named_failures():
+            return self._operations.drop(name, build).table
+
+    def verify(self, name: str, on_step: OnStep) -> Answer:
+        with named_failures():
+            return verdict_json(self._operations.verify(name, on_step))
+
+    def dead_letters(self) -> Iterator[Answer]:
+        with named_failures():
+            yield from map(letter_json, self._operations.all_dead_letters())
+
+    def retry(self, name: str) -> Answer:
+        with named_failures():
+            return self._operations.retry_dead_letters(name)._asdict()
+
+    def discard(self, name: str) -> Answer:
+        with named_failures():
+            return {"discarded": self._operations.discard_dead_letters(name)}
+
+
+class _Local(SameProcess):
+    def __init__(self, embedded: Embedded) -> None:
+        super().__init__(embedded.views.operations)
+        self._embedded = embedded
+
+    def add_tenant(self, tenant_id: str, name: str) -> str:
+        onboarding = onboard(TenantId(tenant_id), name, CLI)
+        for reply in self._embedded.writer.write(onboarding.submissions):
+            if reply.refusal is not None:
+                raise Failed(reply.refusal.reason)
+        return onboarding.api_key
+
+
+class _Remote:
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    def projections(self) -> list[Answer]:
+        rows: list[Answer] = self._json("GET", "/v1/ops/projections")["rows"]
+        return rows
+
+    def rebuild(self, name: str, on_step: OnStep, *, max_rate: float | None) -> str:
+        query = {"max_rate": max_rate} if max_rate else {}
+        return str(self._job(f"/v1/operator/projections/{name}/rebuild", on_step, query))
+
+    def switch(self, name: str, build: int, on_step: OnStep) -> str:
+        return str(self._job(f"/v1/operator/projections/{name}/builds/{build}/switch", on_step))
+
+    def drop(self, name: str, build: int) -> str:
+        return str(self._json("DELETE", f"/v1/operator/projections/{name}/builds/{build}")["dropped"])
+
+    def verify(self, name: str, on_step: OnStep) -> Answer:
+        verdict: Answer = self._job(f"/v1/operator/projections/{name}/verify", on_step)
+        return verdict
+
+    def dead_letters(self) -> Iterator[Answer]:
+        with self._client.stream("GET", "/v1/operator/dead-letters") as response:
+            _check(response)
+            for line in response.iter_lines():
+                yield orjson.loads(line)
+
+    def retry(self, name: str) -> Answer:
+        return self._json("POST", f"/v1/operator/projections/{name}/dead-letters/retry")
+
+    def discard(self, name: str) -> Answer:
+        return self._json("POST", f"/v1/operator/projections/{name}/dead-letters/discard")
+
+    def add_tenant(self, tenant_id: str, name: str) -> str:
+        return str(self._json("POST", "/v1/tenants", {"tenant_id": tenant_id, "name": name})["api_key"])
+
+    def _json(self, method: str, path: str, body: Answer | None = None) -> Answer:
+        response = self._client.request(method, path, json=body)
+        _check(response)
+        answer: Answer = response.json()
+        return answer
+
+    def _job(self, path: str, on_step: OnStep, query: Answer | None = None) -> Any:
+        with self._client.stream("POST", path, params=query) as response:
+            _check(response)
+            for line in response.iter_lines():
+                said = orjson.loads(line)
+                if "error" in said:
+                    raise Failed(said["error"])
+                if "result" in said:
+                    return said["result"]
+                on_step(Step(**said))
+        raise Failed("the server ended before the job did; start it again")
+
+
+@contextmanager
+def named_failures() -> Iterator[None]:
+    """Say what an operator meets in one line. Raises: Failed."""
+    try:
+        yield
+    except (UnknownProjection, WrongBuild, CannotCompare, StoreUnavailable, LogUnavailable, TooMuchPoison) as error:
+        raise Failed(str(error)) from error
+
+
+def _check(response: httpx.Response) -> None:
+    if response.is_success:
+        return
+    response.read()
+    try:
+        detail = response.json()["detail"]
+    except (ValueError, KeyError):
+        detail = response.text[:200]
+    raise Failed(str(detail))

@@ -1,0 +1,255 @@
+"""`factline projections`, `verify`, `dead-letters`, `tenants`: what an operator does, with progress bars."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+
+from infra.cli.operations import Failed, Operator, operator_of
+from infra.cli.options import F, data_dir_option, profile_option
+from streams.project.rebuild import Step
+
+_data_dir = data_dir_option("Where the log and the views are kept; a server that has it open is asked through its API.")
+_profile = profile_option("distributed: the log and the stores that the FACTLINE_… variables name.")
+
+# what is piped has all of a line, however long
+_OUT = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 500)
+_ERR = Console(stderr=True)
+
+
+def _where(command: F) -> F:
+    """Let a command be told which views it is about."""
+    return _data_dir(_profile(command))
+
+
+@contextmanager
+def _operator(data_dir: Path, profile: str) -> Iterator[Operator]:
+    try:
+        with _opened(data_dir, profile) as operator:
+            yield operator
+    except Failed as failed:
+        _ERR.print(f"factline: {failed}", style="red", highlight=False)
+        sys.exit(2)
+
+
+def _opened(data_dir: Path, profile: str) -> AbstractContextManager[Operator]:
+    if profile == "embedded":
+        return operator_of(data_dir)
+    try:
+        from infra.cli.operations_distributed import distributed_operator  # noqa: PLC0415, the drivers come with an extra
+    except ModuleNotFoundError as error:
+        raise Failed(f"{error.name} is missing: pip install 'factline[distributed]'") from error
+    return distributed_operator()
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[Step], None]]:
+    """Show a long job: how far, how fast, how much longer."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=_ERR, transient=True) as progress:
+        task = progress.add_task(what, total=None, rate="")
+
+        def on_step(step: Step) -> None:
+            speed = progress.tasks[task].speed
+            rate = f"{speed:,.0f} events/s" if speed else ""
+            progress.update(task, completed=step.done, total=step.total, rate=rate)
+
+        yield on_step
+
+
+def _table(*names: str) -> Table:
+    # in a narrow terminal names go on in the next line: half of one is of no use
+    return Table(*(Column(name, overflow="fold") for name in names), box=None)
+
+
+@click.group()
+def projections() -> None:
+    """Look at the views and build them anew."""
+
+
+@projections.command("list")
+@_where
+def list_projections(data_dir: Path, profile: str) -> None:
+    """Show every projection: its live table, its builds, its state, how far it is behind.
+
+    \b
+    factline projections list
+    """
+    with _operator(data_dir, profile) as operator:
+        table = _table("projection", "role", "live", "builds", "state", "behind", "seconds", "parked")
+        for row in operator.projections():
+            state = row["state"] + (f": {row['error']}" if row["error"] else "")
+            numbers = (f"{row['lag_events']:,}", f"{row['lag_s']:.1f}", str(row["parked"]))
+            table.add_row(
+                row["projection"], row["role"], row["live"] or "none", _numbers(row["builds"]), state, *numbers
+            )
+        _OUT.print(table)
+
+
+def _numbers(builds: Sequence[str]) -> str:
+    return ", ".join(build.rpartition("_v")[2] for build in builds)
+
+
+@projections.command()
+@click.argument("name")
+@click.option("--max-rate", type=click.FloatRange(min=0, min_open=True), help="Events a second; else all it can.")
+@_where
+def rebuild(name: str, max_rate: float | None, data_dir: Path, profile: str) -> None:
+    """Build a view anew from the log, beside the live one, and switch to it once it has caught up.
+
+    The build before stays: `switch` brings it back, `drop` removes it. Workers that run a changed projection are
+    started before it is rebuilt.
+
+    \b
+    factline projections rebuild devices
+    factline projections rebuild devices --max-rate 2000
+    """
+    with _operator(data_dir, profile) as operator, _progress(f"rebuilding {name}") as on_step:
+        built = operator.rebuild(name, on_step, max_rate=max_rate)
+    _OUT.print(f"{name} is now answered from {built}", highlight=False)
+
+
+@projections.command()
+@click.argument("name")
+@click.argument("build", type=click.IntRange(min=1))
+@_where
+def switch(name: str, build: int, data_dir: Path, profile: str) -> None:
+    """Answer from another build of a view, once it has caught up with the log.
+
+    \b
+    factline projections switch devices 1
+    """
+    with _operator(data_dir, profile) as operator, _progress(f"switching {name}") as on_step:
+        live = operator.switch(name, build, on_step)
+    _OUT.print(f"{name} is now answered from {live}", highlight=False)
+
+
+@projections.command()
+@click.argument("name")
+@click.argument("build", type=click.IntRange(min=1))
+@_where
+def drop(name: str, build: int, data_dir: Path, profile: str) -> None:
+    """Remove a build that is not live, with its dead letters.
+
+    \b
+    factline projections drop devices 1
+    """
+    with _operator(data_dir, profile) as operator:
+        _OUT.print(f"{operator.drop(name, build)} is gone", highlight=False)
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@_where
+def verify(names: tuple[str, ...], data_dir: Path, profile: str) -> None:
+    """Fold the log and compare every view with it, by day and then row by row; exit status 1 where one differs.
+
+    Views may be written meanwhile: what was recorded until now is compared, once they have read it.
+
+    \b
+    factline verify
+    factline verify invoices invoice_facts
+    """
+    differs = False
+    with _operator(data_dir, profile) as operator:
+        for name in names or [row["projection"] for row in operator.projections()]:
+            with _progress(f"verifying {name}") as on_step:
+                verdict = operator.verify(name, on_step)
+            differs |= bool(verdict["differences"] or verdict["moving"])
+            _print_verdict(verdict)
+    sys.exit(1 if differs else 0)
+
+
+def _print_verdict(verdict: dict[str, Any]) -> None:
+    parked = f", {verdict['parked']:,} records parked" if verdict["parked"] else ""
+    said = f"{verdict['differences']:,} differences" if verdict["differences"] else "no difference"
+    _OUT.print(f"{verdict['view']}: {verdict['rows']:,} rows, {said}{parked}", highlight=False)
+    if verdict["moving"]:
+        moving = f"{verdict['moving']:,} more were written whenever they were looked at"
+        _OUT.print(f"  {moving}: verify again when less is recorded", highlight=False)
+    for example in verdict["examples"]:
+        _OUT.print(f"  {example['tenant_id']} {example['key']}", markup=False, highlight=False)
+        _OUT.print(f"    the log says {example['expected']}", markup=False, highlight=False)
+        _OUT.print(f"    the view has {example['found']}", markup=False, highlight=False)
+
+
+@click.group("dead-letters")
+def dead_letters() -> None:
+    """Look at the records that a view could not take, try them again, or go on without them."""
+
+
+@dead_letters.command("list")
+@_where
+def list_dead_letters(data_dir: Path, profile: str) -> None:
+    """Show what is parked, and why.
+
+    \b
+    factline dead-letters list
+    """
+    with _operator(data_dir, profile) as operator:
+        table = _table("view", "tenant", "stream", "type", "position", "tries", "reason")
+        for letter in operator.dead_letters():
+            place = f"{letter['topic']}/{letter['partition']}/{letter['position']}"
+            names = (letter["view"], letter["tenant_id"], letter["stream"], letter["type"])
+            table.add_row(*names, place, str(letter["attempts"]), letter["reason"])
+        _OUT.print(table if table.row_count else "nothing is parked")
+
+
+@dead_letters.command()
+@click.argument("name")
+@_where
+def retry(name: str, data_dir: Path, profile: str) -> None:
+    """Try a projection's parked records again; exit status 1 where some still fail.
+
+    \b
+    factline dead-letters retry devices
+    """
+    with _operator(data_dir, profile) as operator:
+        retried = operator.retry(name)
+    _OUT.print(f"{retried['taken']:,} taken, {retried['still_parked']:,} still parked", highlight=False)
+    sys.exit(1 if retried["still_parked"] else 0)
+
+
+@dead_letters.command()
+@click.argument("name")
+@click.confirmation_option(prompt="The view will never show what these records say. Go on without them?")
+@_where
+def discard(name: str, data_dir: Path, profile: str) -> None:
+    """Forget a projection's parked records; they stay in the log, and a rebuild tries them again.
+
+    \b
+    factline dead-letters discard devices --yes
+    """
+    with _operator(data_dir, profile) as operator:
+        _OUT.print(f"{operator.discard(name)['discarded']:,} discarded", highlight=False)
+
+
+@click.group()
+def tenants() -> None:
+    """Register tenants."""
+
+
+@tenants.command()
+@click.argument("tenant_id")
+@click.option("--name", help="What people call it; the id where it is left out.")
+@_where
+def add(tenant_id: str, name: str | None, data_dir: Path, profile: str) -> None:
+    """Register a tenant and print its first API key, this once.
+
+    \b
+    factline tenants add acme --name "Acme Ltd"
+    """
+    with _operator(data_dir, profile) as operator:
+        _OUT.print(operator.add_tenant(tenant_id, name or tenant_id), markup=False, highlight=False)

@@ -1,0 +1,109 @@
+"""`factline migrate` and `factline worker`: a cluster made ready, and the processes that work on it."""
+
+import logging
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from infra.cli.projectors import COMMANDS
+from infra.collector import settle_collector
+from infra.settings import CannotStart, Settings
+from infra.watchdog import LOST
+from infra.workers.supervisor import supervise
+from projections.stores import StoreUnavailable
+from streams.ports import LogUnavailable
+from streams.write.worker import WriterLost
+
+
+@click.command()
+@click.option("--only", type=click.Choice(["log", "stores"]), help="One of the two; both where it is left out.")
+def migrate(only: str | None) -> None:
+    """Make a cluster ready: schemas and topics of the log, tables of the stores. Safe to run again, by one at a time.
+
+    The environment says where they are; `--only log` is enough for workers of commands and for gateways that no one
+    reads from.
+
+    \b
+    FACTLINE_KAFKA_BOOTSTRAP=127.0.0.1:9092 FACTLINE_REGISTRY_URL=http://… factline migrate
+    """
+    with told():
+        settings = Settings.from_environment()
+        if only != "stores":
+            from infra.migrate import migrate_log  # noqa: PLC0415, the drivers come with an extra
+
+            log = migrate_log(settings)
+            click.echo(f"log: {log.schemas} schemas are registered; topics made: {_named(log.topics_made)}")
+        if only != "log":
+            click.echo(f"stores: views made: {_named(_migrate_stores(settings))}")
+
+
+def _migrate_stores(settings: Settings) -> Sequence[str]:
+    from infra.stores import migrate_stores  # noqa: PLC0415, the drivers come with an extra
+
+    try:
+        return [view.table for view in migrate_stores(settings)]
+    except StoreUnavailable as error:
+        raise click.ClickException(f"{error}; start it, or say where it is, and run this again") from error
+
+
+def _named(made: Sequence[str]) -> str:
+    return ", ".join(made) or "none were missing"
+
+
+@click.group()
+def worker() -> None:
+    """Run a worker of the distributed profile; any number of each may run."""
+
+
+@worker.command()
+@click.option("--supervise", "supervised", is_flag=True, help="Start the worker again when it ends by itself.")
+def commands(*, supervised: bool) -> None:
+    """Decide the commands of the partitions that this process is given.
+
+    A worker that may not write any more ends with status 3: start it again, as compose, systemd and `--supervise` do.
+
+    \b
+    FACTLINE_KAFKA_BOOTSTRAP=127.0.0.1:9092 DATA_DIR=data factline worker commands
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if supervised:
+        sys.exit(supervise([sys.executable, "-m", "infra.cli.main", "worker", "commands"]))
+    with told():
+        from infra.distributed import command_worker  # noqa: PLC0415, the drivers come with an extra
+
+        with command_worker(Settings.from_environment()) as worker:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda _number, _frame: worker.stop())
+            settle_collector()
+            worker.run()
+
+
+def gateway(data_dir: Path, *, port: int) -> int:
+    """Run a gateway until it is told to stop; return the exit status."""
+    with told():
+        from infra.serve.distributed import serve  # noqa: PLC0415, the drivers come with an extra
+
+        return serve(replace(Settings.from_environment(), data_dir=data_dir), port=port)
+
+
+for projector in COMMANDS:
+    worker.add_command(projector)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Say what is wrong without a traceback."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is missing: pip install 'factline[distributed]'") from None
+    except (CannotStart, LogUnavailable) as error:
+        raise click.ClickException(str(error)) from None
+    except WriterLost as lost:
+        click.echo(f"factline: {lost}", err=True)
+        sys.exit(LOST)

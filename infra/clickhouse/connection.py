@@ -1,0 +1,167 @@
+"""One ClickHouse database: chDB in this process, or a server; the DSN decides."""
+
+from array import array
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Context, Decimal, Inexact, InvalidOperation
+from math import isfinite
+from typing import Any, get_type_hints
+
+import clickhouse_connect
+from clickhouse_connect.driver import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from infra.instants import to_microseconds
+from projections.stores import StoreUnavailable, WriteRefused
+from schemas.values import MONEY_SCALE
+
+_TYPES: Mapping[type, str] = {
+    str: "String",
+    int: "UInt64",
+    float: "Float64",
+    datetime: "DateTime64(6, 'UTC')",
+    Decimal: f"Decimal(18, {MONEY_SCALE})",
+}
+
+_SETTINGS = {
+    "async_insert": 0,  # an answered insert is on disk
+    "max_insert_threads": 1,  # one batch, one block: all of it or nothing
+    "optimize_move_to_prewhere_if_final": 0,  # replaced rows go before the filters look
+}
+
+# An engine inside our process leaves the memory to others: small caches, nothing compiled, sorts and groups on disk.
+_EMBEDDED_CACHES = {
+    "mark_cache_size": 16 << 20,
+    "primary_index_cache_size": 16 << 20,
+    "index_mark_cache_size": 1 << 20,
+    "query_condition_cache_size": 1 << 20,
+}
+_EMBEDDED_SETTINGS = {
+    "max_threads": 2,
+    "max_memory_usage": 256 << 20,
+    "max_bytes_before_external_group_by": 64 << 20,
+    "max_bytes_before_external_sort": 64 << 20,
+    "compile_expressions": 0,
+    "compile_aggregate_expressions": 0,
+    "compile_sort_description": 0,
+}
+
+# No signal ends a query inside our process, so its own limit must.
+_ANSWER = {"max_execution_time": 30}
+
+_EMBEDDED = {"settings": _SETTINGS | _EMBEDDED_SETTINGS, "chdb_options": _EMBEDDED_CACHES}
+_SERVER = {"settings": _SETTINGS, "autogenerate_session_id": False, "connect_timeout": 5, "send_receive_timeout": 20}
+
+_EXACT = Context(prec=18, traps=[Inexact, InvalidOperation])
+_LEAST = Decimal(1).scaleb(-MONEY_SCALE)
+
+
+class Connection:
+    """Lends clients, made when they are first needed; any thread may call any method.
+
+    Shape: `dsn` is `chdb:///absolute/folder`, which one process at a time can open, or `clickhouse://user:password@
+    host:port/database`, whose database exists. `tables` are statements that may be run again at any time.
+    """
+
+    def __init__(self, dsn: str, tables: Sequence[str]) -> None:
+        self.embedded = dsn.startswith("chdb:")
+        self._dsn = dsn
+        self._tables = tables
+        self._idle: deque[Client] = deque()
+        self._clients: list[Client] = []
+        self._closed = False
+
+    def close(self) -> None:
+        self._closed = True
+        self._idle.clear()
+        for client in self._clients:
+            client.close()
+
+    def query(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        with self.client() as client:
+            rows: Sequence[Sequence[Any]] = client.query(sql, dict(parameters), settings=_ANSWER).result_rows
+            return rows
+
+    def insert(self, table: str, row: type, rows: Sequence[Any]) -> None:
+        columns = columns_of(row)
+        try:
+            data = [
+                _encode(type_, column) for type_, column in zip(columns.values(), zip(*rows, strict=True), strict=True)
+            ]
+        except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+            raise WriteRefused(f"a row does not fit {table}: {error}") from error
+        with self.client() as client:
+            client.insert(
+                table,
+                data,
+                column_names=list(columns),
+                column_type_names=[_TYPES[type_] for type_ in columns.values()],
+                column_oriented=True,
+            )
+
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        """Lend a client that nobody else uses meanwhile.
+
+        Raises: StoreUnavailable, for whatever goes wrong with it.
+        """
+        try:
+            try:
+                client = self._idle.pop()
+            except IndexError:
+                client = self._connect()
+            try:
+                yield client
+            finally:
+                self._idle.append(client)
+        except (ClickHouseError, OSError) as error:
+            raise StoreUnavailable(f"clickhouse did not answer: {str(error)[:500]}") from error
+
+    def _connect(self) -> Client:
+        if self._closed:
+            raise StoreUnavailable("clickhouse was closed; open it again")
+        options: Mapping[str, Any] = _EMBEDDED if self.embedded else _SERVER
+        client = clickhouse_connect.get_client(dsn=self._dsn, tz_mode="aware", **options)
+        try:
+            for statement in self._tables:
+                client.command(statement)
+        except ClickHouseError:
+            client.close()
+            raise
+        self._clients.append(client)
+        return client
+
+
+def columns_of(row: type) -> Mapping[str, type]:
+    hints = get_type_hints(row)
+    return {name: getattr(hint, "__supertype__", hint) for name, hint in hints.items()}
+
+
+def create_table(table: str, row: type, version: str, key: Sequence[str], rest: str) -> str:
+    columns = ", ".join(f"{name} {_TYPES[type_]}" for name, type_ in columns_of(row).items())
+    return (
+        f"CREATE TABLE IF NOT EXISTS {table} ({columns}) ENGINE = ReplacingMergeTree({version}) {rest} "
+        f"ORDER BY ({', '.join(key)}) SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
+    )
+
+
+def _encode(type_: type, values: Sequence[Any]) -> Sequence[Any]:
+    """Return a column as the driver keeps it without loss.
+
+    Raises: ValueError, TypeError, ArithmeticError, a value does not fit its column.
+    """
+    if type_ is datetime:
+        return [to_microseconds(value) for value in values]
+    if type_ is Decimal:
+        if not all(value.is_finite() for value in values):
+            raise ValueError("an amount is not a finite number")
+        return [value.quantize(_LEAST, context=_EXACT) for value in values]
+    if type_ is int:
+        return array("Q", values)
+    if type_ is str:
+        "".join(values).encode()
+    elif not all(map(isfinite, values)):
+        raise ValueError("a value is not a finite number")
+    return values

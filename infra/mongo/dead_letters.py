@@ -1,0 +1,92 @@
+"""Keeps what the document views could not take in MongoDB, beside them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pymongo import ASCENDING, DeleteOne, UpdateOne
+
+from infra.instants import from_microseconds, to_microseconds
+from infra.mongo.connection import Connection, Stored, errors
+from projections.operations import DeadLetter
+from schemas.envelope import Position, StreamId, StreamKey, TenantId, Topic
+
+_PLACE = ("view", "topic", "partition", "position")
+_ORDER = [(name, ASCENDING) for name in _PLACE]
+
+
+class MongoDeadLetters:
+    """DeadLetters of the documents worker; any thread may call any method."""
+
+    def __init__(self, url: str, *, database: str = "factline") -> None:
+        self._connection = Connection(url, database)
+        self._letters = self._connection["dead_letters"]
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def migrate(self) -> None:
+        """Make the indexes; may be run again at any time. Raises: StoreUnavailable, safe to retry."""
+        with errors():
+            self._letters.create_index(_ORDER, unique=True)
+            self._letters.create_index([("tenant_id", ASCENDING), *_ORDER])
+
+    def park(self, letters: Sequence[DeadLetter]) -> None:
+        # all but the attempts stays as it was: a follower's reason must not replace that of the poison itself
+        writes = [
+            UpdateOne(
+                {"_id": _id(letter)}, {"$setOnInsert": _kept(letter), "$inc": {"attempts": letter.attempts}}, True
+            )
+            for letter in letters
+        ]
+        if writes:
+            with errors():
+                self._letters.bulk_write(writes)
+
+    def parked(self, view: str) -> frozenset[StreamKey]:
+        asked: list[dict[str, Any]] = [
+            {"$match": {"view": view, "topic": Topic.EVENTS.value}},
+            {"$group": {"_id": {"tenant_id": "$tenant_id", "stream": "$stream"}}},
+        ]
+        with errors():
+            found = [one["_id"] for one in self._letters.aggregate(asked)]
+        return frozenset((TenantId(one["tenant_id"]), StreamId(one["stream"])) for one in found)
+
+    def letters(self, view: str) -> Iterator[DeadLetter]:
+        with errors(), self._letters.find({"view": view}, sort=_ORDER) as found:
+            yield from map(_letter, found)
+
+    def page(
+        self, tenant_id: TenantId, *, view: str | None, after: tuple[str, Position] | None, limit: int
+    ) -> Sequence[DeadLetter]:
+        asked: dict[str, Any] = {"tenant_id": tenant_id}
+        if view is not None:
+            asked["view"] = view
+        if after:
+            place = (after[0], *after[1])
+            asked["$or"] = [
+                dict(zip(_PLACE[:at], place, strict=False)) | {_PLACE[at]: {"$gt": place[at]}}
+                for at in range(len(_PLACE))
+            ]
+        with errors():
+            return tuple(map(_letter, self._letters.find(asked, sort=_ORDER, limit=limit)))
+
+    def remove(self, letters: Sequence[DeadLetter]) -> None:
+        writes = [DeleteOne({"_id": _id(letter)}) for letter in letters]
+        if writes:
+            with errors():
+                self._letters.bulk_write(writes, ordered=False)
+
+
+def _id(letter: DeadLetter) -> str:
+    return "|".join(map(str, letter[: len(_PLACE)]))
+
+
+def _kept(letter: DeadLetter) -> dict[str, Any]:
+    kept = letter._asdict() | {"topic": letter.topic.value, "parked_at": to_microseconds(letter.parked_at)}
+    del kept["attempts"]
+    return kept
+
+
+def _letter(found: Stored) -> DeadLetter:
+    values = {name: found[name] for name in DeadLetter._fields}
+    return DeadLetter(**values | {"topic": Topic(found["topic"]), "parked_at": from_microseconds(found["parked_at"])})

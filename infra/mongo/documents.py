@@ -1,0 +1,291 @@
+"""Keeps and answers documents in MongoDB: one for each thing, its fields as they are and as the text lists compare."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote
+
+import bson
+import orjson
+from bson.errors import InvalidDocument
+from bson.raw_bson import RawBSONDocument
+from pymongo import ASCENDING, DESCENDING, InsertOne, UpdateOne
+from pymongo.errors import BulkWriteError, CollectionInvalid
+
+from infra.instants import from_microseconds, to_microseconds
+from infra.mongo.connection import Connection, Stored, errors
+from projections.projection import Projection
+from projections.readers import CountRow
+from projections.rows import Checkpoint, Document, Patch, Row, StoredRow, View, as_text
+from projections.stores import WriteRefused
+from schemas.envelope import TenantId, Topic
+
+_BY_ID = "api_keys"
+"""The view that is asked without a tenant."""
+
+_ALREADY_THERE = 11000
+
+_IDS_AT_ONCE = 10_000
+
+# TypeError: not JSON-like. Over 64 bits, a NUL in a name, a document too large: not BSON.
+_REFUSALS = (TypeError, ValueError, OverflowError, AttributeError, InvalidDocument)
+
+
+class MongoDocuments:
+    """ViewWriter and DocumentsReader of the distributed profile; any thread may call any method."""
+
+    def __init__(self, url: str, projections: Sequence[Projection], *, database: str = "factline") -> None:
+        self._connection = Connection(url, database)
+        self._projections = {projection.name: projection for projection in projections}
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # --- views ------------------------------------------------------------------------------------------------------
+
+    def create(self, view: View) -> None:
+        with errors():
+            with suppress(CollectionInvalid):
+                self._connection.database.create_collection(view.table)
+            for keys in self._indexes(view):
+                self._connection[view.table].create_index(keys)
+
+    def _indexes(self, view: View) -> Iterator[list[tuple[str, int]]]:
+        projection = self._projections[view.name]
+        yield [("tenant_id", ASCENDING), ("id", ASCENDING)]
+        for field in projection.filters:
+            yield [("tenant_id", ASCENDING), (f"filters.{_stored_name(field)}", ASCENDING)]
+        for field in projection.sorts:
+            yield [("tenant_id", ASCENDING), (f"sorts.{_stored_name(field)}", ASCENDING), ("id", ASCENDING)]
+        if view.name == _BY_ID:
+            yield [("id", ASCENDING)]
+
+    def drop(self, view: View) -> None:
+        if self.live(view.name) == view:
+            raise ValueError(f"{view.table} is live: switch to another build first")
+        with errors():
+            # rows without a checkpoint are read again from the start; a checkpoint without rows would lose them
+            self._connection["checkpoints"].delete_many({"view": view.table})
+            self._connection[view.table].drop()
+
+    def live(self, name: str) -> View | None:
+        with errors():
+            found = self._connection["live"].find_one({"_id": name})
+        return View(name, found["build"]) if found else None
+
+    def builds(self, name: str) -> Sequence[View]:
+        with errors():
+            names = self._connection.database.list_collection_names()
+        numbers = [table.removeprefix(f"{name}_v") for table in names if table.startswith(f"{name}_v")]
+        return tuple(View(name, build) for build in sorted(int(number) for number in numbers if number.isdigit()))
+
+    def switch(self, view: View) -> None:
+        if view not in self.builds(view.name):
+            raise ValueError(f"{view.table} is not there: create it first")
+        with errors():
+            self._connection["live"].update_one({"_id": view.name}, {"$set": {"build": view.build}}, upsert=True)
+
+    def checkpoints(self, view: View) -> Sequence[Checkpoint]:
+        with errors():
+            found = list(self._connection["checkpoints"].find({"view": view.table}))
+        return tuple(
+            Checkpoint(Topic(one["topic"]), one["partition"], one["position"], from_microseconds(one["recorded_at"]))
+            for one in found
+        )
+
+    def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
+        patches = [row for row in rows if isinstance(row, Patch)]
+        with errors():
+            # whoever else writes a document of these in between, its other lane mostly, makes this look at it again
+            while not self._write(view, patches):
+                pass
+            if checkpoints:
+                self._move(view, checkpoints)
+
+    def _write(self, view: View, patches: Sequence[Patch]) -> bool:
+        """Write what is news; False where another writer came first to some of it. Raises: WriteRefused."""
+        projection, folded = self._projections[view.name], self._found_before(view, patches)
+        try:
+            for patch in patches:
+                folded.setdefault(_key(patch), _Folding(patch)).take(patch)
+            writes = [one.write(projection) for one in folded.values() if one.changed]
+        except _REFUSALS as error:
+            raise WriteRefused(f"{view.table}: {error}") from error
+        if not writes:
+            return True
+        try:
+            done = self._connection[view.table].bulk_write(writes, ordered=False)
+        except BulkWriteError as error:
+            _raise_unless_there(error)
+            return False
+        return done.modified_count + done.inserted_count == len(writes)
+
+    def _found_before(self, view: View, patches: Sequence[Patch]) -> "dict[str, _Folding]":
+        found: dict[str, _Folding] = {}
+        keys = sorted({_key(patch) for patch in patches})
+        for at in range(0, len(keys), _IDS_AT_ONCE):
+            documents = self._connection[view.table].find({"_id": {"$in": keys[at : at + _IDS_AT_ONCE]}})
+            found |= {one["_id"]: _Folding(one) for one in documents}
+        return found
+
+    def _move(self, view: View, checkpoints: Sequence[Checkpoint]) -> None:
+        moves = []
+        for at in checkpoints:
+            place = {"view": view.table, "topic": at.topic.value, "partition": at.partition}
+            reached = {"position": at.position, "recorded_at": to_microseconds(at.recorded_at)}
+            behind = {"_id": "|".join(map(str, place.values())), "position": {"$lt": at.position}}
+            moves.append(UpdateOne(behind, {"$set": reached, "$setOnInsert": place}, upsert=True))
+        try:
+            self._connection["checkpoints"].bulk_write(moves, ordered=False)
+        except BulkWriteError as error:
+            # one that is as far or further does not match, and then its place is taken
+            _raise_unless_there(error)
+
+    def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
+        with errors(), self._connection[view.table].find({"tenant_id": tenant_id}, sort=[("id", ASCENDING)]) as found:
+            yield from map(_document, found)
+
+    def tenants(self, view: View) -> Sequence[TenantId]:
+        with errors():
+            return [TenantId(tenant_id) for tenant_id in sorted(self._connection[view.table].distinct("tenant_id"))]
+
+    # --- answers ----------------------------------------------------------------------------------------------------
+
+    def get(self, view: str, tenant_id: TenantId, id: str) -> Document | None:  # noqa: A002
+        found = self._found(view, {"_id": f"{tenant_id}|{id}"}, None, 1)
+        return found[0] if found else None
+
+    def find(
+        self,
+        view: str,
+        tenant_id: TenantId,
+        *,
+        filters: Mapping[str, str],
+        sort: str,
+        descending: bool,
+        after: tuple[str, str] | None,
+        limit: int,
+    ) -> Sequence[Document]:
+        for field in filters:
+            _known(view, "filter", field, self._projections[view].filters)
+        _known(view, "sort field", sort, self._projections[view].sorts)
+        by = f"sorts.{_stored_name(sort)}"
+        asked: dict[str, Any] = {"tenant_id": tenant_id}
+        asked |= {f"filters.{_stored_name(field)}": value for field, value in filters.items()}
+        if after:
+            beyond = "$lt" if descending else "$gt"
+            # the first condition says nothing new, but it is one that an index can begin with
+            asked[by] = {f"{beyond}e": after[0]}
+            asked["$or"] = [{by: {beyond: after[0]}}, {"id": {beyond: after[1]}}]
+        direction = DESCENDING if descending else ASCENDING
+        return self._found(view, asked, [(by, direction), ("id", direction)], limit)
+
+    def facets(self, view: str, tenant_id: TenantId, field: str) -> Sequence[CountRow]:
+        _known(view, "filter", field, self._projections[view].filters)
+        text = f"filters.{_stored_name(field)}"
+        live = self.live(view)
+        if live is None:
+            return ()
+        with errors():
+            found = self._connection[live.table].aggregate(
+                [
+                    {"$match": {"tenant_id": tenant_id, text: {"$ne": None}}},
+                    {"$group": {"_id": f"${text}", "rows": {"$sum": 1}}},
+                    {"$sort": {"rows": DESCENDING, "_id": ASCENDING}},
+                ]
+            )
+            return tuple(CountRow(one["_id"], one["rows"]) for one in found)
+
+    def find_api_keys(self, key_id: str) -> Sequence[Document]:
+        return self._found(_BY_ID, {"id": key_id}, [("tenant_id", ASCENDING)], 0)
+
+    def _found(self, name: str, asked: Stored, order: list[tuple[str, int]] | None, limit: int) -> Sequence[Document]:
+        """Ask the live build; where nothing is live yet the answer is empty."""
+        live = self.live(name)
+        if live is None:
+            return ()
+        with errors():
+            return tuple(map(_document, self._connection[live.table].find(asked, sort=order, limit=limit)))
+
+
+class _Folding:
+    """A document between two batches: its fields, and how far each lane of patches has come."""
+
+    __slots__ = ("_before", "_fields", "_orders", "_who", "changed")
+
+    def __init__(self, of: Stored | Patch) -> None:
+        self.changed = False
+        if isinstance(of, Patch):
+            self._who = {"_id": _key(of), "tenant_id": of.tenant_id, "id": of.id}
+            self._before: Mapping[str, int] | None = None
+            self._orders = {"events": 0, "telemetry": 0}
+            self._fields: dict[str, Any] = {}
+        else:
+            self._who = {name: of[name] for name in ("_id", "tenant_id", "id")}
+            self._before = of["orders"]
+            self._orders = dict(of["orders"])
+            self._fields = of["fields"]
+
+    def take(self, patch: Patch) -> None:
+        # an instant is text by now, an amount too; BSON would take an instant and cut off its microseconds
+        orjson.dumps(patch.fields, option=orjson.OPT_PASSTHROUGH_DATETIME)
+        if patch.order > self._orders[patch.lane]:
+            self._orders[patch.lane] = patch.order
+            self._fields.update({_stored_name(name): value for name, value in patch.fields.items()})
+            self.changed = True
+
+    def write(self, projection: Projection) -> Any:
+        """Return the write that only takes place where the document is still as it was found."""
+        document = RawBSONDocument(
+            bson.encode(
+                {
+                    **self._who,
+                    "orders": self._orders,
+                    "fields": self._fields,
+                    "filters": {
+                        name: as_text(self._fields.get(name)) for name in map(_stored_name, projection.filters)
+                    },
+                    "sorts": {
+                        name: as_text(self._fields.get(name)) or "" for name in map(_stored_name, projection.sorts)
+                    },
+                }
+            )
+        )
+        if self._before is None:
+            return InsertOne(document)
+        # found by the id alone, compared in the update: a condition beside the id takes MongoDB twice as long
+        unmoved = {"$eq": ["$orders", {"$literal": self._before}]}
+        replaced = {"$cond": [unmoved, {"$literal": document}, "$$ROOT"]}
+        return UpdateOne({"_id": self._who["_id"]}, [{"$replaceWith": replaced}])
+
+
+def _key(patch: Patch) -> str:
+    return f"{patch.tenant_id}|{patch.id}"
+
+
+@lru_cache(maxsize=4096)
+def _stored_name(name: str) -> str:
+    """Return a field's name as a part of MongoDB's paths, in which a dot and a dollar sign mean something."""
+    if not name:
+        return "%"
+    return name.replace("%", "%25").replace(".", "%2E").replace("$", "%24")
+
+
+def _name(stored: str) -> str:
+    return "" if stored == "%" else unquote(stored)
+
+
+def _document(found: Stored) -> Document:
+    fields = {_name(name): value for name, value in found.get("fields", {}).items()}
+    return Document(TenantId(found["tenant_id"]), found["id"], found["orders"]["events"], fields)
+
+
+def _raise_unless_there(error: BulkWriteError) -> None:
+    if any(one["code"] != _ALREADY_THERE for one in error.details["writeErrors"]):
+        raise error
+
+
+def _known(view: str, kind: str, field: str, known: Sequence[str]) -> None:
+    if field not in known:
+        raise ValueError(f"{view} has no {kind} {field!r}: use one of {', '.join(known) or 'none'}")

@@ -1,0 +1,159 @@
+"""A gateway of the distributed profile: commands and facts over HTTP, answers from the stores, and who may ask.
+
+Who may ask is known without any store: while one is away, commands and facts are taken, and only its answers wait.
+"""
+
+import asyncio
+import hashlib
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from infra.data_dir import GATEWAYS, DataDir, DataDirInUse, cursor_secret
+from infra.distributed import Gateway
+from infra.serve.distributed_views import Views, open_views
+from infra.serve.first_start import first_start
+from infra.serve.http import Server, listen
+from infra.settings import Settings
+from infra.sqlite.dead_letters import SqliteDeadLetters
+from infra.sqlite.documents import SqliteDocuments
+from projections.identity import api_keys, tenants
+from projections.operations import Operations
+from projections.rows import Role
+from read_api.app import add_answers
+from read_api.edge.answers import Answers
+from streams.intake.http.commands import commands_router
+from streams.intake.http.operator import operator_router
+from streams.intake.http.requests import add_intake_problems
+from streams.intake.http.telemetry import TelemetryGate, telemetry_router
+from streams.intake.http.tenants import tenants_router
+from streams.project.feed import LogFeed
+from streams.project.local_runner import RoleRunner
+
+_LOG = logging.getLogger(__name__)
+_TELEMETRY_THREADS = 4
+_TELEMETRY_TIMEOUT_S = 15.0
+_KEYS = (tenants.PROJECTION, api_keys.PROJECTION)
+
+
+class Keys:
+    """The API keys and tenants of the log, kept beside the gateway, so that who may send is known without any store."""
+
+    def __init__(self, folder: Path, gateway: Gateway) -> None:
+        log = hashlib.sha256(gateway.log_id.encode()).hexdigest()[:16]
+        self.documents = SqliteDocuments(folder / f"keys-{log}.sqlite", _KEYS)
+        self._letters = SqliteDeadLetters(folder / f"keys-{log}-dead-letters.sqlite")
+        self.runner = RoleRunner(
+            Role.DOCUMENTS,
+            _KEYS,
+            log=gateway.log,
+            store=self.documents,
+            dead_letters=self._letters,
+            clock=gateway.clock,
+        )
+
+    def close(self) -> None:
+        self.runner.stop()
+        self.documents.close()
+        self._letters.close()
+
+
+class _Operations:
+    """Operations of the cluster, and whether this gateway knows the keys."""
+
+    def __init__(self, operations: Operations, keys: Keys) -> None:
+        self.projections = operations.projections
+        self.dead_letters = operations.dead_letters
+        self._operations = operations
+        self._keys = keys
+
+    def health(self) -> Mapping[str, str]:
+        return {**self._operations.health(), "keys": self._keys.runner.error or "ok"}
+
+
+def create_app(gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret: bytes) -> FastAPI:
+    """Return the gateway as one application; its lifespan starts and stops what runs beside the requests."""
+    keys = Keys(folder.path, gateway)
+    answers = Answers(
+        timeline=views.timeline,
+        analytics=views.analytics,
+        documents=views.documents,
+        keys=keys.documents,
+        progress=views.operations,
+        operations=_Operations(views.operations, keys),
+        feed=LogFeed(gateway.live_log),
+        cursor_secret=cursor_secret,
+    )
+    taking = ThreadPoolExecutor(_TELEMETRY_THREADS, "telemetry")
+    telemetry = TelemetryGate(gateway.telemetry, taking, timeout_s=_TELEMETRY_TIMEOUT_S)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        keys.runner.start()
+        starting = asyncio.create_task(first_start(gateway.commands, gateway.log, folder.keep_operator_key))
+        yield
+        starting.cancel()
+        with suppress(asyncio.CancelledError):
+            await starting
+        taking.shutdown()
+        # the last answers are given by then
+        keys.close()
+
+    app: FastAPI = FastAPIOffline(title="factline", version=version("factline"), redoc_url=None, lifespan=lifespan)
+    add_answers(app, answers)
+    authenticate = answers.authenticator.authenticate
+    add_intake_problems(app)
+    app.include_router(commands_router(gateway.commands, authenticate))
+    app.include_router(telemetry_router(telemetry, authenticate))
+    app.include_router(tenants_router(gateway.commands, authenticate))
+    app.include_router(operator_router(views.operations, authenticate))
+    return app
+
+
+@contextmanager
+def _folder(parent: Path) -> Iterator[DataDir]:
+    """Yield the first folder that no other gateway of this machine holds."""
+    number = 0
+    while True:
+        try:
+            folder = DataDir(parent / str(number))
+        except DataDirInUse:
+            number += 1
+        else:
+            with folder:
+                yield folder
+            return
+
+
+def serve(settings: Settings, *, port: int) -> int:
+    """Run a gateway until it is told to stop; return the exit status.
+
+    Raises: CannotStart, LogUnavailable: see Gateway; OSError, the port is taken.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    host = os.environ.get("FACTLINE_HOST", "127.0.0.1")
+    gateways = Path(settings.data_dir) / GATEWAYS
+    with (
+        suppress(KeyboardInterrupt),
+        _folder(gateways) as folder,
+        Gateway(settings) as gateway,
+        open_views(settings, folder.path, gateway.log, gateway.clock) as views,
+        closing(listen(port, host)) as sock,
+    ):
+        app = create_app(gateway, views, folder, cursor_secret=settings.cursor_secret or cursor_secret(gateways))
+        address = f"http://{host}:{sock.getsockname()[1]}"
+        folder.announce(address)
+        click.echo(f"factline {version('factline')} gateway on {address}  (data in {folder.path})")
+        Server(app).run([sock])
+    click.echo("factline gateway stopped")
+    return 0

@@ -1,0 +1,40 @@
+"""The read side of a gateway: the three stores, opened to be read, each of which may be away."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from infra.serve.store_guard import StoreGuard
+from infra.settings import Settings
+from infra.sqlite.scratch import scratch
+from infra.stores import open_stores
+from projections.readers import AnalyticsReader, DocumentsReader, TimelineReader
+from projections.rows import Role
+from streams.ports import Clock, LogReader, Stores
+from streams.project.distributed_operations import DistributedOperations
+
+
+class Views(NamedTuple):
+    timeline: TimelineReader
+    analytics: AnalyticsReader
+    documents: DocumentsReader
+    operations: DistributedOperations
+
+
+@contextmanager
+def open_views(settings: Settings, folder: Path, log: LogReader, clock: Clock) -> Iterator[Views]:
+    """Open the stores; none is asked before somebody reads. Shape: `folder` is for what `verify` needs meanwhile."""
+    with ExitStack() as opened:
+        stores: dict[Role, Stores] = {}
+        for role in Role:
+            guard, found = StoreGuard(role.value), opened.enter_context(open_stores(role, settings))
+            stores[role] = Stores(guard.over(found.views), guard.over(found.dead_letters))
+        yield Views(
+            # each class that keeps the views of a role answers from them too
+            cast("TimelineReader", stores[Role.TIMELINE].views),
+            cast("AnalyticsReader", stores[Role.ANALYTICS].views),
+            cast("DocumentsReader", stores[Role.DOCUMENTS].views),
+            DistributedOperations(stores, log=log, clock=clock, scratch=partial(scratch, folder)),
+        )

@@ -1,0 +1,149 @@
+"""The embedded server: ways in, projectors, answers and this machine's own readings, in one process."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from uuid_utils import uuid7
+
+from domain.message import Command
+from infra.collector import settle_collector
+from infra.data_dir import cursor_secret
+from infra.embedded import DEMO_TENANT, Embedded
+from infra.serve.http import Server, listen
+from read_api.app import add_answers
+from read_api.edge.answers import Answers
+from schemas.envelope import Actor, ActorType
+from streams.intake.host_metrics import HostMetrics
+from streams.intake.http.commands import commands_router
+from streams.intake.http.operator import operator_router
+from streams.intake.http.requests import add_intake_problems
+from streams.intake.http.telemetry import TelemetryGate, telemetry_router
+from streams.intake.http.tenants import tenants_router
+from streams.ports import Reply, Submission
+from streams.project.feed import LogFeed
+from streams.write.gate import CommandGate
+
+_HOST = Actor(ActorType.SYSTEM, "host-metrics")
+
+
+def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
+    """Return the whole server as one application; its lifespan starts and stops what runs beside the requests."""
+    views = embedded.views
+    answers = Answers(
+        timeline=views.timeline,
+        analytics=views.analytics,
+        documents=views.documents,
+        keys=views.documents,
+        progress=views.operations,
+        operations=views.operations,
+        feed=LogFeed(embedded.log),
+        cursor_secret=cursor_secret(embedded.dir.path),
+    )
+    deciding = ThreadPoolExecutor(1, "writer")
+    taking = ThreadPoolExecutor(1, "telemetry")
+    commands = CommandGate(embedded.writer, deciding)
+    telemetry = TelemetryGate(embedded.log, taking)
+
+    def decide(submissions: Sequence[Submission]) -> Sequence[Reply]:
+        return deciding.submit(embedded.writer.write, submissions).result()
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        for runner in views.runners:
+            runner.start(give_way=telemetry.busy)
+        views.correlator.start(decide, give_way=telemetry.busy)
+        reporter = asyncio.create_task(_report_host(commands, telemetry)) if host_metrics else None
+        yield
+        if reporter is not None:
+            reporter.cancel()
+            with suppress(asyncio.CancelledError):
+                await reporter
+        await asyncio.to_thread(views.correlator.stop)
+        await commands.drain()
+        deciding.shutdown()
+        taking.shutdown()
+
+    app: FastAPI = FastAPIOffline(title="factline", version=version("factline"), redoc_url=None, lifespan=lifespan)
+    add_answers(app, answers)
+    authenticate = answers.authenticator.authenticate
+    add_intake_problems(app)
+    app.include_router(commands_router(commands, authenticate))
+    app.include_router(telemetry_router(telemetry, authenticate))
+    app.include_router(tenants_router(commands, authenticate))
+    app.include_router(operator_router(views.operations, authenticate))
+    return app
+
+
+async def _report_host(commands: CommandGate, telemetry: TelemetryGate) -> None:
+    async def execute(command: Command) -> Reply:
+        return await commands.execute(
+            Submission(str(uuid7()), DEMO_TENANT, f"fleet.{type(command).__name__}", command, _HOST)
+        )
+
+    try:
+        await HostMetrics(
+            execute, lambda facts: telemetry.append(DEMO_TENANT, facts, _HOST), version=version("factline")
+        ).run()
+    except Exception:
+        # a machine that cannot be read is no reason to refuse everyone else's events
+        logging.getLogger(__name__).exception("this machine's readings stopped")
+
+
+def serve(data_dir: Path, *, port: int) -> int:
+    """Run the server on 127.0.0.1 until it is told to stop; return the exit status.
+
+    Raises: DataDirError, the directory cannot be used; OSError, the port is taken.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # uvicorn raises the signal that stopped it once more when it is done: then it only ends this block
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), Embedded.open(data_dir) as embedded, closing(listen(port)) as sock:
+        with _undisturbed():
+            app = create_app(embedded)
+            address = f"http://127.0.0.1:{sock.getsockname()[1]}"
+            embedded.dir.announce(address)
+            # last of all that can fail: the key that it returns is shown this once
+            demo_key = embedded.first_start()
+            if demo_key is not None:
+                # it is shown next, and must be good by then
+                embedded.views.catch_up()
+            _greet(address, data_dir, demo_key)
+        settle_collector()
+        Server(app).run([sock])
+    click.echo("factline stopped; the next start goes on where this one ended")
+    return 0
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold back the signals that stop a server until the block is done: an engine does not bear them while it loads."""
+    held = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
+
+
+def _greet(address: str, data_dir: Path, demo_key: str | None) -> None:
+    if demo_key is None:
+        click.echo(f"factline {version('factline')} on {address}  (data in {data_dir})")
+        return
+    click.echo(
+        f"factline {version('factline')} on {address}/#key={demo_key}\n"
+        f"\n"
+        f"first start: data goes to {data_dir}; the API key of the tenant {DEMO_TENANT} is shown this once:\n"
+        f"\n"
+        f"  {demo_key}\n"
+        f"\n"
+        f"open the address above, or: export FACTLINE_API_KEY={demo_key}",
+    )

@@ -1,0 +1,52 @@
+"""The operator of a log that has none: registered by the first gateway, which keeps the key."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from domain.identity.events import ApiKeyIssued
+from schemas.envelope import Actor, ActorType, Topic
+from schemas.partitioning import partition_of
+from streams.intake.http.commands import Gate
+from streams.intake.http.tenants import SYSTEM_TENANT, onboard
+from streams.ports import LogReader, LogUnavailable, Overloaded
+
+_LOG = logging.getLogger(__name__)
+_FIRST_START = Actor(ActorType.SYSTEM, "first-start")
+_AGAIN_S = 2.0
+_READ_ROWS = 5_000
+
+
+async def first_start(gate: Gate, log: LogReader, keep: Callable[[str], None]) -> None:
+    """Give the operator a key where the log has none for it; return when there is one.
+
+    Shape: `keep` gets the key before it is good, since no one can be told of it afterwards. Of gateways that start
+    together each may give one.
+    """
+    operator = onboard(SYSTEM_TENANT, "operator of this log", _FIRST_START)
+    begun = False
+    while True:
+        try:
+            if not begun:
+                if await asyncio.to_thread(_has_key, log):
+                    return
+                keep(operator.api_key)
+                begun = True
+            # one that was sent and not answered may be decided yet: the same again, until it is answered. That another
+            # gateway has registered the operator is no reason to give it no key.
+            replies = [await gate.execute(submission) for submission in operator.submissions]
+            if replies[-1].refusal is None:
+                return
+            _LOG.error("the operator could not be given a key: %s", replies[-1].refusal.reason)
+        except (LogUnavailable, Overloaded) as error:
+            _LOG.warning("the operator has no key yet: %s", error)
+        await asyncio.sleep(_AGAIN_S)
+
+
+def _has_key(log: LogReader) -> bool:
+    partition, after = partition_of(SYSTEM_TENANT, log.partitions), 0
+    while entries := log.read(Topic.EVENTS, partition, after=after, limit=_READ_ROWS):
+        if any(entry.tenant_id == SYSTEM_TENANT and entry.type == ApiKeyIssued.TYPE for entry in entries):
+            return True
+        after = entries[-1].position
+    return False

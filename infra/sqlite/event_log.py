@@ -1,0 +1,414 @@
+"""The embedded log: SQLite through the eventsourcing library's recorder for events, a table of batches for facts."""
+
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from eventsourcing.persistence import ConnectionPoolClosedError, InterfaceError, PersistenceError, StoredEvent
+from eventsourcing.sqlite import (
+    SQLITE3_DEFAULT_LOCK_TIMEOUT,
+    SQLiteApplicationRecorder,
+    SQLiteConnection,
+    SQLiteConnectionPool,
+    SQLiteCursor,
+    SQLiteDatastore,
+)
+
+from domain import catalog
+from infra.sqlite.bulk import insert_many
+from schemas import codec
+from schemas.envelope import (
+    UNKNOWN_TYPE,
+    Actor,
+    Entry,
+    Envelope,
+    Position,
+    StreamId,
+    StreamKey,
+    TenantId,
+    Topic,
+    Undecodable,
+)
+from streams.identifiers import fact_id, named_uuid, sender_id
+from streams.ports import Batch, Clock, FactSubmission, LogFull, LogUnavailable, SystemClock, TelemetryReply
+
+_PARTITION = 0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_QUERY_KEYS = 500  # bound values in one statement; SQLite's parser allows many more, but gains nothing by them
+_NOBODY = TenantId("")
+_LATE_MARKS = 1_000
+"""Commands that wait in memory for their place in the index: a thousand at once touch its pages once."""
+_STATEMENTS = 32  # prepared for each connection, up to 100 kB each: batches of one size find theirs again
+_CREATE_COMMANDS = """
+    CREATE TABLE IF NOT EXISTS commands (
+        tenant_id TEXT, command_id TEXT, first INTEGER, last INTEGER, PRIMARY KEY (tenant_id, command_id)
+    ) WITHOUT ROWID
+"""
+
+
+class CommandMark(NamedTuple):
+    """A command that was accepted, and the positions of the events it caused."""
+
+    tenant_id: TenantId
+    command_id: str
+    first: int
+    last: int
+
+
+CommandMarks = Mapping[tuple[TenantId, str], CommandMark]
+
+
+class DurableDatastore(SQLiteDatastore):
+    """The library's datastore, with every commit on the disk before it returns."""
+
+    synchronous: ClassVar = "FULL"  # not every build's default in WAL mode, and an answered command survives power loss
+
+    def __init__(self, db_name: str, *, originator_id_type: Literal["uuid", "text"] = "text", **kwargs: Any) -> None:
+        super().__init__(db_name, originator_id_type=originator_id_type, **kwargs)
+        self.pool.close()
+        self.pool = _Pool(self.synchronous, db_name=db_name, **kwargs)
+
+    @contextmanager
+    def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
+        with self.get_connection(commit=commit) as connection:
+            try:
+                with connection.transaction(commit=commit) as cursor:
+                    yield cursor
+            finally:
+                # a commit that failed (full disk) leaves the transaction open, and the pool would hand it out again
+                connection.rollback()
+
+
+class _Pool(SQLiteConnectionPool):
+    def __init__(self, synchronous: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._synchronous = synchronous
+
+    def _create_connection(self) -> SQLiteConnection:
+        # not the library's: each of its connections keeps one prepared statement (`cached_statements=True`)
+        try:
+            connection = sqlite3.connect(
+                self.db_name,
+                uri=True,
+                check_same_thread=False,
+                isolation_level=None,
+                cached_statements=_STATEMENTS,
+                timeout=self.lock_timeout or SQLITE3_DEFAULT_LOCK_TIMEOUT,
+            )
+        except sqlite3.Error as error:
+            raise InterfaceError(error) from error
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={self._synchronous}")
+        return SQLiteConnection(connection, self.max_age)
+
+
+class CommandRecorder(SQLiteApplicationRecorder):
+    """The library's recorder, with an index of the accepted commands in the same file.
+
+    The index may be late: what follows its newest event (the row of no tenant) is for the log to remember.
+    """
+
+    def construct_create_table_statements(self) -> list[str]:
+        return [
+            *super().construct_create_table_statements(),
+            _CREATE_COMMANDS,
+        ]
+
+    def _insert_events(
+        self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], *, marks: Sequence[CommandMark] = (), **kwargs: Any
+    ) -> Sequence[int] | None:
+        # the library's for aggregates: many rows in one call, where that for applications makes one call for each
+        super(SQLiteApplicationRecorder, self)._insert_events(c, stored_events, **kwargs)
+        if marks:
+            newest = max(mark.last for mark in marks)
+            # sorted, because neighbours share a page
+            insert_many(c, "INSERT OR REPLACE INTO commands", sorted([*marks, CommandMark(_NOBODY, "", 0, newest)]))
+        # rows are never deleted and one transaction writes at a time: their numbers follow each other
+        c.execute("SELECT last_insert_rowid()")
+        last = c.fetchone()[0]
+        return list(range(last + 1 - len(stored_events), last + 1))
+
+
+class SqliteEventLog:
+    """EventLog and TelemetryLog in a folder: `events.sqlite` and `telemetry.sqlite`, one partition.
+
+    One process at a time; any number of its threads may read, one may append.
+    Raises: LogUnavailable, a file is damaged or the disk is full.
+    """
+
+    partitions = 1
+
+    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._events = DurableDatastore(str(folder / "events.sqlite"))
+        self._facts = DurableDatastore(str(folder / "telemetry.sqlite"))
+        self._recorder = CommandRecorder(self._events)
+        self._grown = threading.Condition()
+        self._facts_lock = threading.Lock()
+        try:
+            self._create()
+            self._ends = {
+                Topic.EVENTS: self._one(self._events, "SELECT COALESCE(MAX(rowid), 0) FROM stored_events"),
+                Topic.TELEMETRY: self._one(self._facts, "SELECT COALESCE(MAX(last), 0) FROM fact_batches"),
+            }
+            self._late_marks = self._read_late_marks()
+        except BaseException:
+            self.close()
+            raise
+
+    def _create(self) -> None:
+        with _log_errors():
+            self._recorder.create_table()
+            with self._facts.transaction(commit=True) as c:
+                c.execute(
+                    "CREATE TABLE IF NOT EXISTS fact_batches"
+                    " (last INTEGER PRIMARY KEY, first INTEGER NOT NULL, tenant_id TEXT NOT NULL, facts BLOB NOT NULL)"
+                )
+                c.execute(
+                    "CREATE TABLE IF NOT EXISTS fact_keys"
+                    " (tenant_id TEXT, key BLOB, PRIMARY KEY (tenant_id, key)) WITHOUT ROWID"
+                )
+
+    def _read_late_marks(self) -> CommandMarks:
+        marked = self._one(
+            self._events,
+            # a folder of an earlier version has no such row, and no mark that is late
+            "SELECT COALESCE((SELECT last FROM commands WHERE tenant_id = '' AND command_id = ''),"
+            " (SELECT MAX(last) FROM commands), 0)",
+        )
+        late = self._select("WHERE rowid > ? ORDER BY rowid", (marked,))
+        return _command_marks([event for event in late if isinstance(event, Envelope)])
+
+    def close(self) -> None:
+        self._events.close()
+        self._facts.close()
+
+    # --- reading
+
+    def end(self, topic: Topic, partition: int) -> int:
+        del partition
+        return self._ends[topic]
+
+    def read(self, topic: Topic, partition: int, *, after: int, limit: int) -> Sequence[Entry]:
+        del partition
+        if topic is Topic.EVENTS:
+            return self._select("WHERE rowid > ? ORDER BY rowid LIMIT ?", (after, limit))
+        return self._read_facts(after, limit)
+
+    def _read_facts(self, after: int, limit: int) -> Sequence[Entry]:
+        entries: list[Entry] = []
+        with _log_errors(), self._facts.transaction(commit=False) as c:
+            c.execute("SELECT first, last, tenant_id, facts FROM fact_batches WHERE last > ? ORDER BY last", (after,))
+            while len(entries) < limit and (row := c.fetchone()):
+                first, last, tenant_id, facts = row
+                try:
+                    batch = codec.decode_facts(facts, tenant_id=tenant_id, partition=_PARTITION, first_position=first)
+                except codec.BadPayload as error:
+                    batch = [_lost_fact(tenant_id, position, facts, error) for position in range(first, last + 1)]
+                entries += batch[max(0, after + 1 - first) :]
+        return entries
+
+    def wait(self, ends: Mapping[tuple[Topic, int], int], timeout_s: float) -> bool:
+        with self._grown:
+            return self._grown.wait_for(
+                lambda: any(self._ends[topic] > position for (topic, _), position in ends.items()), timeout_s
+            )
+
+    def read_stream(self, tenant_id: TenantId, stream: StreamId, *, after: int, limit: int) -> Sequence[Entry]:
+        return self._select(
+            "WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version LIMIT ?",
+            (_originator(tenant_id, stream), after, limit),
+        )
+
+    def tenants(self, partition: int) -> Sequence[TenantId]:
+        del partition
+        with _log_errors(), self._events.transaction(commit=False) as c:
+            c.execute("SELECT DISTINCT substr(originator_id, 1, instr(originator_id, '|') - 1) FROM stored_events")
+            return sorted(row[0] for row in c.fetchall())
+
+    def read_streams(self, keys: Collection[StreamKey]) -> Mapping[StreamKey, Sequence[Entry]]:
+        found: dict[StreamKey, list[Entry]] = defaultdict(list)
+        originators = [_originator(*key) for key in keys]
+        for part in _parts(originators):
+            for entry in self._select(
+                f"WHERE originator_id IN ({_marks(part)}) ORDER BY originator_id, originator_version", part
+            ):
+                found[entry.key].append(entry)
+        return found
+
+    def find_commands(self, ids: Collection[tuple[TenantId, str]]) -> Mapping[tuple[TenantId, str], Sequence[Envelope]]:
+        late = self._late_marks
+        by_tenant: dict[TenantId, list[str]] = defaultdict(list)
+        found: dict[tuple[TenantId, str], list[Envelope]] = defaultdict(list)
+        for key in ids:
+            if mark := late.get(key):
+                self._note(found, "WHERE rowid BETWEEN ? AND ? ORDER BY rowid", (mark.first, mark.last))
+            else:
+                by_tenant[key[0]].append(key[1])
+        for tenant_id, command_ids in by_tenant.items():
+            for part in _parts(command_ids):
+                marked = f"SELECT first, last FROM commands WHERE tenant_id = ? AND command_id IN ({_marks(part)})"
+                rest = f"JOIN ({marked}) ON stored_events.rowid BETWEEN first AND last ORDER BY stored_events.rowid"
+                self._note(found, rest, (tenant_id, *part))
+        return found
+
+    def _note(self, found: dict[tuple[TenantId, str], list[Envelope]], rest: str, values: Sequence[Any]) -> None:
+        for entry in self._select(rest, values):
+            if isinstance(entry, Envelope):
+                found[entry.tenant_id, entry.causation_id].append(entry)
+
+    def _select(self, rest: str, values: Sequence[Any]) -> list[Entry]:
+        columns = "stored_events.rowid, originator_id, originator_version, topic, state"
+        with _log_errors(), self._events.transaction(commit=False) as c:
+            c.execute(f"SELECT {columns} FROM stored_events {rest}", values)
+            rows = c.fetchall()
+        return [_entry(*row) for row in rows]
+
+    def _one(self, datastore: SQLiteDatastore, query: str) -> int:
+        with _log_errors(), datastore.transaction(commit=False) as c:
+            c.execute(query)
+            return int(c.fetchone()[0])
+
+    # --- writing
+
+    def append(self, batch: Batch) -> None:
+        if not batch.events:
+            return
+        stored = [
+            StoredEvent(
+                originator_id=_originator(event.tenant_id, event.stream),
+                originator_version=event.version,
+                topic=event.type,
+                state=codec.encode_record(event),
+            )
+            for event in batch.events
+        ]
+        marks = {**self._late_marks, **_command_marks(batch.events)}
+        due = len(marks) > _LATE_MARKS
+        with _log_errors():
+            self._recorder.insert_events(stored, marks=list(marks.values()) if due else ())
+        self._late_marks = {} if due else marks
+        self._grow(Topic.EVENTS, batch.events[-1].position)
+
+    def append_facts(self, tenant_id: TenantId, facts: Sequence[FactSubmission], actor: Actor) -> TelemetryReply:
+        keyed: dict[bytes, codec.StoredFact] = {}
+        for submission in facts:
+            key, stored = _stored_fact(submission)
+            keyed.setdefault(key, stored)
+        with self._facts_lock, _log_errors(), self._facts.transaction(commit=True) as c:
+            first = self._ends[Topic.TELEMETRY] + 1
+            fresh = _claim(c, tenant_id, keyed)
+            last = first + len(fresh) - 1
+            if fresh:
+                recorded_at = self._clock.now()
+                batch_id = named_uuid("facts", tenant_id, str(first))
+                raw = codec.encode_facts(fresh, recorded_at=recorded_at, actor=actor, batch_id=batch_id)
+                c.execute("INSERT INTO fact_batches VALUES (?,?,?,?)", (last, first, tenant_id, raw))
+        if fresh:
+            self._grow(Topic.TELEMETRY, last)
+        return TelemetryReply(
+            accepted=len(fresh),
+            repeated=len(facts) - len(fresh),
+            position=Position(Topic.TELEMETRY, _PARTITION, last) if last else None,
+        )
+
+    def _grow(self, topic: Topic, end: int) -> None:
+        with self._grown:
+            self._ends[topic] = max(end, self._ends[topic])
+            self._grown.notify_all()
+
+
+def _originator(tenant_id: TenantId, stream: StreamId) -> str:
+    return f"{tenant_id}|{stream}"
+
+
+def _entry(position: int, originator_id: str, version: int, type_: str, state: bytes) -> Entry:
+    tenant, _, stream = originator_id.partition("|")
+    tenant_id, stream_id = TenantId(tenant), StreamId(stream)
+    try:
+        return codec.decode_record(
+            state,
+            tenant_id=tenant_id,
+            stream=stream_id,
+            version=version,
+            type_=type_,
+            partition=_PARTITION,
+            position=position,
+        )
+    except ValueError as error:
+        return Undecodable(tenant_id, stream_id, type_, Topic.EVENTS, _PARTITION, position, state, str(error))
+
+
+def _lost_fact(tenant_id: TenantId, position: int, raw: bytes, error: Exception) -> Undecodable:
+    return Undecodable(tenant_id, StreamId("?"), UNKNOWN_TYPE, Topic.TELEMETRY, _PARTITION, position, raw, str(error))
+
+
+def _command_marks(events: Sequence[Envelope]) -> CommandMarks:
+    marks: dict[tuple[TenantId, str], CommandMark] = {}
+    for event in events:
+        key = (event.tenant_id, event.causation_id)
+        first = marks[key].first if key in marks else event.position
+        marks[key] = CommandMark(*key, first, event.position)
+    return marks
+
+
+def _stored_fact(submission: FactSubmission) -> tuple[bytes, codec.StoredFact]:
+    fact = submission.fact
+    payload = catalog.payload_of(fact)
+    at_us = (submission.happened_at - _EPOCH) // _MICROSECOND
+    if submission.fact_id is None:
+        id_ = fact_id(fact.TYPE, submission.device_id, at_us, payload)
+        # time first: a feed appends to the end of the index, instead of touching a random page for each fact
+        key = (at_us + 2**63).to_bytes(8, "big") + id_
+    else:
+        id_ = sender_id(submission.fact_id)
+        key = id_
+    data = codec.encode_payload(fact.TYPE, fact.VERSION, payload)
+    return key, codec.StoredFact(id_, fact.TYPE, fact.VERSION, submission.device_id, submission.happened_at, data)
+
+
+def _claim(c: SQLiteCursor, tenant_id: TenantId, keyed: Mapping[bytes, codec.StoredFact]) -> list[codec.StoredFact]:
+    """Mark the facts that are new to the tenant, in this transaction, and return them."""
+    c.execute("SAVEPOINT claim")
+    c.execute("SELECT total_changes()")
+    before = c.fetchone()[0]
+    insert_many(c, "INSERT OR IGNORE INTO fact_keys", [(tenant_id, key) for key in keyed])
+    c.execute("SELECT total_changes()")
+    if c.fetchone()[0] - before == len(keyed):
+        return list(keyed.values())
+    c.execute("ROLLBACK TO claim")
+    known: set[bytes] = set()
+    for part in _parts(list(keyed)):
+        c.execute(f"SELECT key FROM fact_keys WHERE tenant_id = ? AND key IN ({_marks(part)})", (tenant_id, *part))
+        known.update(row[0] for row in c.fetchall())
+    fresh = {key: fact for key, fact in keyed.items() if key not in known}
+    insert_many(c, "INSERT INTO fact_keys", [(tenant_id, key) for key in fresh])
+    return list(fresh.values())
+
+
+def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for at in range(0, len(values), _QUERY_KEYS):
+        yield values[at : at + _QUERY_KEYS]
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ",".join("?" * len(values))
+
+
+@contextmanager
+def _log_errors() -> Iterator[None]:
+    try:
+        yield
+    except ConnectionPoolClosedError as error:
+        raise LogUnavailable("the log was closed; open it again") from error
+    except (sqlite3.Error, PersistenceError) as error:
+        if "full" in str(error):
+            raise LogFull("the disk under the log is full; free some space and send it again") from error
+        raise LogUnavailable(f"the log did not answer: {error}") from error

@@ -1,0 +1,263 @@
+"""The ground of the embedded stores: connections to one SQLite file, which build of a view is live, and checkpoints."""
+
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal
+
+from infra.instants import from_microseconds, to_microseconds
+from projections.projection import Projection
+from projections.rows import KEY, Checkpoint, Row, StoredRow, View
+from projections.stores import StoreUnavailable, WriteRefused
+from schemas.envelope import TenantId, Topic
+
+BUSY_TIMEOUT_MS = 5_000
+# 64 MB: a page that many batches touch is copied into the main file once for all of them
+WAL_PAGES = 16_000
+WRITER_CACHE_KIB = 64_000
+
+_REFUSALS = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    TypeError,
+    UnicodeEncodeError,
+)
+
+_REGISTRY = """
+CREATE TABLE IF NOT EXISTS views (
+    name TEXT NOT NULL, build INTEGER NOT NULL, live INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (name, build)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS checkpoints (
+    name TEXT NOT NULL, build INTEGER NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL,
+    position INTEGER NOT NULL, recorded_at INTEGER NOT NULL, PRIMARY KEY (name, build, topic, partition)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+def marks(count: int) -> str:
+    return ", ".join("?" * count)
+
+
+class Database:
+    """One SQLite file: one connection that writes, guarded by a lock, and as many that read as read at once."""
+
+    def __init__(self, path: Path | str, schema: str, *, synchronous: Literal["NORMAL", "FULL"]) -> None:
+        self._path = path
+        self._synchronous = synchronous
+        self._writing = Lock()
+        self._pool = Lock()
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
+        try:
+            self._writer = self._connect()
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{path}: {error}") from error
+        try:
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            self._writer.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
+            self._writer.executescript(schema)
+        except sqlite3.Error as error:
+            self._writer.close()
+            raise StoreUnavailable(f"{path}: {error}") from error
+
+    def close(self) -> None:
+        with self._writing, self._pool:
+            self._closed = True
+            while self._idle:
+                self._idle.pop().close()
+            self._writer.close()
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Commit what the block writes, or keep nothing of it. Raises: StoreUnavailable."""
+        with self._writing:
+            self._check_open()
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise StoreUnavailable(f"{self._path}: {error}") from error
+            finally:
+                # a full disk has rolled back already
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Show the block one unchanging state of the file. Raises: StoreUnavailable."""
+        connection: sqlite3.Connection | None = None
+        try:
+            connection = self._take()
+            connection.execute("BEGIN")
+            yield connection
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{self._path}: {error}") from error
+        finally:
+            if connection is not None:
+                self._give_back(connection)
+
+    def _take(self) -> sqlite3.Connection:
+        with self._pool:
+            self._check_open()
+            if self._idle:
+                return self._idle.pop()
+        return self._connect()
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        with self._pool:
+            if self._closed:
+                connection.close()
+            else:
+                self._idle.append(connection)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable(f"{self._path} was closed")
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+        # Python's lower() and not SQLite's, which knows ASCII only
+        connection.create_function("folded", 1, str.casefold, deterministic=True)
+        return connection
+
+
+class SqliteViews(ABC):
+    """The ViewWriter of one SQLite file; a subclass knows what the tables look like."""
+
+    def __init__(self, path: Path | str, projections: Sequence[Projection]) -> None:
+        # NORMAL: a commit survives `kill -9`. Power loss may take the last ones back, rows and checkpoint together
+        # because they are in one file, and then the worker reads on from that older checkpoint.
+        self._database = Database(path, _REGISTRY, synchronous="NORMAL")
+        self._projections = {projection.name: projection for projection in projections}
+
+    def close(self) -> None:
+        self._database.close()
+
+    @abstractmethod
+    def _schema(self, view: View) -> Sequence[str]:
+        """Return the statements that make a view's table."""
+
+    @abstractmethod
+    def _write(self, connection: sqlite3.Connection, view: View, rows: Sequence[Row]) -> None: ...
+
+    @abstractmethod
+    def _select(self, view: View) -> str:
+        """Return `SELECT … FROM …` of the columns that `_stored` takes."""
+
+    @abstractmethod
+    def _stored(self, view: View, values: Sequence[Any]) -> StoredRow: ...
+
+    def create(self, view: View) -> None:
+        with self._database.write() as connection:
+            if view not in _builds(connection, view.name):
+                connection.execute("INSERT INTO views (name, build) VALUES (?, ?)", (view.name, view.build))
+                for statement in self._schema(view):
+                    connection.execute(statement)
+
+    def drop(self, view: View) -> None:
+        with self._database.write() as connection:
+            if live_build(connection, view.name) == view:
+                raise ValueError(f"{view.table} is live: switch to another build first")
+            connection.execute(f'DROP TABLE IF EXISTS "{view.table}"')
+            for table in ("views", "checkpoints"):
+                connection.execute(f"DELETE FROM {table} WHERE name = ? AND build = ?", (view.name, view.build))
+
+    def live(self, name: str) -> View | None:
+        with self._database.read() as connection:
+            return live_build(connection, name)
+
+    def builds(self, name: str) -> Sequence[View]:
+        with self._database.read() as connection:
+            return _builds(connection, name)
+
+    def switch(self, view: View) -> None:
+        with self._database.write() as connection:
+            if view not in _builds(connection, view.name):
+                raise ValueError(f"{view.table} is not there: create it first")
+            connection.execute("UPDATE views SET live = (build = ?) WHERE name = ?", (view.build, view.name))
+
+    def checkpoints(self, view: View) -> Sequence[Checkpoint]:
+        with self._database.read() as connection:
+            found = connection.execute(
+                "SELECT topic, partition, position, recorded_at FROM checkpoints WHERE name = ? AND build = ?",
+                (view.name, view.build),
+            ).fetchall()
+        return tuple(
+            Checkpoint(Topic(topic), partition, position, from_microseconds(recorded_at))
+            for topic, partition, position, recorded_at in found
+        )
+
+    def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
+        with self._database.write() as connection:
+            try:
+                self._write(connection, view, rows)
+            except _REFUSALS as error:
+                raise WriteRefused(f"{view.table}: {error}") from error
+            _move(connection, view, checkpoints)
+
+    def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
+        key = ", ".join(KEY[self._projections[view.name].row])
+        with self._database.read() as connection:
+            for values in connection.execute(
+                f"{self._select(view)} WHERE tenant_id = ? ORDER BY {key}",
+                (tenant_id,),
+            ):
+                yield self._stored(view, values)
+
+    def tenants(self, view: View) -> Sequence[TenantId]:
+        with self._database.read() as connection:
+            return tuple(TenantId(tenant) for tenant in distinct(connection, view, "tenant_id", {}))
+
+
+def live_build(connection: sqlite3.Connection, name: str) -> View | None:
+    found = connection.execute("SELECT build FROM views WHERE name = ? AND live", (name,)).fetchone()
+    return View(name, found[0]) if found else None
+
+
+def distinct(connection: sqlite3.Connection, view: View, column: str, equal: dict[str, Any]) -> Sequence[str]:
+    """Return the values of a column, in order, jumping from each to the next in an index."""
+    where = "".join(f"{name} = :{name} AND " for name in equal)
+    found = connection.execute(
+        f"""
+        WITH RECURSIVE found (value) AS (
+            SELECT min({column}) FROM "{view.table}" WHERE {where} true
+            UNION ALL
+            SELECT (SELECT min({column}) FROM "{view.table}" WHERE {where} {column} > found.value)
+            FROM found WHERE found.value IS NOT NULL
+        )
+        SELECT value FROM found WHERE found.value IS NOT NULL
+        """,
+        equal,
+    )
+    return tuple(value for (value,) in found)
+
+
+def _builds(connection: sqlite3.Connection, name: str) -> Sequence[View]:
+    found = connection.execute("SELECT build FROM views WHERE name = ? ORDER BY build", (name,))
+    return tuple(View(name, build) for (build,) in found)
+
+
+def _move(connection: sqlite3.Connection, view: View, checkpoints: Sequence[Checkpoint]) -> None:
+    connection.executemany(
+        """
+        INSERT INTO checkpoints (name, build, topic, partition, position, recorded_at) VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT (name, build, topic, partition)
+        DO UPDATE SET position = excluded.position, recorded_at = excluded.recorded_at
+        WHERE excluded.position > checkpoints.position
+        """,
+        [
+            (view.name, view.build, at.topic.value, at.partition, at.position, to_microseconds(at.recorded_at))
+            for at in checkpoints
+        ],
+    )

@@ -1,0 +1,46 @@
+"""One projecting worker of the distributed profile, wired: Kafka on one side, a role's store on the other."""
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from infra.collector import settle_collector
+from infra.kafka.connection import Connection, kafka_errors
+from infra.kafka.topics import check_partitions
+from infra.settings import Settings
+from infra.workers.status import WorkerStatus, served
+from projections.catalog import of_role
+from projections.rows import Role
+from streams.faust.apps import ProjectionSink, create_app
+from streams.faust.batch_agent import Broker, run
+from streams.faust.credentials import credentials
+from streams.ports import Stores, SystemClock
+
+_LOG = logging.getLogger(__name__)
+
+
+OpenStores = Callable[[Role, Settings], AbstractContextManager[Stores]]
+
+
+def project(role: Role, settings: Settings, *, open_stores: OpenStores, status_port: int) -> None:
+    """Keep the views of a role up to date until SIGTERM; wait until a broker answers.
+
+    Raises: NotLetIn; TopicsUnfit; LogUnavailable and StoreUnavailable, safe to retry.
+    """
+    clock = SystemClock()
+    with kafka_errors():
+        check_partitions(
+            Connection(settings.kafka_bootstrap, settings.kafka_security).connect(math.inf), settings.topics
+        )
+    with open_stores(role, settings) as stores:
+        sink = ProjectionSink(
+            of_role(role), topics=settings.topics, store=stores.views, dead_letters=stores.dead_letters, clock=clock
+        )
+        broker = Broker(settings.kafka_bootstrap, options=credentials(settings.kafka_security))
+        app = create_app(role, sink, broker=broker, topics=settings.topics, data_dir=settings.data_dir)
+        with served(WorkerStatus(app, sink, clock), status_port) as port:
+            _LOG.info("%s says how it is on http://127.0.0.1:%d/ready", app.conf.id, port)
+            settle_collector()
+            asyncio.run(run(app))

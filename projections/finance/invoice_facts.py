@@ -1,0 +1,39 @@
+"""What was sold, to whom, where and for how much, line by line?"""
+
+from domain.finance.events import InvoiceReceived
+from projections.projection import Projection
+from projections.rows import InvoiceLineRow, Role
+from schemas.envelope import Envelope, Topic
+
+
+def project(envelope: Envelope, event: InvoiceReceived) -> list[InvoiceLineRow]:
+    return [
+        InvoiceLineRow(
+            tenant_id=envelope.tenant_id,
+            stream=envelope.stream,
+            line=number,
+            invoiced_at=line.dated_at or event.issue_date,
+            number=event.number,
+            kind=event.kind,
+            direction=event.direction,
+            party=event.party,
+            country=event.country,
+            product=line.product,
+            description=line.description,
+            quantity=line.quantity,
+            unit_price=line.unit_price,
+            currency=event.currency,
+            position=envelope.position,
+        )
+        for number, line in enumerate(event.lines, 1)
+    ]
+
+
+PROJECTION = Projection(
+    name="invoice_facts",
+    role=Role.ANALYTICS,
+    row=InvoiceLineRow,
+    topics=(Topic.EVENTS,),
+    events=(InvoiceReceived,),
+    project=project,
+)

@@ -1,0 +1,78 @@
+"""Which invoices are there, and what is paid of each?"""
+
+from decimal import Decimal
+from typing import Any, assert_never
+
+from domain.finance.decide import INVOICE
+from domain.finance.events import (
+    InvoiceApproved,
+    InvoiceCancelled,
+    InvoiceCategorised,
+    InvoiceDisputed,
+    InvoiceEvent,
+    InvoiceReceived,
+    InvoiceRejected,
+    PaymentRecorded,
+    PaymentRefunded,
+)
+from domain.finance.state import InvoiceStatus
+from domain.finance.values import amount_text
+from projections.fields import decided, instant_text
+from projections.projection import Projection
+from projections.rows import Patch, Role
+from schemas.envelope import Envelope, Topic
+
+
+def project(envelope: Envelope, event: InvoiceEvent) -> tuple[Patch]:
+    return decided(envelope, _fields(event))
+
+
+def _fields(event: InvoiceEvent) -> dict[str, Any]:
+    match event:
+        case InvoiceReceived():
+            return _received(event)
+        case InvoiceCategorised():
+            return {"category": event.category, "categorised_by": event.by or "", "status": event.status}
+        case InvoiceApproved():
+            return {"status": event.status, "status_reason": event.note}
+        case InvoiceRejected():
+            return {"status": InvoiceStatus.REJECTED.value, "status_reason": event.reason}
+        case InvoiceCancelled():
+            return {"status": InvoiceStatus.CANCELLED.value, "status_reason": event.reason}
+        case InvoiceDisputed():
+            return {"status": InvoiceStatus.DISPUTED.value, "status_reason": event.reason}
+        case PaymentRecorded() | PaymentRefunded():
+            return {"paid_total": amount_text(event.paid_total), "status": event.status}
+        case _:
+            assert_never(event)
+
+
+def _received(event: InvoiceReceived) -> dict[str, Any]:
+    return {
+        "number": event.number,
+        "party": event.party,
+        "kind": event.kind,
+        "direction": event.direction,
+        "country": event.country,
+        "currency": event.currency,
+        "status": InvoiceStatus.RECEIVED.value,
+        "issue_date": instant_text(event.issue_date),
+        "due_date": instant_text(event.due_date) if event.due_date else None,
+        "net": amount_text(event.net),
+        "tax": amount_text(event.tax),
+        "total": amount_text(event.total),
+        "paid_total": amount_text(Decimal(0)),
+        "line_count": len(event.lines),
+    }
+
+
+PROJECTION = Projection(
+    name="invoices",
+    role=Role.DOCUMENTS,
+    row=Patch,
+    topics=(Topic.EVENTS,),
+    events=INVOICE.events,
+    project=project,
+    filters=("status", "party", "kind", "country", "direction"),
+    sorts=("issue_date", "number", "party"),
+)

@@ -1,0 +1,64 @@
+"""Which devices are there, in which state, and when was each last heard of?"""
+
+from typing import Any, assert_never
+
+from domain.fleet.decide import DEVICE
+from domain.fleet.events import (
+    DeviceEvent,
+    DeviceRegistered,
+    DeviceRetired,
+    DeviceStatusChanged,
+    DeviceTagged,
+    DeviceUpdated,
+)
+from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported, LogRecorded
+from domain.fleet.state import DeviceStatus, description_of
+from projections.fields import decided, id_of, instant_text
+from projections.projection import Projection
+from projections.rows import Patch, Role
+from schemas.envelope import Envelope, Topic
+
+
+def project(envelope: Envelope, event: DeviceEvent | None) -> tuple[Patch]:
+    if event is None:
+        return _heard_of(envelope)
+    return decided(envelope, _fields(envelope, event))
+
+
+def _heard_of(envelope: Envelope) -> tuple[Patch]:
+    # the log's own time: it grows with the position, so that old readings sent late do not turn it back
+    fields = {"last_seen_at": instant_text(envelope.recorded_at)}
+    return (Patch(envelope.tenant_id, id_of(envelope.stream), "telemetry", envelope.position, fields),)
+
+
+def _fields(envelope: Envelope, event: DeviceEvent) -> dict[str, Any]:
+    match event:
+        case DeviceRegistered():
+            return {
+                **description_of(event),
+                "status": DeviceStatus.PENDING.value,
+                "registered_at": instant_text(envelope.happened_at),
+            }
+        case DeviceUpdated():
+            return {**description_of(event)}
+        case DeviceTagged():
+            # a field for each tag: a patch replaces fields whole
+            return {f"tag:{event.key}": event.value}
+        case DeviceStatusChanged():
+            return {"status": event.to_status, "status_reason": event.reason}
+        case DeviceRetired():
+            return {"status": DeviceStatus.DECOMMISSIONED.value, "status_reason": event.reason}
+        case _:
+            assert_never(event)
+
+
+PROJECTION = Projection(
+    name="devices",
+    role=Role.DOCUMENTS,
+    row=Patch,
+    topics=(Topic.EVENTS, Topic.TELEMETRY),
+    events=(*DEVICE.events, DeviceHeartbeat, DeviceMetricsReported, LogRecorded),
+    project=project,
+    filters=("status", "os_type", "device_type"),
+    sorts=("hostname", "status", "last_seen_at"),
+)

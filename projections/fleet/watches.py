@@ -1,0 +1,49 @@
+"""What does a tenant want to be told of, and which rule says when?"""
+
+from typing import Any, assert_never
+
+from domain.fleet.decide import WATCH
+from domain.fleet.events import WatchDefined, WatchEvent, WatchRemoved
+from domain.fleet.rules import FIELDS
+from projections.fields import decided, instant_text
+from projections.projection import Projection
+from projections.rows import Patch, Role
+from schemas.envelope import Envelope, Topic
+
+
+def project(envelope: Envelope, event: WatchEvent) -> tuple[Patch]:
+    return decided(envelope, _fields(envelope, event))
+
+
+def _fields(envelope: Envelope, event: WatchEvent) -> dict[str, Any]:
+    match event:
+        case WatchDefined():
+            rule = {name: getattr(event, name) for name in FIELDS[event.kind]}
+            return {
+                "status": "ACTIVE",
+                "name": event.name,
+                "severity": event.severity,
+                "device_id": event.device_id or "",
+                "quiet_s": event.quiet_s,
+                "kind": event.kind,
+                # whole, so that nothing of an earlier rule stays
+                "rule": {name: value for name, value in rule.items() if value is not None},
+                "defined_at": instant_text(envelope.happened_at),
+            }
+        case WatchRemoved():
+            at = instant_text(envelope.happened_at)
+            return {"status": "REMOVED", "removed_at": at, "removed_reason": event.reason}
+        case _:
+            assert_never(event)
+
+
+PROJECTION = Projection(
+    name="watches",
+    role=Role.DOCUMENTS,
+    row=Patch,
+    topics=(Topic.EVENTS,),
+    events=WATCH.events,
+    project=project,
+    filters=("status", "kind", "severity"),
+    sorts=("name", "defined_at"),
+)

@@ -1,0 +1,45 @@
+"""Which tenant is this, and may it do anything?"""
+
+from typing import Any, assert_never
+
+from domain.identity.decide import TENANT
+from domain.identity.events import TenantClosed, TenantEvent, TenantRegistered, TenantSuspended
+from domain.identity.state import TenantStatus
+from projections.fields import decided, instant_text
+from projections.projection import Projection
+from projections.rows import Patch, Role
+from schemas.envelope import Envelope, Topic
+
+
+def project(envelope: Envelope, event: TenantEvent) -> tuple[Patch]:
+    return decided(envelope, _fields(envelope, event))
+
+
+def _fields(envelope: Envelope, event: TenantEvent) -> dict[str, Any]:
+    match event:
+        case TenantRegistered():
+            return {
+                "name": event.name,
+                "domain": event.domain,
+                "owner_id": event.owner_id,
+                "status": TenantStatus.ACTIVE.value,
+                "registered_at": instant_text(envelope.happened_at),
+            }
+        case TenantSuspended():
+            return {"status": TenantStatus.SUSPENDED.value, "status_reason": event.reason}
+        case TenantClosed():
+            return {"status": TenantStatus.CLOSED.value, "status_reason": event.reason}
+        case _:
+            assert_never(event)
+
+
+PROJECTION = Projection(
+    name="tenants",
+    role=Role.DOCUMENTS,
+    row=Patch,
+    topics=(Topic.EVENTS,),
+    events=TENANT.events,
+    project=project,
+    filters=("status",),
+    sorts=("name", "registered_at"),
+)

@@ -1,0 +1,118 @@
+"""What a reader waits for, what an operator sees of the views, and the newest records as they come."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal, NamedTuple, Protocol
+
+from projections.rows import Checkpoint, Role, View
+from schemas.envelope import Envelope, Position, StreamId, TenantId, Topic
+
+
+class Progress(Protocol):
+    """How far the live views are: what a read with a consistency token waits for."""
+
+    def reached(self, view: str) -> Sequence[Checkpoint]:
+        """Return how far the live build of a view has read each topic and partition.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def wait_for(self, views: Sequence[str], position: Position, timeout_s: float) -> bool:
+        """Wait until each of the views has read the position; False when the time ran out.
+
+        Shape: a view that does not read the position's topic has nothing to wait for.
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+
+class DeadLetter(NamedTuple):
+    """A record that one build of a view (`devices_v1`) could not take, or that follows one that it could not.
+
+    Shape: `attempts` is 0 for a record that was never tried because an earlier one of its stream is parked.
+    """
+
+    view: str
+    topic: Topic
+    partition: int
+    position: int
+    tenant_id: TenantId
+    stream: StreamId
+    type: str
+    reason: str
+    attempts: int
+    parked_at: datetime
+
+
+class PartitionLag(NamedTuple):
+    """How far a projection is behind in one partition of a topic. Units: as in ProjectionStatus."""
+
+    topic: Topic
+    partition: int
+    lag_events: int
+    lag_s: float
+
+
+class ProjectionStatus(NamedTuple):
+    """How a projection is doing.
+
+    Shape: `state` is "live", "waiting" (its store or the log does not answer; `error` says why, it goes on by itself),
+    "stopped" (it gave up; `error` says why) or "rebuilding". `live` is None where nothing is live yet, or the store
+    does not answer. `lags` has every partition of the topics it reads, or none where they cannot be told; `lag_events`
+    is their sum, of records not yet read; `lag_s` is the age in seconds of the last record read, 0 where nothing is
+    left to read.
+    """
+
+    name: str
+    role: Role
+    live: View | None
+    builds: Sequence[View]
+    state: Literal["live", "waiting", "stopped", "rebuilding"]
+    reached: Sequence[Checkpoint]
+    lag_events: int
+    lag_s: float
+    lags: Sequence[PartitionLag]
+    parked: int
+    error: str | None
+
+
+class Operations(Protocol):
+    """What an operator asks of the running system, without changing it."""
+
+    def projections(self) -> Sequence[ProjectionStatus]:
+        """Return the status of every projection, in the catalog's order."""
+
+    def dead_letters(
+        self, tenant_id: TenantId, *, view: str | None, after: tuple[str, Position] | None, limit: int
+    ) -> Sequence[DeadLetter]:
+        """Return a tenant's dead letters in (view, topic, partition, position) order, at most `limit`.
+
+        Shape: `view` is a build (`devices_v1`); `after` is (view, position) of the last letter already seen.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def health(self) -> Mapping[str, str]:
+        """Return each part's name with "ok" or what is wrong with it; only "ok" everywhere is ready to serve."""
+
+
+class Feed(Protocol):
+    """The newest records of a tenant, as they are written: what live answers are made of."""
+
+    def ends(self, tenant_id: TenantId) -> Sequence[Position]:
+        """Return the last position of each topic in the tenant's partition.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def since(self, tenant_id: TenantId, after: Position, *, limit: int) -> tuple[Sequence[Envelope], Position]:
+        """Return the tenant's own records after a position, and the position up to which all were looked at.
+
+        Shape: at most about `limit` records are looked at, so the answer may be empty and the position still move on.
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def wait(self, after: Sequence[Position], timeout_s: float) -> bool:
+        """Wait until the log goes past any of the positions; False when the time ran out.
+
+        Raises: StoreUnavailable, safe to retry.
+        """

@@ -1,0 +1,76 @@
+"""What the stores of views promise to those who write them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from projections.rows import Checkpoint, Row, StoredRow, View
+from schemas.envelope import TenantId
+
+
+class StoreUnavailable(Exception):  # noqa: N818
+    """The store did not answer or could not keep the write; nothing is known to be wrong with it: retry."""
+
+
+class WriteRefused(Exception):  # noqa: N818
+    """The store answered that these rows can never be kept; a retry gives the same answer."""
+
+
+class ViewWriter(Protocol):
+    """Keeps the views of one role. One writer at a time; every method may be called again with the same arguments."""
+
+    def create(self, view: View) -> None:
+        """Make the view's empty table; a table that is there stays as it is.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def drop(self, view: View) -> None:
+        """Remove the view's table and its checkpoints; a view that is not there is no error.
+
+        Raises: StoreUnavailable, safe to retry; ValueError, the view is live.
+        """
+
+    def live(self, name: str) -> View | None:
+        """Return the build that readers see, or None where none was switched to yet.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def builds(self, name: str) -> Sequence[View]:
+        """Return the builds that have a table, oldest first.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def switch(self, view: View) -> None:
+        """Let readers see this build from the next query on, atomically.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def checkpoints(self, view: View) -> Sequence[Checkpoint]:
+        """Return how far the view has read, one for each topic and partition it has begun.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
+        """Write rows, then the checkpoints; after a return both survive `kill -9`.
+
+        Shape: rows in log order; the effect of a row that was applied before is nothing. A checkpoint for each topic
+        and partition that the rows come from; none means that they are a replay of parked events, which moves nothing.
+        Raises: StoreUnavailable, safe to retry with the same arguments; WriteRefused, at least one row can never
+        be kept, and none of them was.
+        """
+
+    def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
+        """Yield every row of a tenant once, in the order of its key, as a reader would see it.
+
+        Raises: StoreUnavailable, start again.
+        """
+
+    def tenants(self, view: View) -> Sequence[TenantId]:
+        """Return the tenants that have a row in the view, in order.
+
+        Raises: StoreUnavailable, safe to retry.
+        """

@@ -1,0 +1,114 @@
+"""Who asks: an API key of the form `ak_<id>.sk_<secret>`, looked up, compared and remembered for a second."""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import NamedTuple
+
+from projections.readers import DocumentsReader
+from projections.rows import Document
+from schemas.envelope import TenantId
+
+_ID_PREFIX = "ak_"
+_MARK = ".sk_"
+_LONGEST_HEADER = 512
+# the same text for an unknown id, a wrong secret and a revoked key
+_NOT_VALID = "the api key is not valid"
+
+
+class Unauthenticated(Exception):  # noqa: N818
+    """No valid API key came with the request; a retry with the same key gives the same answer."""
+
+
+class Forbidden(Exception):  # noqa: N818
+    """The key is valid, but may not do this; a retry gives the same answer until the key or the tenant is changed."""
+
+
+class Key(NamedTuple):
+    id: str
+    secret: str
+
+
+class Caller(NamedTuple):
+    tenant_id: TenantId
+    key_id: str
+    scopes: tuple[str, ...]
+
+
+def parse_key(header: str | None) -> Key:
+    """Read an `X-API-Key` header. Raises: Unauthenticated."""
+    if header is None:
+        raise Unauthenticated("no api key; send X-API-Key: ak_<id>.sk_<secret>")
+    # the id may hold dots, a secret must not hold the mark
+    id_, mark, secret = header.strip().removeprefix(_ID_PREFIX).rpartition(_MARK)
+    if len(header) > _LONGEST_HEADER or not (header.strip().startswith(_ID_PREFIX) and mark and id_ and secret):
+        raise Unauthenticated("the api key must look like ak_<id>.sk_<secret>")
+    return Key(id_, secret)
+
+
+def secret_sha256(secret: str) -> str:
+    """Return what is stored of a secret, the text after `sk_`: 64 hexadecimal digits."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def verify(key: Key, stored: Sequence[Document]) -> Document:
+    """Return the document that this key's secret opens, comparing in constant time.
+
+    Raises: Unauthenticated, without saying what was wrong.
+    """
+    digest = secret_sha256(key.secret)
+    for document in stored:
+        same = hmac.compare_digest(digest, str(document.fields.get("secret_sha256", "")))
+        if same and not document.fields.get("revoked"):
+            return document
+    raise Unauthenticated(_NOT_VALID)
+
+
+class Authenticator:
+    """Finds the caller of a request; an answer is at most `ttl_s` old, so a revocation bites within that time."""
+
+    def __init__(
+        self,
+        documents: DocumentsReader,
+        *,
+        ttl_s: float = 1.0,
+        remembered: int = 10_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._documents = documents
+        self._ttl_s = ttl_s
+        self._remembered = remembered
+        self._clock = clock
+        self._lock = Lock()
+        self._callers: dict[Key, tuple[float, Caller]] = {}
+
+    def authenticate(self, header: str | None) -> Caller:
+        """Return who sent this `X-API-Key` header.
+
+        Raises: Unauthenticated; Forbidden, the tenant is not active; StoreUnavailable, safe to retry.
+        Source: api_key.issued, api_key.rotated, api_key.revoked, tenant.registered, tenant.suspended, tenant.closed.
+        """
+        key = parse_key(header)
+        now = self._clock()
+        with self._lock:
+            found = self._callers.get(key)
+        if found is not None and now < found[0]:
+            return found[1]
+        caller = self._look_up(key)
+        with self._lock:
+            self._callers.pop(key, None)
+            if len(self._callers) >= self._remembered:
+                # the oldest entry is first, because each one is put in again at the end
+                del self._callers[next(iter(self._callers))]
+            self._callers[key] = (now + self._ttl_s, caller)
+        return caller
+
+    def _look_up(self, key: Key) -> Caller:
+        document = verify(key, self._documents.find_api_keys(key.id))
+        tenant = self._documents.get("tenants", document.tenant_id, document.tenant_id)
+        status = tenant.fields.get("status") if tenant else None
+        if status != "ACTIVE":
+            raise Forbidden(f"the tenant is {status or 'not known'}; only an active tenant may read or write")
+        return Caller(document.tenant_id, key.id, tuple(document.fields.get("scopes", ())))

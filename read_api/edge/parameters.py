@@ -1,0 +1,81 @@
+"""Query parameters that several answers share."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import AfterValidator, StringConstraints
+
+from read_api.edge.problems import Problem
+from schemas.envelope import Position
+from schemas.values import Id, Instant
+
+_LARGEST = 2**63 - 1
+_MOST_POSITIONS = 16
+_STEP = re.compile(r"(\d{1,7})([smhd]?)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def _step_s(text: str) -> str:
+    if not _STEP.fullmatch(text):
+        raise ValueError("must be seconds, or a number with s, m, h or d, like 5m")
+    return text
+
+
+def step_seconds(step: str) -> int:
+    number, unit = _STEP.fullmatch(step).groups()  # type: ignore[union-attr]
+    return int(number) * _SECONDS[unit]
+
+
+def _example(value: Any) -> Any:
+    return {"example": {"value": value}}
+
+
+Limit = Annotated[int, Query(ge=1, le=100, description="rows of one page")]
+Cursor = Annotated[str | None, Query(max_length=4096, description="`next` of the page before")]
+Start = Annotated[
+    Instant | None, Query(description="from this instant on", openapi_examples=_example("2026-01-31T00:00:00Z"))
+]
+End = Annotated[
+    Instant | None, Query(description="before this instant", openapi_examples=_example("2026-02-01T00:00:00Z"))
+]
+Step = Annotated[
+    str,
+    AfterValidator(_step_s),
+    Query(
+        description="0 for each reading, else the width of a point: 300, 5m, 1h, 1d", openapi_examples=_example("5m")
+    ),
+]
+Filter = Annotated[Id | None, Query()]
+
+LONGEST_NAME = 2_000
+"""Characters of a stream's name: an invoice's quotes 164 characters, and each may take twelve."""
+
+# wider than an Id: an invoice without a party begins with a colon, and what is quoted has per cent signs
+DocumentId = Annotated[str, StringConstraints(max_length=LONGEST_NAME, pattern=r"^[A-Za-z0-9._:@~%-]+$")]
+StreamName = Annotated[str, StringConstraints(max_length=LONGEST_NAME, pattern=r"^[a-z_]+-[A-Za-z0-9._:@~%-]+$")]
+
+
+def parse_positions(text: str, named: str) -> list[Position]:
+    """Read `events/0/12,telemetry/0/99`. Raises: Problem, it is something else."""
+    try:
+        positions = [Position.parse(part) for part in text.split(",")]
+    except ValueError:
+        positions = []
+    if not positions or len(positions) > _MOST_POSITIONS or any(max(place[1:]) > _LARGEST for place in positions):
+        raise Problem(400, f"{named} must be positions like events/0/42,telemetry/0/7")
+    return positions
+
+
+def window(start: datetime | None, end: datetime | None, now: datetime) -> tuple[datetime, datetime]:
+    """Return a range of time: the last day where nothing is said. Raises: Problem, it is empty."""
+    last = end or now
+    first = start or last - timedelta(days=1)
+    in_order(first, last)
+    return first, last
+
+
+def in_order(start: datetime | None, end: datetime | None) -> None:
+    if start and end and start >= end:
+        raise Problem(400, "start must be before end")

@@ -1,0 +1,103 @@
+"""The embedded profile's correlation: one thread that follows the log and waits out faults."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+
+from projections.stores import StoreUnavailable
+from schemas.envelope import Topic
+from streams.correlate.run import Correlation, NewScorer, Send
+from streams.ports import LogReader, LogUnavailable, Overloaded, WatchStates
+from streams.shared_log import until_step
+
+_LOG = logging.getLogger(__name__)
+
+BATCH_ENTRIES = 5_000
+POLL_S = 0.5
+MAX_BACKOFF_S = 15.0
+GIVE_WAY_STEP_S = 0.02
+MAX_GIVE_WAY_S = 2.0
+
+_PARTITION = 0
+
+
+class LocalCorrelator:
+    """Shows the log's only partition to the watches. Shape: `error` says why it does not go on, if it does not."""
+
+    def __init__(self, log: LogReader, states: WatchStates, new_scorer: NewScorer) -> None:
+        self.error: str | None = None
+        self._log = log
+        self._states = states
+        self._new_scorer = new_scorer
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, send: Send, *, give_way: Callable[[], bool] = lambda: False) -> None:
+        """Follow the log in a thread, which waits up to MAX_GIVE_WAY_S before a batch while `give_way` says so."""
+        self._thread = threading.Thread(target=self._follow, args=(send, give_way), name="correlate", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the batch at hand and stop."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def open(self, send: Send) -> Correlation:
+        """Return what was kept. Raises: LogEndsEarly; StoreUnavailable, LogUnavailable, safe to retry."""
+        correlation = Correlation(_PARTITION, self._states, send, self._new_scorer)
+        correlation.check(self._log)
+        return correlation
+
+    def turn(self, correlation: Correlation) -> bool:
+        """Read one batch of facts, and all events that were recorded before them; False where there was nothing.
+
+        Raises: StoreUnavailable, LogUnavailable, Overloaded: safe to retry.
+        """
+        # the end of the facts first: whatever watch was defined before one of them is among the events read then
+        end = self._log.end(Topic.TELEMETRY, _PARTITION)
+        read_any = False
+        while correlation.events < self._log.end(Topic.EVENTS, _PARTITION):
+            limit = until_step(correlation.events, BATCH_ENTRIES)
+            correlation.read_events(self._log.read(Topic.EVENTS, _PARTITION, after=correlation.events, limit=limit))
+            read_any = True
+        if not correlation.has_watches:
+            correlation.skip_facts(end)
+        elif correlation.facts < end:
+            limit = until_step(correlation.facts, BATCH_ENTRIES)
+            facts = self._log.read(Topic.TELEMETRY, _PARTITION, after=correlation.facts, limit=limit)
+            correlation.read_facts([fact for fact in facts if fact.position <= end])
+            read_any = True
+        correlation.settle()
+        return read_any
+
+    def _follow(self, send: Send, give_way: Callable[[], bool]) -> None:
+        correlation: Correlation | None = None
+        backoff_s = 0.1
+        while not self._stopping.is_set():
+            self._wait_for_callers(give_way)
+            try:
+                correlation = correlation or self.open(send)
+                if not self.turn(correlation):
+                    ends = {
+                        (Topic.EVENTS, _PARTITION): correlation.events,
+                        (Topic.TELEMETRY, _PARTITION): correlation.facts,
+                    }
+                    self._log.wait(ends, POLL_S)
+            except (StoreUnavailable, LogUnavailable, Overloaded) as error:
+                self.error = str(error)
+                _LOG.warning("correlation waits: %s", error)
+                self._stopping.wait(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+                backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
+            except Exception as error:  # noqa: BLE001 - a fault nobody foresaw: going on could miss what must be told
+                self.error = f"stopped: {error}"
+                _LOG.exception("correlation stopped")
+                return
+            else:
+                self.error, backoff_s = None, 0.1
+
+    def _wait_for_callers(self, give_way: Callable[[], bool]) -> None:
+        for _ in range(int(MAX_GIVE_WAY_S / GIVE_WAY_STEP_S)):
+            if not give_way() or self._stopping.wait(GIVE_WAY_STEP_S):
+                return

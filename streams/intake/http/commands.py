@@ -1,0 +1,257 @@
+"""Commands over HTTP: one at a time, or a batch of them; answered only when durable."""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Protocol
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from pydantic import TypeAdapter, ValidationError
+from uuid_utils import uuid7
+
+from domain import catalog
+from domain.identity.commands import RegisterTenant
+from domain.message import Command
+from domain.rejection import Kind
+from schemas.values import Instant
+from streams.intake.http.requests import Authenticate, Caller, Refused, actor_of, body_of, identify, require
+from streams.ports import Reply, Submission
+
+MAX_COMMANDS = 1_000
+"""Commands of one batch request."""
+
+STATUS: Mapping[Kind, HTTPStatus] = {
+    Kind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Kind.CONFLICT: HTTPStatus.CONFLICT,
+    Kind.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Kind.NOT_ALLOWED: HTTPStatus.FORBIDDEN,
+    Kind.NOT_NOW: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+_COMMAND_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_VERSION = re.compile(r"[0-9]{1,18}")
+_INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
+
+
+class Gate(Protocol):
+    """Where commands go: the embedded queue, or the topic of a partition's writer."""
+
+    async def execute(self, submission: Submission) -> Reply:
+        """Return the reply once it is durable.
+
+        Raises: Overloaded, LogUnavailable: safe to retry under the same command id.
+        """
+
+
+def commands_router(gate: Gate, authenticate: Authenticate) -> APIRouter:
+    router = APIRouter(tags=["commands"])
+
+    @router.post(
+        "/v1/commands/{context}/{name}",
+        summary="One command; 200 with its reply once it is durable",
+        openapi_extra=_one_command_docs(),
+    )
+    async def one_command(context: str, name: str, request: Request) -> Response:
+        caller = await identify(request, authenticate)
+        async with body_of(request) as body:
+            item = {
+                "command": f"{context}.{name}",
+                "body": _json(body),
+                "id": request.headers.get("Idempotency-Key"),
+                "expected_version": _if_match(request.headers.get("If-Match")),
+                "happened_at": request.headers.get("X-Happened-At"),
+            }
+            reply = await gate.execute(_submission(item, caller, request.headers.get("traceparent")))
+        return _answer(reply)
+
+    @router.post(
+        "/v1/commands",
+        summary="Up to 1,000 commands; 200 with a reply for each, in order",
+        openapi_extra=_batch_docs(),
+    )
+    async def batch(request: Request) -> Response:
+        caller = await identify(request, authenticate)
+        async with body_of(request) as body:
+            items = _json(body)
+            if not isinstance(items, list) or len(items) > MAX_COMMANDS:
+                detail = f"the body must be a JSON array of at most {MAX_COMMANDS} commands"
+                raise Refused(HTTPStatus.BAD_REQUEST, detail)
+            answers = await asyncio.gather(*(_one_of_batch(gate, item, caller) for item in items))
+        return Response(orjson.dumps({"replies": answers}), media_type="application/json")
+
+    return router
+
+
+async def _one_of_batch(gate: Gate, item: Any, caller: Caller) -> dict[str, Any]:
+    if not isinstance(item, dict):
+        item = {}
+    try:
+        submission = _submission(item, caller, None)
+    except Refused as refused:
+        return _refusal_json(str(item.get("id", "")), refused)
+    return reply_json(await gate.execute(submission))
+
+
+def _refusal_json(command_id: str, refused: Refused) -> dict[str, Any]:
+    kind = next((kind for kind, status in STATUS.items() if status == refused.status), Kind.INVALID)
+    return {"command_id": command_id, "outcome": "refused", "kind": kind.value, "reason": refused.detail}
+
+
+def reply_json(reply: Reply) -> dict[str, Any]:
+    """Return a reply as the API shows it. Shape: `position` is the read-your-writes token, null if nothing happened."""
+    shown: dict[str, Any] = {
+        "command_id": reply.command_id,
+        "outcome": reply.outcome,
+        "repeated": reply.repeated,
+        "stream": reply.stream,
+        "version": reply.version,
+        "events": [event._asdict() for event in reply.events],
+        "position": None,
+    }
+    if reply.position is not None:
+        place = reply.position
+        shown["position"] = {"partition": place.partition, "position": place.position, "token": str(place)}
+    if reply.refusal is not None:
+        shown |= {"kind": reply.refusal.kind.value, "reason": reply.refusal.reason}
+        if reply.refusal.actual_version is not None:
+            shown["actual_version"] = reply.refusal.actual_version
+    return shown
+
+
+def _answer(reply: Reply) -> Response:
+    if reply.refusal is not None:
+        shown = reply_json(reply)
+        raise Refused(
+            STATUS[reply.refusal.kind],
+            shown.pop("reason"),
+            retry_after_s=1 if reply.refusal.kind is Kind.NOT_NOW else None,
+            **shown,
+        )
+    headers = {"ETag": f'"{reply.version}"'}
+    if reply.position is not None:
+        headers["X-Position"] = str(reply.position)
+    return Response(orjson.dumps(reply_json(reply)), media_type="application/json", headers=headers)
+
+
+def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None) -> Submission:
+    name = str(item.get("command"))
+    command_class = catalog.COMMANDS.get(name)
+    if command_class is None or command_class is RegisterTenant:
+        detail = f"there is no command {name!r}; /docs lists what there is"
+        raise Refused(HTTPStatus.NOT_FOUND, detail)
+    require(caller, f"{name.partition('.')[0]}:write")
+    try:
+        command: Command = catalog.adapter(command_class).validate_python(item.get("body"))
+    except ValidationError as error:
+        raise invalid(error) from error
+    return Submission(
+        command_id=_command_id(item.get("id")),
+        tenant_id=caller.tenant_id,
+        name=name,
+        command=command,
+        actor=actor_of(caller),
+        happened_at=_happened_at(item.get("happened_at")),
+        expected_version=_expected_version(item.get("expected_version")),
+        traceparent=traceparent,
+    )
+
+
+def _command_id(given: Any) -> str:
+    if given is None:
+        return str(uuid7())
+    if not (isinstance(given, str) and _COMMAND_ID.fullmatch(given)):
+        detail = "a command's id (Idempotency-Key) must be 1 to 128 visible ASCII characters without spaces"
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, kind=Kind.INVALID.value)
+    return given
+
+
+def _happened_at(given: Any) -> datetime | None:
+    try:
+        return None if given is None else _INSTANT.validate_python(given)
+    except ValidationError as error:
+        detail = f"happened_at (X-Happened-At) {readable_errors(error)[0]['what']}"
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, kind=Kind.INVALID.value) from error
+
+
+def _expected_version(given: Any) -> int | None:
+    if given is not None and (not isinstance(given, int) or isinstance(given, bool) or given < 0):
+        detail = "expected_version (If-Match) must be a version: 0, 1, 2, …"
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, kind=Kind.INVALID.value)
+    return given
+
+
+def invalid(error: ValidationError) -> Refused:
+    """Return the refusal (422) of a message that does not validate."""
+    errors = readable_errors(error)
+    detail = "; ".join(f"{e['where']}: {e['what']}" if e["where"] else e["what"] for e in errors)
+    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors, kind=Kind.INVALID.value)
+
+
+def readable_errors(error: ValidationError) -> Sequence[dict[str, str]]:
+    """Return what is wrong with a message: where in it, and what."""
+    return [
+        {
+            "where": ".".join(str(step) for step in found["loc"]),
+            "what": found["msg"].removeprefix("Value error, "),
+        }
+        for found in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
+
+
+def _if_match(header: str | None) -> int | None:
+    if header is None:
+        return None
+    version = header.strip().strip('"')
+    if not _VERSION.fullmatch(version):
+        raise Refused(HTTPStatus.BAD_REQUEST, f"If-Match must be a version like 3, not {header[:100]!r}")
+    return int(version)
+
+
+def _one_command_docs() -> dict[str, Any]:
+    """Show every command's body in /docs, from its class."""
+    schemas = {name: catalog.adapter(command).json_schema(mode="validation") for name, command in _public().items()}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"anyOf": [{**schema, "title": name} for name, schema in schemas.items()]},
+                    "examples": {
+                        "fleet.RegisterDevice": {"value": {"device_id": "web-1", "hostname": "web-1.example"}},
+                        "fleet.RetireDevice": {"value": {"device_id": "web-1"}},
+                    },
+                }
+            },
+        }
+    }
+
+
+def _batch_docs() -> dict[str, Any]:
+    example = [
+        {
+            "id": "6f1c2d1e-register-web-1",
+            "command": "fleet.RegisterDevice",
+            "body": {"device_id": "web-1", "hostname": "web-1.example"},
+            "expected_version": 0,
+        }
+    ]
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"type": "array"}, "example": example}},
+        }
+    }
+
+
+def _public() -> Mapping[str, type[Command]]:
+    return {name: command for name, command in catalog.COMMANDS.items() if command is not RegisterTenant}

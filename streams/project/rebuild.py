@@ -1,0 +1,166 @@
+"""A view built anew beside the live one: replay, catch up, switch. An older build comes back the same way."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from math import inf
+from typing import Any, NamedTuple
+
+from projections.projection import Projection
+from projections.rows import View
+from projections.stores import StoreUnavailable, ViewWriter
+from streams.ports import Clock, DeadLetters, LogReader
+from streams.project.lag import ends_of
+from streams.project.local_runner import BATCH_ENTRIES
+from streams.project.run import ProjectionRun
+
+NEAR = 1_000
+"""A round over all partitions that read no more than this has caught up."""
+
+PASS_S = 5.0
+_IDLE_S = 0.05
+
+
+class Step(NamedTuple):
+    """How far a long job is. Units: records of the log."""
+
+    done: int
+    total: int
+
+
+class Site(NamedTuple):
+    """Where a job on a projection takes place, and who else is at work there.
+
+    Shape: who follows the live build stands still within `hold`, if it can be held at all, and looks at the store again
+    when `reopen` is called; in any case it has looked once more after `notice_s`.
+    """
+
+    projection: Projection
+    views: ViewWriter
+    dead_letters: DeadLetters
+    hold: Callable[[], AbstractContextManager[Any]]
+    reopen: Callable[[], Any]
+    notice_s: float
+
+    def run(self, view: View, clock: Clock) -> ProjectionRun:
+        return ProjectionRun(self.projection, view, self.views, self.dead_letters, clock)
+
+
+def new_build(site: Site) -> View:
+    """Make the empty table of a build that never was. Raises: StoreUnavailable, safe to retry."""
+    name = site.projection.name
+    view = View(name, max((view.build for view in site.views.builds(name)), default=0) + 1)
+    # a worker that was late may have left rows or a checkpoint under a number that was dropped
+    site.views.drop(view)
+    site.views.create(view)
+    forget_letters(site.dead_letters, view)
+    return view
+
+
+def forget_letters(dead_letters: DeadLetters, view: View) -> int:
+    forgotten = 0
+    for letter in dead_letters.letters(view.table):
+        dead_letters.remove([letter])
+        forgotten += 1
+    return forgotten
+
+
+def bring_live(
+    site: Site,
+    view: View,
+    *,
+    log: LogReader,
+    clock: Clock,
+    on_step: Callable[[Step], None],
+    max_rate: float | None = None,
+) -> None:
+    """Let a build read the log from its own checkpoint to the end, then switch readers to it.
+
+    Shape: the live build is kept up to date by others and answers until the switch. `max_rate` is records a second; a
+    build that may read less than is recorded never catches up.
+    Raises: StoreUnavailable, LogUnavailable, TooMuchPoison: the live build is as it was, try again.
+    """
+    follower = _Follower(site, site.run(view, clock), log, on_step, max_rate)
+    follower.catch_up()
+    # readers had better not see less than before, if the traffic lets the build pass the live one
+    deadline = time.monotonic() + PASS_S
+    while not follower.has_passed(site.views.live(view.name)) and time.monotonic() < deadline:
+        if not follower.advance():
+            break
+    with site.hold():
+        if site.notice_s == 0:
+            # nothing moves the live build now: readers never see less than before
+            while follower.advance():
+                pass
+        site.views.switch(view)
+        site.reopen()
+    follower.hand_over(site.notice_s)
+
+
+class _Follower:
+    def __init__(
+        self, site: Site, run: ProjectionRun, log: LogReader, on_step: Callable[[Step], None], max_rate: float | None
+    ) -> None:
+        self._site = site
+        self._run = run
+        self._log = log
+        self._on_step = on_step
+        self._max_rate = max_rate
+        # several small reads a second rather than a large one and a long pause
+        self._limit = max(1, min(BATCH_ENTRIES, int(max_rate / 4))) if max_rate else BATCH_ENTRIES
+        self._free_at = 0.0
+        self._has_more = True
+
+    def catch_up(self) -> None:
+        """Read until rounds are small, or no longer become smaller: then each reads what came during the one before."""
+        before: float = inf
+        while True:
+            read = self.advance()
+            if not self._has_more and (read <= NEAR or read > before / 2):
+                return
+            before = read
+
+    def has_passed(self, live: View | None) -> bool:
+        reached = self._site.views.checkpoints(live) if live else ()
+        return all(self._run.position(at.topic, at.partition) >= at.position for at in reached)
+
+    def advance(self) -> int:
+        """Apply a batch of each partition; return how many records that were."""
+        read, self._has_more = 0, False
+        for topic in self._run.projection.topics:
+            for partition in range(self._log.partitions):
+                after = self._run.position(topic, partition)
+                batch = self._log.read(topic, partition, after=after, limit=self._limit)
+                if batch:
+                    self._check_there()
+                    with self._site.hold():
+                        self._run.run(batch)
+                    self._pace(len(batch))
+                read += len(batch)
+                self._has_more |= len(batch) >= self._limit
+        self._on_step(self._progress())
+        return read
+
+    def hand_over(self, seconds: float) -> None:
+        """Go on until whoever follows the live build has noticed which it is: what both write is there once."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if not self.advance():
+                time.sleep(_IDLE_S)
+
+    def _check_there(self) -> None:
+        """A table that was dropped meanwhile may come back with its next row, and would lack all before."""
+        view = self._run.view
+        kept = {(at.topic, at.partition): at.position for at in self._site.views.checkpoints(view)}
+        if any(kept.get(place, 0) < at.position for place, at in self._run.reached.items()):
+            raise StoreUnavailable(f"{view.table} was dropped while it was read; nothing was switched")
+
+    def _pace(self, records: int) -> None:
+        if self._max_rate:
+            now = time.monotonic()
+            self._free_at = max(now, self._free_at) + records / self._max_rate
+            time.sleep(self._free_at - now)
+
+    def _progress(self) -> Step:
+        ends = {place: end for place, end in ends_of(self._log).items() if place[0] in self._run.projection.topics}
+        return Step(done=sum(self._run.position(*place) for place in ends), total=sum(ends.values()))

@@ -1,0 +1,227 @@
+"""A batch of the log into one view, once; what a view cannot take goes to the dead letters with what follows it."""
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from domain import catalog
+from projections.operations import DeadLetter
+from projections.projection import Projection
+from projections.rows import Checkpoint, Row, View
+from projections.stores import ViewWriter, WriteRefused
+from schemas.envelope import UNKNOWN_TYPE, Entry, Envelope, StreamKey, Topic, Undecodable
+from streams.ports import Clock, DeadLetters
+
+_LOG = logging.getLogger(__name__)
+
+MAX_POISON_IN_BATCH = 100
+"""More records than this that a view cannot take, in one batch, are a bad release and not bad records."""
+
+
+MAX_FOLLOWERS = 1_000
+"""With more of them between two looks, streams stay parked until they are retried in a calmer moment."""
+
+
+class TooMuchPoison(Exception):  # noqa: N818
+    """A view refused so many records that it must stop: retrying does not help, a fixed projection does."""
+
+
+class Effect(NamedTuple):
+    """What one record does to a view."""
+
+    entry: Entry
+    rows: Sequence[Row]
+
+
+class ProjectionRun:
+    """Carries one view forward, batch by batch.
+
+    Not safe for threads. A batch may be delivered again, whole or in part: its effect is once.
+    """
+
+    def __init__(
+        self, projection: Projection, view: View, store: ViewWriter, dead_letters: DeadLetters, clock: Clock
+    ) -> None:
+        self.projection = projection
+        self.view = view
+        self._store = store
+        self._dead_letters = dead_letters
+        self._clock = clock
+        self._types = None if projection.events is None else {event.TYPE for event in projection.events}
+        self.reached: dict[tuple[Topic, int], Checkpoint] = {
+            (checkpoint.topic, checkpoint.partition): checkpoint for checkpoint in store.checkpoints(view)
+        }
+        self.parked = dead_letters.parked(view.table)
+        # what was parked of parked streams since the last look
+        self._followers: deque[Entry] = deque(maxlen=MAX_FOLLOWERS)
+
+    def position(self, topic: Topic, partition: int) -> int:
+        reached = self.reached.get((topic, partition))
+        return reached.position if reached else 0
+
+    def look(self) -> None:
+        """Learn which of the parked streams an operator has set free, and take what was parked of them since.
+
+        Shape: a stream on which events come all the time would else never be free, for while it is parked, they are.
+        Raises: StoreUnavailable, safe to retry.
+        """
+        if not self.parked:
+            return
+        if not self._followers:
+            self.parked = self._dead_letters.parked(self.view.table)
+            return
+        followers = {(entry.partition, entry.position): entry for entry in self._followers}
+        fresh: list[tuple[Entry, DeadLetter]] = []
+        held: set[StreamKey] = set()
+        for letter in self._dead_letters.letters(self.view.table):
+            if letter.topic is Topic.EVENTS:
+                entry = followers.get((letter.partition, letter.position))
+                if entry is None:
+                    held.add((letter.tenant_id, letter.stream))
+                else:
+                    fresh.append((entry, letter))
+        for entry, letter in fresh:
+            if entry.key in held:
+                continue
+            if self.retry(entry):
+                self._dead_letters.park([letter._replace(attempts=1)])
+                held.add(entry.key)
+            else:
+                self._dead_letters.remove([letter])
+        self.parked = frozenset(held)
+        self._followers.clear()
+
+    def run(self, *batches: Sequence[Entry]) -> None:
+        """Apply batches and move the checkpoints past them; each holds records of one topic and partition, in order.
+
+        Raises: StoreUnavailable, safe to retry with the same or longer batches; TooMuchPoison.
+        """
+        news = [some for batch in batches if (some := self._news(batch))]
+        if not news:
+            return
+        checkpoints = [self._checkpoint(some[-1]) for some in news]
+        effects: list[Effect] = []
+        letters: list[DeadLetter] = []
+        for some in news:
+            self._project(some, effects, letters)
+        # parked before the checkpoints pass them: a crash in between writes the same letters again
+        self._park(letters)
+        try:
+            self._store.apply(self.view, [row for effect in effects for row in effect.rows], *checkpoints)
+        except WriteRefused:
+            self._park(self._apply_apart(effects))
+            self._store.apply(self.view, (), *checkpoints)
+        for checkpoint in checkpoints:
+            self.reached[checkpoint.topic, checkpoint.partition] = checkpoint
+
+    def retry(self, entry: Entry) -> str | None:
+        """Apply a parked record without moving the checkpoint; return why it still fails, or None.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+        rows_or_reason = self._rows(entry)
+        if isinstance(rows_or_reason, str):
+            return rows_or_reason
+        try:
+            self._store.apply(self.view, rows_or_reason)
+        except WriteRefused as refused:
+            return str(refused)
+        return None
+
+    def _news(self, batch: Sequence[Entry]) -> Sequence[Entry]:
+        if not batch:
+            return batch
+        reached = self.position(batch[0].topic, batch[0].partition)
+        return batch if batch[0].position > reached else [entry for entry in batch if entry.position > reached]
+
+    def _project(self, news: Sequence[Entry], effects: list[Effect], letters: list[DeadLetter]) -> None:
+        topic = news[0].topic
+        if topic not in self.projection.topics:
+            return
+        # facts are many: nothing is looked up for them that only decided events need
+        decided, types, parked = topic is Topic.EVENTS, self._types, set(self.parked)
+        for entry in news:
+            type_ = entry.type
+            if types is not None and type_ not in types and type_ != UNKNOWN_TYPE:
+                continue
+            if decided and parked and entry.key in parked:
+                letters.append(self._follower(entry))
+                continue
+            rows_or_reason = self._rows(entry)
+            if isinstance(rows_or_reason, str):
+                letters.append(self._letter(entry, rows_or_reason))
+                if decided:
+                    parked.add(entry.key)
+            else:
+                effects.append(Effect(entry, rows_or_reason))
+
+    def _rows(self, entry: Entry) -> Sequence[Row] | str:
+        if isinstance(entry, Undecodable):
+            return f"cannot be decoded: {entry.reason}"
+        try:
+            # the payload itself is enough for facts and for views of every event
+            typed = self._types is not None and entry.topic is Topic.EVENTS
+            return tuple(self.projection.project(entry, catalog.event_from(entry) if typed else None))
+        except Exception as error:  # noqa: BLE001 - whatever a projection raises for a record, it raises every time
+            return f"{self.projection.name} cannot take it: {type(error).__name__}: {error}"
+
+    def _apply_apart(self, effects: Sequence[Effect]) -> list[DeadLetter]:
+        """Find the records that the store refuses by halving, and apply all others."""
+        letters: list[DeadLetter] = []
+        blocked: set[StreamKey] = set()
+
+        def apply(part: Sequence[Effect]) -> None:
+            letters.extend(self._follower(effect.entry) for effect in part if effect.entry.key in blocked)
+            part = [effect for effect in part if effect.entry.key not in blocked]
+            try:
+                self._store.apply(self.view, [row for effect in part for row in effect.rows])
+            except WriteRefused as refused:
+                if len(part) > 1:
+                    apply(part[: len(part) // 2])
+                    apply(part[len(part) // 2 :])
+                    return
+                entry = part[0].entry
+                letters.append(self._letter(entry, str(refused)))
+                if entry.topic is Topic.EVENTS:
+                    blocked.add(entry.key)
+
+        apply(effects)
+        return letters
+
+    def _park(self, letters: Sequence[DeadLetter]) -> None:
+        if not letters:
+            return
+        poison = [letter for letter in letters if letter.attempts]
+        if len(poison) > MAX_POISON_IN_BATCH:
+            first = poison[0]
+            raise TooMuchPoison(
+                f"{self.projection.name} cannot take {len(poison)} records of one batch, the first at"
+                f" {first.topic.value}/{first.partition}/{first.position}: {first.reason}"
+            )
+        for letter in poison:
+            _LOG.warning("%s parked %s %s: %s", letter.view, letter.tenant_id, letter.stream, letter.reason)
+        self._dead_letters.park(letters)
+        self.parked |= {(letter.tenant_id, letter.stream) for letter in letters if letter.topic is Topic.EVENTS}
+
+    def _follower(self, entry: Entry) -> DeadLetter:
+        self._followers.append(entry)
+        return self._letter(entry, "an earlier record of its stream is parked", attempts=0)
+
+    def _letter(self, entry: Entry, reason: str, *, attempts: int = 1) -> DeadLetter:
+        return DeadLetter(
+            view=self.view.table,
+            topic=entry.topic,
+            partition=entry.partition,
+            position=entry.position,
+            tenant_id=entry.tenant_id,
+            stream=entry.stream,
+            type=entry.type,
+            reason=reason,
+            attempts=attempts,
+            parked_at=self._clock.now(),
+        )
+
+    def _checkpoint(self, last: Entry) -> Checkpoint:
+        recorded_at = last.recorded_at if isinstance(last, Envelope) else self._clock.now()
+        return Checkpoint(last.topic, last.partition, last.position, recorded_at)

@@ -1,0 +1,195 @@
+"""What an operator does with the views of either profile: rebuild, switch, drop, verify, and dead letters."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
+
+from projections.operations import DeadLetter, ProjectionStatus
+from projections.projection import Projection
+from projections.rows import View
+from projections.stores import StoreUnavailable, ViewWriter
+from schemas.envelope import Entry, Position, StreamKey, Topic
+from streams.ports import Clock, DeadLetters, LogReader
+from streams.project.rebuild import Site, Step, bring_live, forget_letters, new_build
+from streams.project.verify import Verdict, verify
+
+OnStep = Callable[[Step], None]
+Scratch = Callable[[Projection], AbstractContextManager[tuple[ViewWriter, DeadLetters]]]
+
+
+class UnknownProjection(KeyError):  # noqa: N818
+    """There is no projection of this name; a retry gives the same answer, `factline projections list` the names."""
+
+    def __str__(self) -> str:
+        return f"there is no projection {self.args[0]!r}; `factline projections list` shows them"
+
+
+class WrongBuild(ValueError):  # noqa: N818
+    """What was asked for cannot be done with this build of the view; a retry gives the same answer."""
+
+
+class Retried(NamedTuple):
+    taken: int
+    still_parked: int
+
+
+class ViewJobs(ABC):
+    """The jobs; a subclass knows who else writes the views."""
+
+    def __init__(self, log: LogReader, clock: Clock, scratch: Scratch) -> None:
+        self._log = log
+        self._clock = clock
+        self._scratch = scratch
+        self._rebuilding: set[str] = set()
+
+    @abstractmethod
+    def _site(self, name: str) -> Site:
+        """Return where a projection's jobs take place. Raises: UnknownProjection."""
+
+    @abstractmethod
+    def projections(self) -> Sequence[ProjectionStatus]:
+        """Return the status of every projection: see Operations."""
+
+    @abstractmethod
+    def names(self) -> Sequence[str]:
+        """Return the names of the projections."""
+
+    def all_dead_letters(self) -> Iterator[DeadLetter]:
+        """Yield what the live builds have parked, of all tenants. Raises: StoreUnavailable, start again."""
+        for name in self.names():
+            site = self._site(name)
+            if live := site.views.live(name):
+                yield from site.dead_letters.letters(live.table)
+
+    def rebuild(self, name: str, on_step: OnStep, *, max_rate: float | None = None) -> View:
+        """Build a view anew from the whole log and switch readers to it; the build before stays until it is dropped.
+
+        Shape: the new build has dead letters of its own. Units: `max_rate` is records of the log a second.
+        Raises: UnknownProjection; what `bring_live` raises.
+        """
+        site = self._site(name)
+        with self._alone(name):
+            with site.hold():
+                view = new_build(site)
+            bring_live(site, view, log=self._log, clock=self._clock, on_step=on_step, max_rate=max_rate)
+            return view
+
+    def switch(self, name: str, build: int, on_step: OnStep) -> View:
+        """Let a build that is there catch up with the log, then switch readers to it.
+
+        Raises: UnknownProjection; WrongBuild, it is not there; what `bring_live` raises.
+        """
+        site, view = self._site(name), self._build(name, build)
+        with self._alone(name):
+            bring_live(site, view, log=self._log, clock=self._clock, on_step=on_step)
+            return view
+
+    def drop(self, name: str, build: int) -> View:
+        """Remove a build and its dead letters for good.
+
+        Raises: UnknownProjection; WrongBuild, it is live or not there; StoreUnavailable, safe to retry.
+        """
+        site, view = self._site(name), self._build(name, build)
+        with self._alone(name), site.hold():
+            if site.views.live(name) == view:
+                raise WrongBuild(f"{view.table} is live: switch to another build first")
+            site.views.drop(view)
+            # a worker that still held the build has let go of it by then
+            time.sleep(site.notice_s)
+            if view in site.views.builds(name):
+                site.views.drop(view)
+            forget_letters(site.dead_letters, view)
+            return view
+
+    def verify(self, name: str, on_step: OnStep) -> Verdict:
+        """Compare a view with the log. Raises: UnknownProjection; what `verify` raises."""
+        site = self._site(name)
+        with self._scratch(site.projection) as (scratch, letters):
+            return verify(
+                site.views,
+                site.projection,
+                log=self._log,
+                scratch=scratch,
+                scratch_letters=letters,
+                clock=self._clock,
+                on_step=on_step,
+            )
+
+    def retry_dead_letters(self, name: str) -> Retried:
+        """Try a view's parked records again, oldest first, never moving its checkpoint.
+
+        Raises: UnknownProjection; StoreUnavailable, LogUnavailable: safe to retry.
+        """
+        site = self._site(name)
+        with site.hold():
+            retried = self._retry(site, self._live(site))
+            site.reopen()
+            return retried
+
+    def discard_dead_letters(self, name: str) -> int:
+        """Forget a view's parked records: they stay in the log, and this build goes on without them.
+
+        Raises: UnknownProjection; StoreUnavailable, LogUnavailable: safe to retry.
+        """
+        site = self._site(name)
+        with site.hold():
+            live = self._live(site)
+            discarded = forget_letters(site.dead_letters, live)
+            if discarded and site.notice_s:
+                # what follows is not discarded, though it was parked until the worker knew
+                time.sleep(site.notice_s)
+                self._retry(site, live)
+            site.reopen()
+            return discarded
+
+    def _retry(self, site: Site, view: View) -> Retried:
+        """Try what is parked until nothing follows: a worker parks what it reads of a stream until it knows better."""
+        run = site.run(view, self._clock)
+        taken = 0
+        failed: set[Position] = set()
+        failed_streams: set[StreamKey] = set()
+        while True:
+            taken_before = taken
+            for letter in site.dead_letters.letters(view.table):
+                place = Position(letter.topic, letter.partition, letter.position)
+                if place in failed:
+                    continue
+                stream = (letter.tenant_id, letter.stream)
+                if stream in failed_streams or run.retry(self._entry(letter)):
+                    failed.add(place)
+                    if letter.topic is Topic.EVENTS:
+                        failed_streams.add(stream)
+                    site.dead_letters.park([letter._replace(attempts=1)])
+                else:
+                    taken += 1
+                    site.dead_letters.remove([letter])
+            if taken == taken_before or not site.notice_s:
+                return Retried(taken, len(failed))
+            time.sleep(site.notice_s)
+
+    def _entry(self, letter: DeadLetter) -> Entry:
+        return self._log.read(letter.topic, letter.partition, after=letter.position - 1, limit=1)[0]
+
+    def _build(self, name: str, build: int) -> View:
+        view = View(name, build)
+        if view not in self._site(name).views.builds(name):
+            raise WrongBuild(f"there is no {view.table}; `factline projections list` shows the builds")
+        return view
+
+    def _live(self, site: Site) -> View:
+        live = site.views.live(site.projection.name)
+        if live is None:
+            raise StoreUnavailable(f"no build of {site.projection.name} is live yet: run factline migrate")
+        return live
+
+    @contextmanager
+    def _alone(self, name: str) -> Iterator[None]:
+        if name in self._rebuilding:
+            raise StoreUnavailable(f"the builds of {name} are being changed already; wait for that to end")
+        self._rebuilding.add(name)
+        try:
+            yield
+        finally:
+            self._rebuilding.discard(name)

@@ -1,0 +1,106 @@
+from collections.abc import Callable, Iterator
+from threading import Timer
+from time import monotonic
+
+import httpx
+import pytest
+
+from infra.cli.client import ServerClient, ServerGone, ServerRefused
+
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+def client(answer: Answer) -> ServerClient:
+    return ServerClient("http://127.0.0.1:8080/", "ak_1.sk_1", transport=httpx.MockTransport(answer))
+
+
+def one_after_another(*answers: httpx.Response | Exception) -> Answer:
+    waiting: Iterator[httpx.Response | Exception] = iter(answers)
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        found = next(waiting)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    return answer
+
+
+def test_a_request_carries_the_key_and_its_body() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        said = {"key": request.headers["X-API-Key"], "path": request.url.path, "body": request.content.decode()}
+        return httpx.Response(200, json=said)
+
+    asking = client(answer)
+    assert asking.post("/v1/commands", b"[]") == {"key": "ak_1.sk_1", "path": "/v1/commands", "body": "[]"}
+    asking.close()
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 507])
+def test_a_busy_server_is_asked_again(status: int) -> None:
+    asking = client(
+        one_after_another(httpx.Response(status), httpx.ConnectError("refused"), httpx.Response(200, json=1))
+    )
+    assert asking.get("/") == 1
+    asking.close()
+
+
+def test_the_time_that_a_server_asks_for_is_waited() -> None:
+    busy = httpx.Response(503, headers={"Retry-After": "1"})
+    asking = client(one_after_another(busy, httpx.Response(200, json=1)))
+    began = monotonic()
+    asking.get("/")
+    assert monotonic() - began >= 1
+    asking.close()
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422])
+def test_what_a_retry_would_not_change_is_told_at_once(status: int) -> None:
+    asking = client(one_after_another(httpx.Response(status, json={"detail": "the api key is not valid"})))
+    with pytest.raises(ServerRefused, match="the api key is not valid") as refused:
+        asking.get("/")
+    assert refused.value.status == status
+    asking.close()
+
+
+def test_an_answer_that_is_no_problem_document_is_named_by_its_status() -> None:
+    asking = client(one_after_another(httpx.Response(404, text="<html>")))
+    with pytest.raises(ServerRefused, match="answered 404 Not Found"):
+        asking.get("/v1/x")
+    asking.close()
+
+
+def test_something_that_is_not_factline_is_refused() -> None:
+    asking = client(one_after_another(httpx.Response(200, text="<html>")))
+    with pytest.raises(ServerRefused, match="did not answer with JSON"):
+        asking.get("/")
+    asking.close()
+
+
+def test_a_server_that_stays_away_is_given_up_with_the_last_reason() -> None:
+    def answer(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(507, json={"detail": "the disk under the log is full"})
+
+    asking = client(answer)
+    with pytest.raises(ServerGone, match="did not answer for 1 s: the disk under the log is full"):
+        asking.get("/", patience_s=1)
+    asking.close()
+
+
+def test_a_client_that_is_stopped_waits_no_longer() -> None:
+    def answer(_request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    asking = client(answer)
+    Timer(0.3, asking.stop).start()
+    began = monotonic()
+    with pytest.raises(ServerGone):
+        asking.get("/")
+    assert monotonic() - began < 10
+    asking.close()
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://127.0.0.1", "http://[::", ""])
+def test_what_is_no_address_is_named(url: str) -> None:
+    with pytest.raises(ServerGone, match="is no address of a server"):
+        ServerClient(url, "k").get("/")

@@ -1,0 +1,114 @@
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+pytest.importorskip("confluent_kafka")
+
+from domain.rejection import Kind
+from infra.kafka.command_gate import KafkaCommandGate
+from infra.kafka.event_log import KafkaEventLog
+from schemas.envelope import Topic
+from streams.ports import OutcomeUnknown, Overloaded, SystemClock
+from streams.write.worker import CommandWorker
+from streams.write.writer import Writer
+from tests.cluster import Cluster
+from tests.streams.kit import accepted, register, register_tenant
+
+if TYPE_CHECKING:
+    from infra.engines.kafka import Kafka
+
+
+@pytest.fixture
+def cluster(kafka: "Kafka") -> Cluster:
+    return Cluster(kafka.bootstrap)
+
+
+@contextmanager
+def working(cluster: Cluster, folder: Path) -> Iterator[KafkaEventLog]:
+    """Decide commands in a thread of its own."""
+    with closing(cluster.open(folder)) as log:
+        worker = CommandWorker(log, Writer(log, SystemClock()))
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        try:
+            yield log
+        finally:
+            worker.stop()
+            thread.join()
+
+
+def test_many_callers_get_each_their_own_reply(cluster: Cluster, tmp_path: Path) -> None:
+    async def calls(gate: KafkaCommandGate) -> None:
+        assert accepted(await gate.execute(register_tenant("acme")))
+        sent = [register(f"web-{n}", tenant="acme") for n in range(200)]
+        replies = await asyncio.gather(*(gate.execute(submission) for submission in sent))
+        assert [reply.command_id for reply in replies] == [submission.command_id for submission in sent]
+        assert all(accepted(reply) for reply in replies)
+
+    with working(cluster, tmp_path), closing(KafkaCommandGate(cluster.connection, cluster.topics)) as gate:
+        asyncio.run(calls(gate))
+
+
+def test_replies_of_one_gateway_do_not_reach_another(cluster: Cluster, tmp_path: Path) -> None:
+    async def calls(one: KafkaCommandGate, other: KafkaCommandGate) -> None:
+        await one.execute(register_tenant("acme"))
+        same = register("web-1", tenant="acme")
+        first, again = await one.execute(same), await other.execute(same)
+        assert again == first._replace(repeated=True)
+
+    with (
+        working(cluster, tmp_path),
+        closing(KafkaCommandGate(cluster.connection, cluster.topics)) as one,
+        closing(KafkaCommandGate(cluster.connection, cluster.topics)) as other,
+    ):
+        asyncio.run(calls(one, other))
+
+
+def test_without_a_worker_the_outcome_is_unknown_and_the_same_id_is_answered_later(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    command = register_tenant("acme")
+    with (
+        closing(KafkaCommandGate(cluster.connection, cluster.topics, timeout_s=1)) as gate,
+        pytest.raises(OutcomeUnknown, match="same id"),
+    ):
+        asyncio.run(gate.execute(command))
+    with working(cluster, tmp_path) as log:
+        with closing(KafkaCommandGate(cluster.connection, cluster.topics)) as gate:
+            reply = asyncio.run(gate.execute(command))
+        assert accepted(reply)
+        assert reply.repeated
+    with closing(cluster.open(tmp_path)) as log:
+        assert log.end(Topic.EVENTS, cluster.home) == 1
+
+
+def test_more_than_may_wait_is_refused_at_once(cluster: Cluster) -> None:
+    with (
+        closing(KafkaCommandGate(cluster.connection, cluster.topics, max_in_flight=0)) as gate,
+        pytest.raises(Overloaded),
+    ):
+        asyncio.run(gate.execute(register_tenant("acme")))
+
+
+def test_a_command_larger_than_a_message_is_refused(cluster: Cluster) -> None:
+    large = register("web-1", tenant="acme")
+    large = large._replace(traceparent="x" * 2_000_000)
+    with closing(KafkaCommandGate(cluster.connection, cluster.topics)) as gate:
+        reply = asyncio.run(gate.execute(large))
+    assert reply.refusal is not None
+    assert reply.refusal.kind is Kind.INVALID
+
+
+def test_a_broker_that_is_away_leaves_the_outcome_unknown(cluster: Cluster, kafka: "Kafka") -> None:
+    with closing(KafkaCommandGate(cluster.connection, cluster.topics, timeout_s=2)) as gate:
+        kafka.pause()
+        try:
+            with pytest.raises(OutcomeUnknown):
+                asyncio.run(gate.execute(register_tenant("acme")))
+        finally:
+            kafka.resume()

@@ -1,0 +1,189 @@
+"""The log on the real broker: the same promises as the embedded one, and what only several writers can break."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+pytest.importorskip("confluent_kafka")
+
+from confluent_kafka import TopicPartition
+
+from infra.kafka.event_log import KafkaEventLog
+from infra.kafka.log_reader import KafkaLogReader
+from infra.sqlite.writer_state import Stored
+from schemas.codec import BadPayload, encode_kafka
+from schemas.envelope import Entry, StreamId, Topic
+from streams.ports import Batch, LogUnavailable, Reply, SystemClock
+from streams.write.messages import decode_submission
+from streams.write.worker import Incoming, WriterLost
+from streams.write.writer import Writer
+from tests.cluster import PARTITIONS, SCHEMA_IDS, Cluster, own, until
+from tests.contracts.event_log import ACME, EventLogContract, events
+from tests.streams.kit import register, register_tenant
+
+if TYPE_CHECKING:
+    from infra.engines.kafka import Kafka
+
+
+class TestKafkaEventLog(EventLogContract):
+    @pytest.fixture
+    def opening(self, kafka: "Kafka", tmp_path: Path) -> Callable[[], KafkaEventLog]:
+        cluster = Cluster(kafka.bootstrap)
+        return lambda: cluster.open(tmp_path)
+
+
+@pytest.fixture
+def cluster(kafka: "Kafka") -> Cluster:
+    return Cluster(kafka.bootstrap)
+
+
+def history(cluster: Cluster) -> list[Entry]:
+    """Return what a reader sees, which knows nothing of the writers."""
+    with closing(KafkaLogReader(cluster.connection, cluster.topics)) as reader:
+        return list(reader.read(Topic.EVENTS, cluster.home, after=0, limit=10_000))
+
+
+def test_a_transaction_that_is_aborted_leaves_nothing(cluster: Cluster, tmp_path: Path) -> None:
+    with closing(cluster.open(tmp_path)) as log:
+        log.append(Batch(events(log, ACME, "device-1", 1), ()))
+        batch = events(log, ACME, "device-2", 3)
+        too_large = batch[2]._replace(data={**batch[2].data, "hostname": "x" * 2_000_000})
+        with pytest.raises(BadPayload, match="larger"):
+            log.append(Batch([*batch[:2], too_large], ()))
+        assert log.end(Topic.EVENTS, cluster.home) == 1
+        log.append(Batch(events(log, ACME, "device-3", 1), ()))
+        assert [(entry.stream, entry.position) for entry in history(cluster)] == [("device-1", 1), ("device-3", 2)]
+
+
+def test_what_was_taken_and_not_appended_comes_again(cluster: Cluster, tmp_path: Path) -> None:
+    with closing(cluster.open(tmp_path)) as log:
+        cluster.send(register_tenant("acme"))
+        first = taken(log)
+        assert taken(log) == first
+        log.refuse(0, Reply("test", "refused", StreamId("?"), 0))
+        log.append(Batch((), ()))
+        assert not log.take(limit=10, timeout_s=0.5)
+
+
+def test_an_owner_that_was_replaced_can_not_append(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.send(register_tenant("acme"))
+    with closing(cluster.open(tmp_path / "old", "old", partitions=None)) as old:
+        writer = Writer(old, SystemClock())
+        [command] = taken(old)
+        old._consumer.close()
+        with closing(cluster.open(tmp_path / "new", "new")) as new:
+            # it lost its partitions without knowing; its state and its turn are as they were
+            old._owned, old._turn = dict(new._owned), old._turn
+            submission = decode_submission(command.raw, partition=cluster.home, partitions=PARTITIONS)
+            with pytest.raises((LogUnavailable, WriterLost)):
+                writer.write([submission])
+            old._owned = {}
+            Writer(new, SystemClock()).write([submission])
+        assert [entry.position for entry in history(cluster)] == [1]
+
+
+def test_a_new_owner_waits_for_the_transaction_of_the_one_before(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.send(register_tenant("acme"))
+    with closing(cluster.open(tmp_path / "old", "old")) as old:
+        taken(old)
+        batch = events(old, ACME, "device-1", 1)
+        record = encode_kafka(batch[0], SCHEMA_IDS[batch[0].type, 1])
+        producer = old._transactions.producer
+        producer.begin_transaction()
+        old._produce(producer, cluster.home, [Stored(1, record)], {})
+        producer.flush()
+        producer.send_offsets_to_transaction([TopicPartition(cluster.topics.commands, cluster.home, 1)], old._group)
+        old._consumer.close()
+        with closing(cluster.open(tmp_path / "new", "new", partitions=PARTITIONS - 1)) as new:
+            for _ in range(10):
+                assert not new.take(limit=10, timeout_s=0.05)
+            assert cluster.home not in new.owned
+            old._transactions.commit()
+            own(new, PARTITIONS)
+            # both halves of that transaction are seen: the event, and that its command is done
+            assert new.end(Topic.EVENTS, cluster.home) == 1
+            assert not new.take(limit=10, timeout_s=0.5)
+
+
+def test_a_new_owner_with_no_state_of_its_own_reads_the_log_again(cluster: Cluster, tmp_path: Path) -> None:
+    with closing(cluster.open(tmp_path / "old", "old")) as old:
+        written = Writer(old, SystemClock()).write(
+            [register_tenant("acme"), register("web-1", tenant="acme", id_="once")]
+        )
+    with closing(cluster.open(tmp_path / "new", "new")) as new:
+        [again] = Writer(new, SystemClock()).write([register("web-1", tenant="acme", id_="once")])
+        assert again == written[1]._replace(repeated=True)
+
+
+def test_state_of_an_older_log_of_the_same_name_is_thrown_away(cluster: Cluster, tmp_path: Path) -> None:
+    with closing(cluster.open(tmp_path)) as log:
+        log.append(Batch(events(log, ACME, "device-1", 1), ()))
+    with closing(Cluster(cluster.bootstrap).open(tmp_path)) as log:
+        assert log.end(Topic.EVENTS, cluster.home) == 0
+
+
+def test_a_hole_in_the_log_stops_the_writer(cluster: Cluster, tmp_path: Path) -> None:
+    with closing(cluster.open(tmp_path / "old", "old")) as log:
+        log.append(Batch(events(log, ACME, "device-1", 1), ()))
+        event = events(log, ACME, "device-1", 1, version=2)[0]._replace(position=3)
+    producer = cluster.connection.producer()
+    record = encode_kafka(event, 1)
+    producer.produce(cluster.topics.events, record.value, record.key, cluster.home, headers=record.headers)
+    producer.flush()
+    with pytest.raises(WriterLost, match="the log has 1 to 3 in 2 records"):
+        cluster.open(tmp_path / "new", "new")
+
+
+def test_records_of_strangers_in_the_log_are_passed_over(cluster: Cluster, tmp_path: Path) -> None:
+    producer = cluster.connection.producer()
+    producer.produce(cluster.topics.events, b"hello", b"?", cluster.home)
+    producer.flush()
+    with closing(cluster.open(tmp_path)) as log:
+        log.append(Batch(events(log, ACME, "device-1", 1), ()))
+        assert [entry.position for entry in history(cluster)] == [1]
+
+
+def test_reader_finds_any_position_of_a_long_log(cluster: Cluster, tmp_path: Path) -> None:
+    with closing(cluster.open(tmp_path)) as log:
+        for _ in range(5):
+            log.append(Batch(events(log, ACME, "device-1", 2_000), ()))
+        log.append(Batch(events(log, ACME, "device-1", 1), ()))
+    with closing(KafkaLogReader(cluster.connection, cluster.topics)) as reader:
+        for after in (0, 9_000, 10_000, 10_001, 1_999, 2_000, 5_432, 5_434, 20_000):
+            found = [e.position for e in reader.read(Topic.EVENTS, cluster.home, after=after, limit=2)]
+            assert found == [position for position in (after + 1, after + 2) if position <= 10_001]
+        assert reader.end(Topic.EVENTS, cluster.home) == 10_001
+        assert reader.tenants(cluster.home) == [ACME]
+
+
+def test_two_workers_share_the_partitions_and_each_reads_only_its_own(cluster: Cluster, tmp_path: Path) -> None:
+    with closing(cluster.open(tmp_path / "a", "a")) as one:
+        other = KafkaEventLog(
+            cluster.connection, cluster.topics, schema_ids=SCHEMA_IDS, folder=tmp_path / "b", name="b"
+        )
+        with closing(other):
+
+            def shared() -> bool:
+                one.take(limit=1, timeout_s=0.05)
+                other.take(limit=1, timeout_s=0.05)
+                return bool(other.owned) and len(one.owned) + len(other.owned) == PARTITIONS
+
+            until(shared, 60)
+            assert not one.owned & other.owned
+            [lost, *_] = other.owned
+            with pytest.raises(LogUnavailable, match="not yet, this worker's"):
+                one.tenants(lost)
+
+
+def taken(log: KafkaEventLog) -> Sequence[Incoming]:
+    found: list[Incoming] = []
+
+    def some() -> bool:
+        found.extend(log.take(limit=10, timeout_s=0.1))
+        return bool(found)
+
+    until(some, 30)
+    return found

@@ -1,0 +1,160 @@
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+pytest.importorskip("confluent_kafka")
+
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
+from confluent_kafka.schema_registry import SchemaRegistryClient
+
+from infra.kafka.connection import REQUEST_TIMEOUT_S
+from infra.kafka.schema_registry import RegistryUnavailable, SchemaRefused
+from infra.kafka.topics import TopicsUnfit, check_topics
+from infra.migrate import migrate_log, schema_registry
+from infra.settings import BadSettings, Settings
+from schemas import codec
+from streams.topics import Topics
+from tests.cluster import Cluster, until
+
+if TYPE_CHECKING:
+    from infra.engines.kafka import Kafka
+    from infra.engines.registry import Registry
+
+NOWHERE = "http://127.0.0.1:9/apis/ccompat/v7"
+
+
+@pytest.fixture
+def cluster(kafka: "Kafka") -> Cluster:
+    return Cluster(kafka.bootstrap)
+
+
+def settings(kafka: "Kafka", registry_url: str, prefix: str, folder: Path) -> Settings:
+    return Settings(kafka.bootstrap, registry_url, folder, Topics(prefix, 2))
+
+
+def test_topics_as_they_were_made_are_fit_and_one_copy_is_warned_about(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        check_topics(cluster.connection.admin(), cluster.topics)
+    assert "min.insync.replicas=1" in caplog.text
+
+
+@pytest.mark.parametrize(("name", "value"), [("retention.ms", "604800000"), ("cleanup.policy", "compact")])
+def test_events_topic_that_would_forget_is_refused_with_what_to_change(cluster: Cluster, name: str, value: str) -> None:
+    admin = cluster.connection.admin()
+    change = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, cluster.topics.events, incremental_configs=[change])
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(REQUEST_TIMEOUT_S)
+    found: list[str] = []
+
+    def refused() -> bool:
+        # the broker says so a moment after it was told
+        try:
+            check_topics(admin, cluster.topics)
+        except TopicsUnfit as unfit:
+            found.append(str(unfit))
+        return bool(found)
+
+    until(refused, 10)
+    assert f"{name}={value}: history would be deleted" in found[0]
+    assert f"--add-config {name}=" in found[0]
+
+
+def test_another_number_of_partitions_is_refused(cluster: Cluster) -> None:
+    with pytest.raises(TopicsUnfit, match="has 3 partitions, not 4"):
+        check_topics(cluster.connection.admin(), Topics(cluster.topics.prefix, 4))
+
+
+def test_missing_topics_are_refused_with_what_to_run(cluster: Cluster) -> None:
+    with pytest.raises(TopicsUnfit, match="factline migrate"):
+        check_topics(cluster.connection.admin(), Topics("nothing", 3))
+
+
+def test_migrating_registers_every_schema_and_may_be_repeated(
+    kafka: "Kafka", registry: "Registry", tmp_path: Path
+) -> None:
+    wanted = settings(kafka, registry.url, "migrated", tmp_path)
+    first, again = migrate_log(wanted), migrate_log(wanted)
+    assert len(first.topics_made) == len(wanted.topics.specs())
+    assert again.topics_made == ()
+    with SchemaRegistryClient({"url": registry.url}) as client:
+        for (type_, version), id_ in schema_registry(wanted).ids().items():
+            subject = codec.full_name(type_, version)
+            assert client.get_version(subject, version).schema_id == id_
+            assert client.get_config(subject).compatibility_level == "BACKWARD_TRANSITIVE"
+
+
+def test_a_schema_that_can_not_follow_is_refused_before_there_is_a_topic(
+    kafka: "Kafka", registry: "Registry", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate_log(settings(kafka, registry.url, "refused", tmp_path))
+    changed = (
+        '{"type":"record","name":"DeviceTagged","namespace":"factline.fleet","fields":[{"name":"new","type":"int"}]}'
+    )
+    released = [*codec.schema_files(), ("device.tagged", 2, changed)]
+    monkeypatch.setattr(codec, "schema_files", lambda: iter(released))
+    monkeypatch.setattr(codec, "full_name", lambda type_, _version: _full_name(type_, 1))
+    with pytest.raises(SchemaRefused, match=r"factline\.fleet\.DeviceTagged"):
+        migrate_log(settings(kafka, registry.url, "refused-2", tmp_path))
+    assert "refused-2.events" not in Cluster(kafka.bootstrap).connection.admin().list_topics(timeout=10).topics
+
+
+_full_name = codec.full_name
+
+
+def test_ids_are_known_while_the_registry_is_away(kafka: "Kafka", registry: "Registry", tmp_path: Path) -> None:
+    there = settings(kafka, registry.url, "away", tmp_path)
+    ids = schema_registry(there).register()
+    registry.pause()
+    try:
+        assert schema_registry(there).ids() == ids
+    finally:
+        registry.resume()
+
+
+def test_a_registry_that_never_answered_is_named(kafka: "Kafka", tmp_path: Path) -> None:
+    with pytest.raises(RegistryUnavailable, match=r"127\.0\.0\.1:9"):
+        schema_registry(settings(kafka, NOWHERE, "never", tmp_path)).ids()
+
+
+def test_registry_gives_ids_to_who_was_not_there_when_they_were_made(
+    kafka: "Kafka", registry: "Registry", tmp_path: Path
+) -> None:
+    ids = schema_registry(settings(kafka, registry.url, "other", tmp_path / "one")).register()
+    assert schema_registry(settings(kafka, registry.url, "other", tmp_path / "other")).ids() == ids
+
+
+def test_settings_are_read_from_the_environment() -> None:
+    found = Settings.from_environment(
+        {
+            "FACTLINE_KAFKA_BOOTSTRAP": "kafka:9092",
+            "FACTLINE_TOPIC_PREFIX": "trial",
+            "FACTLINE_PARTITIONS": "4",
+            "FACTLINE_KAFKA_SASL_USERNAME": "writer",
+            "DATA_DIR": "/data",
+        }
+    )
+    assert (found.kafka_bootstrap, found.topics, found.data_dir) == ("kafka:9092", Topics("trial", 4), Path("/data"))
+    assert found.kafka_security == {"sasl.username": "writer"}
+
+
+def test_secret_that_could_be_guessed_is_refused_and_a_long_one_is_in_no_message() -> None:
+    with pytest.raises(BadSettings, match="FACTLINE_CURSOR_SECRET must have at least 32 characters, not 5"):
+        Settings.from_environment({"FACTLINE_CURSOR_SECRET": "guess"})
+    found = Settings.from_environment({"FACTLINE_CURSOR_SECRET": "x" * 32})
+    assert found.cursor_secret == b"x" * 32
+    assert "xxx" not in repr(found)
+
+
+def test_setting_that_is_no_number_is_named() -> None:
+    with pytest.raises(BadSettings, match="FACTLINE_PARTITIONS"):
+        Settings.from_environment({"FACTLINE_PARTITIONS": "none"})

@@ -1,0 +1,93 @@
+"""The distributed documents and their dead letters keep every promise on a real MongoDB."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+
+pytest.importorskip("pymongo", reason="the driver comes with the extra 'distributed'")
+
+from infra.mongo import connection as connection_mongo
+from infra.mongo.dead_letters import MongoDeadLetters
+from infra.mongo.documents import MongoDocuments
+from projections.projection import Projection
+from projections.rows import Patch
+from tests.contracts.dead_letters import DeadLettersContract
+from tests.contracts.documents_reader import DocumentsContract
+from tests.contracts.view_writer import ViewWriterContract
+from tests.infra.network import Line
+
+if TYPE_CHECKING:
+    from infra.engines.mongo import Mongo
+
+NUMBERS = count()
+
+
+@pytest.fixture(scope="module")
+def line(mongo: "Mongo") -> Iterator[Line]:
+    with Line(mongo.ports["client"]) as line:
+        yield line
+
+
+@pytest.fixture
+def place(line: Line, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(connection_mongo, "OPERATION_TIMEOUT_S", 2)
+    # direct: a member of a set would be asked at its own port, past the line
+    return f"mongodb://127.0.0.1:{line.port}/?directConnection=true#test_{next(NUMBERS)}"
+
+
+@pytest.fixture
+def outage(line: Line) -> Callable[[], AbstractContextManager[None]]:
+    return line.cut
+
+
+def opened(place: str, projections: Sequence[Projection]) -> MongoDocuments:
+    url, _, database = place.partition("#")
+    return MongoDocuments(url, projections, database=database)
+
+
+class TestWriter(ViewWriterContract):
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> MongoDocuments:
+        return opened(place, projections)
+
+    @pytest.fixture
+    def row(self) -> type:
+        return Patch
+
+    @pytest.fixture
+    def place(self, place: str) -> str:
+        return place
+
+    @pytest.fixture
+    def outage(self, outage: Callable[[], AbstractContextManager[None]]) -> Callable[[], AbstractContextManager[None]]:
+        return outage
+
+
+class TestDocuments(DocumentsContract):
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> MongoDocuments:
+        return opened(place, projections)
+
+    @pytest.fixture
+    def place(self, place: str) -> str:
+        return place
+
+
+class TestDeadLetters(DeadLettersContract):
+    @staticmethod
+    def open(place: str) -> MongoDeadLetters:
+        url, _, database = place.partition("#")
+        letters = MongoDeadLetters(url, database=database)
+        letters.migrate()
+        return letters
+
+    @pytest.fixture
+    def place(self, place: str) -> str:
+        return place
+
+    @pytest.fixture
+    def outage(self, outage: Callable[[], AbstractContextManager[None]]) -> Callable[[], AbstractContextManager[None]]:
+        return outage

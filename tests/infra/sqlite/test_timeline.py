@@ -1,0 +1,56 @@
+"""The embedded timeline keeps every promise of ViewWriter and TimelineReader."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from infra.sqlite import views as sqlite_views
+from infra.sqlite.timeline import SqliteTimeline
+from projections.projection import Projection
+from projections.rows import EventRow, InvoiceLineRow, LogRow, MetricRow
+from tests.contracts.timeline_reader import TimelineReaderContract
+from tests.contracts.view_writer import ViewWriterContract
+
+
+@contextmanager
+def locked(place: str) -> Iterator[None]:
+    """Hold the file's write lock, as a backup or another process may."""
+    other = sqlite3.connect(place, isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+    finally:
+        other.close()
+
+
+class TestWriter(ViewWriterContract):
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> SqliteTimeline:
+        return SqliteTimeline(place, projections)
+
+    @pytest.fixture(params=[MetricRow, LogRow, EventRow, InvoiceLineRow], ids=lambda row: row.__name__)
+    def row(self, request: pytest.FixtureRequest) -> type:
+        row: type = request.param
+        return row
+
+    @pytest.fixture
+    def place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+        monkeypatch.setattr(sqlite_views, "BUSY_TIMEOUT_MS", 20)
+        return str(tmp_path / "views.db")
+
+    @pytest.fixture
+    def outage(self, place: str) -> Callable[[], AbstractContextManager[None]]:
+        return lambda: locked(place)
+
+
+class TestReader(TimelineReaderContract):
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> SqliteTimeline:
+        return SqliteTimeline(place, projections)
+
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> str:
+        return str(tmp_path / "views.db")

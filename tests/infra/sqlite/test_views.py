@@ -1,0 +1,285 @@
+"""What the embedded stores do beyond their ports: full disks, broken files, values of the wrong kind, indexes."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.sqlite.dead_letters import SqliteDeadLetters
+from infra.sqlite.documents import SqliteDocuments
+from infra.sqlite.timeline import SqliteTimeline
+from projections.rows import Document, MetricRow, Patch, View
+from projections.stores import StoreUnavailable, WriteRefused
+from schemas.envelope import StreamId
+from tests.contracts import documents_reader, timeline_reader
+from tests.contracts.dead_letters import letter
+from tests.contracts.documents_reader import patch
+from tests.contracts.samples import ACME, checkpoint, projection, sample, samples, stored
+from tests.contracts.timeline_reader import NOON, SECOND, reading
+
+METRICS = View("device_metrics", 1)
+DEVICES = View("devices", 1)
+
+
+@pytest.fixture
+def timeline(tmp_path: Path) -> Iterator[SqliteTimeline]:
+    store = SqliteTimeline(tmp_path / "timeline.db", timeline_reader.PROJECTIONS)
+    for name in timeline_reader.VIEWS:
+        store.create(View(name, 1))
+        store.switch(View(name, 1))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Iterator[SqliteDocuments]:
+    store = SqliteDocuments(tmp_path / "documents.db", documents_reader.PROJECTIONS)
+    store.create(DEVICES)
+    store.switch(DEVICES)
+    yield store
+    store.close()
+
+
+def test_a_full_disk_is_an_outage_and_the_batch_fits_once_there_is_room(timeline: SqliteTimeline) -> None:
+    timeline.apply(METRICS, samples(MetricRow, 10), checkpoint(10))
+    writer = timeline._database._writer
+    (pages,) = writer.execute("PRAGMA page_count").fetchone()
+    writer.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreUnavailable, match="full"):
+        timeline.apply(METRICS, samples(MetricRow, 5_000, after=10), checkpoint(5_010))
+    assert list(timeline.scan(METRICS, ACME)) == stored(samples(MetricRow, 10))
+    assert list(timeline.checkpoints(METRICS)) == [checkpoint(10)]
+    writer.execute("PRAGMA max_page_count = 1000000")
+    timeline.apply(METRICS, samples(MetricRow, 5_000, after=10), checkpoint(5_010))
+    assert list(timeline.scan(METRICS, ACME)) == stored(samples(MetricRow, 5_010))
+
+
+def test_a_path_that_cannot_be_opened_is_an_outage(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="unable to open"):
+        SqliteTimeline(tmp_path / "no-such-folder" / "timeline.db", ())
+
+
+def test_a_file_that_is_no_database_is_an_outage(tmp_path: Path) -> None:
+    (tmp_path / "timeline.db").write_bytes(b"not a database" * 100)
+    with pytest.raises(StoreUnavailable, match="not a database"):
+        SqliteTimeline(tmp_path / "timeline.db", ())
+
+
+def test_a_closed_store_does_not_answer(timeline: SqliteTimeline, documents: SqliteDocuments, tmp_path: Path) -> None:
+    letters = SqliteDeadLetters(tmp_path / "letters.db")
+    for store in (timeline, documents, letters):
+        store.close()
+        store.close()
+    with pytest.raises(StoreUnavailable, match="was closed"):
+        timeline.apply(METRICS, [], checkpoint(1))
+    with pytest.raises(StoreUnavailable, match="was closed"):
+        list(timeline.scan(METRICS, ACME))
+    with pytest.raises(StoreUnavailable, match="was closed"):
+        documents.find_api_keys("key-1")
+    with pytest.raises(StoreUnavailable, match="was closed"):
+        letters.park([letter(1)])
+
+
+def test_a_scan_that_is_open_when_the_store_closes_ends_in_its_own_time(timeline: SqliteTimeline) -> None:
+    timeline.apply(METRICS, samples(MetricRow, 10), checkpoint(10))
+    scan = timeline.scan(METRICS, ACME)
+    first = next(scan)
+    timeline.close()
+    assert [first, *scan] == stored(samples(MetricRow, 10))
+
+
+def test_writing_to_a_view_that_was_never_made_is_an_outage_for_its_worker(timeline: SqliteTimeline) -> None:
+    with pytest.raises(StoreUnavailable, match="device_metrics_v7"):
+        timeline.apply(View("device_metrics", 7), samples(MetricRow, 1), checkpoint(1))
+    assert list(timeline.checkpoints(View("device_metrics", 7))) == []
+
+
+def test_switching_to_a_build_that_is_not_there_is_refused(timeline: SqliteTimeline) -> None:
+    with pytest.raises(ValueError, match="create it first"):
+        timeline.switch(View("device_metrics", 7))
+    assert timeline.live("device_metrics") == METRICS
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"value": float("nan")},
+        {"value": "much"},
+        {"value": None},
+        {"unit": {"a": 1}},
+        {"position": "first"},
+        {"happened_at": datetime(2026, 1, 31, 12)},  # noqa: DTZ001
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused(timeline: SqliteTimeline, wrong: dict[str, Any]) -> None:
+    bad = reading(NOON, 1.0)._replace(**wrong)
+    with pytest.raises(WriteRefused):
+        timeline.apply(METRICS, [reading(NOON + SECOND, 1.0), bad], checkpoint(1))
+    assert list(timeline.scan(METRICS, ACME)) == []
+    assert list(timeline.checkpoints(METRICS)) == []
+
+
+@pytest.mark.parametrize("value", [NOON, {1, 2}, {1: 2}, 2**64, "\ud800"])
+def test_a_field_that_is_not_like_json_is_refused(documents: SqliteDocuments, value: Any) -> None:
+    with pytest.raises(WriteRefused):
+        documents.apply(DEVICES, [patch("a", 1, hostname="a"), patch("b", 1, hostname=value)], checkpoint(1))
+    assert list(documents.scan(DEVICES, ACME)) == []
+
+
+def test_a_build_from_before_a_filter_was_added_still_takes_patches(tmp_path: Path) -> None:
+    for filters in (("os", "site"), ("os", "status")):
+        store = SqliteDocuments(tmp_path / "d.db", [projection("devices", Patch, filters=filters, sorts=("os",))])
+        store.create(DEVICES)
+        store.switch(DEVICES)
+        store.apply(DEVICES, [patch(f"with-{filters[1]}", 1, os="linux", status="ONLINE")], checkpoint(1))
+        store.close()
+    store = SqliteDocuments(tmp_path / "d.db", documents_reader.PROJECTIONS)
+    fields = {"os": "linux", "status": "ONLINE"}
+    assert list(store.scan(DEVICES, ACME)) == [
+        Document(ACME, "with-site", 1, fields),
+        Document(ACME, "with-status", 1, fields),
+    ]
+    store.close()
+
+
+def test_a_narrow_filter_and_a_wide_one_give_the_same_pages(documents: SqliteDocuments) -> None:
+    # more than the store sorts by itself have os linux, few have the status
+    rows = [
+        patch(f"d{n:05}", 1, hostname=f"h{n % 7}", os="linux", status=("x", "y")[n % 500 == 0]) for n in range(3_000)
+    ]
+    documents.apply(DEVICES, rows, checkpoint(1))
+    for filters in ({"os": "linux"}, {"os": "linux", "status": "y"}, {"status": "y"}, {"status": "x"}):
+        wanted = sorted(
+            (row.fields["hostname"], row.id) for row in rows if all(row.fields[k] == v for k, v in filters.items())
+        )
+        found: list[tuple[str, str]] = []
+        while page := documents.find(
+            "devices",
+            ACME,
+            filters=filters,
+            sort="hostname",
+            descending=False,
+            after=found[-1] if found else None,
+            limit=500,
+        ):
+            found.extend((document.fields["hostname"], document.id) for document in page)
+        assert found == wanted
+
+
+def test_readers_at_once_each_have_a_connection_and_leave_none_open(timeline: SqliteTimeline) -> None:
+    timeline.apply(METRICS, samples(MetricRow, 100), checkpoint(100))
+    together = threading.Barrier(8)
+    counts: list[int] = []
+
+    def read() -> None:
+        scan = timeline.scan(METRICS, ACME)
+        next(scan)
+        together.wait(10)
+        counts.append(1 + sum(1 for _ in scan))
+
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counts == [100] * 8
+    assert len(timeline._database._idle) == 8
+    timeline.close()
+    assert timeline._database._idle == []
+
+
+def test_switching_and_dropping_under_readers_never_shows_half_a_build(timeline: SqliteTimeline) -> None:
+    done = threading.Event()
+    seen: list[int] = []
+    failures: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            while not done.is_set():
+                found = timeline.metrics(
+                    ACME, "web-1", "cpu", start=NOON, end=NOON + 1_000 * SECOND, step_s=0, aggregate="avg"
+                )
+                seen.append(len(found))
+        except BaseException as error:
+            failures.append(error)
+
+    rows = [reading(NOON + n * SECOND, 1.0, position=n + 1) for n in range(500)]
+    timeline.apply(METRICS, rows, checkpoint(500))
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for build in range(2, 12):
+            new = View("device_metrics", build)
+            timeline.create(new)
+            for at in range(0, 500, 100):
+                timeline.apply(new, rows[at : at + 100], checkpoint(at + 100))
+            timeline.switch(new)
+            timeline.drop(View("device_metrics", build - 1))
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert not failures
+    assert set(seen) == {500}
+
+
+def test_power_loss_cannot_take_back_a_parked_letter_but_may_take_rows_with_their_checkpoint(
+    timeline: SqliteTimeline, tmp_path: Path
+) -> None:
+    letters = SqliteDeadLetters(tmp_path / "letters.db")
+    full, normal = 2, 1
+    assert letters._database._writer.execute("PRAGMA synchronous").fetchone() == (full,)
+    assert timeline._database._writer.execute("PRAGMA synchronous").fetchone() == (normal,)
+    assert timeline._database._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    letters.close()
+
+
+def _note(asked: list[tuple[sqlite3.Connection, str]], connection: sqlite3.Connection, sql: str) -> None:
+    asked.append((connection, sql))
+
+
+def test_every_question_is_answered_through_an_index(
+    timeline: SqliteTimeline, documents: SqliteDocuments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[sqlite3.Connection, str]] = []
+    for store in (timeline, documents):
+        connection = store._database._connect()
+        connection.set_trace_callback(partial(_note, asked, connection))
+        store._database._idle.append(connection)
+    timeline.apply(METRICS, [sample(MetricRow, 1)])
+    timeline.metric_names(ACME, "web-1")
+    timeline.metrics(ACME, "web-1", "cpu", start=NOON, end=NOON + SECOND, step_s=0, aggregate="avg")
+    timeline.metrics(ACME, "web-1", "cpu", start=NOON, end=NOON + SECOND, step_s=60, aggregate="last")
+    for device, severity in ((None, None), ("web-1", None), (None, "error"), ("web-1", "error")):
+        timeline.logs(
+            ACME,
+            device_id=device,
+            severity=severity,
+            contains=None,
+            start=NOON,
+            end=None,
+            before=(NOON, "fact"),
+            limit=3,
+        )
+    timeline.audit(ACME, types=["a", "b"], start=NOON, end=None, before=7, limit=3)
+    timeline.history(ACME, StreamId("device-1"), after=0, limit=3)
+    documents.get("devices", ACME, "web-1")
+    documents.facets("devices", ACME, "status")
+    documents.find_api_keys("key-1")
+    documents.find("devices", ACME, filters={}, sort="hostname", descending=True, after=("a", "b"), limit=3)
+    documents.find("devices", ACME, filters={"os": "linux"}, sort="count", descending=False, after=("a", "b"), limit=3)
+    plans = [
+        (sql, [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")])
+        for connection, sql in list(asked)
+        if "_v1" in sql and sql.lstrip().startswith(("SELECT", "WITH"))
+    ]
+    assert len(plans) >= 12
+    for sql, plan in plans:
+        assert any("SEARCH" in step for step in plan), (sql, plan)
+        assert not any(step.startswith("SCAN") and "_v1" in step for step in plan), (sql, plan)

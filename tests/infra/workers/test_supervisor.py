@@ -1,0 +1,55 @@
+"""The supervisor: what ends by itself is started again, what is told to stop stops."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from infra.workers import supervisor
+from infra.workers.supervisor import supervise
+
+COUNTS_DOWN = """
+import pathlib, sys
+path = pathlib.Path(sys.argv[1])
+left = int(path.read_text())
+path.write_text(str(left - 1))
+sys.exit(70 if left else 0)
+"""
+
+WAITS = """
+import pathlib, signal, sys, time
+path = pathlib.Path(sys.argv[1])
+signal.signal(signal.SIGTERM, lambda *_: (path.write_text("stopped"), sys.exit(5)))
+path.write_text("started")
+time.sleep(60)
+"""
+
+SUPERVISES = "import sys; from infra.workers.supervisor import supervise; sys.exit(supervise(sys.argv[1:]))"
+
+
+def test_worker_that_ends_by_itself_is_started_again_until_it_ends_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "FIRST_BACKOFF_S", 0.01)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    left = tmp_path / "left"
+    left.write_text("3")
+    assert supervise([sys.executable, "-c", COUNTS_DOWN, str(left)]) == 0
+    assert left.read_text() == "-1"
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_told_to_stop_it_tells_its_worker_and_starts_no_other(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    process = subprocess.Popen([sys.executable, "-c", SUPERVISES, sys.executable, "-c", WAITS, str(said)])
+    deadline = time.monotonic() + 20
+    while not said.exists() or said.read_text() != "started":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait(20) == 5
+    assert said.read_text() == "stopped"

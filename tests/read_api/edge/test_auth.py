@@ -1,0 +1,177 @@
+"""Keys, scopes and tenants."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from infra.sqlite.documents import SqliteDocuments
+from projections.rows import Patch
+from read_api.edge.auth import Authenticator, Caller, Forbidden, Key, Unauthenticated, parse_key
+from read_api.edge.tenancy import may_read
+from tests.read_api.world import ACME, BOLT, Stores, problem
+from tests.read_api.world import Caller as Client
+
+MakeClient = Callable[[str | None], Client]
+
+
+class HandClock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_key_is_read_from_its_header() -> None:
+    assert parse_key("ak_ci.sk_abc") == Key("ci", "abc")
+
+
+def test_a_key_id_with_dots_is_read_whole() -> None:
+    assert parse_key("ak_ci.sk_x.eu.sk_abc") == Key("ci.sk_x.eu", "abc")
+
+
+@pytest.mark.parametrize(
+    "header", [None, "", "ak_ci", "ci.sk_abc", "ak_.sk_abc", "ak_ci.sk_", "Bearer x", "ak_" + "x" * 600 + ".sk_a"]
+)
+def test_anything_else_is_no_key(header: str | None) -> None:
+    with pytest.raises(Unauthenticated):
+        parse_key(header)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "allowed"),
+    [
+        (("*",), True),
+        (("devices:*",), True),
+        (("devices:read",), True),
+        (("devices:write",), False),
+        (("alerts:read",), False),
+        ((), False),
+    ],
+)
+def test_a_scope_allows_its_own_resource(scopes: tuple[str, ...], *, allowed: bool) -> None:
+    assert may_read(Caller(ACME, "ci", scopes), "devices") is allowed
+
+
+def test_a_request_without_a_key_is_refused(nobody: Client) -> None:
+    response = nobody.get("/v1/devices")
+    assert problem(response, 401)["detail"] == "no api key; send X-API-Key: ak_<id>.sk_<secret>"
+    assert "www-authenticate" in response.headers
+
+
+def test_an_unknown_key_and_a_wrong_secret_get_the_same_answer(stores: Stores, caller: MakeClient) -> None:
+    stores.issue_key(ACME, "known", "*")
+    unknown = problem(caller("ak_unknown.sk_x").get("/v1/devices"), 401)
+    wrong = problem(caller("ak_known.sk_x").get("/v1/devices"), 401)
+    assert unknown == wrong
+
+
+def test_another_tenants_key_of_the_same_id_shuts_nobody_out(stores: Stores, authenticator: Authenticator) -> None:
+    own = stores.issue_key(BOLT, "same", "*")
+    other = stores.issue_key(ACME, "same", "*")
+    assert own != other
+    assert authenticator.authenticate(own).tenant_id == BOLT
+    assert authenticator.authenticate(other).tenant_id == ACME
+
+
+def test_a_key_without_the_scope_is_refused(stores: Stores, caller: MakeClient) -> None:
+    client = caller(stores.issue_key(ACME, "narrow", "alerts:read"))
+    assert client.get("/v1/alerts").status_code == 200
+    assert problem(client.get("/v1/devices"), 403)["detail"] == "api key narrow lacks the scope devices:read"
+
+
+RESOURCES = {
+    "/v1/devices": "devices",
+    "/v1/devices/filters": "devices",
+    "/v1/devices/d/metrics": "devices",
+    "/v1/devices/d/logs": "devices",
+    "/v1/logs": "logs",
+    "/v1/alerts": "alerts",
+    "/v1/invoices": "invoices",
+    "/v1/analytics/revenue": "analytics",
+    "/v1/analytics/events": "analytics",
+    "/v1/audit/events": "audit",
+    "/v1/audit/streams/device-d": "audit",
+    "/v1/ops/lag": "ops",
+    "/v1/ops/projections": "ops",
+    "/v1/ops/dead-letters": "ops",
+    "/v1/live": "live",
+}
+
+
+@pytest.mark.parametrize("path", RESOURCES)
+def test_every_answer_asks_for_its_scope(path: str, stores: Stores, caller: MakeClient) -> None:
+    others = sorted({f"{resource}:read" for resource in RESOURCES.values()} - {f"{RESOURCES[path]}:read"})
+    problem(caller(stores.issue_key(ACME, f"not{path.replace('/', '.')}", *others)).get(path), 403)
+
+
+def test_a_suspended_tenant_is_refused(stores: Stores, caller: MakeClient) -> None:
+    stores.put("tenants", "gone", "gone", status="SUSPENDED")  # type: ignore[arg-type]
+    client = caller(stores.issue_key("gone", "gone-key", "*"))  # type: ignore[arg-type]
+    assert "SUSPENDED" in problem(client.get("/v1/devices"), 403)["detail"]
+
+
+def test_a_tenant_named_by_the_caller_changes_nothing(stores: Stores, acme: Client) -> None:
+    stores.put("devices", BOLT, "of-bolt", hostname="of-bolt")
+    assert acme.get("/v1/devices/of-bolt", headers={"X-Tenant-Id": "bolt"}).status_code == 404
+    problem(acme.get("/v1/devices", tenant_id="bolt"), 400)
+    assert acme.rows("/v1/logs", tenant_id="bolt") == []
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def authenticator(stores: Stores, clock: HandClock) -> Authenticator:
+    return Authenticator(stores.documents, clock=clock, remembered=2)
+
+
+def test_a_revoked_key_is_refused_after_a_second(
+    stores: Stores, authenticator: Authenticator, clock: HandClock
+) -> None:
+    key = stores.issue_key(ACME, "revoked-soon", "*")
+    assert authenticator.authenticate(key) == Caller(ACME, "revoked-soon", ("*",))
+    stores.write("api_keys", [Patch(ACME, "revoked-soon", "events", 2, {"revoked": True})])
+    clock.now = 0.9
+    assert authenticator.authenticate(key).tenant_id == ACME
+    clock.now = 1.0
+    with pytest.raises(Unauthenticated):
+        authenticator.authenticate(key)
+
+
+def test_a_suspension_is_seen_after_a_second(stores: Stores, authenticator: Authenticator, clock: HandClock) -> None:
+    stores.put("tenants", "brief", "brief", status="ACTIVE")  # type: ignore[arg-type]
+    key = stores.issue_key("brief", "brief-key", "*")  # type: ignore[arg-type]
+    authenticator.authenticate(key)
+    stores.put("tenants", "brief", "brief", order=2, status="SUSPENDED")  # type: ignore[arg-type]
+    clock.now = 1.0
+    with pytest.raises(Forbidden):
+        authenticator.authenticate(key)
+
+
+def test_only_so_many_keys_are_remembered(stores: Stores, authenticator: Authenticator) -> None:
+    for number in range(5):
+        authenticator.authenticate(stores.issue_key(ACME, f"one-of-many-{number}", "*"))
+    assert len(authenticator._callers) == 2
+
+
+def test_a_wrong_secret_is_refused_while_the_right_one_is_remembered(
+    stores: Stores, authenticator: Authenticator
+) -> None:
+    key = stores.issue_key(ACME, "remembered", "*")
+    authenticator.authenticate(key)
+    with pytest.raises(Unauthenticated):
+        authenticator.authenticate(key + "x")
+
+
+def test_the_documents_are_not_asked_again_within_a_second(tmp_path: Path, stores: Stores) -> None:
+    documents = SqliteDocuments(tmp_path / "closed.db", ())
+    authenticator = Authenticator(stores.documents, clock=HandClock())
+    key = stores.issue_key(ACME, "asked-once", "*")
+    caller = authenticator.authenticate(key)
+    authenticator._documents = documents
+    assert authenticator.authenticate(key) == caller
+    documents.close()

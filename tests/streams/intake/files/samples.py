@@ -1,0 +1,57 @@
+"""Short ways to write files and to read them back, for tests of imports."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pytest
+
+from schemas.envelope import TenantId
+from streams.intake.files.csv import INVOICE_COLUMNS, InvoicesFile, MetricsFile, Series
+from streams.intake.files.invoice_rows import InvoiceRows, Terms
+from streams.intake.files.text import FactRow, RefusedRow, check
+
+REAL_DATA = Path(__file__).resolve().parents[5] / "shared" / "data"
+HEADER = ",".join(INVOICE_COLUMNS)
+
+real_data = pytest.mark.skipif(not REAL_DATA.is_dir(), reason="the real data in ../shared/data is not here")
+
+
+def invoice_row(
+    number: str = "536365",
+    *,
+    product: str = "85123A",
+    description: str = "LANTERN",
+    quantity: str = "6",
+    at: str = "2010-12-01 08:26:00",
+    price: str = "2.55",
+    customer: str = "17850.0",
+    country: str = "United Kingdom",
+) -> str:
+    return f"{number},{product},{description},{quantity},{at},{price},{customer},{country}"
+
+
+def write(path: Path, lines: Iterable[str], *, encoding: str = "utf-8", end: str = "\n") -> Path:
+    with path.open("w", encoding=encoding, newline="") as file:
+        file.write("\n".join(lines) + end)
+    return path
+
+
+def invoices(path: Path, *, tenant: str = "demo", encoding: str = "utf-8") -> list[InvoiceRows | RefusedRow]:
+    return list(InvoicesFile(check(path, encoding), Terms(TenantId(tenant), "GBP", "out")).items())
+
+
+def metrics(path: Path, *, encoding: str = "utf-8") -> list[FactRow | RefusedRow]:
+    return list(MetricsFile(check(path, encoding), Series("web-1", "cpu", "percent")).items())
+
+
+def refused(items: Sequence[object]) -> dict[int, str]:
+    """Return the refused rows: reason by line."""
+    return {item.row.line: item.reason for item in items if isinstance(item, RefusedRow)}
+
+
+def taken(items: Sequence[InvoiceRows | RefusedRow]) -> list[InvoiceRows]:
+    return [item for item in items if isinstance(item, InvoiceRows)]
+
+
+def facts(items: Sequence[FactRow | RefusedRow]) -> list[FactRow]:
+    return [item for item in items if isinstance(item, FactRow)]

@@ -1,0 +1,243 @@
+import gzip
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.catalog import FACTS as KINDS
+from domain.catalog import payload_of
+from streams.intake.http.telemetry import parse_json, parse_ndjson
+from tests.examples import FACTS
+from tests.streams.intake.http.test_commands import JSON, plain
+from tests.streams.intake.http.ways_in import WaysIn, refused, ways_in
+
+NDJSON = "application/x-ndjson"
+CLOUDEVENTS = "application/cloudevents-batch+json"
+FACT = {
+    "type": "device.metrics.reported",
+    "device_id": "web-1",
+    "happened_at": "2026-01-31T08:30:00Z",
+    "data": {"metrics": {"cpu_percent": 12.5}, "unit": "percent"},
+}
+LINE = {**FACT, "type": "log.recorded", "data": {"severity": "error", "summary": "disk failed"}}
+EVENT = {
+    "specversion": "1.0",
+    "id": "1",
+    "source": "/agents/web-1",
+    "type": FACT["type"],
+    "subject": "device-web-1",
+    "time": FACT["happened_at"],
+    "data": FACT["data"],
+}
+
+
+def accepted(answer: Any) -> dict[str, Any]:
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def lines(*facts: Any) -> bytes:
+    return b"\n".join(fact if isinstance(fact, bytes) else orjson.dumps(fact) for fact in facts)
+
+
+def test_accepted_fact_is_in_the_log_when_it_is_answered(way: WaysIn) -> None:
+    answer = accepted(way.telemetry([FACT]))
+    assert answer == {"accepted": 1, "repeated": 0, "refused": [], "position": "telemetry/0/1"}
+    [fact] = way.facts()
+    assert (fact.stream, fact.data["metrics"], fact.actor.id) == ("device-web-1", {"cpu_percent": 12.5}, "demo")
+
+
+def test_fact_is_kept_once_in_a_batch_and_across_batches(way: WaysIn) -> None:
+    other = {**FACT, "happened_at": "2026-01-31T08:30:01Z"}
+    assert accepted(way.telemetry([FACT, FACT, {**FACT, "id": "mine"}, {**LINE, "id": "mine"}]))["accepted"] == 2
+    answer = accepted(way.telemetry([FACT, other, {**FACT, "id": "mine"}]))
+    assert (answer["accepted"], answer["repeated"]) == (1, 2)
+    # the same moment, said with another offset
+    again = {**FACT, "happened_at": "2026-01-31T09:30:00+01:00"}
+    assert accepted(way.telemetry([again]))["repeated"] == 1
+    assert len(way.facts()) == 3
+
+
+def test_same_fact_of_two_tenants_is_two_facts(way: WaysIn) -> None:
+    for key in ("demo", "acme"):
+        assert accepted(way.telemetry([FACT, {**FACT, "id": "mine"}], key=key))["accepted"] == 2
+    assert len(way.facts("demo")) == len(way.facts("acme")) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"type": "device.exploded"}, "Input tag 'device.exploded'"),
+        ({"happened_at": 1700000000}, "must be an RFC 3339 instant"),
+        ({"happened_at": "1700000000"}, "must be an RFC 3339 instant"),
+        ({"happened_at": None}, "must be an RFC 3339 instant"),
+        ({"happened_at": "2026-01-31T08:30:00"}, "must say its offset from UTC"),
+        ({"happened_at": "0001-01-01T00:00:00+14:00"}, "years 1 to 9999"),
+        ({"device_id": "web 1"}, "device_id"),
+        ({"device_id": "x" * 129}, "device_id"),
+        ({"id": "x" * 129}, "id"),
+        ({"id": ""}, "id"),
+        ({"colour": "red"}, "colour"),
+        ({"data": {"metrics": {"cpu": "NaN"}}}, "metrics.cpu"),
+        ({"data": {"metrics": {"cpu": None}}}, "metrics.cpu"),
+        ({"data": {"metrics": {"cpu": True}}}, "metrics.cpu"),
+        ({"data": {"metrics": {}}}, "metrics"),
+        ({"data": {"metrics": {"cpu\0": 1}}}, "metrics"),
+        ({"data": {}}, "metrics"),
+    ],
+)
+def test_bad_fact_is_named_and_the_others_are_taken(way: WaysIn, changes: dict[str, Any], reason: str) -> None:
+    for content_type, body in (
+        ("application/json", orjson.dumps([FACT, {**FACT, **changes}, LINE])),
+        (NDJSON, lines(FACT, {**FACT, **changes}, LINE)),
+    ):
+        answer = accepted(way.telemetry(body, content_type))
+        [refusal] = answer["refused"]
+        assert refusal["line"] == 2
+        assert reason in refusal["reason"]
+        assert answer["accepted"] + answer["repeated"] == 2
+    assert len(way.facts()) == 2
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"{",
+        b"[]",
+        b"5",
+        b'{"a": NaN}',
+        b'{"type": "\\ud800"}',
+        b'{"type": "\xff"}',
+        b'{"a":' * 100_000,
+        b"\xef\xbb\xbf{}",
+    ],
+    ids=["cut", "list", "number", "NaN", "lone surrogate", "not UTF-8", "deep", "byte order mark"],
+)
+def test_bad_line_is_named_and_the_others_are_taken(way: WaysIn, bad: bytes) -> None:
+    answer = accepted(way.telemetry(lines(FACT, b"", bad, LINE), NDJSON))
+    assert answer["accepted"] == 2
+    assert [refusal["line"] for refusal in answer["refused"]] == [3]
+    assert answer["refused"][0]["reason"]
+
+
+@pytest.mark.parametrize("value", [b"NaN", b"Infinity", b"-Infinity", b"1e400"])
+def test_reading_that_is_not_finite_is_refused(way: WaysIn, value: bytes) -> None:
+    body = orjson.dumps(FACT).replace(b"12.5", value)
+    assert len(accepted(way.telemetry(body, NDJSON))["refused"]) == 1
+    assert "the body is not JSON" in refused(way.telemetry(b"[" + body + b"]"), 400)["detail"]
+    assert way.facts() == []
+
+
+@pytest.mark.parametrize("body", [b"[", b"[{]", b'["\xff"]', b"[" * 100_000], ids=["cut", "wrong", "not UTF-8", "deep"])
+def test_array_that_is_not_json_is_refused_whole(way: WaysIn, body: bytes) -> None:
+    assert "the body is not JSON" in refused(way.telemetry(body), 400)["detail"]
+
+
+def test_text_with_nul_and_line_separators_comes_back_as_it_was(way: WaysIn) -> None:
+    summary = "a\0b\u2028c\u0085d\re"
+    fact = {**LINE, "data": {"severity": "error", "summary": summary}}
+    assert accepted(way.telemetry(lines(fact), NDJSON))["accepted"] == 1
+    assert way.facts()[0].data["summary"] == summary
+
+
+def test_more_than_10_000_facts_are_refused_whole(way: WaysIn) -> None:
+    for content_type, body in (
+        ("application/json", orjson.dumps([FACT] * 10_001)),
+        (NDJSON, lines(*[FACT] * 10_001)),
+        (CLOUDEVENTS, orjson.dumps([EVENT] * 10_001)),
+    ):
+        problem = refused(way.telemetry(body, content_type), 413)
+        assert problem["detail"] == "10001 facts are too many for one request; send at most 10000"
+    assert way.facts() == []
+
+
+def test_packed_lines_that_end_too_early_are_refused_whole(way: WaysIn) -> None:
+    packed = gzip.compress(lines(FACT)) + gzip.compress(b"\n" + lines(LINE))
+    headers = {"Content-Encoding": "gzip"}
+    refused(way.telemetry(packed[:-3], NDJSON, headers=headers), 400)
+    assert way.facts() == []
+    assert accepted(way.telemetry(packed, NDJSON, headers=headers))["accepted"] == 2
+
+
+def test_no_facts_are_no_error(way: WaysIn) -> None:
+    for content_type, body in (("application/json", b"[]"), (NDJSON, b""), (NDJSON, b"\n\n"), (CLOUDEVENTS, b"[]")):
+        assert accepted(way.telemetry(body, content_type))["accepted"] == 0
+
+
+# --- CloudEvents -----------------------------------------------------------------------------------------------------
+
+
+def test_cloudevents_are_facts_whose_identity_is_source_and_id(way: WaysIn) -> None:
+    others = [{**EVENT, "id": "2"}, {**EVENT, "source": "/agents/web-1#"}, {**EVENT, "myextension": "x", "id": "3"}]
+    answer = accepted(way.telemetry([EVENT, *others], CLOUDEVENTS))
+    assert (answer["accepted"], answer["refused"]) == (4, [])
+    again = accepted(way.telemetry([EVENT, {**EVENT, "source": "/agents/web-1", "data": LINE["data"]}], CLOUDEVENTS))
+    assert (again["accepted"], again["repeated"]) == (0, 1)
+    assert {fact.stream for fact in way.facts()} == {"device-web-1"}
+
+
+def test_two_cloudevents_are_never_taken_for_one(way: WaysIn) -> None:
+    joined = [{**EVENT, "source": "a#b", "id": "c"}, {**EVENT, "source": "a", "id": "b#c"}]
+    assert accepted(way.telemetry(joined, CLOUDEVENTS))["accepted"] == 2
+
+
+@pytest.mark.parametrize("name", ["specversion", "id", "source", "type", "subject", "time", "data"])
+def test_cloudevent_without_a_needed_attribute_is_refused(way: WaysIn, name: str) -> None:
+    without = {key: value for key, value in EVENT.items() if key != name}
+    for wrong in (without, {**EVENT, name: None}, {**EVENT, name: ""}):
+        answer = accepted(way.telemetry([wrong, {**EVENT, "id": "other"}], CLOUDEVENTS))
+        assert [refusal["line"] for refusal in answer["refused"]] == [1]
+    assert len(way.facts()) == 1
+
+
+def test_cloudevents_that_are_no_list_are_refused_whole(way: WaysIn) -> None:
+    refused(way.telemetry(EVENT, CLOUDEVENTS), 400)
+
+
+# --- who asks --------------------------------------------------------------------------------------------------------
+
+
+def test_key_without_the_scope_is_refused(way: WaysIn) -> None:
+    assert "lacks the scope telemetry:write" in refused(way.telemetry([FACT], key="fleet"), 403)["detail"]
+
+
+# --- all facts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.TYPE))
+def test_fact_is_read_alike_in_a_list_on_a_line_and_beside_a_bad_one(kind: Any) -> None:
+    example = FACTS[kind]
+    message = {**FACT, "type": kind.TYPE, "data": {k: v for k, v in payload_of(example).items() if v is not None}}
+    [expected] = parse_ndjson(lines(message)).facts
+    assert expected.fact == example
+    assert parse_json(orjson.dumps([message])).facts == [expected]
+    assert parse_json(orjson.dumps([message, "bad"])).facts == [expected]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with ways_in(tmp_path_factory.mktemp("fuzz")) as way:
+        yield way
+
+
+FIELDS = st.sampled_from([*FACT, "id"])
+
+
+@given(
+    items=st.lists(
+        JSON
+        | st.dictionaries(FIELDS, JSON).map(lambda fact: {**FACT, **fact})
+        | st.dictionaries(st.sampled_from(["severity", "summary", "details"]), JSON).map(
+            lambda data: {**LINE, "data": {**LINE["data"], **data}}  # type: ignore[dict-item]
+        ),
+        max_size=5,
+    ),
+    content_type=st.sampled_from(["application/json", NDJSON, CLOUDEVENTS]),
+)
+def test_no_json_makes_the_server_fail(shared: WaysIn, items: list[Any], content_type: str) -> None:
+    body = orjson.dumps(plain(items)) if content_type != NDJSON else lines(*map(plain, items))
+    answer = accepted(shared.telemetry(body, content_type))
+    assert answer["accepted"] + answer["repeated"] + len(answer["refused"]) == len(items)

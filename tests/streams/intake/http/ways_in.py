@@ -1,0 +1,131 @@
+"""The ways in over HTTP on a real log, without the views: a table of keys says who calls."""
+
+import socket
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from infra.sqlite.event_log import SqliteEventLog
+from read_api.edge.auth import Caller, Unauthenticated
+from read_api.edge.problems import add_problem_handlers
+from schemas.envelope import Entry, Envelope, TenantId, Topic
+from streams.intake.http.commands import commands_router
+from streams.intake.http.requests import BodyBudget, add_intake_problems
+from streams.intake.http.telemetry import TelemetryGate, telemetry_router
+from streams.intake.http.tenants import SYSTEM_TENANT, tenants_router
+from streams.ports import SystemClock
+from streams.write.gate import MAX_WAITING, CommandGate
+from streams.write.writer import Writer
+from tests.streams.kit import register_tenant
+
+CALLERS: Mapping[str, Caller] = {
+    "demo": Caller(TenantId("demo"), "demo", ("*",)),
+    "acme": Caller(TenantId("acme"), "acme", ("*",)),
+    "reader": Caller(TenantId("demo"), "reader", ("devices:read", "fleet:read")),
+    "fleet": Caller(TenantId("demo"), "fleet", ("fleet:write",)),
+    "nobody": Caller(TenantId("nobody"), "nobody", ("*",)),
+    "operator": Caller(SYSTEM_TENANT, "operator", ("*",)),
+}
+
+
+def _authenticate(header: str | None) -> Caller:
+    if caller := CALLERS.get(header or ""):
+        return caller
+    raise Unauthenticated("the api key is not valid")
+
+
+class WaysIn:
+    """The application, its log, and a client that sends the key of the tenant `demo`."""
+
+    def __init__(self, client: httpx.Client, log: SqliteEventLog, app: FastAPI) -> None:
+        self.client = client
+        self.log = log
+        self.app = app
+        self.bodies: BodyBudget = app.state.body_budget
+
+    def post(self, path: str, body: Any = None, *, key: str = "demo", **more: Any) -> httpx.Response:
+        headers = {"X-API-Key": key, **more.pop("headers", {})}
+        how = {"content": body} if isinstance(body, bytes | str) else {"json": body}
+        return self.client.post(path, headers=headers, **how, **more)
+
+    def command(self, name: str, body: Any, **more: Any) -> httpx.Response:
+        return self.post(f"/v1/commands/{name.replace('.', '/')}", body, **more)
+
+    def batch(self, *items: Any, **more: Any) -> list[dict[str, Any]]:
+        response = self.post("/v1/commands", list(items), **more)
+        assert response.status_code == 200, response.text
+        replies: list[dict[str, Any]] = response.json()["replies"]
+        return replies
+
+    def telemetry(self, body: Any, content_type: str = "application/json", **more: Any) -> httpx.Response:
+        return self.post(
+            "/v1/telemetry", body, headers={"Content-Type": content_type, **more.pop("headers", {})}, **more
+        )
+
+    def entries(self, topic: Topic, tenant: str = "demo") -> list[Envelope]:
+        found: list[Entry] = list(self.log.read(topic, 0, after=0, limit=100_000))
+        assert [entry.position for entry in found] == list(range(1, len(found) + 1))
+        return [entry for entry in found if entry.tenant_id == tenant and isinstance(entry, Envelope)]
+
+    def facts(self, tenant: str = "demo") -> list[Envelope]:
+        return self.entries(Topic.TELEMETRY, tenant)
+
+
+@contextmanager
+def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING) -> Iterator[WaysIn]:
+    log = SqliteEventLog(folder)
+    writer = Writer(log, SystemClock())
+    writer.write([register_tenant("demo"), register_tenant("acme"), register_tenant("system")])
+    deciding, taking = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+    gate = CommandGate(writer, deciding, max_waiting=max_waiting)
+    app = FastAPI()
+    add_problem_handlers(app)
+    add_intake_problems(app)
+    app.include_router(commands_router(gate, _authenticate))
+    app.include_router(telemetry_router(TelemetryGate(log, taking), _authenticate))
+    app.include_router(tenants_router(gate, _authenticate))
+    try:
+        with served(app) as client:
+            yield WaysIn(client, log, app)
+    finally:
+        deciding.shutdown()
+        taking.shutdown()
+        log.close()
+
+
+@contextmanager
+def served(app: FastAPI) -> Iterator[httpx.Client]:
+    """Serve an application on a free port of the loopback and give a client of it."""
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none"))
+        thread = Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not server.started:
+                thread.join(0.01)
+                assert thread.is_alive()
+            address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def refused(response: httpx.Response, status: int) -> dict[str, Any]:
+    """Return the problem document of a refused request."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    found: dict[str, Any] = response.json()
+    assert found["status"] == status
+    assert found["title"]
+    assert found["detail"]
+    return found

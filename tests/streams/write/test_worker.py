@@ -1,0 +1,155 @@
+"""The worker's loop on the real broker: what no command of a caller may do is stop its partition."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+pytest.importorskip("confluent_kafka")
+
+from confluent_kafka import TopicPartition
+
+from domain.rejection import Kind
+from infra.kafka.event_log import KafkaEventLog
+from schemas.envelope import StreamId, Topic
+from streams.ports import Batch, LogUnavailable, Recorded, Refusal, Reply, Submission, SystemClock
+from streams.write.messages import decode_reply, decode_submission, encode_reply, encode_submission
+from streams.write.worker import CommandWorker
+from streams.write.writer import Writer
+from tests.cluster import PARTITIONS, Cluster, until
+from tests.contracts.event_log import ACME
+from tests.examples import COMMANDS, HAPPENED_AT
+from tests.streams.kit import register, register_tenant, submission
+
+if TYPE_CHECKING:
+    from infra.engines.kafka import Kafka
+
+
+@pytest.fixture
+def cluster(kafka: "Kafka") -> Cluster:
+    return Cluster(kafka.bootstrap)
+
+
+@pytest.fixture
+def log(cluster: Cluster, tmp_path: Path) -> Iterator[KafkaEventLog]:
+    with closing(cluster.open(tmp_path)) as log:
+        yield log
+
+
+def replies(cluster: Cluster, count: int) -> list[Reply]:
+    """Return the replies that were sent to `0|…`, in order."""
+    consumer = cluster.connection.consumer("test", auto_offset_reset="earliest")
+    consumer.assign([TopicPartition(cluster.topics.replies, 0, 0)])
+    found = [decode_reply(message.value() or b"") for message in consumer.consume(count, 10)]
+    consumer.close()
+    return found
+
+
+def decide(worker: CommandWorker, count: int) -> None:
+    done = 0
+
+    def all_done() -> bool:
+        nonlocal done
+        done += worker.turn(0.1)
+        return done >= count
+
+    until(all_done, 30)
+
+
+def test_commands_are_answered_in_order_where_they_came_from(cluster: Cluster, log: KafkaEventLog) -> None:
+    cluster.send(register_tenant("acme"), register("web-1", tenant="acme"), reply_to="0|gateway|1")
+    decide(CommandWorker(log, Writer(log, SystemClock())), 2)
+    found = replies(cluster, 2)
+    assert [reply.outcome for reply in found] == ["accepted", "accepted"]
+    assert [reply.stream for reply in found] == ["tenant-acme", "device-web-1"]
+
+
+@pytest.mark.parametrize("raw", [b"", b"\xff", b"[]", b"{}", b'{"command":"fleet.Explode","body":{},"id":"x"}'])
+def test_a_message_that_is_no_command_is_refused_and_the_next_is_decided(
+    cluster: Cluster, log: KafkaEventLog, raw: bytes
+) -> None:
+    cluster.send_raw(raw, cluster.home, "0|gateway|1")
+    cluster.send(register_tenant("acme"), reply_to="0|gateway|2")
+    decide(CommandWorker(log, Writer(log, SystemClock())), 2)
+    poison, fine = replies(cluster, 2)
+    assert poison.refusal is not None
+    assert poison.refusal.kind is Kind.INVALID
+    assert fine.outcome == "accepted"
+
+
+def test_a_command_in_a_partition_of_others_is_refused(cluster: Cluster, log: KafkaEventLog) -> None:
+    cluster.send_raw(encode_submission(register_tenant("acme")), (cluster.home + 1) % PARTITIONS, "0|gateway|1")
+    decide(CommandWorker(log, Writer(log, SystemClock())), 1)
+    [reply] = replies(cluster, 1)
+    assert reply.refusal is not None
+    assert f"belongs in partition {cluster.home}" in reply.refusal.reason
+    assert log.tenants(cluster.home) == []
+
+
+@pytest.mark.parametrize("reply_to", [None, "", "99|gateway|1", "-1|gateway|1", "one|gateway|1"])
+def test_a_command_that_nobody_waits_for_is_decided(cluster: Cluster, log: KafkaEventLog, reply_to: str | None) -> None:
+    cluster.send(register_tenant("acme"), reply_to=reply_to)
+    decide(CommandWorker(log, Writer(log, SystemClock())), 1)
+    assert log.tenants(cluster.home) == [ACME]
+
+
+class Fails(Writer):
+    """A writer that one command makes fail itself, not only its rule."""
+
+    def write(self, submissions: "list[Submission]") -> list[Reply]:  # type: ignore[override]
+        if any(submission.command_id == "bad" for submission in submissions):
+            raise ZeroDivisionError
+        return super().write(submissions)
+
+
+def test_a_command_that_makes_the_writer_fail_is_refused_alone(cluster: Cluster, log: KafkaEventLog) -> None:
+    commands = [
+        register_tenant("acme"),
+        register("web-1", tenant="acme"),
+        register("web-2", tenant="acme", id_="bad"),
+        register("web-3", tenant="acme"),
+    ]
+    cluster.send(*commands, reply_to="0|gateway|1")
+    worker = CommandWorker(log, Fails(log, SystemClock()))
+    until(lambda: worker.turn(0.1) == 0 and log.end(Topic.EVENTS, cluster.home) == 3, 60)
+    assert [reply.outcome for reply in replies(cluster, 4)] == ["accepted", "accepted", "refused", "accepted"]
+
+
+def test_a_batch_that_was_not_kept_is_taken_again(cluster: Cluster, log: KafkaEventLog) -> None:
+    append, failing = log.append, [True]
+
+    def fails_once(batch: Batch) -> None:
+        if failing and failing.pop():
+            raise LogUnavailable("for a test")
+        append(batch)
+
+    log.append = fails_once  # type: ignore[method-assign]
+    cluster.send(register_tenant("acme"), reply_to="0|gateway|1")
+    worker = CommandWorker(log, Writer(log, SystemClock()))
+    with pytest.raises(LogUnavailable):
+        decide(worker, 1)
+    decide(worker, 1)
+    assert [reply.outcome for reply in replies(cluster, 1)] == ["accepted"]
+    assert log.end(Topic.EVENTS, cluster.home) == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=lambda command: type(command).__name__)
+def test_every_command_arrives_as_it_was_sent(command: object) -> None:
+    sent = submission(command, tenant="acme", expected=3)._replace(  # type: ignore[arg-type]
+        happened_at=HAPPENED_AT, traceparent="00-1-2-01", correlation_id="request-1"
+    )
+    found = decode_submission(encode_submission(sent), partition=0, partitions=1)
+    assert found._replace(name=sent.name) == sent
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply("id", "refused", StreamId("device-1"), 3, refusal=Refusal(Kind.CONFLICT, "no", 3)),
+        Reply("id", "accepted", StreamId("device-1"), 3, (Recorded("device.tagged", 3, "e"),), repeated=True),
+    ],
+)
+def test_every_reply_arrives_as_it_was_sent(reply: Reply) -> None:
+    assert decode_reply(encode_reply(reply)) == reply
