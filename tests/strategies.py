@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from domain.finance.commands import (
+from domain.finance.invoice import (
     ApproveInvoice,
     CancelInvoice,
     CategoriseInvoice,
@@ -17,22 +17,12 @@ from domain.finance.commands import (
     RefundPayment,
     RejectInvoice,
 )
-from domain.fleet.commands import (
-    AcknowledgeAlert,
-    ChangeDeviceStatus,
-    DefineWatch,
-    RaiseAlert,
-    RegisterDevice,
-    RemoveWatch,
-    ResolveAlert,
-    RetireDevice,
-    TagDevice,
-    UpdateDevice,
-)
+from domain.fleet.alert import AcknowledgeAlert, RaiseAlert, ResolveAlert
+from domain.fleet.device import ChangeDeviceStatus, DeviceStatus, RegisterDevice, RetireDevice, TagDevice, UpdateDevice
 from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported, LogRecorded
 from domain.fleet.rules import Failures, RateOfChange, Threshold
-from domain.fleet.state import DeviceStatus
-from domain.identity.commands import IssueApiKey, RevokeApiKey, RotateApiKey
+from domain.fleet.watch import DefineWatch, RemoveWatch
+from domain.identity.api_key import IssueApiKey, RevokeApiKey, RotateApiKey
 from domain.message import Command
 from streams.ports import FactSubmission
 

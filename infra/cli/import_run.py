@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self, TextIO, TypeVar
 
-from domain.fleet.commands import RegisterDevice
+from domain.fleet.device import RegisterDevice
 from domain.rejection import Kind
 from infra.cli.import_sinks import IMPORTER, ImportFailed, Sink
 from schemas.envelope import TenantId

@@ -14,7 +14,7 @@ from pydantic import StringConstraints, TypeAdapter, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from domain.finance.commands import Direction
+from domain.finance.invoice import Direction
 from infra.cli.import_run import (
     COMMANDS,
     FACTS,

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from domain.identity.events import ApiKeyIssued
+from domain.identity.api_key import ApiKeyIssued
 from schemas.envelope import Actor, ActorType, Topic
 from schemas.partitioning import partition_of
 from streams.intake.http.commands import Gate

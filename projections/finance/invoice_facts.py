@@ -1,6 +1,6 @@
 """What was sold, to whom, where and for how much, line by line?"""
 
-from domain.finance.events import InvoiceReceived
+from domain.finance.invoice import InvoiceReceived
 from projections.projection import Projection
 from projections.rows import InvoiceLineRow, Role
 from schemas.envelope import Envelope, Topic

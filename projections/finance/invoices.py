@@ -3,8 +3,8 @@
 from decimal import Decimal
 from typing import Any, assert_never
 
-from domain.finance.decide import INVOICE
-from domain.finance.events import (
+from domain.finance.decide_invoice import INVOICE
+from domain.finance.invoice import (
     InvoiceApproved,
     InvoiceCancelled,
     InvoiceCategorised,
@@ -12,10 +12,10 @@ from domain.finance.events import (
     InvoiceEvent,
     InvoiceReceived,
     InvoiceRejected,
+    InvoiceStatus,
     PaymentRecorded,
     PaymentRefunded,
 )
-from domain.finance.state import InvoiceStatus
 from domain.finance.values import amount_text
 from projections.fields import decided, instant_text
 from projections.projection import Projection

@@ -2,9 +2,7 @@
 
 from typing import Any, assert_never
 
-from domain.fleet.decide import ALERT
-from domain.fleet.events import AlertAcknowledged, AlertEvent, AlertRaised, AlertResolved
-from domain.fleet.state import AlertStatus
+from domain.fleet.alert import ALERT, AlertAcknowledged, AlertEvent, AlertRaised, AlertResolved, AlertStatus
 from projections.fields import decided, instant_text
 from projections.projection import Projection
 from projections.rows import Patch, Role

@@ -2,17 +2,18 @@
 
 from typing import Any, assert_never
 
-from domain.fleet.decide import DEVICE
-from domain.fleet.events import (
+from domain.fleet.device import (
+    DEVICE,
     DeviceEvent,
     DeviceRegistered,
     DeviceRetired,
+    DeviceStatus,
     DeviceStatusChanged,
     DeviceTagged,
     DeviceUpdated,
+    description_of,
 )
 from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported, LogRecorded
-from domain.fleet.state import DeviceStatus, description_of
 from projections.fields import decided, id_of, instant_text
 from projections.projection import Projection
 from projections.rows import Patch, Role

@@ -2,9 +2,8 @@
 
 from typing import Any, assert_never
 
-from domain.fleet.decide import WATCH
-from domain.fleet.events import WatchDefined, WatchEvent, WatchRemoved
 from domain.fleet.rules import FIELDS
+from domain.fleet.watch import WATCH, WatchDefined, WatchEvent, WatchRemoved
 from projections.fields import decided, instant_text
 from projections.projection import Projection
 from projections.rows import Patch, Role

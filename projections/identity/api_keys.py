@@ -2,8 +2,7 @@
 
 from typing import Any, assert_never
 
-from domain.identity.decide import API_KEY
-from domain.identity.events import ApiKeyEvent, ApiKeyIssued, ApiKeyRevoked, ApiKeyRotated
+from domain.identity.api_key import API_KEY, ApiKeyEvent, ApiKeyIssued, ApiKeyRevoked, ApiKeyRotated
 from projections.fields import decided, instant_text
 from projections.projection import Projection
 from projections.rows import Patch, Role

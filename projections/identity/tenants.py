@@ -2,9 +2,7 @@
 
 from typing import Any, assert_never
 
-from domain.identity.decide import TENANT
-from domain.identity.events import TenantClosed, TenantEvent, TenantRegistered, TenantSuspended
-from domain.identity.state import TenantStatus
+from domain.identity.tenant import TENANT, TenantClosed, TenantEvent, TenantRegistered, TenantStatus, TenantSuspended
 from projections.fields import decided, instant_text
 from projections.projection import Projection
 from projections.rows import Patch, Role

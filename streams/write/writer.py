@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from uuid_utils import uuid7
 
 from domain import catalog
-from domain.identity.decide import admit
+from domain.identity.tenant import admit
 from domain.message import Command, Event, Process
 from domain.rejection import CommandRejected, Kind
 from schemas.codec import encoded

@@ -20,7 +20,7 @@ import psutil
 from confluent_kafka import TopicPartition
 from uuid_utils import uuid7
 
-from domain.fleet.commands import RegisterDevice, TagDevice
+from domain.fleet.device import RegisterDevice, TagDevice
 from domain.message import Command
 from infra.collector import settle_collector
 from infra.engines.kafka import Kafka

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from domain.fleet.events import DeviceStatusChanged, DeviceTagged
+from domain.fleet.device import DeviceStatusChanged, DeviceTagged
 from infra.cli.main import cli
 from projections import catalog
 from projections.fleet import devices

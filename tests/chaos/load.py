@@ -13,10 +13,10 @@ from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
-from domain.finance.commands import ApproveInvoice, CategoriseInvoice
-from domain.fleet.commands import AcknowledgeAlert, ChangeDeviceStatus, RaiseAlert, RegisterDevice, TagDevice
+from domain.finance.invoice import ApproveInvoice, CategoriseInvoice
+from domain.fleet.alert import AcknowledgeAlert, RaiseAlert
+from domain.fleet.device import ChangeDeviceStatus, DeviceStatus, RegisterDevice, TagDevice
 from domain.fleet.facts import DeviceMetricsReported
-from domain.fleet.state import DeviceStatus
 from domain.message import Command, Fact
 from infra.kafka.event_log import KafkaEventLog
 from infra.kafka.telemetry_log import KafkaTelemetryLog
@@ -25,7 +25,9 @@ from streams.ports import FactSubmission, LogUnavailable, Reply, Submission, Sys
 from streams.write.worker import WriterLost
 from streams.write.writer import Writer
 from tests.cluster import SCHEMA_IDS, Cluster
-from tests.examples import HAPPENED_AT, LOG, RECEIVE_INVOICE
+from tests.examples.finance import RECEIVE_INVOICE
+from tests.examples.fleet import LOG
+from tests.examples.moments import HAPPENED_AT
 from tests.streams.kit import TESTER, register_tenant, submission
 
 COMMANDS_AT_ONCE = 200

@@ -11,39 +11,42 @@ from projections.fleet import alerts, devices, watches
 from projections.identity import api_keys, tenants
 from projections.projection import Projection
 from projections.rows import Patch
-from tests.examples import (
-    ACME,
-    ALERT_ACKNOWLEDGED,
-    ALERT_RAISED,
-    ALERT_RESOLVED,
+from tests.examples import ACME, Place
+from tests.examples.finance import (
     APPROVED,
     CANCELLED,
     CATEGORISED,
-    DESCRIPTION,
     DISPUTED,
-    HEARTBEAT,
-    KEY_ISSUED,
-    KEY_REVOKED,
-    KEY_ROTATED,
-    LOG,
-    METRICS,
     PAID_IN_PART,
     RECEIVED,
     REFUNDED,
-    REGISTERED,
     REJECTED,
+)
+from tests.examples.fleet import (
+    ALERT_ACKNOWLEDGED,
+    ALERT_RAISED,
+    ALERT_RESOLVED,
+    DESCRIPTION,
+    HEARTBEAT,
+    LOG,
+    METRICS,
+    REGISTERED,
     RETIRED,
-    SHA_1,
-    SHA_2,
     STATUS_CHANGED,
     TAGGED,
-    TENANT_CLOSED,
-    TENANT_REGISTERED,
-    TENANT_SUSPENDED,
     UPDATED,
     WATCH_DEFINED,
     WATCH_REMOVED,
-    Place,
+)
+from tests.examples.identity import (
+    KEY_ISSUED,
+    KEY_REVOKED,
+    KEY_ROTATED,
+    SHA_1,
+    SHA_2,
+    TENANT_CLOSED,
+    TENANT_REGISTERED,
+    TENANT_SUSPENDED,
 )
 from tests.given_when_then import Rows
 

@@ -16,19 +16,10 @@ from projections.history import audit_trail, events, stream_history
 from projections.rows import EventRow, InvoiceLineRow, LogRow, MetricRow
 from schemas.codec import canonical_json
 from schemas.envelope import StreamId
-from tests.examples import (
-    ACME,
-    EVENTS,
-    FACTS,
-    HAPPENED_AT,
-    LOG,
-    METRICS,
-    RECEIVED,
-    RECORDED_AT,
-    RETIRED,
-    Place,
-    stored,
-)
+from tests.examples import ACME, EVENTS, FACTS, Place, stored
+from tests.examples.finance import RECEIVED
+from tests.examples.fleet import LOG, METRICS, RETIRED
+from tests.examples.moments import HAPPENED_AT, RECORDED_AT
 from tests.given_when_then import Rows
 
 EVENT_ID = "01943b1e-7a00-7000-8000-000000000001"

@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 
 from domain.catalog import payload_of
-from domain.identity.events import TenantRegistered, TenantSuspended
+from domain.identity.tenant import TenantRegistered, TenantSuspended
 from domain.message import Event
 from projections.rows import EventRow
 from schemas.codec import canonical_json

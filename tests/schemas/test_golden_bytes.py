@@ -9,8 +9,9 @@ from domain.message import Event
 from schemas import upcast
 from schemas.codec import decode_payload, decode_record, encode_payload, encode_record, schema_files
 from schemas.envelope import StreamId
-from tests.examples import ACME, REGISTERED, envelope_of
+from tests.examples import ACME, envelope_of
 from tests.examples import EVENTS as EXAMPLES
+from tests.examples.fleet import REGISTERED
 
 GOLDEN = Path(__file__).parent / "golden"
 RELEASED = [(type_, version) for type_, version, _ in schema_files()]

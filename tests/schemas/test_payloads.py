@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 from pydantic_core import PydanticSerializationError
 
 from domain.catalog import EVENTS, adapter, payload_of
-from domain.finance.events import InvoiceLine
+from domain.finance.invoice import InvoiceLine
 from domain.finance.values import Amount, Total, amount_text
 from domain.fleet.values import Day, Metrics, Severity
 from domain.message import Event
 from schemas.codec import BadPayload, UnknownSchema, canonical_json, decode_payload, encode_payload, schema_of
 from schemas.values import Id, Name
-from tests.examples import HEARTBEAT, RECEIVED, stored
+from tests.examples import stored
+from tests.examples.finance import RECEIVED
+from tests.examples.fleet import HEARTBEAT
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=20)
 READINGS = st.floats(allow_nan=False, allow_infinity=False)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from uuid_utils import uuid7
 
 from domain import catalog
-from domain.identity.commands import RegisterTenant
+from domain.identity.tenant import RegisterTenant
 from domain.message import Command
 from domain.rejection import Kind
 from schemas.values import Instant

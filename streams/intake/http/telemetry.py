@@ -62,7 +62,7 @@ class _CloudEvent(BaseModel):
 _CLOUDEVENT = TypeAdapter(_CloudEvent)
 
 
-class Refusal(NamedTuple):
+class RefusedLine(NamedTuple):
     """A fact that was not taken. Units: `line` counts the facts of the request from 1."""
 
     line: int
@@ -71,7 +71,7 @@ class Refusal(NamedTuple):
 
 class Parsed(NamedTuple):
     facts: list[FactSubmission]
-    refused: list[Refusal]
+    refused: list[RefusedLine]
 
 
 class TelemetryGate:
@@ -101,7 +101,7 @@ class TelemetryGate:
 
     async def take(
         self, tenant_id: TenantId, body: bytes, parse: Callable[[bytes], Parsed], actor: Actor
-    ) -> tuple[TelemetryReply, Sequence[Refusal]]:
+    ) -> tuple[TelemetryReply, Sequence[RefusedLine]]:
         """Return what became of a body's facts, once those that were taken are durable.
 
         Raises: Overloaded; LogUnavailable, nothing was kept; OutcomeUnknown, the log did not answer in time; Refused,
@@ -112,7 +112,7 @@ class TelemetryGate:
         if self._waiting_bytes and self._waiting_bytes + len(body) > self._max_waiting_bytes:
             raise Overloaded
 
-        def work() -> tuple[TelemetryReply, Sequence[Refusal]]:
+        def work() -> tuple[TelemetryReply, Sequence[RefusedLine]]:
             facts, refused = parse(body)
             return self._log.append_facts(tenant_id, facts, actor), refused
 
@@ -208,7 +208,7 @@ def _one_by_one(
         except ValidationError as error:
             errors = readable_errors(error)
             reason = "; ".join(f"{e['where']}: {e['what']}" if e["where"] else e["what"] for e in errors)
-            parsed.refused.append(Refusal(line, reason))
+            parsed.refused.append(RefusedLine(line, reason))
     return parsed
 
 

@@ -11,7 +11,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 from uuid_utils import uuid7
 
-from domain.identity.commands import IssueApiKey, RegisterTenant, Scope
+from domain.identity.api_key import IssueApiKey, Scope
+from domain.identity.tenant import RegisterTenant
 from domain.message import Command
 from schemas import envelope
 from schemas.envelope import Actor, TenantId

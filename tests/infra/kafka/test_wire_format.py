@@ -19,7 +19,9 @@ from infra.settings import Settings
 from schemas.codec import KafkaRecord, decode_kafka, encode_kafka, kafka_record
 from schemas.envelope import Envelope, Undecodable
 from tests.cluster import Cluster
-from tests.examples import EVENTS, HAPPENED_AT, REGISTERED, envelope_of
+from tests.examples import EVENTS, envelope_of
+from tests.examples.fleet import REGISTERED
+from tests.examples.moments import HAPPENED_AT
 
 if TYPE_CHECKING:
     from infra.engines.kafka import Kafka

@@ -32,7 +32,8 @@ from streams.ports import Stores, SystemClock
 from streams.project.distributed_operations import DistributedOperations
 from streams.project.rebuild import Step
 from streams.topics import Topics
-from tests.examples import REGISTERED, TAGGED, envelope_of
+from tests.examples import envelope_of
+from tests.examples.fleet import REGISTERED, TAGGED
 
 DEVICES = View("devices", 1)
 WAIT_S = 60

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import pytest
 
-from domain.fleet.commands import TagDevice
+from domain.fleet.device import TagDevice
 from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.documents import SqliteDocuments
 from infra.sqlite.event_log import SqliteEventLog

@@ -17,7 +17,8 @@ from schemas.envelope import Entry, Envelope, StreamId, TenantId, Topic
 from streams.ports import SystemClock
 from streams.project.run import MAX_POISON_IN_BATCH, ProjectionRun, TooMuchPoison
 from streams.write.writer import Writer
-from tests.examples import HEARTBEAT, envelope_of
+from tests.examples import envelope_of
+from tests.examples.fleet import HEARTBEAT
 from tests.streams.kit import register, tag
 
 DEMO = TenantId("demo")

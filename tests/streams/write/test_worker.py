@@ -20,7 +20,8 @@ from streams.write.worker import CommandWorker
 from streams.write.writer import Writer
 from tests.cluster import PARTITIONS, Cluster, until
 from tests.contracts.event_log import ACME
-from tests.examples import COMMANDS, HAPPENED_AT
+from tests.examples import COMMANDS
+from tests.examples.moments import HAPPENED_AT
 from tests.streams.kit import register, register_tenant, submission
 
 if TYPE_CHECKING:

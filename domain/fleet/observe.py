@@ -7,10 +7,10 @@ from math import isfinite
 from typing import NamedTuple, assert_never
 from uuid import UUID, uuid5
 
-from domain.fleet.commands import RaiseAlert, ResolveAlert
+from domain.fleet.alert import RaiseAlert, ResolveAlert
 from domain.fleet.facts import DeviceMetricsReported, LogRecorded
 from domain.fleet.rules import Anomaly, Failures, RateOfChange, Rule, Threshold
-from domain.fleet.state import Watch
+from domain.fleet.watch import Watch
 from schemas.envelope import Envelope
 
 MAX_KEYS = 1_000
@@ -116,6 +116,11 @@ def matters(rule: Rule, seen: Seen, sample: Sample) -> bool:
     if not sample.value:
         return bool(seen.tracks)
     return seen.at is None or sample.at > seen.at - timedelta(seconds=rule.within_s)
+
+
+def sample_that_matters(rule: Rule, seen: Seen, fact: Envelope) -> Sample | None:
+    sample = sample_of(rule, fact)
+    return sample if sample is not None and matters(rule, seen, sample) else None
 
 
 def observe(of: Subject, watch: Watch, seen: Seen, sample: Sample) -> tuple[Seen, tuple[Told, ...]]:

@@ -2,51 +2,37 @@
 
 from typing import assert_never
 
-from domain.finance.commands import (
+from domain.finance.invoice import (
     ApproveInvoice,
     CancelInvoice,
     CategoriseInvoice,
     DisputeInvoice,
-    ReceiveInvoice,
-    RecordPayment,
-    RefundPayment,
-    RejectInvoice,
-)
-from domain.finance.events import (
+    Invoice,
     InvoiceApproved,
     InvoiceCancelled,
     InvoiceCategorised,
+    InvoiceCommand,
     InvoiceDisputed,
     InvoiceEvent,
     InvoiceLine,
     InvoiceReceived,
     InvoiceRejected,
-    PaymentRecorded,
-    PaymentRefunded,
-)
-from domain.finance.state import (
-    Invoice,
     InvoiceStatus,
     Payment,
+    PaymentRecorded,
+    PaymentRefunded,
+    ReceiveInvoice,
+    RecordPayment,
+    RefundPayment,
+    RejectInvoice,
     approved,
     categorised,
     evolve_invoice,
     with_payment,
 )
 from domain.finance.values import TOTAL_LIMIT, amount_text, minus, plus, times, total
-from domain.message import Decider
+from domain.message import Decider, classes_of, filled
 from domain.rejection import conflict, invalid, not_allowed, not_found
-
-InvoiceCommand = (
-    ReceiveInvoice
-    | CategoriseInvoice
-    | ApproveInvoice
-    | RejectInvoice
-    | CancelInvoice
-    | DisputeInvoice
-    | RecordPayment
-    | RefundPayment
-)
 
 CREDIT_NOTE_PREFIX = "C"
 
@@ -84,28 +70,13 @@ def _receive(command: ReceiveInvoice, state: Invoice | None) -> tuple[InvoiceEve
     if max(abs(net), abs(gross)) >= TOTAL_LIMIT:
         raise invalid(f"{_name(command)} comes to {gross:f}; a total has at most 30 digits before the decimal point")
     return (
-        InvoiceReceived(
-            number=command.number,
+        filled(
+            InvoiceReceived,
+            command,
             kind="credit_note" if command.number.startswith(CREDIT_NOTE_PREFIX) else "invoice",
-            party=command.party,
-            direction=command.direction,
-            issue_date=command.issue_date,
-            due_date=command.due_date,
-            lines=tuple(
-                InvoiceLine(
-                    product=line.product,
-                    description=line.description,
-                    quantity=line.quantity,
-                    unit_price=line.unit_price,
-                    dated_at=line.dated_at,
-                )
-                for line in command.lines
-            ),
+            lines=tuple(filled(InvoiceLine, line) for line in command.lines),
             net=net,
-            tax=command.tax,
             total=gross,
-            currency=command.currency,
-            country=command.country,
         ),
     )
 
@@ -115,7 +86,7 @@ def _categorise(command: CategoriseInvoice, state: Invoice) -> tuple[InvoiceEven
     after = categorised(state, command.category, command.by)
     if after == state:
         return ()
-    return (InvoiceCategorised(category=command.category, by=command.by, status=after.status.value),)
+    return (filled(InvoiceCategorised, command, status=after.status.value),)
 
 
 def _approve(command: ApproveInvoice, state: Invoice) -> tuple[InvoiceEvent, ...]:
@@ -154,13 +125,11 @@ def _record_payment(command: RecordPayment, state: Invoice) -> tuple[InvoiceEven
     paid_total = plus(state.paid_total, command.amount)
     after = with_payment(state, command.payment_id, command.amount, paid_total, refunded=False)
     return (
-        PaymentRecorded(
-            payment_id=command.payment_id,
+        filled(
+            PaymentRecorded,
+            command,
             invoice=command.id,
-            amount=command.amount,
             currency=state.currency,
-            method=command.method,
-            reference=command.reference,
             paid_total=paid_total,
             status=after.status.value,
         ),
@@ -184,12 +153,12 @@ def _refund_payment(command: RefundPayment, state: Invoice) -> tuple[InvoiceEven
     paid_total = minus(state.paid_total, payment.amount)
     after = with_payment(state, command.payment_id, payment.amount, paid_total, refunded=True)
     return (
-        PaymentRefunded(
-            payment_id=command.payment_id,
+        filled(
+            PaymentRefunded,
+            command,
             invoice=command.id,
             amount=payment.amount,
             currency=state.currency,
-            reason=command.reason,
             paid_total=paid_total,
             status=after.status.value,
         ),
@@ -222,26 +191,8 @@ def _name(command: InvoiceCommand) -> str:
 
 INVOICE = Decider(
     category="invoice",
-    commands=(
-        ReceiveInvoice,
-        CategoriseInvoice,
-        ApproveInvoice,
-        RejectInvoice,
-        CancelInvoice,
-        DisputeInvoice,
-        RecordPayment,
-        RefundPayment,
-    ),
-    events=(
-        InvoiceReceived,
-        InvoiceCategorised,
-        InvoiceApproved,
-        InvoiceRejected,
-        InvoiceCancelled,
-        InvoiceDisputed,
-        PaymentRecorded,
-        PaymentRefunded,
-    ),
+    commands=classes_of(InvoiceCommand),
+    events=classes_of(InvoiceEvent),
     decide=decide_invoice,
     evolve=evolve_invoice,
 )
