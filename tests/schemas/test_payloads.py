@@ -1,11 +1,8 @@
 """A payload is the same before it is written and after it is read."""
 
-from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import BytesIO
-from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
 
 import fastavro
 import pytest
@@ -23,6 +20,7 @@ from schemas.values import Id, Name
 from tests.examples import stored
 from tests.examples.finance import RECEIVED
 from tests.examples.fleet import HEARTBEAT
+from tests.strategies import Known, instances
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=20)
 READINGS = st.floats(allow_nan=False, allow_infinity=False)
@@ -33,7 +31,7 @@ def decimals(digits: int, scale: int) -> st.SearchStrategy[Decimal]:
     return st.integers(-greatest, greatest).map(lambda units: Decimal(f"{units}E-{scale}"))
 
 
-BY_TYPE: list[tuple[Any, st.SearchStrategy[Any]]] = [
+BY_TYPE: Known = [
     (Amount, decimals(18, 4) | st.just(Decimal("-0"))),
     (Total, decimals(38, 8) | st.just(Decimal("-0.0"))),
     (Metrics, st.dictionaries(NAMES, READINGS, min_size=1, max_size=5)),
@@ -45,32 +43,13 @@ BY_TYPE: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (int, st.integers(-(2**63), 2**63 - 1)),
     (float, READINGS),
     (datetime, st.datetimes(timezones=st.just(UTC))),
-    (NoneType, st.none()),
 ]
-
-
-def values(hint: Any) -> st.SearchStrategy[Any]:
-    for type_, strategy in BY_TYPE:
-        if hint == type_:
-            return strategy
-    arguments = get_args(hint)
-    if get_origin(hint) in (Union, UnionType):
-        return st.one_of([values(argument) for argument in arguments])
-    if get_origin(hint) is tuple:
-        return st.lists(values(arguments[0]), max_size=4).map(tuple)
-    if get_origin(hint) is Annotated:
-        return values(arguments[0])
-    return instances(hint)
-
-
-def instances(class_: Any) -> st.SearchStrategy[Any]:
-    return st.builds(class_, **{field.name: values(field.type) for field in fields(class_)})
 
 
 @pytest.mark.parametrize("class_", EVENTS.values(), ids=EVENTS)
 @given(st.data())
 def test_any_payload_is_read_as_it_was_written(class_: type[Event], data: st.DataObject) -> None:
-    event = data.draw(instances(class_))
+    event = data.draw(instances(class_, BY_TYPE))
     payload = payload_of(event)
     written = encode_payload(class_.TYPE, class_.VERSION, payload)
     read = decode_payload(class_.TYPE, class_.VERSION, written)
