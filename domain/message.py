@@ -89,7 +89,7 @@ def classes_of(union: Any) -> tuple[type[Any], ...]:
 def filled(class_: Callable[..., S], source: Any, **more: Any) -> S:
     """Return a value of `class_`: fields that `source` has too are taken from it, the others are given in `more`."""
     taken = {name: getattr(source, name) for name in _shared_fields(class_, source.__class__)}
-    return class_(**{**taken, **more})
+    return class_(**(taken | more))
 
 
 @cache

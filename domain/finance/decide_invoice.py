@@ -18,6 +18,7 @@ from domain.finance.invoice import (
     InvoiceReceived,
     InvoiceRejected,
     InvoiceStatus,
+    LineItem,
     Payment,
     PaymentRecorded,
     PaymentRefunded,
@@ -74,10 +75,21 @@ def _receive(command: ReceiveInvoice, state: Invoice | None) -> tuple[InvoiceEve
             InvoiceReceived,
             command,
             kind="credit_note" if command.number.startswith(CREDIT_NOTE_PREFIX) else "invoice",
-            lines=tuple(filled(InvoiceLine, line) for line in command.lines),
+            lines=tuple(_line(item) for item in command.lines),
             net=net,
             total=gross,
         ),
+    )
+
+
+def _line(item: LineItem) -> InvoiceLine:
+    # written out: an import of invoices spends its time here
+    return InvoiceLine(
+        product=item.product,
+        description=item.description,
+        quantity=item.quantity,
+        unit_price=item.unit_price,
+        dated_at=item.dated_at,
     )
 
 
