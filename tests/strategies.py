@@ -1,6 +1,6 @@
 """Random messages: their strategies follow from the annotations of their classes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -48,6 +48,8 @@ def values(hint: Any, known: Known) -> st.SearchStrategy[Any]:
         return st.one_of([values(argument, known) for argument in arguments])
     if origin is tuple:
         return _tuples(arguments[0], known)
+    if origin in (dict, Mapping):
+        return st.dictionaries(*(values(argument, known) for argument in arguments), max_size=3)
     if origin is Annotated:
         return _constrained(hint, known)
     return instances(hint, known) if is_dataclass(hint) else st.from_type(hint)

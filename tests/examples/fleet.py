@@ -3,23 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from domain.fleet.alert import AcknowledgeAlert, AlertAcknowledged, AlertRaised, AlertResolved, RaiseAlert, ResolveAlert
-from domain.fleet.device import (
-    ChangeDeviceStatus,
-    DeviceRegistered,
-    DeviceRetired,
-    DeviceStatus,
-    DeviceStatusChanged,
-    DeviceTagged,
-    DeviceUpdated,
-    RegisterDevice,
-    RetireDevice,
-    TagDevice,
-    UpdateDevice,
-)
-from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported, LogRecorded
-from domain.fleet.rules import Threshold
-from domain.fleet.watch import DefineWatch, RemoveWatch, WatchDefined, WatchRemoved
+from domain.fleet import alert, device, facts, rules, watch
 
 DESCRIPTION: Mapping[str, Any] = {
     "os_type": "linux",
@@ -33,35 +17,37 @@ DESCRIPTION: Mapping[str, Any] = {
     "agent_version": "1.4.2",
     "organization_id": "org-1",
 }
-REGISTER_DEVICE = RegisterDevice(device_id="42", hostname="web-1", **DESCRIPTION)
-UPDATE_DEVICE = UpdateDevice(device_id="42", os_version="13", hostname="web-1")
-TAG_DEVICE = TagDevice(device_id="42", key="site", value="Berlin")
-CHANGE_STATUS = ChangeDeviceStatus(device_id="42", status=DeviceStatus.ONLINE, reason="first heartbeat")
-RETIRE_DEVICE = RetireDevice(device_id="42", reason="replaced")
-RAISE_ALERT = RaiseAlert(
+REGISTER_DEVICE = device.RegisterDevice(device_id="42", hostname="web-1", **DESCRIPTION)
+UPDATE_DEVICE = device.UpdateDevice(device_id="42", os_version="13", hostname="web-1")
+TAG_DEVICE = device.TagDevice(device_id="42", key="site", value="Berlin")
+CHANGE_STATUS = device.ChangeDeviceStatus(device_id="42", status=device.DeviceStatus.ONLINE, reason="first heartbeat")
+RETIRE_DEVICE = device.RetireDevice(device_id="42", reason="replaced")
+RAISE_ALERT = alert.RaiseAlert(
     alert_id="a1", severity="warning", rule="cpu high", device_id="42", value=97.5, threshold=90.0, window=300
 )
-ACKNOWLEDGE_ALERT = AcknowledgeAlert(alert_id="a1", note="looking")
-RESOLVE_ALERT = ResolveAlert(alert_id="a1", note="restarted")
-DEFINE_WATCH = DefineWatch(
+ACKNOWLEDGE_ALERT = alert.AcknowledgeAlert(alert_id="a1", note="looking")
+RESOLVE_ALERT = alert.ResolveAlert(alert_id="a1", note="restarted")
+DEFINE_WATCH = watch.DefineWatch(
     watch_id="w1",
     name="cpu high",
     severity="warning",
-    rule=Threshold(metric="cpu.load", above=90.0, clear=80.0, for_s=300),
+    rule=rules.Threshold(metric="cpu.load", above=90.0, clear=80.0, for_s=300),
     device_id="42",
     quiet_s=600,
 )
-REMOVE_WATCH = RemoveWatch(watch_id="w1", reason="too loud")
+REMOVE_WATCH = watch.RemoveWatch(watch_id="w1", reason="too loud")
 
-REGISTERED = DeviceRegistered(hostname="web-1", **DESCRIPTION)
-UPDATED = DeviceUpdated(**{**dict.fromkeys(DESCRIPTION), "hostname": None, "os_version": "13"})
-TAGGED = DeviceTagged(key="site", value="Berlin")
-STATUS_CHANGED = DeviceStatusChanged(from_status="PENDING", to_status="ONLINE", reason="first heartbeat")
-RETIRED = DeviceRetired(reason="replaced")
-ALERT_RAISED = AlertRaised(severity="warning", rule="cpu high", device_id="42", value=97.5, threshold=90.0, window=300)
-ALERT_ACKNOWLEDGED = AlertAcknowledged(note="looking")
-ALERT_RESOLVED = AlertResolved(note="restarted")
-WATCH_DEFINED = WatchDefined(
+REGISTERED = device.DeviceRegistered(hostname="web-1", **DESCRIPTION)
+UPDATED = device.DeviceUpdated(**{**dict.fromkeys(DESCRIPTION), "hostname": None, "os_version": "13"})
+TAGGED = device.DeviceTagged(key="site", value="Berlin")
+STATUS_CHANGED = device.DeviceStatusChanged(from_status="PENDING", to_status="ONLINE", reason="first heartbeat")
+RETIRED = device.DeviceRetired(reason="replaced")
+ALERT_RAISED = alert.AlertRaised(
+    severity="warning", rule="cpu high", device_id="42", value=97.5, threshold=90.0, window=300
+)
+ALERT_ACKNOWLEDGED = alert.AlertAcknowledged(note="looking")
+ALERT_RESOLVED = alert.AlertResolved(note="restarted")
+WATCH_DEFINED = watch.WatchDefined(
     name="cpu high",
     severity="warning",
     device_id="42",
@@ -79,11 +65,11 @@ WATCH_DEFINED = WatchDefined(
     count=None,
     quantile=None,
 )
-WATCH_REMOVED = WatchRemoved(reason="too loud")
+WATCH_REMOVED = watch.WatchRemoved(reason="too loud")
 
-HEARTBEAT = DeviceHeartbeat(agent_version="1.4.2")
-METRICS = DeviceMetricsReported(metrics={"cpu.load": 0.75, "cpu.steal": -0.0}, unit="ratio")
-LOG = LogRecorded(
+HEARTBEAT = facts.DeviceHeartbeat(agent_version="1.4.2")
+METRICS = facts.DeviceMetricsReported(metrics={"cpu.load": 0.75, "cpu.steal": -0.0}, unit="ratio")
+LOG = facts.LogRecorded(
     severity="error",
     summary="Failed password for root",
     tool_type="sshd",
