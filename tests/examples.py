@@ -73,8 +73,8 @@ from domain.identity.events import (
     TenantSuspended,
 )
 from domain.message import Command, Event, Fact
-from schemas.codec import decode_payload, encode_payload
 from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId, Topic
+from schemas.payload import decode_payload, encode_payload
 
 ACME = TenantId("acme")
 HAPPENED_AT = datetime(2010, 12, 1, 8, 26, tzinfo=UTC)
