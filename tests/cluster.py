@@ -8,9 +8,9 @@ from pathlib import Path
 from infra.kafka.connection import Connection
 from infra.kafka.event_log import REPLY_TO, KafkaEventLog
 from infra.kafka.topics import create_topics
-from schemas.codec import schema_files
 from schemas.envelope import TenantId
 from schemas.partitioning import partition_of
+from schemas.payload import schema_files
 from streams.ports import Submission
 from streams.topics import Topics
 from streams.write.messages import encode_submission

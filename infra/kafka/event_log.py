@@ -17,8 +17,8 @@ from infra.kafka.take_over import Owned, TakeOver
 from infra.kafka.topics import log_id
 from infra.kafka.transaction import COMMIT_S, Transactions, noting
 from infra.sqlite.writer_state import STATE_ERRORS, Stored, WriterState
-from schemas import codec
 from schemas.envelope import Entry, Envelope, StreamId, StreamKey, TenantId, Topic
+from schemas.kafka_record import encode_kafka
 from schemas.partitioning import partition_of
 from streams.ports import Batch, LogUnavailable, Reply
 from streams.topics import Topics
@@ -209,7 +209,7 @@ class KafkaEventLog:
         by_partition: dict[int, list[Stored]] = defaultdict(list)
         for event in batch.events:
             schema_id = self._schema_ids[event.type, event.schema_version]
-            by_partition[event.partition].append(Stored(event.position, codec.encode_kafka(event, schema_id)))
+            by_partition[event.partition].append(Stored(event.position, encode_kafka(event, schema_id)))
         for partition, events in by_partition.items():
             if events[0].position != self._partition_state(partition).end + 1:
                 raise LogUnavailable(f"partition {partition} does not end before position {events[0].position}")

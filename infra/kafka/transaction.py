@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from infra.kafka.connection import REQUEST_TIMEOUT_S, TOO_LARGE, Connection
-from schemas.codec import BadPayload
+from schemas.payload import BadPayload
 from streams.ports import LogUnavailable
 from streams.write.worker import WriterLost
 

@@ -1,7 +1,7 @@
 """A decided event as a row: what the audit trail, a stream's history and the event table keep."""
 
 from projections.rows import EventRow
-from schemas.codec import canonical_json
+from schemas.canonical_json import canonical_json
 from schemas.envelope import Envelope
 
 

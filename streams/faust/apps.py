@@ -11,8 +11,8 @@ from faust.types import TP
 from projections.projection import Projection
 from projections.rows import Role, View
 from projections.stores import ViewWriter
-from schemas.codec import decode_kafka, kafka_record, position_of
 from schemas.envelope import Entry, Topic
+from schemas.kafka_record import decode_kafka, kafka_record, position_of
 from streams.faust.batch_agent import Broker, SinkApp
 from streams.faust.batch_transport import Committed, Limits, Record
 from streams.ports import Clock, DeadLetters

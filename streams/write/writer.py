@@ -11,9 +11,9 @@ from domain import catalog
 from domain.identity.tenant import admit
 from domain.message import Command, Event, Process
 from domain.rejection import CommandRejected, Kind
-from schemas.codec import encoded
 from schemas.envelope import Actor, ActorType, Entry, Envelope, Position, StreamId, StreamKey, TenantId, Topic
 from schemas.partitioning import partition_of
+from schemas.payload import encoded
 from streams.identifiers import named_uuid
 from streams.ports import Batch, Clock, EventLog, LogUnavailable, Recorded, Refusal, Reply, Submission
 

@@ -28,8 +28,8 @@ from infra.kafka.command_gate import KafkaCommandGate
 from infra.kafka.event_log import REPLY_TO
 from infra.migrate import SCHEMA_IDS as IDS_FILE
 from infra.sqlite.event_log import SqliteEventLog
-from schemas.codec import KafkaRecord, encode_kafka
 from schemas.envelope import Envelope, StreamId, TenantId, Topic
+from schemas.kafka_record import KafkaRecord, encode_kafka
 from schemas.partitioning import partition_of
 from streams.ports import Batch, Submission, SystemClock
 from streams.write.messages import encode_reply, encode_submission

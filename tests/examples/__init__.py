@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from domain.catalog import CONTEXTS, DECIDERS, payload_of
 from domain.message import Command, Event, Fact
-from schemas.codec import decode_payload, encode_payload
 from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId, Topic
+from schemas.payload import decode_payload, encode_payload
 from tests.examples.moments import HAPPENED_AT, RECORDED_AT
 
 M = TypeVar("M")

@@ -14,7 +14,7 @@ from projections.finance import invoice_facts
 from projections.fleet import device_logs, device_metrics, metrics_5m
 from projections.history import audit_trail, events, stream_history
 from projections.rows import EventRow, InvoiceLineRow, LogRow, MetricRow
-from schemas.codec import canonical_json
+from schemas.canonical_json import canonical_json
 from schemas.envelope import StreamId
 from tests.examples import ACME, EVENTS, FACTS, Place, stored
 from tests.examples.finance import RECEIVED

@@ -8,7 +8,7 @@ from domain.catalog import payload_of
 from domain.identity.tenant import TenantRegistered, TenantSuspended
 from domain.message import Event
 from projections.rows import EventRow
-from schemas.codec import canonical_json
+from schemas.canonical_json import canonical_json
 from schemas.envelope import StreamId, TenantId
 from tests.read_api.world import ACME, BOLT, Caller, Stores, at, problem
 

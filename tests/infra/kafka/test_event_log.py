@@ -14,8 +14,9 @@ from confluent_kafka import TopicPartition
 from infra.kafka.event_log import KafkaEventLog
 from infra.kafka.log_reader import KafkaLogReader
 from infra.sqlite.writer_state import Stored
-from schemas.codec import BadPayload, encode_kafka
 from schemas.envelope import Entry, StreamId, Topic
+from schemas.kafka_record import encode_kafka
+from schemas.payload import BadPayload
 from streams.ports import Batch, LogUnavailable, Reply, SystemClock
 from streams.write.messages import decode_submission
 from streams.write.worker import Incoming, WriterLost

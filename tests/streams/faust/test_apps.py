@@ -25,8 +25,8 @@ from infra.sqlite.documents import SqliteDocuments
 from infra.sqlite.scratch import scratch
 from projections.catalog import of_role
 from projections.rows import Document, Role, View
-from schemas.codec import encode_kafka
 from schemas.envelope import Envelope, Position, StreamId, TenantId, Topic
+from schemas.kafka_record import encode_kafka
 from schemas.partitioning import partition_of
 from streams.ports import Stores, SystemClock
 from streams.project.distributed_operations import DistributedOperations

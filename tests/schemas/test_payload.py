@@ -15,9 +15,9 @@ from domain.finance.invoice import InvoiceLine
 from domain.finance.values import Amount, Total, amount_text
 from domain.fleet.values import Day, Metrics, Severity
 from domain.message import Event
-from schemas.codec import BadPayload, UnknownSchema, canonical_json, decode_payload, encode_payload, schema_of
+from schemas.canonical_json import canonical_json
+from schemas.payload import BadPayload, UnknownSchema, decode_payload, encode_payload, schema_of
 from schemas.values import Id, Name
-from tests.examples import stored
 from tests.examples.finance import RECEIVED
 from tests.examples.fleet import HEARTBEAT
 from tests.strategies import Known, instances
@@ -61,13 +61,6 @@ def test_any_payload_is_read_as_it_was_written(class_: type[Event], data: st.Dat
     assert written == by_avros_own_writer.getvalue()
 
 
-def test_amounts_are_text_with_all_the_decimals_of_their_schema() -> None:
-    read = canonical_json(stored(RECEIVED))
-    assert '"net":"13.60495000"' in read
-    assert '"quantity":"6.0000"' in read
-    assert '"unit_price":"2.5500"' in read
-
-
 def test_amount_of_zero_is_written_without_an_exponent_or_a_sign() -> None:
     line = InvoiceLine(product="p", description="", quantity=Decimal("-0"), unit_price=Decimal(0), dated_at=None)
     assert line == adapter(InvoiceLine).validate_python(adapter(InvoiceLine).dump_python(line))
@@ -89,10 +82,6 @@ def test_amount_that_its_schema_would_round_is_never_written() -> None:
     line = InvoiceLine(product="p", description="", quantity=Decimal("0.00001"), unit_price=Decimal(1), dated_at=None)
     with pytest.raises(PydanticSerializationError, match="Inexact"):
         adapter(InvoiceLine).dump_python(line)
-
-
-def test_instants_are_text_in_utc() -> None:
-    assert '"issue_date":"2010-12-01T08:26:00Z"' in canonical_json(stored(RECEIVED))
 
 
 def test_payload_that_does_not_fit_its_schema_is_refused() -> None:

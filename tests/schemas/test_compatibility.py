@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from schemas.codec import schema_files
-from schemas.registry import Schema, backward_transitive, unreadable
+from schemas.compatibility import Schema, backward_transitive, unreadable
+from schemas.payload import schema_files
 
 DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 18, "scale": 4}
 MICROS = {"type": "long", "logicalType": "timestamp-micros"}
