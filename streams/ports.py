@@ -81,7 +81,7 @@ class Reply(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What one turn of the writer makes durable, all of it or nothing."""
+    """What the writer makes durable at once, all of it or nothing."""
 
     events: Sequence[Envelope]
     replies: Sequence[Reply]
