@@ -29,7 +29,7 @@ class Turn(Protocol):
         """Make durable, all of it or nothing: the events, the replies, and that these commands are done.
 
         Shape: one reply for each of `incoming`, in their order.
-        Raises: LogUnavailable, nothing was kept, or the turn is over; WriterLost.
+        Raises: LogUnavailable, nothing was kept; WriterLost.
         """
 
 
