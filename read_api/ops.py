@@ -86,14 +86,19 @@ def _by_partition(status: ProjectionStatus, whose: TenantId | None) -> dict[str,
     return {"partitions": [lag._asdict() for lag in lags], "tenant": of_tenant}
 
 
-@router.get("/projections", summary="How each projection is doing", responses=documented(_STATUS_EXAMPLE))
+@router.get(
+    "/projections",
+    summary="How each projection is doing",
+    description="`parked` counts the streams that wait behind a record which the live build could not take.",
+    responses=documented(_STATUS_EXAMPLE),
+)
 def projections(read: Operator) -> Response:
     rows = [
         {
             **_lag(status),
             "live": status.live.table if status.live else None,
             "builds": [view.table for view in status.builds],
-            "parked": status.parked,
+            "parked": status.parked_streams,
             "error": status.error,
         }
         for status in read.answers.operations.projections()
@@ -124,7 +129,7 @@ def dead_letters(
     after = cursors.read(cursor) if cursor else None
     found = read.answers.operations.dead_letters(
         read.tenant_id,
-        view=view,
+        table=view,
         after=(after[0], Position.parse(after[1])) if after else None,
         limit=limit + 1,
     )

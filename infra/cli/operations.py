@@ -16,8 +16,8 @@ from schemas.envelope import Actor, ActorType, TenantId
 from streams.intake.http.operator import letter_json, verdict_json
 from streams.intake.http.tenants import onboard
 from streams.ports import LogUnavailable
+from streams.project.parked import TooMuchPoison
 from streams.project.rebuild import Step
-from streams.project.run import TooMuchPoison
 from streams.project.verify import CannotCompare
 from streams.project.view_jobs import UnknownProjection, ViewJobs, WrongBuild
 
@@ -111,7 +111,7 @@ class SameProcess:
                 "builds": [view.table for view in status.builds],
                 "lag_events": status.lag_events,
                 "lag_s": status.lag_s,
-                "parked": status.parked,
+                "parked": status.parked_streams,
                 "error": status.error,
             }
             for status in self._operations.projections()

@@ -88,7 +88,7 @@ def list_projections(data_dir: Path, profile: str) -> None:
     factline projections list
     """
     with _operator(data_dir, profile) as operator:
-        table = _table("projection", "role", "live", "builds", "state", "behind", "seconds", "parked")
+        table = _table("projection", "role", "live", "builds", "state", "behind", "seconds", "streams parked")
         for row in operator.projections():
             state = row["state"] + (f": {row['error']}" if row["error"] else "")
             numbers = (f"{row['lag_events']:,}", f"{row['lag_s']:.1f}", str(row["parked"]))
@@ -173,7 +173,7 @@ def verify(names: tuple[str, ...], data_dir: Path, profile: str) -> None:
 
 
 def _print_verdict(verdict: dict[str, Any]) -> None:
-    parked = f", {verdict['parked']:,} records parked" if verdict["parked"] else ""
+    parked = f", {verdict['dead_letters']:,} records parked" if verdict["dead_letters"] else ""
     said = f"{verdict['differences']:,} differences" if verdict["differences"] else "no difference"
     _OUT.print(f"{verdict['view']}: {verdict['rows']:,} rows, {said}{parked}", highlight=False)
     if verdict["moving"]:

@@ -17,7 +17,7 @@ from infra.watchdog import LOST
 from infra.workers.supervisor import supervise
 from projections.stores import StoreUnavailable
 from streams.ports import LogUnavailable
-from streams.write.worker import WriterLost
+from streams.write.turn import WriterLost
 
 
 @click.command()

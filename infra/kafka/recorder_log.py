@@ -24,7 +24,7 @@ from infra.sqlite.recorder_copy import Change, OriginatorIdType, RecorderCopy
 from infra.sqlite.writer_state import STATE_ERRORS, LogDamaged
 from schemas.payload import BadPayload
 from streams.ports import LogUnavailable
-from streams.write.worker import WriterLost
+from streams.write.turn import WriterLost
 
 _PARTITION = 0
 _READ_AT_ONCE = 1_000

@@ -35,11 +35,13 @@ class ProjectionCollector(Collector):
         partition_s = GaugeMetricFamily(
             "factline_partition_lag_seconds", "Age of the last record read of a partition, 0 at the end", labels=labels
         )
-        parked = GaugeMetricFamily("factline_parked_letters", "Dead letters kept", labels=["projection"])
+        parked = GaugeMetricFamily(
+            "factline_parked_streams", "Streams that wait behind a dead letter", labels=["projection"]
+        )
         for status in self._operations.projections():
             lag_events.add_metric([status.name], status.lag_events)
             lag_s.add_metric([status.name], status.lag_s)
-            parked.add_metric([status.name], status.parked)
+            parked.add_metric([status.name], status.parked_streams)
             for partition, lags in _by_partition(status.lags).items():
                 partition_events.add_metric([status.name, str(partition)], sum(lag.lag_events for lag in lags))
                 partition_s.add_metric([status.name, str(partition)], max(lag.lag_s for lag in lags))

@@ -49,15 +49,17 @@ class Difference(NamedTuple):
 class Verdict(NamedTuple):
     """What comparing one view gave.
 
-    Shape: `rows` is how many the view has. `differences` counts all up to MAX_DIFFERENCES, `examples` holds the first
-    of them. `moving` rows were written each time they were looked at, and never were as the log said just then.
+    Shape: `view` is the table that was compared, `rows` is how many it has. `differences` counts all up to
+    MAX_DIFFERENCES, `examples` holds the first of them. `dead_letters` counts the records that the projection cannot
+    take, and those that follow them. `moving` rows were written each time they were looked at, and never were as the
+    log said just then.
     """
 
     view: str
     rows: int
     differences: int
     examples: Sequence[Difference]
-    parked: int
+    dead_letters: int
     moving: int
 
 
@@ -100,9 +102,9 @@ def verify(
         pending = {key: one for key, one in seen.items() if (key in pending or not look) and key not in certain}
         if not pending:
             break
-    parked = sum(1 for _ in scratch_letters.letters(view.table))
+    dead_letters = sum(1 for _ in scratch_letters.letters(view.table))
     examples = list(islice(chain(certain.values(), pending.values()), MAX_EXAMPLES))
-    return Verdict(live.table, rows, len(certain), examples, parked, len(pending))
+    return Verdict(live.table, rows, len(certain), examples, dead_letters, len(pending))
 
 
 def _passed(store: ViewWriter, view: View, projection: Projection, log: LogReader) -> _Places:

@@ -25,7 +25,7 @@ from domain.message import Command
 from infra.collector import settle_collector
 from infra.engines.kafka import Kafka
 from infra.kafka.command_gate import KafkaCommandGate
-from infra.kafka.event_log import REPLY_TO
+from infra.kafka.command_queue import REPLY_TO, KafkaCommandQueue
 from infra.migrate import SCHEMA_IDS as IDS_FILE
 from infra.sqlite.event_log import SqliteEventLog
 from schemas.envelope import Envelope, StreamId, TenantId, Topic
@@ -78,7 +78,7 @@ def backlog(cluster: Cluster, folder: Path) -> float:
     _send_backlog(cluster)
     settle_collector()
     with closing(cluster.open(folder, partitions=0)) as log:
-        worker = CommandWorker(log, Writer(log, SystemClock()))
+        worker = CommandWorker(KafkaCommandQueue(log), Writer(log, SystemClock()))
         while not (done := worker.turn(0.05)):
             pass
         began, first = time.perf_counter(), done

@@ -22,9 +22,9 @@ from infra.kafka.event_log import KafkaEventLog
 from infra.kafka.telemetry_log import KafkaTelemetryLog
 from schemas.envelope import Position, TenantId, Topic
 from streams.ports import FactSubmission, LogUnavailable, Reply, Submission, SystemClock
-from streams.write.worker import WriterLost
+from streams.write.turn import WriterLost
 from streams.write.writer import Writer
-from tests.cluster import SCHEMA_IDS, Cluster
+from tests.cluster import SCHEMA_IDS, Cluster, waiting
 from tests.examples.finance import RECEIVE_INVOICE
 from tests.examples.fleet import LOG
 from tests.examples.moments import HAPPENED_AT
@@ -75,14 +75,14 @@ class Recorder:
                 self._cluster.connection, topics, schema_ids=SCHEMA_IDS, folder=self._folder, name="writer"
             )
             self._writer = Writer(self._log, SystemClock())
-        before = self._log.ownership
+        before = self._log.owned.changes
         # whoever does not ask for commands loses its partitions
-        self._log.take(limit=1, timeout_s=0)
+        waiting(self._log, timeout_s=0)
         while len(self._log.owned) < topics.partitions:
             assert time.monotonic() < deadline, f"the writer was not given its partitions in {_TAKEN_WITHIN_S} s"
-            self._log.take(limit=1, timeout_s=0.05)
+            waiting(self._log)
         assert self._writer is not None
-        if self._log.ownership != before:
+        if self._log.owned.changes != before:
             self._writer.forget()
         return self._writer
 

@@ -93,7 +93,7 @@ def test_a_role_has_dead_letters_of_its_own(settings: Settings, role: Role) -> N
     mine = letter(1, view=f"of_{role.value}_v1")
     with open_stores(role, settings) as stores:
         stores.dead_letters.park([mine])
-        assert list(stores.dead_letters.page(ACME, view=None, after=None, limit=10)) == [mine]
+        assert list(stores.dead_letters.page(ACME, table=None, after=None, limit=10)) == [mine]
         stores.dead_letters.remove([mine])
 
 

@@ -210,4 +210,4 @@ class TestDeadLetters(DeadLettersContract):
 
     @pytest.fixture
     def outage(self, store: CassandraDeadLetters, network: Line) -> Callable[[], AbstractContextManager[None]]:
-        return lambda: until_it_answers(lambda: store.parked("devices_v1"), network.cut())
+        return lambda: until_it_answers(lambda: store.parked_streams("devices_v1"), network.cut())

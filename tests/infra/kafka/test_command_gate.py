@@ -11,6 +11,7 @@ pytest.importorskip("confluent_kafka")
 
 from domain.rejection import Kind
 from infra.kafka.command_gate import KafkaCommandGate
+from infra.kafka.command_queue import KafkaCommandQueue
 from infra.kafka.event_log import KafkaEventLog
 from schemas.envelope import Topic
 from streams.ports import OutcomeUnknown, Overloaded, SystemClock
@@ -32,7 +33,7 @@ def cluster(kafka: "Kafka") -> Cluster:
 def working(cluster: Cluster, folder: Path) -> Iterator[KafkaEventLog]:
     """Decide commands in a thread of its own."""
     with closing(cluster.open(folder)) as log:
-        worker = CommandWorker(log, Writer(log, SystemClock()))
+        worker = CommandWorker(KafkaCommandQueue(log), Writer(log, SystemClock()))
         thread = threading.Thread(target=worker.run)
         thread.start()
         try:

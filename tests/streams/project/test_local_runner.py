@@ -310,7 +310,7 @@ def test_view_that_equals_the_log_has_no_difference(world: World, writer: Writer
     writer.write([register("web-1"), tag("web-1", "a")])
     world.runner.catch_up()
     verdict = world.operations.verify("stream_history", ignore)
-    assert (verdict.rows, verdict.differences, verdict.parked) == (4, 0, 0)
+    assert (verdict.rows, verdict.differences, verdict.dead_letters) == (4, 0, 0)
 
 
 def test_view_that_is_written_meanwhile_is_compared_all_the_same(

@@ -15,7 +15,8 @@ from projections.rows import Checkpoint, EventRow, Patch, Row, View
 from projections.stores import StoreUnavailable, WriteRefused
 from schemas.envelope import Entry, Envelope, StreamId, TenantId, Topic
 from streams.ports import SystemClock
-from streams.project.run import MAX_POISON_IN_BATCH, ProjectionRun, TooMuchPoison
+from streams.project.parked import MAX_POISON_IN_BATCH, TooMuchPoison
+from streams.project.run import ProjectionRun
 from streams.write.writer import Writer
 from tests.examples import envelope_of
 from tests.examples.fleet import HEARTBEAT
@@ -258,7 +259,7 @@ def test_telemetry_that_is_poison_parks_itself_alone(
     document = next(documents.scan(view, DEMO))
     assert document.fields["last"] == 3  # type: ignore[union-attr]
     assert [letter.position for letter in letters.letters("devices_v1")] == [2]
-    assert run.parked == frozenset()
+    assert run.parked.streams == frozenset()
     documents.close()
 
 
