@@ -8,7 +8,7 @@ import pytest
 from infra.sqlite.documents import SqliteDocuments
 from projections.rows import Patch
 from read_api.edge.auth import Authenticator, Caller, Forbidden, Key, Unauthenticated, parse_key
-from read_api.edge.tenancy import may_read
+from read_api.edge.scopes import may
 from tests.read_api.world import ACME, BOLT, Stores, problem
 from tests.read_api.world import Caller as Client
 
@@ -51,7 +51,7 @@ def test_anything_else_is_no_key(header: str | None) -> None:
     ],
 )
 def test_a_scope_allows_its_own_resource(scopes: tuple[str, ...], *, allowed: bool) -> None:
-    assert may_read(Caller(ACME, "ci", scopes), "devices") is allowed
+    assert may(Caller(ACME, "ci", scopes), "devices:read") is allowed
 
 
 def test_a_request_without_a_key_is_refused(nobody: Client) -> None:
