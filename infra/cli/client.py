@@ -93,7 +93,7 @@ class ServerClient:
             for line in response.iter_lines():
                 yield _parsed(response, line)
         except httpx.RequestError as error:
-            raise self._gone(_said(error), 0) from error
+            raise ServerGone(f"the server at {self.url} broke off its answer: {_why(error)}") from error
         finally:
             response.close()
 
@@ -111,41 +111,31 @@ class ServerClient:
     def _send(self, method: str, path: str, body: bytes, patience_s: float, *, stream: bool = False) -> httpx.Response:
         deadline = monotonic() + patience_s
         wait_s = _FIRST_WAIT_S
+        headers = {"Content-Type": "application/json"} if body else None
         while True:
             try:
-                response = self._try(method, path, body, stream=stream)
-            except httpx.RequestError as error:
-                problem, asked_s = _said(error), None
-            else:
+                request = self._client.build_request(method, path, content=body or None, headers=headers)
+                response = self._client.send(request, stream=stream)
                 if response.is_success:
                     return response
+                response.read()
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+                raise self._no_address() from error
+            except httpx.RequestError as error:
+                problem, asked_s = _why(error), None
+            else:
                 if response.status_code not in _BUSY or not patience_s:
                     raise ServerRefused(response.status_code, _detail(response))
                 problem, asked_s = _detail(response), _retry_after_s(response)
             pause_s = max(wait_s * random.uniform(0.5, 1.0), asked_s or 0.0)  # noqa: S311 - spreads retries, no secret
             left_s = deadline - monotonic()
             if left_s <= 0 or self._stopped.wait(min(pause_s, left_s)):
-                raise self._gone(problem, patience_s)
+                how_long = f"did not answer for {patience_s:.0f} s" if patience_s else "does not answer"
+                raise ServerGone(f"the server at {self.url} {how_long}: {problem}")
             wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
 
-    def _try(self, method: str, path: str, body: bytes, *, stream: bool) -> httpx.Response:
-        headers = {"Content-Type": "application/json"} if body else None
-        try:
-            response = self._client.send(
-                self._client.build_request(method, path, content=body or None, headers=headers), stream=stream
-            )
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise self._no_address() from error
-        if not response.is_success:
-            response.read()
-        return response
 
-    def _gone(self, problem: str, patience_s: float) -> ServerGone:
-        how_long = f"did not answer for {patience_s:.0f} s" if patience_s else "does not answer"
-        return ServerGone(f"the server at {self.url} {how_long}: {problem}")
-
-
-def _said(error: httpx.RequestError) -> str:
+def _why(error: httpx.RequestError) -> str:
     return str(error) or type(error).__name__
 
 

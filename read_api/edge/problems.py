@@ -82,15 +82,6 @@ async def _answer(problem_of: ProblemOf, request: Request, error: Exception) -> 
     return Response(orjson.dumps(document), problem.status, problem.headers, media_type=MEDIA_TYPE)
 
 
-def _itself(_request: Request, problem: Problem) -> Problem:
-    return problem
-
-
-def _unavailable(_request: Request, _error: StoreUnavailable) -> Problem:
-    # what the store said may name hosts and files: it belongs in the log, not in an answer
-    return Problem(503, "a store does not answer; try again", retry_after_s=RETRY_AFTER_S)
-
-
 def _invalid(_request: Request, error: RequestValidationError) -> Problem:
     return faulty([fault._replace(what=fault.what[:1].lower() + fault.what[1:]) for fault in faults(error)])
 
@@ -104,24 +95,19 @@ def _http(request: Request, error: HTTPException) -> Problem:
     return Problem(error.status_code, detail, headers=error.headers)
 
 
-def _gone(_request: Request, _error: ClientDisconnect) -> Problem:
-    # nobody reads this: a caller that leaves before its body has come is no error of ours
-    return Problem(400, "the body did not come whole")
-
-
-def _unexpected(_request: Request, _error: Exception) -> Problem:
-    # the server drops the connection after a fault: a client that is told does not send its next request on it
-    return Problem(500, "an unexpected error; the server's log says more", headers={"Connection": "close"})
-
-
 # a link to pydantic's pages and what was sent are of no use to a caller, and cost time for each of 10,000 facts
 _BRIEF = {"include_url": False, "include_context": False, "include_input": False}
 
 PROBLEMS: Mapping[type[Exception], ProblemOf] = {
-    Problem: _itself,
-    StoreUnavailable: _unavailable,
+    Problem: lambda _request, problem: problem,
+    # what the store said may name hosts and files: it belongs in the log, not in an answer
+    StoreUnavailable: lambda *_: Problem(503, "a store does not answer; try again", retry_after_s=RETRY_AFTER_S),
     RequestValidationError: _invalid,
     HTTPException: _http,
-    ClientDisconnect: _gone,
-    Exception: _unexpected,
+    # nobody reads this: a caller that leaves before its body has come is no error of ours
+    ClientDisconnect: lambda *_: Problem(400, "the body did not come whole"),
+    # the server drops the connection after a fault: a client that is told does not send its next request on it
+    Exception: lambda *_: Problem(
+        500, "an unexpected error; the server's log says more", headers={"Connection": "close"}
+    ),
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 
 from read_api.edge.problems import Problem, ProblemOf, add_problems
 from streams.intake.http.bodies import BodyBudget
@@ -29,31 +29,15 @@ def add_intake_problems(app: FastAPI) -> None:
     add_problems(app, _PROBLEMS)
 
 
-def _overloaded(_request: Request, error: Overloaded) -> Problem:
-    return Problem(503, "the queue is full; send it again later", retry_after_s=error.retry_after_s)
-
-
-def _full(_request: Request, error: LogFull) -> Problem:
-    return Problem(507, str(error), retry_after_s=30)
-
-
-def _unavailable(_request: Request, _error: LogUnavailable) -> Problem:
-    # what the log said may name files and hosts: it belongs in the server's log, not in an answer
-    return Problem(503, "the log does not answer; send it again under the same id", retry_after_s=2)
-
-
-def _unknown(_request: Request, error: UnknownProjection) -> Problem:
-    return Problem(404, str(error))
-
-
-def _wrong_build(_request: Request, error: WrongBuild) -> Problem:
-    return Problem(409, str(error))
-
-
 _PROBLEMS: Mapping[type[Exception], ProblemOf] = {
-    Overloaded: _overloaded,
-    LogFull: _full,
-    LogUnavailable: _unavailable,
-    UnknownProjection: _unknown,
-    WrongBuild: _wrong_build,
+    Overloaded: lambda _request, error: Problem(
+        503, "the queue is full; send it again later", retry_after_s=error.retry_after_s
+    ),
+    LogFull: lambda _request, error: Problem(507, str(error), retry_after_s=30),
+    # what the log said may name files and hosts: it belongs in the server's log, not in an answer
+    LogUnavailable: lambda *_: Problem(
+        503, "the log does not answer; send it again under the same id", retry_after_s=2
+    ),
+    UnknownProjection: lambda _request, error: Problem(404, str(error)),
+    WrongBuild: lambda _request, error: Problem(409, str(error)),
 }

@@ -110,7 +110,7 @@ def test_what_a_job_says_is_told_line_by_line_until_the_server_is_gone() -> None
     asking = client(one_after_another(httpx.Response(200, stream=Breaks())), patience_s=0)
     said = asking.lines("POST", "/job")
     assert [next(said), next(said)] == [{"done": 1}, {"done": 2}]
-    with pytest.raises(ServerGone, match="does not answer: ReadError"):
+    with pytest.raises(ServerGone, match="broke off its answer: ReadError"):
         next(said)
     asking.close()
 
