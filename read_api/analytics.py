@@ -8,11 +8,11 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, Depends, Query, Response
 
 from projections.readers import Aggregate, RevenueBy
-from read_api.edge.answers import Answers
+from read_api.answers import Answers
 from read_api.edge.parameters import End, Start, in_order, window
 from read_api.edge.problems import Problem
-from read_api.edge.reading import Read, Reading
 from read_api.edge.responses import amount, documented, money, table
+from read_api.reading import Read, Reading
 from schemas.values import Id, Name
 
 router = APIRouter(prefix="/v1/analytics", tags=["analytics"])

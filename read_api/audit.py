@@ -6,18 +6,17 @@ from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from projections.history.stream_state import state_at
 from projections.readers import TimelineReader
 from projections.rows import EventRow
-from read_api.edge.parameters import Cursor, End, Limit, Start, StreamName, in_order
+from read_api.edge.parameters import INSTANT, Cursor, End, Limit, Start, StreamName, in_order, parse_version
 from read_api.edge.problems import Problem
-from read_api.edge.reading import Read, Reading
-from read_api.edge.responses import documented, event_answer, table
+from read_api.edge.responses import Answer, documented, table
+from read_api.reading import Read, Reading
 from schemas import upcast
-from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId, Topic
-from schemas.values import Instant
+from schemas.envelope import Actor, ActorType, Envelope, Position, StreamId, TenantId, Topic
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 
@@ -36,9 +35,7 @@ EVENT_EXAMPLE = {
     "data": {"hostname": "web-1.example.com"},
 }
 
-_INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
 _FOLD_ROWS = 500
-_LONGEST_VERSION = 18
 
 
 @router.get("/events", summary="Decided events, newest first", responses=documented(EVENT_EXAMPLE))
@@ -106,13 +103,30 @@ def stream_as_of(
     )
 
 
+def event_answer(row: EventRow) -> Answer:
+    return {
+        "position": str(Position(Topic.EVENTS, row.partition, row.position)),
+        "stream": row.stream,
+        "version": row.version,
+        "event_id": row.event_id,
+        "type": row.type,
+        "schema_version": row.schema_version,
+        "happened_at": row.happened_at,
+        "recorded_at": row.recorded_at,
+        "actor": {"type": row.actor_type, "id": row.actor_id},
+        "correlation_id": row.correlation_id,
+        "causation_id": row.causation_id,
+        "data": orjson.Fragment(row.data),
+    }
+
+
 def _until(as_of: str | None) -> int | datetime | None:
     if as_of is None:
         return None
-    if as_of.isascii() and as_of.isdigit() and len(as_of) <= _LONGEST_VERSION:
-        return int(as_of)
+    if (version := parse_version(as_of)) is not None:
+        return version
     try:
-        return _INSTANT.validate_python(as_of)
+        return INSTANT.validate_python(as_of)
     except ValidationError:
         raise Problem(400, "as_of must be a version like 3 or an instant like 2026-01-31T08:30:00Z") from None
 

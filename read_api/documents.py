@@ -10,8 +10,8 @@ from projections.projection import Projection
 from projections.rows import Document
 from read_api.edge.parameters import Cursor, DocumentId, Limit
 from read_api.edge.problems import Problem
-from read_api.edge.reading import Read, Reading
 from read_api.edge.responses import Answer, documented, table
+from read_api.reading import Read, Reading
 
 
 class Resource(NamedTuple):

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from projections.readers import Aggregate
 from projections.rows import LogRow
-from read_api.audit import EVENT_EXAMPLE
+from read_api.audit import EVENT_EXAMPLE, event_answer
 from read_api.edge.parameters import Cursor, End, Filter, Limit, Start, Step, in_order, step_seconds, window
 from read_api.edge.problems import Problem
-from read_api.edge.reading import Read, Reading
-from read_api.edge.responses import Answer, documented, event_answer, table
+from read_api.edge.responses import Answer, documented, table
+from read_api.reading import Read, Reading
 from schemas.envelope import StreamId
 from schemas.values import Id, Name
 

@@ -82,9 +82,13 @@ class Tally:
         self.reasons: dict[str, Reason] = {}
 
     @property
+    def answered(self) -> int:
+        return self.accepted + self.repeated + self.refused
+
+    @property
     def unanswered(self) -> int:
         """Return the rows that were read and of which no answer came: only an import that broke off has some."""
-        return self.read - self.accepted - self.repeated - self.refused
+        return self.read - self.answered
 
     def refuse(self, refused: RefusedRow, path: Path) -> None:
         self.refused += 1

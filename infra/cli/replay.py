@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.cli.options import data_dir_option, profile_option
-from infra.cli.worker import told
+from infra.cli.told import told
 from infra.settings import Settings
 from infra.sqlite.event_log import SqliteEventLog
 from schemas.avro_file import write_avro_file

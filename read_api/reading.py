@@ -4,20 +4,18 @@ from contextlib import ExitStack
 from time import monotonic
 from typing import Annotated, NamedTuple
 
-from fastapi import Header, Request, Security
-from fastapi.security import APIKeyHeader
+from fastapi import Header, Request
 
 from projections.operations import Progress
-from read_api.edge.answers import Answers, Asked
+from read_api.answers import Answers, Asked
+from read_api.edge.asking import Asking
 from read_api.edge.auth import Caller
 from read_api.edge.cursors import Cursors
 from read_api.edge.parameters import parse_positions
 from read_api.edge.problems import RETRY_AFTER_S, Problem
 from read_api.edge.responses import AsOf
-from read_api.edge.tenancy import require_read
+from read_api.edge.scopes import require
 from schemas.envelope import Position, TenantId
-
-API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="ak_<id>.sk_<secret>")
 
 ConsistentWith = Annotated[
     str | None,
@@ -47,21 +45,16 @@ class Read(NamedTuple):
 
 
 class Reading:
-    """A dependency: authenticate, authorise, then wait for the view where the caller asks for it."""
+    """A dependency: authorise who asks, then wait for the view where the caller asks for it."""
 
     def __init__(self, resource: str, view: str | None = None) -> None:
         self._resource = resource
         self._view = view
 
     def __call__(
-        self,
-        request: Request,
-        answers: Asked,
-        key: Annotated[str | None, Security(API_KEY)],
-        consistent_with: ConsistentWith = None,
+        self, request: Request, caller: Asking, answers: Asked, consistent_with: ConsistentWith = None
     ) -> Read:
-        caller = answers.authenticator.authenticate(key)
-        require_read(caller, self._resource)
+        require(caller, f"{self._resource}:read")
         if self._view is None:
             return Read(caller, answers, AsOf.of(answers.now(), ()), request.url.path)
         if consistent_with is not None:
