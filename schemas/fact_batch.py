@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 import fastavro
 
-from schemas import upcast
 from schemas.avro import INSTANT, UUID_BYTES, decode_uuid
 from schemas.envelope import Actor, ActorType, Entry, Envelope, StreamId, TenantId, Topic, Undecodable
-from schemas.payload import BadPayload, decode_payload
+from schemas.payload import BadPayload, decode_newest
 
 _FACTS = fastavro.parse_schema(
     {
@@ -88,10 +87,9 @@ def decode_facts(raw: bytes, *, tenant_id: TenantId, partition: int, first_posit
     recorded_at, batch_id = batch["recorded_at"], batch["batch_id"]
     entries: list[Entry] = []
     for position, fact in enumerate(batch["facts"], first_position):
-        type_, written, stream = fact["type"], fact["schema_version"], StreamId(f"device-{fact['device_id']}")
+        type_, stream = fact["type"], StreamId(f"device-{fact['device_id']}")
         try:
-            data = decode_payload(type_, written, fact["data"])
-            schema_version, data = upcast.to_newest(type_, written, data) if upcast.STEPS else (written, data)
+            schema_version, data = decode_newest(type_, fact["schema_version"], fact["data"])
         except ValueError as error:
             entries.append(
                 Undecodable(tenant_id, stream, type_, Topic.TELEMETRY, partition, position, fact["data"], str(error))

@@ -7,7 +7,6 @@ from functools import cache, lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from schemas import upcast
 from schemas.envelope import (
     UNKNOWN_TYPE,
     Actor,
@@ -19,7 +18,7 @@ from schemas.envelope import (
     Topic,
     Undecodable,
 )
-from schemas.payload import BadPayload, decode_payload, encode_payload, full_name
+from schemas.payload import BadPayload, decode_newest, encode_payload, full_name
 
 _MAGIC = 0
 _WIRE_FORMAT = struct.Struct(">bI")
@@ -91,7 +90,7 @@ def encode_kafka(envelope: Envelope, schema_id: int) -> KafkaRecord:
     Raises: UnknownSchema; BadPayload.
     """
     decided = envelope.topic is Topic.EVENTS
-    # in the order of the fields: by name it takes half as long again
+    # in the order of the fields: the same call with their names takes twice as long
     return KafkaRecord(
         record_key(envelope.tenant_id, envelope.stream),
         _WIRE_FORMAT.pack(_MAGIC, schema_id) + encode_payload(envelope.type, envelope.schema_version, envelope.data),
@@ -146,7 +145,7 @@ def _decode_kafka(record: KafkaRecord, topic: Topic, partition: int, position: i
     if len(value) < _BEFORE_PAYLOAD or value[0] != _MAGIC:
         raise BadPayload("the value is not in the Confluent wire format")
     type_, written = _type_of(type_raw, urn)
-    schema_version, data = upcast.to_newest(type_, written, decode_payload(type_, written, value[_BEFORE_PAYLOAD:]))
+    schema_version, data = decode_newest(type_, written, value[_BEFORE_PAYLOAD:])
     correlation_id = correlation.decode()
     return Envelope(
         id_.decode(),

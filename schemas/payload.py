@@ -9,6 +9,7 @@ from typing import Any
 
 import fastavro
 
+from schemas import upcast
 from schemas.avro import NOT_NULL, NULL, encode_text
 
 
@@ -110,3 +111,9 @@ def decode_payload(type_: str, version: int, raw: bytes) -> dict[str, Any]:
     if stream.read(1):
         raise BadPayload(f"{type_} v{version}: bytes are left over")
     return data
+
+
+def decode_newest(type_: str, version: int, raw: bytes) -> tuple[int, dict[str, Any]]:
+    """Return the newest version's number, and the payload as that has it. Raises: UnknownSchema; BadPayload."""
+    data = decode_payload(type_, version, raw)
+    return upcast.to_newest(type_, version, data) if upcast.STEPS else (version, data)

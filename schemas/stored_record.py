@@ -5,7 +5,6 @@ from typing import Any
 
 import fastavro
 
-from schemas import upcast
 from schemas.avro import (
     INSTANT,
     MAYBE_TEXT,
@@ -17,7 +16,7 @@ from schemas.avro import (
     encode_text,
 )
 from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId, Topic
-from schemas.payload import BadPayload, decode_payload, encode_payload
+from schemas.payload import BadPayload, decode_newest, encode_payload
 
 _RECORD = fastavro.parse_schema(
     {
@@ -76,8 +75,7 @@ def decode_record(
         record: Any = fastavro.schemaless_reader(BytesIO(raw), _RECORD, None)
     except Exception as error:
         raise BadPayload(f"stored record of {type_}: {error}") from error
-    written = record["schema_version"]
-    schema_version, data = upcast.to_newest(type_, written, decode_payload(type_, written, record["data"]))
+    schema_version, data = decode_newest(type_, record["schema_version"], record["data"])
     return Envelope(
         event_id=decode_uuid(record["event_id"]),
         type=type_,
