@@ -19,7 +19,7 @@ from infra.data_dir import operator_key
 from tests.end_to_end import browser as browsers
 from tests.end_to_end import retail
 from tests.end_to_end.conftest import Server
-from tests.engines import without
+from tests.tiers import without
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ class Page:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+def browser(full_tier: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     if reason := browsers.missing():
         without(reason)
     with browsers.chromium(tmp_path_factory.mktemp("profile")) as browser:

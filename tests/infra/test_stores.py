@@ -45,8 +45,8 @@ WRITTEN: dict[Role, tuple[View, type]] = {
 
 
 @pytest.fixture(scope="module")
-def engines(cassandra: "Cassandra", clickhouse_front: "ClickHouseFront", mongo: "Mongo") -> "dict[Role, Engine]":
-    return {Role.TIMELINE: cassandra, Role.ANALYTICS: clickhouse_front, Role.DOCUMENTS: mongo}
+def engines(own_cassandra: "Cassandra", own_clickhouse_front: "ClickHouseFront", own_mongo: "Mongo") -> "dict[Role, Engine]":
+    return {Role.TIMELINE: own_cassandra, Role.ANALYTICS: own_clickhouse_front, Role.DOCUMENTS: own_mongo}
 
 
 @pytest.fixture(scope="module")

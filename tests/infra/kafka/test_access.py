@@ -34,7 +34,7 @@ from schemas.envelope import TenantId, Topic
 from streams.ports import LogUnavailable
 from streams.topics import Topics
 from tests.cluster import Cluster, until
-from tests.engines import without
+from tests.tiers import without
 from tests.infra.cluster_process import ClusterProcess
 from tests.infra.serve.test_gateway_process import client_of, register, report
 
