@@ -29,16 +29,16 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if FULL and config.getoption("dist", "no") != "no":
         started = ExitStack()
         config.add_cleanup(started.close)
-        config.stash[_SHARED] = _start(started)
+        config.stash[_SHARED] = _start(started, config.pluginmanager.getplugin("terminalreporter"))
 
 
-def _start(started: ExitStack) -> Path:
+def _start(started: ExitStack, terminal: pytest.TerminalReporter) -> Path:
     from infra.engines.catalog import engines  # noqa: PLC0415, the drivers come with an extra
 
     folder = Path(started.enter_context(TemporaryDirectory(prefix="engines-", ignore_cleanup_errors=True)))
     every = engines(folder)
     began = time.monotonic()
-    print(f"starting {', '.join(every)}")
+    terminal.write_line(f"starting {', '.join(every)}")
     try:
         for engine in every.values():
             started.enter_context(engine).launch()
@@ -47,7 +47,7 @@ def _start(started: ExitStack) -> Path:
             engine.wait_ready()
     except ToolMissing as error:
         raise pytest.UsageError(f"REQUIRE_ENGINES=1, but {error}") from None
-    print(f"the engines were ready after {time.monotonic() - began:.0f} s")
+    terminal.write_line(f"the engines were ready after {time.monotonic() - began:.0f} s")
     return folder
 
 

@@ -53,6 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("full")
         if not FULL and item.get_closest_marker("full"):
             item.add_marker(pytest.mark.skip(reason=_LEFT_OUT))
+    # the long ones first, so that no worker waits at the end for another one that has just begun one
+    items.sort(key=lambda item: item.get_closest_marker("full") is None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

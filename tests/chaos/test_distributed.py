@@ -3,10 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
-pytest.importorskip("confluent_kafka")
-
 from tests.chaos import distributed
 
 if TYPE_CHECKING:

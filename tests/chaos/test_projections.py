@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("cassandra", reason="the drivers come with the extra 'distributed'", exc_type=ImportError)
-
 from projections.rows import Role
 from tests.chaos import flood, poison, projections
 from tests.chaos.read_side import Engines
@@ -22,7 +20,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def engines(kafka: "Kafka", cassandra: "Cassandra", own_mongo: "Mongo", own_clickhouse_front: "ClickHouseFront") -> Engines:
+def engines(
+    kafka: "Kafka", cassandra: "Cassandra", own_mongo: "Mongo", own_clickhouse_front: "ClickHouseFront"
+) -> Engines:
     return Engines(kafka, cassandra, own_mongo, own_clickhouse_front)
 
 

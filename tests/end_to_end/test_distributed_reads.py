@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-pytest.importorskip("faust")
-
 from tests.end_to_end.deployment import OTHER_GATEWAY, Deployment, eventually
 
 if TYPE_CHECKING:

@@ -6,9 +6,6 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
-
-pytest.importorskip("selenium", reason="needs factline[test]")
-
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By

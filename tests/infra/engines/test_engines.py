@@ -12,14 +12,9 @@ from pathlib import Path
 from subprocess import PIPE, STDOUT
 from typing import Any
 
-import pytest
-
-pytest.importorskip("cassandra", reason="needs factline[distributed,engines]")
-pytest.importorskip("confluent_kafka", reason="needs factline[distributed,engines]")
-pytest.importorskip("pymongo", reason="needs factline[distributed,engines]")
-
 import clickhouse_connect
 import psutil
+import pytest
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
 from cassandra.policies import RoundRobinPolicy
 from clickhouse_connect.driver.client import Client
@@ -188,7 +183,9 @@ def table(own_clickhouse_front: ClickHouseFront) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("compress", [False, "lz4", "zstd", "gzip"])
-def test_front_takes_rows_in_any_compression(own_clickhouse_front: ClickHouseFront, table: str, *, compress: Any) -> None:
+def test_front_takes_rows_in_any_compression(
+    own_clickhouse_front: ClickHouseFront, table: str, *, compress: Any
+) -> None:
     with closing(_clickhouse(own_clickhouse_front, compress=compress)) as client:
         client.insert(table, [list(range(5_000)), ["ä\n\t'"] * 5_000], ["n", "s"], column_oriented=True)
         assert client.query(f"SELECT count(), sum(n), any(s) FROM {table}").result_rows == [
@@ -229,7 +226,10 @@ def test_front_passes_settings_of_one_request_only(own_clickhouse_front: ClickHo
 
 
 def test_front_answers_an_error_with_the_engines_code(own_clickhouse_front: ClickHouseFront) -> None:
-    with closing(_clickhouse(own_clickhouse_front)) as client, pytest.raises(DatabaseError, match="UNKNOWN_TABLE") as error:
+    with (
+        closing(_clickhouse(own_clickhouse_front)) as client,
+        pytest.raises(DatabaseError, match="UNKNOWN_TABLE") as error,
+    ):
         client.query("SELECT * FROM nowhere")
     assert error.value.code == 60
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("confluent_kafka")
-
 from domain.rejection import Kind
 from infra.kafka.command_gate import KafkaCommandGate
 from infra.kafka.event_log import KafkaEventLog

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("confluent_kafka")
-
 from infra.kafka.log_reader import KafkaLogReader
 from infra.kafka.telemetry_log import KafkaTelemetryLog
 from schemas.envelope import Actor, ActorType, Envelope, Position, Topic

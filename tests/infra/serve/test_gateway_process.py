@@ -16,8 +16,6 @@ from uuid import UUID
 import httpx
 import pytest
 
-pytest.importorskip("confluent_kafka")
-
 from infra.kafka.log_reader import KafkaLogReader
 from infra.migrate import schema_registry
 from infra.settings import Settings

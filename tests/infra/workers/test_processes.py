@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("confluent_kafka")
-
 from infra.kafka.command_gate import KafkaCommandGate
 from infra.kafka.log_reader import KafkaLogReader
 from infra.migrate import SCHEMA_IDS as IDS_FILE

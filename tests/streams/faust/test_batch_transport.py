@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("faust")
-
 from infra.engines.kafka import Kafka
 from streams.faust.batch_agent import UNEXPECTED
 from tests.streams.faust.kafka_topics import NumberedTopic
