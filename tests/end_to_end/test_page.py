@@ -350,7 +350,13 @@ def test_a_tab_that_nobody_sees_rests_and_knows_everything_when_it_is_seen_again
 
 
 def test_a_page_goes_on_after_a_restart_of_the_server(page: Page, server: Server) -> None:
-    page.expected_errors = ("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE")
+    # how a request ends that the server had, or was about to get, when it stopped
+    page.expected_errors = (
+        "ERR_CONNECTION_REFUSED",
+        "ERR_CONNECTION_RESET",
+        "ERR_INCOMPLETE_CHUNKED_ENCODING",
+        "ERR_EMPTY_RESPONSE",
+    )
     page.open(server.demo_key)
     page.until_text("#connection", "Live")
     assert server.stop() == 0
