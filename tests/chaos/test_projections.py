@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from infra.engines.kafka import Kafka
     from infra.engines.mongo import Mongo
 
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture(scope="module")
 def engines(
