@@ -1,5 +1,6 @@
 """Logs on the real broker for tests, each with topics of its own."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ class Cluster:
     def __init__(self, bootstrap: str, *, partitions: int = PARTITIONS) -> None:
         self.bootstrap = bootstrap
         self.connection = Connection(bootstrap)
-        self.topics = Topics(f"test-{next(_NUMBERS)}", partitions)
+        self.topics = Topics(f"test-{os.getpid()}-{next(_NUMBERS)}", partitions)
         create_topics(self.connection.admin(), self.topics, replication=1)
 
     @property

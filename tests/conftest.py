@@ -4,7 +4,7 @@ import signal
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.engines"]
+pytest_plugins = ["tests.tiers", "tests.engines"]
 
 settings.register_profile("factline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("factline")

@@ -116,8 +116,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="package")
-def engines(kafka: "Kafka", registry: "Registry", cassandra: "Cassandra", mongo: "Mongo") -> "Sequence[Engine]":
-    return (kafka, registry, cassandra, mongo)
+def engines(kafka: "Kafka", registry: "Registry", cassandra: "Cassandra", own_mongo: "Mongo") -> "Sequence[Engine]":
+    return (kafka, registry, cassandra, own_mongo)
 
 
 @pytest.fixture(scope="package")

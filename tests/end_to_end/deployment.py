@@ -1,5 +1,6 @@
 """The distributed profile on one machine, over real engines: a worker of each kind and a gateway, each a process."""
 
+import os
 import subprocess
 import sys
 import time
@@ -34,7 +35,7 @@ class Deployment:
     def __init__(self, engines: Sequence["Engine"], clickhouse: "ClickHouseFront", folder: Path) -> None:
         self.folder = folder
         self.ports = free_ports([GATEWAY, OTHER_GATEWAY, *Role])
-        name = f"deployed_{next(_NUMBERS)}"
+        name = f"deployed_{os.getpid()}_{next(_NUMBERS)}"
         httpx.post(clickhouse.url, content=f"CREATE DATABASE {name}", timeout=60).raise_for_status()
         self._settings = {
             **environment(engines),

@@ -6,9 +6,6 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
-
-pytest.importorskip("selenium", reason="needs factline[test]")
-
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
@@ -19,7 +16,7 @@ from infra.data_dir import operator_key
 from tests.end_to_end import browser as browsers
 from tests.end_to_end import retail
 from tests.end_to_end.conftest import Server
-from tests.engines import without
+from tests.tiers import without
 
 T = TypeVar("T")
 
@@ -74,7 +71,7 @@ class Page:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+def browser(full_tier: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     if reason := browsers.missing():
         without(reason)
     with browsers.chromium(tmp_path_factory.mktemp("profile")) as browser:
@@ -353,7 +350,13 @@ def test_a_tab_that_nobody_sees_rests_and_knows_everything_when_it_is_seen_again
 
 
 def test_a_page_goes_on_after_a_restart_of_the_server(page: Page, server: Server) -> None:
-    page.expected_errors = ("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE")
+    # how a request ends that the server had, or was about to get, when it stopped
+    page.expected_errors = (
+        "ERR_CONNECTION_REFUSED",
+        "ERR_CONNECTION_RESET",
+        "ERR_INCOMPLETE_CHUNKED_ENCODING",
+        "ERR_EMPTY_RESPONSE",
+    )
     page.open(server.demo_key)
     page.until_text("#connection", "Live")
     assert server.stop() == 0

@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-pytest.importorskip("faust")
-
 from infra.cli.import_sinks import ServerSink
 from infra.data_dir import operator_key
 from infra.embedded import Embedded

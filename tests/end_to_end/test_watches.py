@@ -71,6 +71,7 @@ def test_reading_over_a_threshold_is_an_alert_until_it_is_under_it(server: Serve
     assert (alert["resolved_by"], alert["resolved_at"]) == ("watch-cpu", "2026-01-31T00:03:30.000000Z")
 
 
+@pytest.mark.full
 @real_data
 def test_hosts_that_attack_in_an_imported_log_are_found_once_also_over_a_kill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-pytest.importorskip("cassandra", reason="the drivers come with the extra 'distributed'", exc_type=ImportError)
-
 from click.testing import CliRunner
 
 from infra.cassandra import connection as connection_cassandra
@@ -45,8 +42,10 @@ WRITTEN: dict[Role, tuple[View, type]] = {
 
 
 @pytest.fixture(scope="module")
-def engines(cassandra: "Cassandra", clickhouse_front: "ClickHouseFront", mongo: "Mongo") -> "dict[Role, Engine]":
-    return {Role.TIMELINE: cassandra, Role.ANALYTICS: clickhouse_front, Role.DOCUMENTS: mongo}
+def engines(
+    own_cassandra: "Cassandra", own_clickhouse_front: "ClickHouseFront", own_mongo: "Mongo"
+) -> "dict[Role, Engine]":
+    return {Role.TIMELINE: own_cassandra, Role.ANALYTICS: own_clickhouse_front, Role.DOCUMENTS: own_mongo}
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,8 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
-import pytest
-
-pytest.importorskip("cassandra", reason="the driver comes with the extra 'distributed'", exc_type=ImportError)
-
 import orjson
+import pytest
 from cassandra.cluster import Cluster
 
 from infra.cassandra import connection as connection_cassandra

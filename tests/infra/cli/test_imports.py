@@ -525,6 +525,7 @@ def test_a_server_that_is_gone_for_good_ends_an_import_with_what_to_do() -> None
     asking.close()
 
 
+@pytest.mark.full
 def test_an_import_goes_on_when_its_server_is_killed_and_comes_back(tmp_path: Path) -> None:
     rows = [invoice_row(f"{n}", product=f"{line}") for n in range(12_000) for line in range(2)]
     path = write(tmp_path / "f.csv", [HEADER, *rows])
@@ -542,6 +543,7 @@ def test_an_import_goes_on_when_its_server_is_killed_and_comes_back(tmp_path: Pa
     assert len(recorded_lines(tmp_path / "data")) == len(rows)
 
 
+@pytest.mark.full
 def test_an_interrupted_import_says_what_is_done_and_can_be_run_again(tmp_path: Path) -> None:
     rows = [invoice_row(f"{n}") for n in range(15_000)]
     path = write(tmp_path / "f.csv", [HEADER, *rows])

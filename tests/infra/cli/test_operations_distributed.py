@@ -17,11 +17,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-import pytest
-
-pytest.importorskip("cassandra", reason="the drivers come with the extra 'distributed'", exc_type=ImportError)
-
 import httpx
+import pytest
 from click.testing import CliRunner
 from pymongo import MongoClient
 

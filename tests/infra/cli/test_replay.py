@@ -24,13 +24,12 @@ if TYPE_CHECKING:
 Ask = Callable[..., Result]
 
 
-@pytest.fixture(params=["embedded", "distributed"])
+@pytest.fixture(params=["embedded", pytest.param("distributed", marks=pytest.mark.full)])
 def ask(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Return what runs a command on a log with two events of one tenant and one of another."""
     if request.param == "embedded":
         log: SqliteEventLog | object = SqliteEventLog(tmp_path)
     else:
-        pytest.importorskip("confluent_kafka")
         from tests.cluster import PARTITIONS, Cluster  # noqa: PLC0415, the drivers come with an extra
 
         kafka: Kafka = request.getfixturevalue("kafka")

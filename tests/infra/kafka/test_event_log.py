@@ -6,9 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-pytest.importorskip("confluent_kafka")
-
 from confluent_kafka import Message, TopicPartition
 
 from infra.kafka.event_log import KafkaEventLog

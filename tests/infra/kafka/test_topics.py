@@ -3,9 +3,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-pytest.importorskip("confluent_kafka")
-
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AlterConfigOpType,
     ConfigEntry,
@@ -111,14 +108,14 @@ def test_a_schema_that_can_not_follow_is_refused_before_there_is_a_topic(
 _full_name = payload.full_name
 
 
-def test_ids_are_known_while_the_registry_is_away(kafka: "Kafka", registry: "Registry", tmp_path: Path) -> None:
-    there = settings(kafka, registry.url, "away", tmp_path)
+def test_ids_are_known_while_the_registry_is_away(kafka: "Kafka", own_registry: "Registry", tmp_path: Path) -> None:
+    there = settings(kafka, own_registry.url, "away", tmp_path)
     ids = schema_registry(there).register()
-    registry.pause()
+    own_registry.pause()
     try:
         assert schema_registry(there).ids() == ids
     finally:
-        registry.resume()
+        own_registry.resume()
 
 
 def test_a_registry_that_never_answered_is_named(kafka: "Kafka", tmp_path: Path) -> None:

@@ -259,6 +259,7 @@ def test_bodies_that_many_callers_send_at_once_are_bounded_together(server: Serv
 # --- a full disk -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 def test_full_disk_refuses_writes_loses_nothing_and_heals_by_itself(tmp_path: Path) -> None:
     with _small_disk(tmp_path / "disk", size_mib=32) as disk:
         server = ServerProcess(disk / "data", errors=tmp_path / "stderr")
@@ -286,6 +287,7 @@ def test_full_disk_refuses_writes_loses_nothing_and_heals_by_itself(tmp_path: Pa
             assert verified.returncode == 0, verified.stdout
 
 
+@pytest.mark.full
 def test_server_that_was_killed_starts_on_a_full_disk_and_answers(tmp_path: Path) -> None:
     with _small_disk(tmp_path / "disk", size_mib=32) as disk:
         server = ServerProcess(disk / "data", errors=tmp_path / "stderr")

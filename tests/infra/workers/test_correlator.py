@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("faust")
-
 from domain.fleet.facts import DeviceMetricsReported, LogRecorded
 from domain.fleet.rules import Failures, Rule, Threshold
 from domain.fleet.watch import DefineWatch, RemoveWatch

@@ -13,8 +13,6 @@ from typing import Any
 import httpx
 import pytest
 
-pytest.importorskip("faust")
-
 from infra.engines.engine import free_ports
 from infra.engines.kafka import Kafka
 from infra.kafka.connection import Connection, high_watermarks, last_stable_offsets

@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("faust")
-
 from infra.engines.kafka import Kafka
 from streams.faust.batch_agent import UNEXPECTED
 from tests.streams.faust.kafka_topics import NumberedTopic
@@ -111,8 +109,8 @@ def wait_until(reached: Callable[[], bool], what: Callable[[], str] = lambda: ""
 
 
 @pytest.fixture
-def workers(kafka: Kafka, tmp_path: Path) -> Iterator[Workers]:
-    running = Workers(NumberedTopic(kafka.bootstrap, partitions=4), tmp_path)
+def workers(own_kafka: Kafka, tmp_path: Path) -> Iterator[Workers]:
+    running = Workers(NumberedTopic(own_kafka.bootstrap, partitions=4), tmp_path)
     yield running
     running.close()
 
@@ -156,11 +154,11 @@ def test_workers_come_go_and_are_killed_under_load_and_nothing_is_lost_or_double
     assert workers.delivered < 1.3 * workers.topic.total
 
 
-def test_broker_restarts_and_workers_go_on(kafka: Kafka, workers: Workers) -> None:
+def test_broker_restarts_and_workers_go_on(own_kafka: Kafka, workers: Workers) -> None:
     workers.topic.write(2_000)
     worker = workers.start(slow_s=0.05, batch_records=100)
     workers.wait_for(500)
-    kafka.restart()
+    own_kafka.restart()
     workers.topic.write(500)
     workers.check()
     workers.check_committed()

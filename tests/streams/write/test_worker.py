@@ -6,9 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-pytest.importorskip("confluent_kafka")
-
 from confluent_kafka import TopicPartition
 
 from domain.rejection import Kind
