@@ -3,7 +3,6 @@
 import io
 import math
 import pickle
-import sys
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -36,11 +35,6 @@ class _Learned(NamedTuple):
     spread: EWMean
     scores: Quantile
     version: str
-
-
-# A pickle names its classes. This one is named as when it was released, so that what is saved stays readable.
-_Learned.__module__ = "infra.anomaly_river"
-sys.modules[_Learned.__module__] = sys.modules[__name__]
 
 
 class RiverScorer:
