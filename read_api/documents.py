@@ -54,13 +54,15 @@ def _router(resource: Resource, view: Projection) -> APIRouter:
     name = view.name
     router = APIRouter(prefix=f"/v1/{name}", tags=[name])
     reads = Annotated[Read, Depends(Reading(name, name))]
-    sorts = Annotated[str, Query(description=f"one of {', '.join(view.sorts)}; with - before it, greatest first")]
+    sorts = Annotated[
+        str, Query(description=f"one of {', '.join(view.documents.sorts)}; with - before it, greatest first")
+    ]
 
     @router.get(
         "",
         summary=f"List {name}",
         responses=documented(resource.example),
-        openapi_extra={"parameters": [_parameter(field) for field in view.filters]},
+        openapi_extra={"parameters": [_parameter(field) for field in view.documents.filters]},
     )
     def find(
         request: Request, read: reads, sort: sorts = resource.sort, limit: Limit = 20, cursor: Cursor = None
@@ -70,12 +72,12 @@ def _router(resource: Resource, view: Projection) -> APIRouter:
     @router.get(
         "/filters",
         summary=f"Values that {name} can be filtered by, with counts",
-        responses=documented({"field": view.filters[0], "value": "…", "count": 12}),
+        responses=documented({"field": view.documents.filters[0], "value": "…", "count": 12}),
     )
     def facets(read: reads) -> Response:
         rows = [
             {"field": field, "value": found.group, "count": found.rows}
-            for field in view.filters
+            for field in view.documents.filters
             for found in read.answers.documents.facets(name, read.tenant_id, field)
         ]
         return table(rows, read.as_of)
@@ -101,8 +103,10 @@ def _filters(request: Request, view: Projection) -> Mapping[str, str]:
     for field, value in request.query_params.multi_items():
         if field in _ONES_OWN:
             continue
-        if field not in view.filters:
-            raise Problem(400, f"{view.name} have no filter {field[:100]}; there are {', '.join(view.filters)}")
+        if field not in view.documents.filters:
+            raise Problem(
+                400, f"{view.name} have no filter {field[:100]}; there are {', '.join(view.documents.filters)}"
+            )
         if field in filters:
             raise Problem(400, f"the filter {field} is given twice")
         filters[field] = value
@@ -113,8 +117,10 @@ def _list(
     read: Read, view: Projection, *, filters: Mapping[str, str], sort: str, limit: int, cursor: str | None
 ) -> Response:
     field = sort.removeprefix("-")
-    if field not in view.sorts:
-        raise Problem(400, f"{view.name} cannot be sorted by {field[:100]}; there are {', '.join(view.sorts)}")
+    if field not in view.documents.sorts:
+        raise Problem(
+            400, f"{view.name} cannot be sorted by {field[:100]}; there are {', '.join(view.documents.sorts)}"
+        )
     cursors = read.cursors(filters=filters, sort=sort)
     after = cursors.read(cursor) if cursor else None
     found = read.answers.documents.find(

@@ -9,7 +9,7 @@ from infra.clickhouse.connection import Connection, create_table
 from infra.instants import from_microseconds, to_microseconds
 from projections.projection import Projection
 from projections.readers import Aggregate, CountRow, MetricPoint, RevenueBy, RevenueRow
-from projections.rows import KEY, Checkpoint, Row, StoredRow, View
+from projections.rows import Checkpoint, Row, StoredRow, View
 from projections.stores import StoreUnavailable
 from schemas.envelope import TenantId, Topic
 from schemas.values import MONEY_SCALE
@@ -90,7 +90,7 @@ class ClickHouseAnalytics:
     """
 
     def __init__(self, dsn: str, projections: Sequence[Projection]) -> None:
-        self._rows: Mapping[str, Any] = {projection.name: projection.row for projection in projections}
+        self._layouts = {projection.name: projection.layout for projection in projections}
         self._connection = Connection(dsn, [create_table(*table) for table in _REGISTRY])
         self._turns = BoundedSemaphore(
             _EMBEDDED_ANSWERS_AT_ONCE if self._connection.embedded else _SERVER_ANSWERS_AT_ONCE
@@ -102,11 +102,12 @@ class ClickHouseAnalytics:
     # --- views ------------------------------------------------------------------------------------------------------
 
     def create(self, view: View) -> None:
-        row = self._rows[view.name]
+        layout = self._layouts[view.name]
         # the same block again within the window is not even written; later the key absorbs it
         with self._connection.client() as client:
             client.command(
-                create_table(view.table, row, "position", KEY[row], "") + ", non_replicated_deduplication_window = 100"
+                create_table(view.table, layout.row, "position", layout.key, "")
+                + ", non_replicated_deduplication_window = 100"
             )
 
     def drop(self, view: View) -> None:
@@ -145,15 +146,16 @@ class ClickHouseAnalytics:
 
     def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
         if rows:
-            self._connection.insert(view.table, self._rows[view.name], rows)
+            self._connection.insert(view.table, self._layouts[view.name].row, rows)
         if checkpoints:
             self._connection.insert("checkpoints", _ReadUpTo, [_ReadUpTo(view.table, *at) for at in checkpoints])
 
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
-        row = self._rows[view.name]
+        layout = self._layouts[view.name]
+        row: Any = layout.row
         sql = (
             f"SELECT {', '.join(row._fields)} FROM {view.table} FINAL "
-            f"WHERE tenant_id = {{tenant_id:String}} ORDER BY {', '.join(KEY[row])}"
+            f"WHERE tenant_id = {{tenant_id:String}} ORDER BY {', '.join(layout.key)}"
         )
         with (
             self._connection.client() as client,

@@ -54,9 +54,9 @@ class MongoDocuments:
     def _indexes(self, view: View) -> Iterator[list[tuple[str, int]]]:
         projection = self._projections[view.name]
         yield [("tenant_id", ASCENDING), ("id", ASCENDING)]
-        for field in projection.filters:
+        for field in projection.documents.filters:
             yield [("tenant_id", ASCENDING), (f"filters.{_stored_name(field)}", ASCENDING)]
-        for field in projection.sorts:
+        for field in projection.documents.sorts:
             yield [("tenant_id", ASCENDING), (f"sorts.{_stored_name(field)}", ASCENDING), ("id", ASCENDING)]
         if view.name == _BY_ID:
             yield [("id", ASCENDING)]
@@ -168,8 +168,8 @@ class MongoDocuments:
         limit: int,
     ) -> Sequence[Document]:
         for field in filters:
-            _known(view, "filter", field, self._projections[view].filters)
-        _known(view, "sort field", sort, self._projections[view].sorts)
+            _known(view, "filter", field, self._projections[view].documents.filters)
+        _known(view, "sort field", sort, self._projections[view].documents.sorts)
         by = f"sorts.{_stored_name(sort)}"
         asked: dict[str, Any] = {"tenant_id": tenant_id}
         asked |= {f"filters.{_stored_name(field)}": value for field, value in filters.items()}
@@ -182,7 +182,7 @@ class MongoDocuments:
         return self._found(view, asked, [(by, direction), ("id", direction)], limit)
 
     def facets(self, view: str, tenant_id: TenantId, field: str) -> Sequence[CountRow]:
-        _known(view, "filter", field, self._projections[view].filters)
+        _known(view, "filter", field, self._projections[view].documents.filters)
         text = f"filters.{_stored_name(field)}"
         live = self.live(view)
         if live is None:
@@ -244,10 +244,12 @@ class _Folding:
                     "orders": self._orders,
                     "fields": self._fields,
                     "filters": {
-                        name: as_text(self._fields.get(name)) for name in map(_stored_name, projection.filters)
+                        name: as_text(self._fields.get(name))
+                        for name in map(_stored_name, projection.documents.filters)
                     },
                     "sorts": {
-                        name: as_text(self._fields.get(name)) or "" for name in map(_stored_name, projection.sorts)
+                        name: as_text(self._fields.get(name)) or ""
+                        for name in map(_stored_name, projection.documents.sorts)
                     },
                 }
             )

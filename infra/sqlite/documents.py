@@ -54,8 +54,8 @@ class SqliteDocuments(SqliteViews):
 
     def _schema(self, view: View) -> Sequence[str]:
         projection = self._projections[view.name]
-        filters = [f"filter_{field}" for field in projection.filters]
-        sorts = [f"sort_{field}" for field in projection.sorts]
+        filters = [f"filter_{field}" for field in projection.documents.filters]
+        sorts = [f"sort_{field}" for field in projection.documents.sorts]
         indexes = [f"tenant_id, {column}" for column in filters] + [f"tenant_id, {column}, id" for column in sorts]
         if view.name == _BY_ID:
             indexes.append("id")
@@ -113,8 +113,8 @@ class SqliteDocuments(SqliteViews):
         limit: int,
     ) -> Sequence[Document]:
         for field in filters:
-            _check(view, "filter", field, self._projections[view].filters)
-        _check(view, "sort field", sort, self._projections[view].sorts)
+            _check(view, "filter", field, self._projections[view].documents.filters)
+        _check(view, "sort field", sort, self._projections[view].documents.sorts)
         with self._database.read() as connection:
             live = live_build(connection, view)
             if not live:
@@ -136,7 +136,7 @@ class SqliteDocuments(SqliteViews):
             return tuple(map(_document, connection.execute(sql, (*values, limit))))
 
     def facets(self, view: str, tenant_id: TenantId, field: str) -> Sequence[CountRow]:
-        _check(view, "filter", field, self._projections[view].filters)
+        _check(view, "filter", field, self._projections[view].documents.filters)
         column = f"filter_{field}"
         sql = f"""
             SELECT {column}, count(*) FROM {{table}} WHERE tenant_id = ? AND {column} IS NOT NULL

@@ -1,8 +1,9 @@
 """What was sold, to whom, where and for how much, line by line?"""
 
 from domain.finance.events import InvoiceReceived
+from projections.layout import Facts
 from projections.projection import Projection
-from projections.rows import InvoiceLineRow, Role
+from projections.rows import InvoiceLineRow
 from schemas.envelope import Envelope, Topic
 
 
@@ -31,8 +32,7 @@ def project(envelope: Envelope, event: InvoiceReceived) -> list[InvoiceLineRow]:
 
 PROJECTION = Projection(
     name="invoice_facts",
-    role=Role.ANALYTICS,
-    row=InvoiceLineRow,
+    layout=Facts(row=InvoiceLineRow, key=("tenant_id", "stream", "line"), day="invoiced_at"),
     topics=(Topic.EVENTS,),
     events=(InvoiceReceived,),
     project=project,

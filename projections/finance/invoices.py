@@ -18,8 +18,9 @@ from domain.finance.events import (
 from domain.finance.state import InvoiceStatus
 from domain.finance.values import amount_text
 from projections.fields import decided, instant_text
+from projections.layout import Documents
 from projections.projection import Projection
-from projections.rows import Patch, Role
+from projections.rows import Patch
 from schemas.envelope import Envelope, Topic
 
 
@@ -68,11 +69,10 @@ def _received(event: InvoiceReceived) -> dict[str, Any]:
 
 PROJECTION = Projection(
     name="invoices",
-    role=Role.DOCUMENTS,
-    row=Patch,
+    layout=Documents(
+        filters=("status", "party", "kind", "country", "direction"), sorts=("issue_date", "number", "party")
+    ),
     topics=(Topic.EVENTS,),
     events=INVOICE.events,
     project=project,
-    filters=("status", "party", "kind", "country", "direction"),
-    sorts=("issue_date", "number", "party"),
 )

@@ -6,8 +6,9 @@ from domain.fleet.decide import ALERT
 from domain.fleet.events import AlertAcknowledged, AlertEvent, AlertRaised, AlertResolved
 from domain.fleet.state import AlertStatus
 from projections.fields import decided, instant_text
+from projections.layout import Documents
 from projections.projection import Projection
-from projections.rows import Patch, Role
+from projections.rows import Patch
 from schemas.envelope import Envelope, Topic
 
 
@@ -41,11 +42,8 @@ def _fields(envelope: Envelope, event: AlertEvent) -> dict[str, Any]:
 
 PROJECTION = Projection(
     name="alerts",
-    role=Role.DOCUMENTS,
-    row=Patch,
+    layout=Documents(filters=("status", "severity", "device_id"), sorts=("raised_at", "severity", "status")),
     topics=(Topic.EVENTS,),
     events=ALERT.events,
     project=project,
-    filters=("status", "severity", "device_id"),
-    sorts=("raised_at", "severity", "status"),
 )

@@ -14,8 +14,9 @@ from domain.fleet.events import (
 from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported, LogRecorded
 from domain.fleet.state import DeviceStatus, description_of
 from projections.fields import decided, id_of, instant_text
+from projections.layout import Documents
 from projections.projection import Projection
-from projections.rows import Patch, Role
+from projections.rows import Patch
 from schemas.envelope import Envelope, Topic
 
 
@@ -54,11 +55,8 @@ def _fields(envelope: Envelope, event: DeviceEvent) -> dict[str, Any]:
 
 PROJECTION = Projection(
     name="devices",
-    role=Role.DOCUMENTS,
-    row=Patch,
+    layout=Documents(filters=("status", "os_type", "device_type"), sorts=("hostname", "status", "last_seen_at")),
     topics=(Topic.EVENTS, Topic.TELEMETRY),
     events=(*DEVICE.events, DeviceHeartbeat, DeviceMetricsReported, LogRecorded),
     project=project,
-    filters=("status", "os_type", "device_type"),
-    sorts=("hostname", "status", "last_seen_at"),
 )

@@ -6,8 +6,9 @@ from domain.fleet.decide import WATCH
 from domain.fleet.events import WatchDefined, WatchEvent, WatchRemoved
 from domain.fleet.rules import FIELDS
 from projections.fields import decided, instant_text
+from projections.layout import Documents
 from projections.projection import Projection
-from projections.rows import Patch, Role
+from projections.rows import Patch
 from schemas.envelope import Envelope, Topic
 
 
@@ -39,11 +40,8 @@ def _fields(envelope: Envelope, event: WatchEvent) -> dict[str, Any]:
 
 PROJECTION = Projection(
     name="watches",
-    role=Role.DOCUMENTS,
-    row=Patch,
+    layout=Documents(filters=("status", "kind", "severity"), sorts=("name", "defined_at")),
     topics=(Topic.EVENTS,),
     events=WATCH.events,
     project=project,
-    filters=("status", "kind", "severity"),
-    sorts=("name", "defined_at"),
 )

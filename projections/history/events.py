@@ -1,10 +1,15 @@
 """How many events of which kind, over all?"""
 
 from projections.history.event_rows import project
+from projections.layout import Facts
 from projections.projection import Projection
-from projections.rows import EventRow, Role
+from projections.rows import EventRow
 from schemas.envelope import Topic
 
 PROJECTION = Projection(
-    name="events", role=Role.ANALYTICS, row=EventRow, topics=(Topic.EVENTS,), events=None, project=project
+    name="events",
+    layout=Facts(row=EventRow, key=("tenant_id", "stream", "version"), day="recorded_at"),
+    topics=(Topic.EVENTS,),
+    events=None,
+    project=project,
 )

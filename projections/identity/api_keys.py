@@ -5,8 +5,9 @@ from typing import Any, assert_never
 from domain.identity.decide import API_KEY
 from domain.identity.events import ApiKeyEvent, ApiKeyIssued, ApiKeyRevoked, ApiKeyRotated
 from projections.fields import decided, instant_text
+from projections.layout import Documents
 from projections.projection import Projection
-from projections.rows import Patch, Role
+from projections.rows import Patch
 from schemas.envelope import Envelope, Topic
 
 
@@ -36,10 +37,8 @@ def _fields(envelope: Envelope, event: ApiKeyEvent) -> dict[str, Any]:
 
 PROJECTION = Projection(
     name="api_keys",
-    role=Role.DOCUMENTS,
-    row=Patch,
+    layout=Documents(sorts=("name", "issued_at")),
     topics=(Topic.EVENTS,),
     events=API_KEY.events,
     project=project,
-    sorts=("name", "issued_at"),
 )

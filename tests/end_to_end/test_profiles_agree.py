@@ -138,13 +138,20 @@ def _lists(path: str) -> Callable[[Facts], Iterator[Question]]:
     }
 
     def questions(_facts: Facts) -> Iterator[Question]:
-        for sort, sign in product(view.sorts, ("", "-")):
+        for sort, sign in product(view.documents.sorts, ("", "-")):
             yield Question(path, {"sort": sign + sort, "limit": 100})
         yield Question(path, {"limit": 7})
-        for field in view.filters:
+        for field in view.documents.filters:
             for value in values.get(field, ("17850", "web-1", "server", "")):
                 yield Question(path, {field: value, "limit": 13})
-        yield Question(path, {view.filters[0]: "OPEN", view.filters[1]: "warning", "sort": f"-{view.sorts[0]}"})
+        yield Question(
+            path,
+            {
+                view.documents.filters[0]: "OPEN",
+                view.documents.filters[1]: "warning",
+                "sort": f"-{view.documents.sorts[0]}",
+            },
+        )
         yield Question(path, {"nonsense": "1"})
         yield Question(path, {"sort": "nonsense"})
         yield Question(path, {"limit": 0})

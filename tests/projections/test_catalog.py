@@ -30,7 +30,7 @@ def test_names_are_different_and_in_the_order_of_the_roles() -> None:
 @pytest.mark.parametrize("view", PROJECTIONS, ids=BY_NAME)
 def test_topics_are_those_of_the_events(view: Projection) -> None:
     if view.events is None:
-        assert (view.topics, view.row) == ((Topic.EVENTS,), EventRow)
+        assert (view.topics, view.layout.row) == ((Topic.EVENTS,), EventRow)
         return
     observed = {issubclass(event, Fact) for event in view.events}
     assert set(view.topics) == {Topic.TELEMETRY if fact else Topic.EVENTS for fact in observed}
@@ -51,11 +51,6 @@ def test_fields_of_documents_are_json_like(view: Projection) -> None:
 @pytest.mark.parametrize("view", of_role(Role.DOCUMENTS), ids=lambda view: view.name)
 def test_lists_filter_and_sort_by_fields_that_documents_have(view: Projection) -> None:
     fields: dict[str, Any] = {name: value for patch in patches(view) for name, value in patch.fields.items()}
-    assert set(view.filters) | set(view.sorts) <= set(fields)
-    assert view.sorts
-    assert all(isinstance(fields[name], str) for name in (*view.filters, *view.sorts))
-
-
-@pytest.mark.parametrize("view", [*of_role(Role.TIMELINE), *of_role(Role.ANALYTICS)], ids=lambda view: view.name)
-def test_only_documents_have_filters_and_sorts(view: Projection) -> None:
-    assert (view.filters, view.sorts) == ((), ())
+    assert set(view.documents.filters) | set(view.documents.sorts) <= set(fields)
+    assert view.documents.sorts
+    assert all(isinstance(fields[name], str) for name in (*view.documents.filters, *view.documents.sorts))
