@@ -1,7 +1,10 @@
 """How the rows of a view lie in their store: what the stores make tables, indexes and readers from."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from projections.question import Question
 from projections.rows import Patch, Role
 
 
@@ -12,12 +15,15 @@ class Layout:
     Shape: `key` names the columns that are a row's identity, the tenant first. The same key written again replaces the
     row if its `position` is greater, so a repeat changes nothing. Of two different rows with one key and one position,
     which a pure projection never makes, each store keeps another: docs/adr/0013. `day` names the instant that places a
-    row in a day; None where rows have none.
+    row in a day; None where rows have none. Who reads the view needs the read scope of `scope`; `example` is a row of
+    the answer.
     """
 
     row: type
     key: tuple[str, ...]
     day: str | None = None
+    scope: str = ""
+    example: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def role(self) -> Role:
@@ -36,7 +42,9 @@ class Series(Layout):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts(Layout):
-    """Rows that questions are asked over, many at once."""
+    """Rows that `questions` are asked over, many at once."""
+
+    questions: tuple[Question[Any], ...] = ()
 
     @property
     def role(self) -> Role:
@@ -47,13 +55,19 @@ class Facts(Layout):
 class Documents(Layout):
     """Documents, each the current state of one thing.
 
-    Shape: `filters` and `sorts` name the fields that lists may use.
+    Shape: `filters` and `sorts` name the fields that lists may use. They compare as text; of `sorts`, those that are
+    in `numbers` too compare as numbers. `default_sort` is the order of a list where nobody asks for another, "-" before
+    the field for the greatest first. The API lists a view that has an example. `found_by_id` says that a document is
+    also found by its id alone, whoever it belongs to: only for what tells whose a request is.
     """
 
     row: type = Patch
     key: tuple[str, ...] = ("tenant_id", "id")
     filters: tuple[str, ...] = ()
     sorts: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    default_sort: str = ""
+    found_by_id: bool = False
 
     @property
     def role(self) -> Role:

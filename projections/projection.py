@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.message import Event
-from projections.layout import Documents, Layout
+from projections.layout import Documents, Facts, Layout
 from projections.rows import Role, Row
 from schemas.envelope import Envelope, Topic
 
@@ -32,5 +32,11 @@ class Projection:
     @property
     def documents(self) -> Documents:
         """Return the layout of a view of documents."""
-        assert isinstance(self.layout, Documents)  # noqa: S101 - asked by the store of that role only
+        assert isinstance(self.layout, Documents)  # noqa: S101 - asked by those of that role only
+        return self.layout
+
+    @property
+    def analytics(self) -> Facts:
+        """Return the layout of a view of analytics."""
+        assert isinstance(self.layout, Facts)  # noqa: S101 - asked by those of that role only
         return self.layout

@@ -70,7 +70,18 @@ def _received(event: InvoiceReceived) -> dict[str, Any]:
 PROJECTION = Projection(
     name="invoices",
     layout=Documents(
-        filters=("status", "party", "kind", "country", "direction"), sorts=("issue_date", "number", "party")
+        filters=("status", "party", "kind", "country", "direction"),
+        sorts=("issue_date", "number", "party"),
+        default_sort="-issue_date",
+        scope="invoices",
+        example={
+            "id": "536365",
+            "version": 1,
+            "number": "536365",
+            "direction": "out",
+            "net": "139.1200",
+            "currency": "GBP",
+        },
     ),
     topics=(Topic.EVENTS,),
     events=INVOICE.events,

@@ -42,7 +42,13 @@ def _fields(envelope: Envelope, event: AlertEvent) -> dict[str, Any]:
 
 PROJECTION = Projection(
     name="alerts",
-    layout=Documents(filters=("status", "severity", "device_id"), sorts=("raised_at", "severity", "status")),
+    layout=Documents(
+        filters=("status", "severity", "device_id"),
+        sorts=("raised_at", "severity", "status"),
+        default_sort="-raised_at",
+        scope="alerts",
+        example={"id": "cpu-web-1", "version": 1, "severity": "critical", "device_id": "web-1", "status": "OPEN"},
+    ),
     topics=(Topic.EVENTS,),
     events=ALERT.events,
     project=project,

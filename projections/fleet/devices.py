@@ -55,7 +55,19 @@ def _fields(envelope: Envelope, event: DeviceEvent) -> dict[str, Any]:
 
 PROJECTION = Projection(
     name="devices",
-    layout=Documents(filters=("status", "os_type", "device_type"), sorts=("hostname", "status", "last_seen_at")),
+    layout=Documents(
+        filters=("status", "os_type", "device_type"),
+        sorts=("hostname", "status", "last_seen_at"),
+        default_sort="hostname",
+        scope="devices",
+        example={
+            "id": "web-1",
+            "version": 3,
+            "hostname": "web-1.example.com",
+            "os_type": "linux",
+            "status": "ONLINE",
+        },
+    ),
     topics=(Topic.EVENTS, Topic.TELEMETRY),
     events=(*DEVICE.events, DeviceHeartbeat, DeviceMetricsReported, LogRecorded),
     project=project,

@@ -40,7 +40,20 @@ def _fields(envelope: Envelope, event: WatchEvent) -> dict[str, Any]:
 
 PROJECTION = Projection(
     name="watches",
-    layout=Documents(filters=("status", "kind", "severity"), sorts=("name", "defined_at")),
+    layout=Documents(
+        filters=("status", "kind", "severity"),
+        sorts=("name", "defined_at"),
+        default_sort="name",
+        scope="watches",
+        example={
+            "id": "cpu",
+            "version": 1,
+            "name": "CPU high",
+            "kind": "threshold",
+            "severity": "warning",
+            "status": "ACTIVE",
+        },
+    ),
     topics=(Topic.EVENTS,),
     events=WATCH.events,
     project=project,

@@ -37,7 +37,8 @@ def _fields(envelope: Envelope, event: ApiKeyEvent) -> dict[str, Any]:
 
 PROJECTION = Projection(
     name="api_keys",
-    layout=Documents(sorts=("name", "issued_at")),
+    # whose a request is, is only known when its key is found
+    layout=Documents(sorts=("name", "issued_at"), found_by_id=True),
     topics=(Topic.EVENTS,),
     events=API_KEY.events,
     project=project,

@@ -46,7 +46,7 @@ def sample(row: type, n: int, *, position: int | None = None, tenant: TenantId =
             tenant, StreamId(f"device-{n:06}"), 1, 3, at, f"event-{n}", "device.registered", 1, *times, *who
         )
     if row is InvoiceLineRow:
-        words = (f"no-{n}", "invoice", "outgoing", "Ann & Co", "DE", "product-1", text)
+        words = (f"no-{n}", "invoice", "out", "Ann & Co", "DE", "product-1", text)
         amounts = (Decimal("-3.25"), Decimal("12345678901234.5678"), "EUR", at)
         return InvoiceLineRow(tenant, StreamId(f"invoice-{n:06}"), n % 3, instant(n), *words, *amounts)
     if row is Patch:
