@@ -17,9 +17,9 @@ class Folding:
 
     __slots__ = ("changed", "fields", "orders")
 
-    def __init__(self, orders: dict[str, int], fields: dict[str, Any]) -> None:
-        self.orders = orders
-        self.fields = fields
+    def __init__(self, *, events: int = 0, telemetry: int = 0, fields: dict[str, Any] | None = None) -> None:
+        self.orders = {"events": events, "telemetry": telemetry}
+        self.fields = {} if fields is None else fields
         self.changed = False
 
     def take(self, patch: Patch) -> None:

@@ -216,11 +216,11 @@ class _Folding(Folding):
 
     def __init__(self, of: Stored | Patch) -> None:
         if isinstance(of, Patch):
-            super().__init__({"events": 0, "telemetry": 0}, {})
+            super().__init__()
             self._who = {"_id": _key(of), "tenant_id": of.tenant_id, "id": of.id}
             self._before: Mapping[str, int] | None = None
         else:
-            super().__init__(dict(of["orders"]), of["fields"])
+            super().__init__(**of["orders"], fields=of["fields"])
             self._who = {name: of[name] for name in ("_id", "tenant_id", "id")}
             self._before = of["orders"]
 

@@ -141,16 +141,12 @@ def _folded(connection: sqlite3.Connection, view: View, patches: Sequence[Patch]
     """
     documents: dict[tuple[str, str], Folding] = {}
     for tenant_id, wanted in ids.items():
-        for id_, event_order, telemetry_order, fields in connection.execute(
-            sql, (tenant_id, orjson.dumps(sorted(wanted)).decode())
-        ):
-            documents[tenant_id, id_] = Folding(
-                {"events": event_order, "telemetry": telemetry_order}, orjson.loads(fields)
-            )
+        for id_, events, telemetry, fields in connection.execute(sql, (tenant_id, _json(sorted(wanted)))):
+            documents[tenant_id, id_] = Folding(events=events, telemetry=telemetry, fields=orjson.loads(fields))
     for patch in patches:
         key = (patch.tenant_id, patch.id)
         if key not in documents:
-            documents[key] = Folding({"events": 0, "telemetry": 0}, {})
+            documents[key] = Folding()
         documents[key].take(patch)
     return documents
 
@@ -170,8 +166,8 @@ def _text_columns(connection: sqlite3.Connection, view: View) -> Sequence[str]:
     return tuple(name for (name,) in found if name.startswith(("filter_", "sort_")))
 
 
-def _json(fields: Mapping[str, Any]) -> str:
-    return orjson.dumps(fields, option=_JSON).decode()
+def _json(value: Any) -> str:
+    return orjson.dumps(value, option=_JSON).decode()
 
 
 def _texts(layout: Documents, columns: Iterable[str], fields: Mapping[str, Any]) -> Iterator[str | None]:
