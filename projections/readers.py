@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
+from projections.question import Question
 from projections.rows import Document, EventRow, LogRow
 from schemas.envelope import StreamId, TenantId
+
+R = TypeVar("R")
 
 
 class MetricPoint(NamedTuple):
@@ -90,12 +92,21 @@ class TimelineReader(Protocol):
         """
 
 
-class RevenueRow(NamedTuple):
-    group: str
-    revenue: Decimal
-    quantity: Decimal
-    lines: int
-    invoices: int
+class AnalyticsReader(Protocol):
+    """Answers over many rows at once: what there is to ask is declared beside each view, in its layout."""
+
+    def ask(self, question: Question[R], tenant_id: TenantId, **parameters: Any) -> Sequence[R]:
+        """Return the answer to a question about one tenant's rows, in the order that the question says.
+
+        Shape: `parameters` are exactly those that the question declares; the value of a Choice is one of its own. None
+        as `start` or `end` leaves the time open on that side. Rows of another tenant are never counted, and a row that
+        was written more than once counts once, as it was written last. A view without rows gives what the SQL gives
+        for none, which is () where it groups.
+        Units: `start` ≤ instant < `end`, in UTC and to the microsecond; amounts are exact decimals.
+        Raises: StoreUnavailable, the store did not answer or no build of the view is live yet; safe to retry.
+        ValueError, the question takes other parameters, or is about a view that the store does not keep.
+        Source: the events of the view that the question reads.
+        """
 
 
 class CountRow(NamedTuple):
@@ -103,45 +114,19 @@ class CountRow(NamedTuple):
     rows: int
 
 
-RevenueBy = Literal["day", "month", "country", "product"]
-
-
-class AnalyticsReader(Protocol):
-    """Answers over many rows at once."""
-
-    def revenue(
-        self, tenant_id: TenantId, *, by: RevenueBy, start: datetime | None, end: datetime | None, limit: int
-    ) -> Sequence[RevenueRow]:
-        """Return sum(quantity times unit price) of outgoing invoices and credit notes.
-
-        Shape: day (`2010-12-01`) and month (`2010-12`) in order; country and product by revenue, greatest first.
-        Units: exact decimals; `invoices` counts documents. `start` ≤ invoiced_at < `end`.
-        Raises: StoreUnavailable, safe to retry.
-        Source: invoice.received.
-        """
-
-    def event_counts(self, tenant_id: TenantId, *, start: datetime | None, end: datetime | None) -> Sequence[CountRow]:
-        """Return the number of decided events by type, greatest first.
-
-        Raises: StoreUnavailable, safe to retry.
-        """
-
-    def metrics(
-        self, tenant_id: TenantId, device_id: str, metric: str, *, start: datetime, end: datetime, aggregate: Aggregate
-    ) -> Sequence[MetricPoint]:
-        """Return five-minute points of a metric, oldest first; the promises of `TimelineReader.metrics` hold.
-
-        Raises: StoreUnavailable, safe to retry.
-        """
-
-
 class DocumentsReader(Protocol):
-    """Answers about the current state of things."""
+    """Answers about the current state of things; what lists may use is declared in the layout of each view.
+
+    Shape: a view that is not live yet has no documents.
+    """
 
     def get(self, view: str, tenant_id: TenantId, id: str) -> Document | None:  # noqa: A002
         """Return one document of a tenant, or None.
 
-        Raises: StoreUnavailable, safe to retry.
+        Shape: `version` is that of the stream's last event in the document, 0 where there was none yet.
+        Units: instants are RFC 3339 texts in UTC, amounts are decimal texts.
+        Raises: StoreUnavailable, the store did not answer; safe to retry.
+        Source: the events of the view.
         """
 
     def find(
@@ -155,23 +140,33 @@ class DocumentsReader(Protocol):
         after: tuple[str, str] | None,
         limit: int,
     ) -> Sequence[Document]:
-        """Return a tenant's documents whose fields equal the filters, ordered by (sort field, id).
+        """Return a tenant's documents whose fields equal all the filters, ordered by (sort field, id).
 
-        Shape: at most `limit`; `after` is (sort value, id) of the last document already seen; a document without the
-        sort field sorts as "". Values compare as text (`as_text`).
-        Raises: StoreUnavailable, safe to retry; ValueError, the view has no such filter or sort field.
+        Shape: at most `limit`. Filters compare as text (`as_text`); the sort field as text or, where the layout says
+        so, as a number (`sort_text`), and a document without it comes before all others. `after` is (`sort_text`, id)
+        of the last document already seen; those that come behind it are given.
+        Units: as in `get`.
+        Raises: StoreUnavailable, the store did not answer; safe to retry. ValueError, the view has no such filter or
+        sort field.
+        Source: the events of the view.
         """
 
     def facets(self, view: str, tenant_id: TenantId, field: str) -> Sequence[CountRow]:
-        """Return the values of a filter field with the number of documents that have each, greatest first.
+        """Return the values of a filter field as `find` takes them, greatest number of documents first, then by value.
 
-        Raises: StoreUnavailable, safe to retry; ValueError, the view has no such filter field.
+        Shape: every value that a document of the tenant has; documents without the field are not counted.
+        Units: `rows` counts documents, from 1.
+        Raises: StoreUnavailable, the store did not answer; safe to retry. ValueError, the view has no such filter.
+        Source: the events of the view.
         """
 
-    def find_api_keys(self, key_id: str) -> Sequence[Document]:
-        """Return the API keys of this id, by tenant: the one look-up that gives a tenant rather than needing it.
+    def find_by_id(self, view: str, id: str) -> Sequence[Document]:  # noqa: A002
+        """Return the documents of this id, by tenant: the one look-up that gives a tenant rather than needing it.
 
-        Shape: callers choose ids, so two tenants may have the same one; only the secret tells whose it is.
-        Raises: StoreUnavailable, safe to retry.
-        Source: api_key.issued, api_key.rotated, api_key.revoked.
+        Shape: callers choose ids, so several tenants may have the same one: something in the document, such as the
+        digest of a secret, must tell whose it is.
+        Units: as in `get`.
+        Raises: StoreUnavailable, the store did not answer; safe to retry. ValueError, the layout does not say that the
+        view is found by id.
+        Source: the events of the view.
         """

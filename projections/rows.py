@@ -142,29 +142,3 @@ Row = MetricRow | LogRow | EventRow | InvoiceLineRow | Patch
 
 
 StoredRow = MetricRow | LogRow | EventRow | InvoiceLineRow | Document
-
-
-KEY: Mapping[type, tuple[str, ...]] = {
-    MetricRow: ("tenant_id", "device_id", "metric", "happened_at"),
-    LogRow: ("tenant_id", "happened_at", "fact_id"),
-    EventRow: ("tenant_id", "stream", "version"),
-    InvoiceLineRow: ("tenant_id", "stream", "line"),
-    Patch: ("tenant_id", "id"),
-    Document: ("tenant_id", "id"),
-}
-
-
-"""A row's identity. The same key written again replaces the row if its `position`
-is greater, so a repeat changes nothing. Of two different rows with one key and one position, which a pure projection
-never makes, each store keeps another: docs/adr/0013."""
-
-
-DAY: Mapping[type, str] = {
-    MetricRow: "happened_at",
-    LogRow: "happened_at",
-    EventRow: "recorded_at",
-    InvoiceLineRow: "invoiced_at",
-}
-
-
-"""The instant that places a row in a day; a document has none."""

@@ -21,7 +21,7 @@ from infra.cassandra.connection import CassandraAddress, Connection
 from infra.instants import from_microseconds, to_microseconds
 from projections.projection import Projection
 from projections.readers import Aggregate, MetricPoint
-from projections.rows import KEY, Checkpoint, EventRow, LogRow, MetricRow, Row, StoredRow, View
+from projections.rows import Checkpoint, EventRow, LogRow, MetricRow, Row, StoredRow, View
 from projections.stores import WriteRefused
 from schemas.envelope import StreamId, TenantId, Topic
 
@@ -120,7 +120,7 @@ _LAYOUTS: Mapping[type, Layout] = {MetricRow: METRICS, LogRow: LOGS, EventRow: H
 class _Table:
     """A view's tables: what they are called, how they are made, how a row becomes values and back."""
 
-    def __init__(self, keyspace: str, view: View, layout: Layout) -> None:
+    def __init__(self, keyspace: str, view: View, layout: Layout, key: Sequence[str]) -> None:
         self.layout = layout
         self.rows = f"{keyspace}.{view.table}"
         self.places = f"{self.rows}_places"
@@ -132,7 +132,7 @@ class _Table:
         self._series = tuple(layout.row._fields.index(name) for name in layout.series)
         self.position = layout.row._fields.index("position")
         self.columns = ", ".join(hints)
-        self.key = itemgetter(*(layout.row._fields.index(name) for name in KEY[layout.row][1:]))
+        self.key = itemgetter(*(layout.row._fields.index(name) for name in key[1:]))
 
     def schema(self) -> Sequence[str]:
         """Return what makes the tables, that of the rows last: a view is there once it is."""
@@ -207,9 +207,10 @@ class CassandraTimeline:
     def __init__(self, address: CassandraAddress, projections: Sequence[Projection]) -> None:
         self._connection = Connection(address)
         self._layouts = {
-            projection.name: AUDIT if projection.name == "audit_trail" else _LAYOUTS[projection.row]
+            projection.name: AUDIT if projection.name == "audit_trail" else _LAYOUTS[projection.layout.row]
             for projection in projections
         }
+        self._keys = {projection.name: projection.layout.key for projection in projections}
         self._tables: dict[View, _Table] = {}
 
     def close(self) -> None:
@@ -488,7 +489,9 @@ class CassandraTimeline:
     def _table(self, view: View) -> _Table:
         table = self._tables.get(view)
         if table is None:
-            table = self._tables[view] = _Table(self._connection.keyspace, view, self._layouts[view.name])
+            table = self._tables[view] = _Table(
+                self._connection.keyspace, view, self._layouts[view.name], self._keys[view.name]
+            )
         return table
 
 

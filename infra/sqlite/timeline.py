@@ -5,13 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, get_type_hints
 
 from infra.instants import from_microseconds, to_microseconds
 from infra.sqlite.bulk import insert_many
 from infra.sqlite.views import SqliteViews, distinct, live_build, marks
+from projections.layout import Layout
 from projections.readers import Aggregate, MetricPoint
-from projections.rows import KEY, EventRow, InvoiceLineRow, LogRow, MetricRow, Row, StoredRow, View
+from projections.rows import EventRow, LogRow, MetricRow, Row, StoredRow, View
 from schemas.envelope import StreamId, TenantId
 
 _TYPES: Mapping[type, str] = {str: "TEXT", int: "INTEGER", float: "REAL", datetime: "INTEGER", Decimal: "TEXT"}
@@ -40,7 +42,8 @@ _AGGREGATES: Mapping[Aggregate, str] = {
 class _Shape:
     """A row class as a table's columns; instants are microseconds since the epoch, amounts are text."""
 
-    def __init__(self, row: Any) -> None:
+    def __init__(self, layout: Layout) -> None:
+        row: Any = layout.row
         hints = {name: getattr(hint, "__supertype__", hint) for name, hint in get_type_hints(row).items()}
         self._row = row
         self.names = tuple(hints)
@@ -48,19 +51,20 @@ class _Shape:
         self._typed = ", ".join(f"{name} {_TYPES[hint]} NOT NULL" for name, hint in hints.items())
         self._instants = tuple(at for at, hint in enumerate(hints.values()) if hint is datetime)
         self._amounts = tuple(at for at, hint in enumerate(hints.values()) if hint is Decimal)
-        self._key = ", ".join(KEY[row])
+        self._key = layout.key
         # readings are small and asked for in the order of their key; wide rows are better off in a heap
         self._options = "STRICT, WITHOUT ROWID" if row is MetricRow else "STRICT"
 
     def ddl(self, table: str) -> str:
-        return f'CREATE TABLE "{table}" ({self._typed}, PRIMARY KEY ({self._key})) {self._options}'
+        return f'CREATE TABLE "{table}" ({self._typed}, PRIMARY KEY ({", ".join(self._key)})) {self._options}'
 
     def upsert(self, table: str) -> tuple[str, str]:
         """Return what stands before and behind the rows."""
-        changes = ", ".join(f"{name} = excluded.{name}" for name in self.names if name not in KEY[self._row])
+        key = ", ".join(self._key)
+        changes = ", ".join(f"{name} = excluded.{name}" for name in self.names if name not in self._key)
         return (
             f'INSERT INTO "{table}" ({self.columns})',
-            f'ON CONFLICT ({self._key}) DO UPDATE SET {changes} WHERE excluded.position > "{table}".position',
+            f'ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE excluded.position > "{table}".position',
         )
 
     def encode(self, row: Row) -> Sequence[Any]:
@@ -80,8 +84,10 @@ class _Shape:
         return self._row._make(decoded)
 
 
-_SHAPES: Mapping[type, _Shape] = {row: _Shape(row) for row in (MetricRow, LogRow, EventRow, InvoiceLineRow)}
-"""Every kind of row but patches: also those of analytics, whose proof is a fold into this store."""
+@cache
+def _shape_of(layout: Layout) -> _Shape:
+    """Every kind of row but patches: also those of analytics, whose proof is a fold into this store."""
+    return _Shape(layout)
 
 
 class _Conditions:
@@ -130,7 +136,7 @@ class SqliteTimeline(SqliteViews):
         return row
 
     def _shape(self, view: View) -> _Shape:
-        return _SHAPES[self._projections[view.name].row]
+        return _shape_of(self._projections[view.name].layout)
 
     # --- answers
 

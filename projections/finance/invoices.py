@@ -18,8 +18,9 @@ from domain.finance.invoice import (
 )
 from domain.finance.values import amount_text
 from projections.fields import decided, instant_text
+from projections.layout import Documents
 from projections.projection import Projection
-from projections.rows import Patch, Role
+from projections.rows import Patch
 from schemas.envelope import Envelope, Topic
 
 
@@ -68,11 +69,21 @@ def _received(event: InvoiceReceived) -> dict[str, Any]:
 
 PROJECTION = Projection(
     name="invoices",
-    role=Role.DOCUMENTS,
-    row=Patch,
+    layout=Documents(
+        filters=("status", "party", "kind", "country", "direction"),
+        sorts=("issue_date", "number", "party"),
+        default_sort="-issue_date",
+        scope="invoices",
+        example={
+            "id": "536365",
+            "version": 1,
+            "number": "536365",
+            "direction": "out",
+            "net": "139.1200",
+            "currency": "GBP",
+        },
+    ),
     topics=(Topic.EVENTS,),
     events=INVOICE.events,
     project=project,
-    filters=("status", "party", "kind", "country", "direction"),
-    sorts=("issue_date", "number", "party"),
 )

@@ -2,8 +2,9 @@
 
 from domain.fleet.facts import LogRecorded
 from projections.fields import earlier_wins, id_of
+from projections.layout import Series
 from projections.projection import Projection
-from projections.rows import LogRow, Role
+from projections.rows import LogRow
 from schemas.envelope import Envelope, Topic
 
 
@@ -27,8 +28,7 @@ def project(envelope: Envelope, _event: None) -> tuple[LogRow]:
 
 PROJECTION = Projection(
     name="device_logs",
-    role=Role.TIMELINE,
-    row=LogRow,
+    layout=Series(row=LogRow, key=("tenant_id", "happened_at", "fact_id"), day="happened_at"),
     topics=(Topic.TELEMETRY,),
     events=(LogRecorded,),
     project=project,

@@ -15,8 +15,9 @@ from domain.fleet.device import (
 )
 from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported, LogRecorded
 from projections.fields import decided, id_of, instant_text
+from projections.layout import Documents
 from projections.projection import Projection
-from projections.rows import Patch, Role
+from projections.rows import Patch
 from schemas.envelope import Envelope, Topic
 
 
@@ -55,11 +56,20 @@ def _fields(envelope: Envelope, event: DeviceEvent) -> dict[str, Any]:
 
 PROJECTION = Projection(
     name="devices",
-    role=Role.DOCUMENTS,
-    row=Patch,
+    layout=Documents(
+        filters=("status", "os_type", "device_type"),
+        sorts=("hostname", "status", "last_seen_at"),
+        default_sort="hostname",
+        scope="devices",
+        example={
+            "id": "web-1",
+            "version": 3,
+            "hostname": "web-1.example.com",
+            "os_type": "linux",
+            "status": "ONLINE",
+        },
+    ),
     topics=(Topic.EVENTS, Topic.TELEMETRY),
     events=(*DEVICE.events, DeviceHeartbeat, DeviceMetricsReported, LogRecorded),
     project=project,
-    filters=("status", "os_type", "device_type"),
-    sorts=("hostname", "status", "last_seen_at"),
 )

@@ -1,10 +1,15 @@
 """Who did what, and when?"""
 
 from projections.history.event_rows import project
+from projections.layout import Series
 from projections.projection import Projection
-from projections.rows import EventRow, Role
+from projections.rows import EventRow
 from schemas.envelope import Topic
 
 PROJECTION = Projection(
-    name="audit_trail", role=Role.TIMELINE, row=EventRow, topics=(Topic.EVENTS,), events=None, project=project
+    name="audit_trail",
+    layout=Series(row=EventRow, key=("tenant_id", "stream", "version"), day="recorded_at"),
+    topics=(Topic.EVENTS,),
+    events=None,
+    project=project,
 )

@@ -127,7 +127,7 @@ class Authenticator:
         return caller if self._clock() < good_until else None
 
     def _look_up(self, key: Key) -> Caller:
-        document = verify(key, self._documents.find_api_keys(key.id))
+        document = verify(key, self._documents.find_by_id("api_keys", key.id))
         tenant = self._documents.get("tenants", document.tenant_id, document.tenant_id)
         status = tenant.fields.get("status") if tenant else None
         if status != "ACTIVE":

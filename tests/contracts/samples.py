@@ -1,12 +1,13 @@
 """Rows for the contract suites: the n-th row of a class, as it was written at a position, and as it is read back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from projections.catalog import PROJECTIONS
+from projections.layout import Documents, Facts, Layout, Series
 from projections.projection import Projection
 from projections.rows import (
-    KEY,
     Checkpoint,
     Document,
     EventRow,
@@ -45,7 +46,7 @@ def sample(row: type, n: int, *, position: int | None = None, tenant: TenantId =
             tenant, StreamId(f"device-{n:06}"), 1, 3, at, f"event-{n}", "device.registered", 1, *times, *who
         )
     if row is InvoiceLineRow:
-        words = (f"no-{n}", "invoice", "outgoing", "Ann & Co", "DE", "product-1", text)
+        words = (f"no-{n}", "invoice", "out", "Ann & Co", "DE", "product-1", text)
         amounts = (Decimal("-3.25"), Decimal("12345678901234.5678"), "EUR", at)
         return InvoiceLineRow(tenant, StreamId(f"invoice-{n:06}"), n % 3, instant(n), *words, *amounts)
     if row is Patch:
@@ -74,19 +75,26 @@ def stored(rows: Iterable[Row]) -> list[StoredRow]:
         else row
         for row in rows
     ]
-    return sorted(found, key=lambda row: tuple(getattr(row, name) for name in KEY[type(row)]))
+    return sorted(
+        found,
+        key=lambda row: tuple(
+            getattr(row, name) for name in LAYOUTS[Patch if isinstance(row, Document) else type(row)].key
+        ),
+    )
 
 
 def checkpoint(position: int, *, topic: Topic = Topic.EVENTS, partition: int = 3) -> Checkpoint:
     return Checkpoint(topic, partition, position, instant(position))
 
 
-_ROLES = {MetricRow: Role.TIMELINE, LogRow: Role.TIMELINE, EventRow: Role.TIMELINE, InvoiceLineRow: Role.ANALYTICS}
+LAYOUTS: Mapping[type, Layout] = {projection.layout.row: projection.layout for projection in reversed(PROJECTIONS)}
 
 
 def projection(
     name: str, row: type, *, role: Role | None = None, filters: tuple[str, ...] = (), sorts: tuple[str, ...] = ()
 ) -> Projection:
-    """Return a projection that nothing is projected by: a store looks at its name, row class and fields only."""
-    role = role or _ROLES.get(row, Role.DOCUMENTS)
-    return Projection(name, role, row, (Topic.EVENTS,), None, lambda _envelope, _event: (), filters, sorts)
+    """Return a projection that nothing is projected by: a store looks at its name and its layout only."""
+    found = LAYOUTS[row]
+    kind = Facts if role is Role.ANALYTICS else Series
+    layout = Documents(filters=filters, sorts=sorts) if row is Patch else kind(row=row, key=found.key, day=found.day)
+    return Projection(name, layout, (Topic.EVENTS,), None, lambda _envelope, _event: ())

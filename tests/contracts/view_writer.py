@@ -12,10 +12,10 @@ from typing import Protocol
 import pytest
 
 from projections.projection import Projection
-from projections.rows import KEY, Patch, Row, View
+from projections.rows import Patch, Row, View
 from projections.stores import StoreUnavailable, ViewWriter, WriteRefused
 from schemas.envelope import TenantId, Topic
-from tests.contracts.samples import ACME, BOLT, checkpoint, projection, sample, samples, stored, unkeepable
+from tests.contracts.samples import ACME, BOLT, LAYOUTS, checkpoint, projection, sample, samples, stored, unkeepable
 
 V1, V2, V10 = View("things", 1), View("things", 2), View("things", 10)
 OTHER = View("others", 1)
@@ -438,7 +438,7 @@ def _apply_for_ever(store: Store, row: type) -> None:
 
 
 def _main(module: str, suite: str, place: str, row_name: str) -> None:
-    (row,) = (row for row in KEY if row.__name__ == row_name)
+    (row,) = (row for row in LAYOUTS if row.__name__ == row_name)
     store = getattr(importlib.import_module(module), suite).open(place, projections_of(row))
     _apply_for_ever(store, row)
 

@@ -5,12 +5,16 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
 from domain.catalog import CONTEXTS
 from domain.message import Event, Fact
 from projections.catalog import of_role
+from projections.documents import sort_text
 from projections.finance import invoices
 from projections.fleet import devices
+from projections.layout import Documents
 from projections.projection import Projection
 from projections.rows import Patch, Role
 from tests.examples import ACME, Place
@@ -62,3 +66,14 @@ def test_category_given_by_nobody_takes_the_name_of_the_earlier_one_away() -> No
     (row,) = Rows(invoices.PROJECTION).when(replace(CATEGORISED, by=None)).rows()
     assert isinstance(row, Patch)
     assert row.fields["categorised_by"] == ""
+
+
+NUMBER = some.integers(-(2**53), 2**53) | some.floats(allow_nan=False)
+
+
+@given(one=NUMBER, other=NUMBER)
+def test_texts_of_numbers_are_in_the_order_of_the_numbers(one: float, other: float) -> None:
+    layout = Documents(sorts=("score",), numbers=("score",))
+    texts = [sort_text(layout, "score", value) for value in (one, other)]
+    assert (texts[0] < texts[1], texts[0] == texts[1]) == (one < other, one == other)
+    assert "" == sort_text(layout, "score", None) < texts[0]

@@ -80,7 +80,7 @@ def test_a_closed_store_does_not_answer(timeline: SqliteTimeline, documents: Sql
     with pytest.raises(StoreUnavailable, match="was closed"):
         list(timeline.scan(METRICS, ACME))
     with pytest.raises(StoreUnavailable, match="was closed"):
-        documents.find_api_keys("key-1")
+        documents.find_by_id("badges", "b1")
     with pytest.raises(StoreUnavailable, match="was closed"):
         letters.park([letter(1)])
 
@@ -271,7 +271,9 @@ def test_every_question_is_answered_through_an_index(
     timeline.history(ACME, StreamId("device-1"), after=0, limit=3)
     documents.get("devices", ACME, "web-1")
     documents.facets("devices", ACME, "status")
-    documents.find_api_keys("key-1")
+    documents.create(documents_reader.BADGES)
+    documents.switch(documents_reader.BADGES)
+    documents.find_by_id("badges", "b1")
     documents.find("devices", ACME, filters={}, sort="hostname", descending=True, after=("a", "b"), limit=3)
     documents.find("devices", ACME, filters={"os": "linux"}, sort="count", descending=False, after=("a", "b"), limit=3)
     plans = [

@@ -67,7 +67,7 @@ class Poisoned:
 
     def projection(self) -> Projection:
         live = stream_history.PROJECTION
-        return Projection(live.name, live.role, live.row, live.topics, live.events, self)
+        return Projection(live.name, live.layout, live.topics, live.events, self)
 
 
 def fill(writer: Writer) -> None:
@@ -249,7 +249,7 @@ def test_telemetry_that_is_poison_parks_itself_alone(
 
     live = devices.PROJECTION
     run = ProjectionRun(
-        Projection(live.name, live.role, live.row, (Topic.TELEMETRY,), live.events, project),
+        Projection(live.name, live.layout, (Topic.TELEMETRY,), live.events, project),
         view,
         documents,
         letters,
