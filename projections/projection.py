@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.message import Event
-from projections.layout import Documents, Layout
+from projections.layout import Documents, Layout, Series
 from projections.rows import Role, Row
 from schemas.envelope import Envelope, Topic
 
@@ -33,4 +33,10 @@ class Projection:
     def documents(self) -> Documents:
         """Return the layout of a view of documents."""
         assert isinstance(self.layout, Documents)  # noqa: S101 - asked by the store of that role only
+        return self.layout
+
+    @property
+    def timeline(self) -> Series:
+        """Return the layout of a view of the timeline."""
+        assert isinstance(self.layout, Series)  # noqa: S101 - asked by the store of that role only
         return self.layout

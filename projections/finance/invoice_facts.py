@@ -1,10 +1,33 @@
 """What was sold, to whom, where and for how much, line by line?"""
 
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
 from domain.finance.events import InvoiceReceived
 from projections.layout import Facts
 from projections.projection import Projection
-from projections.rows import InvoiceLineRow
-from schemas.envelope import Envelope, Topic
+from schemas.envelope import Envelope, StreamId, TenantId, Topic
+
+
+class InvoiceLineRow(NamedTuple):
+    """One line of an invoice or credit note. Source: invoice.received."""
+
+    tenant_id: TenantId
+    stream: StreamId
+    line: int
+    invoiced_at: datetime
+    number: str
+    kind: str
+    direction: str
+    party: str
+    country: str
+    product: str
+    description: str
+    quantity: Decimal
+    unit_price: Decimal
+    currency: str
+    position: int
 
 
 def project(envelope: Envelope, event: InvoiceReceived) -> list[InvoiceLineRow]:

@@ -1,9 +1,8 @@
 """How many events of which kind, over all?"""
 
-from projections.history.event_rows import project
+from projections.history.event_rows import EventRow, project
 from projections.layout import Facts
 from projections.projection import Projection
-from projections.rows import EventRow
 from schemas.envelope import Topic
 
 PROJECTION = Projection(

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import orjson
 from fastapi import Response
 
-from projections.rows import Checkpoint, EventRow
+from projections.history.event_rows import EventRow
+from projections.rows import Checkpoint
 from schemas.envelope import Position, Topic
 from schemas.values import MONEY_SCALE
 

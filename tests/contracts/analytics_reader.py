@@ -10,9 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from projections.finance.invoice_facts import InvoiceLineRow
+from projections.fleet.metric_rows import MetricRow
+from projections.history.event_rows import EventRow
 from projections.projection import Projection
 from projections.readers import Aggregate, AnalyticsReader, CountRow, MetricPoint, RevenueBy, RevenueRow
-from projections.rows import EventRow, InvoiceLineRow, MetricRow, View
+from projections.rows import View
 from projections.stores import StoreUnavailable, ViewWriter
 from schemas.envelope import StreamId, TenantId, Topic
 from tests.contracts.samples import ACME, BOLT, checkpoint, projection

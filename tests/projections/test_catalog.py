@@ -8,8 +8,9 @@ import pytest
 from domain.catalog import EVENTS
 from domain.message import Fact
 from projections.catalog import PROJECTIONS, of_role
+from projections.history.event_rows import EventRow
 from projections.projection import Projection
-from projections.rows import EventRow, Patch, Role
+from projections.rows import Patch, Role
 from schemas.envelope import Topic
 from tests.examples import EVENTS as EXAMPLES
 from tests.given_when_then import Rows

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from infra.clickhouse.analytics import ClickHouseAnalytics
+from projections.finance.invoice_facts import InvoiceLineRow
+from projections.fleet.metric_rows import MetricRow
+from projections.history.event_rows import EventRow
 from projections.projection import Projection
-from projections.rows import EventRow, InvoiceLineRow, MetricRow
 from projections.stores import StoreUnavailable, WriteRefused
 from tests.contracts.analytics_reader import (
     FACTS,

@@ -9,8 +9,11 @@ import pytest
 
 from infra.sqlite import views as sqlite_views
 from infra.sqlite.timeline import SqliteTimeline
+from projections.finance.invoice_facts import InvoiceLineRow
+from projections.fleet.device_logs import LogRow
+from projections.fleet.metric_rows import MetricRow
+from projections.history.event_rows import EventRow
 from projections.projection import Projection
-from projections.rows import EventRow, InvoiceLineRow, LogRow, MetricRow
 from tests.contracts.timeline_reader import TimelineReaderContract
 from tests.contracts.view_writer import ViewWriterContract
 
