@@ -8,6 +8,9 @@ from zlib import crc32
 
 from projections.rows import Patch, Role
 
+Of = Mapping[str, str | tuple[str, ...]]
+"""What rows must be equal in, by column: a text, or several any of which will do."""
+
 _BEYOND = 1 << 40
 """More records than a partition will ever have; as microseconds since 1970, which Cassandra takes it for, long ago."""
 
@@ -94,15 +97,16 @@ class Shards:
 class Series(Layout):
     """Rows in an order, asked for by range.
 
-    Shape: each column is a text, a whole number, a float or an instant, and always has a value. Rows lie in series,
-    told apart by the texts in the columns `series`: a question is about one of them; without such columns all rows of a
-    tenant are one. In a series they are in the `order` of one or more columns, `newest_first` or the least first.
-    A series is cut by the first of these columns into `bucket`s, and where one would have more than about 100,000 rows
-    or 100 MB, a bucket into `shards`. `noted` says that it is written down which days of `day` are in a bucket, so that
-    a question about a time finds the buckets for it; that is for buckets which are not by `day` themselves.
-    Questions may name a value of the text columns `filters`, and a part of the text in the column `search`. Points are
-    made of the floats in the column `value`, in the order of `day`. `indexes` are what a store on one disk needs beside
-    its key; each names its columns without the tenant, which comes first in all.
+    Shape: each column is a text, a whole number, a float or an instant, and always has a value. The texts in the
+    columns `series` tell one series from another, and a question is about one of them; without such columns all rows of
+    a tenant are one series. Its rows are in the `order` of one or more columns, the least first or `newest_first`; what
+    a row has in these columns follows from its key.
+    `bucket` cuts a series into parts by the first column of its order, and `shards` cuts these parts where one would
+    have more than about 100,000 rows or 100 MB. Where `bucket` is not by the instant `day`, `noted` says that the days
+    of a bucket are written down beside it, so that a question about a time passes over the others.
+    Questions may name values of the text columns `filters`, and a part of the text in `search`. Points are made of the
+    floats in `value`, for rows in the order of `day`. `indexes` are what a store on one disk needs beside its key; each
+    names its columns without the tenant, which comes first in all.
     """
 
     series: tuple[str, ...] = ()
@@ -120,9 +124,7 @@ class Series(Layout):
     def role(self) -> Role:
         return Role.TIMELINE
 
-    def check(
-        self, of: Mapping[str, str | tuple[str, ...]], *, after: Sequence[Any] | None = None, **asked: bool
-    ) -> None:
+    def check(self, of: Of, *, after: Sequence[Any] | None = None, **asked: bool) -> None:
         """Do nothing if a question may be asked. Raises: ValueError, it may not.
 
         Shape: `of` and `after` are those of `TimelineReader`; `asked` says whether the question is about the layout's
@@ -139,10 +141,10 @@ class Series(Layout):
             if is_asked and getattr(self, part) is None:
                 raise ValueError(f"{self.row.__name__} has no {part}; the layout of its view must name one")
 
-    def last_of_series(self, of: Mapping[str, str | tuple[str, ...]]) -> str:
+    def last_of_series(self, of: Of) -> str:
         """Return the last column of `series`. Raises: ValueError, `of` is not about all others, or there are none."""
         *others, last = self.series or ("",)
-        if not others or of.keys() != set(others):
+        if not others or of.keys() != set(others) or not all(isinstance(text, str) for text in of.values()):
             raise ValueError(f"{self.row.__name__} lists one column of its series where the others are given")
         return last
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple, Protocol
 
+from projections.layout import Of
 from projections.rows import Document
 from schemas.envelope import TenantId
 
@@ -16,10 +17,6 @@ class MetricPoint(NamedTuple):
 
 
 Aggregate = Literal["avg", "min", "max", "sum", "count", "last"]
-
-
-Of = Mapping[str, str | tuple[str, ...]]
-"""What rows must be equal in, by column: a text, or several any of which will do."""
 
 
 class TimelineReader(Protocol):

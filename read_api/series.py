@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from projections.layout import Of
 from projections.projection import Projection
-from projections.readers import Of
 from read_api.edge.cursors import Cursors
 from read_api.edge.reading import Read
 

@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from infra.instants import to_microseconds
-from projections.layout import Series
-from projections.readers import Of
+from projections.layout import Of, Series
 
 
 class Conditions:

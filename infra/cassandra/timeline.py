@@ -16,9 +16,9 @@ from infra.cassandra.connection import CassandraAddress, Connection
 from infra.cassandra.question import Question
 from infra.cassandra.table import LONG, REFUSALS, SLICES, Table, slice_of
 from infra.instants import from_microseconds, to_microseconds
-from projections.layout import Series
+from projections.layout import Of, Series
 from projections.projection import Projection
-from projections.readers import Aggregate, MetricPoint, Of
+from projections.readers import Aggregate, MetricPoint
 from projections.rows import Checkpoint, Row, StoredRow, View
 from projections.stores import WriteRefused
 from schemas.envelope import TenantId, Topic

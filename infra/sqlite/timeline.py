@@ -11,9 +11,9 @@ from typing import Any
 from infra.instants import from_microseconds, to_microseconds
 from infra.sqlite.bulk import insert_many
 from infra.sqlite.views import SqliteViews, distinct, live_build, marks
-from projections.layout import Layout, Series, reversed_position
+from projections.layout import Layout, Of, Series, reversed_position
 from projections.projection import Projection
-from projections.readers import Aggregate, MetricPoint, Of
+from projections.readers import Aggregate, MetricPoint
 from projections.rows import Row, StoredRow, View
 from schemas.envelope import TenantId
 

@@ -1,6 +1,8 @@
 """What holds for every projection."""
 
 import json
+from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -55,3 +57,30 @@ def test_lists_filter_and_sort_by_fields_that_documents_have(view: Projection) -
     assert set(view.documents.filters) | set(view.documents.sorts) <= set(fields)
     assert view.documents.sorts
     assert all(isinstance(fields[name], str) for name in (*view.documents.filters, *view.documents.sorts))
+
+
+@pytest.mark.parametrize("view", of_role(Role.TIMELINE), ids=lambda view: view.name)
+def test_a_timeline_layout_names_columns_of_its_rows_and_of_the_right_type(view: Projection) -> None:
+    layout = view.timeline
+    cuts = [cut for cut in (layout.bucket, layout.shards, layout.noted) if cut]
+    texts = {*layout.series, *layout.filters, *([layout.search] if layout.search else [])}
+    named = {*layout.key, *layout.order, *texts, *(cut.of for cut in cuts), *chain.from_iterable(layout.indexes)}
+    assert named <= set(layout.columns)
+    assert {layout.columns[column] for column in texts} <= {str}
+    assert layout.columns["position"] is int
+    assert layout.value is None or layout.columns[layout.value] is float
+    assert layout.day is None or layout.columns[layout.day] is datetime
+    # what stores add beside them
+    assert {"slice", *(cut.column for cut in cuts)}.isdisjoint(layout.columns)
+
+
+@pytest.mark.parametrize("view", of_role(Role.TIMELINE), ids=lambda view: view.name)
+def test_a_timeline_layout_can_be_asked_by_range(view: Projection) -> None:
+    layout = view.timeline
+    assert layout.key[0] == "tenant_id"
+    assert layout.bucket.of == layout.order[0]
+    assert set(layout.filters).isdisjoint({*layout.order, *layout.series})
+    assert layout.value is None or layout.order[0] == layout.day
+    assert (layout.noted is None) or (layout.noted.of == layout.day != layout.order[0])
+    assert layout.scope
+    assert layout.example

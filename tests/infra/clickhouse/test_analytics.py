@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from infra.clickhouse.analytics import ClickHouseAnalytics
+from projections.catalog import of_role
 from projections.finance.invoice_facts import InvoiceLineRow
 from projections.fleet.metric_rows import MetricRow
 from projections.history.event_rows import EventRow
 from projections.projection import Projection
+from projections.rows import Role
 from projections.stores import StoreUnavailable, WriteRefused
 from tests.contracts.analytics_reader import (
     FACTS,
@@ -77,6 +79,16 @@ class TestViews(ViewWriterContract):
         store.apply(V1, [first], checkpoint(4))
         store.apply(V1, [second])
         assert list(store.scan(V1, ACME)) == stored([second])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_facts_with_one_identity_the_first_of_the_log_stays(tmp_path: Path, *, turned: bool) -> None:
+    rows = [reading(1.0, position=7), reading(2.0, position=8)]
+    with closing(ClickHouseAnalytics(f"chdb://{tmp_path}", of_role(Role.ANALYTICS))) as store:
+        store.create(METRICS)
+        for row in reversed(rows) if turned else rows:
+            store.apply(METRICS, [row])
+        assert list(store.scan(METRICS, ACME)) == rows[:1]
 
 
 class TestRefusals:
