@@ -54,13 +54,12 @@ class Question:
         """Return what holds for the rows of a partition, besides a part of their text."""
         layout, asked = self.layout, Conditions()
         start, end, after = self.start, self.end, self.after
+        # on columns that order the rows CQL takes one bound from each side, and tuples where another one is a tuple
         if self._by_day and after is not None:
-            # a column that rows are ordered by takes one bound from each side
             if layout.newest_first:
                 after, end = (None, end) if end and end <= after[0] else (after, None)
             else:
                 after, start = (None, start) if start and start > after[0] else (after, None)
-        # … and as a tuple where another bound is one
         day, mark = (f"({layout.day})", "(?)") if self._by_day else (layout.day, "?")
         if after is not None:
             marks = ", ".join("?" * len(layout.order))

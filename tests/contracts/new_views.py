@@ -1,15 +1,16 @@
 """Two timeline views that no store knows of, and what a store answers from them: a new view needs no new adapter."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 import pytest
 
+from projections.catalog import of_role
 from projections.layout import Days, Every, Series, Shards
 from projections.projection import Projection
 from projections.readers import MetricPoint, TimelineReader
-from projections.rows import View
+from projections.rows import Role, View
 from projections.stores import ViewWriter
 from schemas.envelope import TenantId, Topic
 from tests.contracts.samples import ACME, BOLT
@@ -94,7 +95,29 @@ class Store(ViewWriter, TimelineReader, Protocol):
 
 
 class NewViewsContract:
-    """Part of TimelineReaderContract."""
+    """Inherit it in a class named Test…, override `open` and `place`."""
+
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> Store:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def place(self) -> str:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def bare(self, place: str) -> Iterator[Store]:
+        """Open a store in which nothing was made yet."""
+        store = self.open(place, (*of_role(Role.TIMELINE), *NEW_VIEWS))
+        yield store
+        store.close()
+
+    @pytest.fixture
+    def store(self, bare: Store) -> Store:
+        for view in NEW_VIEWS:
+            bare.create(View(view.name, 1))
+            bare.switch(View(view.name, 1))
+        return bare
 
     @staticmethod
     def steps(store: Store, execution: str = "run-1", *, limit: int = 100, **asked: Any) -> list[Step]:
@@ -159,17 +182,22 @@ class NewViewsContract:
         )
         assert self.outcomes(store, of={"result": "failed"}) == [row for row in outcomes if row.result == "failed"]
 
-    @pytest.mark.parametrize(("first", "last"), [(7, 19), (0, 12), (12, 100), (None, 12), (12, None), (12, 12)])
     def test_a_new_view_is_bound_by_time_whether_that_orders_it_or_not(
+        self, store: Store, many: tuple[Sequence[Step], Sequence[Outcome]]
+    ) -> None:
+        for first, last in ((7, 19), (0, 12), (12, 100), (None, 12), (12, None), (12, 12)):
+            start = None if first is None else NOON + first * HOUR
+            end = None if last is None else NOON + last * HOUR
+            self._bound(store, many, start, end)
+
+    def _bound(
         self,
         store: Store,
         many: tuple[Sequence[Step], Sequence[Outcome]],
-        first: int | None,
-        last: int | None,
+        start: datetime | None,
+        end: datetime | None,
     ) -> None:
         steps, outcomes = many
-        start = None if first is None else NOON + first * HOUR
-        end = None if last is None else NOON + last * HOUR
 
         def within(at: datetime) -> bool:
             return (start is None or at >= start) and (end is None or at < end)
@@ -210,21 +238,21 @@ class NewViewsContract:
         found = list(store.scan(View("command_results", 1), ACME))
         assert found == sorted([*outcomes, outcome(3, kind="build")], key=lambda row: (row.kind, row.command_id))
 
-    def test_what_a_layout_does_not_allow_is_refused(self, store: Store) -> None:
+    def test_what_a_layout_does_not_allow_is_refused(self, bare: Store) -> None:
         step_of: dict[str, Any] = {"of": {"execution_id": "run-1"}, "limit": 1}
         kind: dict[str, Any] = {"of": {"kind": "deploy"}, "limit": 1}
         times: dict[str, Any] = {"start": NOON, "end": NOON + HOUR, "step_s": 0, "aggregate": "avg"}
         for refused, ask in (
-            ("nothing is called", lambda: store.rows("nothing", ACME, **kind)),
-            ("one execution_id", lambda: store.rows("execution_logs", ACME, of={}, limit=1)),
-            ("one kind", lambda: store.rows("command_results", ACME, of={"kind": ("a", "b")}, limit=1)),
-            ("no filter text", lambda: store.rows("execution_logs", ACME, of={**step_of["of"], "text": "a"}, limit=1)),
-            ("no search", lambda: store.rows("command_results", ACME, contains="a", **kind)),
-            ("finished_at, command_id", lambda: store.rows("command_results", ACME, after=(NOON,), **kind)),
-            ("no value", lambda: store.points("execution_logs", ACME, of=step_of["of"], **times)),
-            ("one column", lambda: store.series("execution_logs", ACME, of={})),
-            ("one column", lambda: store.series("device_metrics", ACME, of={})),
-            ("one column", lambda: store.series("device_logs", ACME, of={"device_id": "web-1"})),
+            ("nothing is called", lambda: bare.rows("nothing", ACME, **kind)),
+            ("one execution_id", lambda: bare.rows("execution_logs", ACME, of={}, limit=1)),
+            ("one kind", lambda: bare.rows("command_results", ACME, of={"kind": ("a", "b")}, limit=1)),
+            ("no filter text", lambda: bare.rows("execution_logs", ACME, of={**step_of["of"], "text": "a"}, limit=1)),
+            ("no search", lambda: bare.rows("command_results", ACME, contains="a", **kind)),
+            ("finished_at, command_id", lambda: bare.rows("command_results", ACME, after=(NOON,), **kind)),
+            ("no value", lambda: bare.points("execution_logs", ACME, of=step_of["of"], **times)),
+            ("one column", lambda: bare.series("execution_logs", ACME, of={})),
+            ("one column", lambda: bare.series("device_metrics", ACME, of={})),
+            ("one column", lambda: bare.series("device_logs", ACME, of={"device_id": "web-1"})),
         ):
             with pytest.raises(ValueError, match=refused):
                 ask()

@@ -80,6 +80,7 @@ def test_a_timeline_layout_can_be_asked_by_range(view: Projection) -> None:
     assert layout.key[0] == "tenant_id"
     assert layout.bucket.of == layout.order[0]
     assert set(layout.filters).isdisjoint({*layout.order, *layout.series})
+    assert layout.day not in layout.order[1:]
     assert layout.value is None or layout.order[0] == layout.day
     assert (layout.noted is None) or (layout.noted.of == layout.day != layout.order[0])
     assert layout.scope

@@ -25,7 +25,7 @@ from projections.readers import MetricPoint
 from projections.rows import View
 from projections.stores import StoreUnavailable
 from tests.contracts.dead_letters import DeadLettersContract
-from tests.contracts.new_views import NOON
+from tests.contracts.new_views import NOON, NewViewsContract
 from tests.contracts.samples import ACME, checkpoint, sample, stored
 from tests.contracts.timeline_reader import TimelineReaderContract, decided, line, reading
 from tests.contracts.view_writer import V1, Store, ViewWriterContract, projections_of, reopening
@@ -201,6 +201,16 @@ class TestReader(TimelineReaderContract):
         assert found == list(reversed(rows))
         after_midnight = [row for row in reversed(rows) if row.recorded_at >= midnight]
         assert self.events(store, start=midnight) == after_midnight
+
+
+class TestNewViews(NewViewsContract):
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> CassandraTimeline:
+        return opened(place, projections)
+
+    @pytest.fixture
+    def place(self, place: str) -> str:
+        return place
 
 
 class TestDeadLetters(DeadLettersContract):

@@ -13,13 +13,14 @@ import pytest
 from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.documents import SqliteDocuments
 from infra.sqlite.timeline import SqliteTimeline
+from projections.catalog import of_role
 from projections.fleet.metric_rows import MetricRow
-from projections.rows import Document, Patch, View
+from projections.rows import Document, Patch, Role, View
 from projections.stores import StoreUnavailable, WriteRefused
-from tests.contracts import documents_reader, timeline_reader
+from tests.contracts import documents_reader
 from tests.contracts.dead_letters import letter
 from tests.contracts.documents_reader import patch
-from tests.contracts.new_views import NOON, SECOND
+from tests.contracts.new_views import NEW_VIEWS, NOON, SECOND
 from tests.contracts.samples import ACME, checkpoint, projection, sample, samples, stored
 from tests.contracts.timeline_reader import reading
 
@@ -30,10 +31,11 @@ DEVICES = View("devices", 1)
 
 @pytest.fixture
 def timeline(tmp_path: Path) -> Iterator[SqliteTimeline]:
-    store = SqliteTimeline(tmp_path / "timeline.db", timeline_reader.PROJECTIONS)
-    for name in timeline_reader.VIEWS:
-        store.create(View(name, 1))
-        store.switch(View(name, 1))
+    views = (*of_role(Role.TIMELINE), *NEW_VIEWS)
+    store = SqliteTimeline(tmp_path / "timeline.db", views)
+    for one in views:
+        store.create(View(one.name, 1))
+        store.switch(View(one.name, 1))
     yield store
     store.close()
 
