@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.message import Event
-from projections.layout import Documents, Facts, Layout
+from projections.layout import Documents, Facts, Layout, Series
 from projections.rows import Role, Row
 from schemas.envelope import Envelope, Topic
 
@@ -39,4 +39,10 @@ class Projection:
     def analytics(self) -> Facts:
         """Return the layout of a view of analytics."""
         assert isinstance(self.layout, Facts)  # noqa: S101 - asked by those of that role only
+        return self.layout
+
+    @property
+    def timeline(self) -> Series:
+        """Return the layout of a view of the timeline."""
+        assert isinstance(self.layout, Series)  # noqa: S101 - asked by the store of that role only
         return self.layout

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
+from projections.layout import Of
 from projections.question import Question
-from projections.rows import Document, EventRow, LogRow
-from schemas.envelope import StreamId, TenantId
+from projections.rows import Document
+from schemas.envelope import TenantId
 
 R = TypeVar("R")
 
@@ -21,74 +22,52 @@ Aggregate = Literal["avg", "min", "max", "sum", "count", "last"]
 
 
 class TimelineReader(Protocol):
-    """Answers from the time series: ranges, and the history of one thing."""
+    """Answers from the views of the timeline; what may be asked of one of them is in its `Series`."""
 
-    def metric_names(self, tenant_id: TenantId, device_id: str) -> Sequence[str]:
-        """Return the metrics a device has ever reported, in order; an unknown device gives ().
+    def rows(
+        self,
+        view: str,
+        tenant_id: TenantId,
+        *,
+        of: Of,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        contains: str | None = None,
+        after: Sequence[Any] | None = None,
+        limit: int,
+    ) -> Sequence[Any]:
+        """Return rows of one series in the order of the view; a view that nothing is live of, and no match, give ().
 
-        Raises: StoreUnavailable, safe to retry.
-        Source: device.metrics.reported.
+        Shape: at most `limit` rows of the class that the layout names. `of` has one text for each column of the
+        layout's `series` and may have some of its `filters`. `start` and `end` bound the instant `day`: `start` ≤ day <
+        `end`. `contains` is a part of the text `search`, without regard to case. `after` is what the last row already
+        seen has in the columns of `order`: rows that come behind it are given.
+        Raises: StoreUnavailable, safe to retry; ValueError, there is no such view or its layout has no such column.
         """
 
-    def metrics(
+    def series(self, view: str, tenant_id: TenantId, *, of: Of) -> Sequence[str]:
+        """Return what there is in the last column of `series` where the others are as in `of`, each once, in order.
+
+        Raises: StoreUnavailable, safe to retry; ValueError, there is no such view, it has not two such columns, or `of`
+        is not about all but the last of them.
+        """
+
+    def points(
         self,
+        view: str,
         tenant_id: TenantId,
-        device_id: str,
-        metric: str,
         *,
+        of: Of,
         start: datetime,
         end: datetime,
         step_s: int,
         aggregate: Aggregate,
     ) -> Sequence[MetricPoint]:
-        """Return a metric's readings in `start` ≤ at < `end`, oldest first; an unknown device or metric gives ().
+        """Return the values of one series in `start` ≤ `day` < `end`, oldest first; no match gives ().
 
-        Shape: `step_s` 0 gives each reading with `readings` 1; else one point for each step that has a reading, at the
-        step's beginning (a multiple of `step_s` since the Unix epoch).
-        Raises: StoreUnavailable, safe to retry.
-        Source: device.metrics.reported.
-        """
-
-    def logs(
-        self,
-        tenant_id: TenantId,
-        *,
-        device_id: str | None,
-        severity: str | None,
-        contains: str | None,
-        start: datetime | None,
-        end: datetime | None,
-        before: tuple[datetime, str] | None,
-        limit: int,
-    ) -> Sequence[LogRow]:
-        """Return log lines, newest first, then by fact id descending.
-
-        Shape: at most `limit` rows; `contains` matches the summary without regard to case; `before` is (happened_at,
-        fact_id) of the last row already seen.
-        Raises: StoreUnavailable, safe to retry.
-        Source: log.recorded.
-        """
-
-    def audit(
-        self,
-        tenant_id: TenantId,
-        *,
-        types: Sequence[str],
-        start: datetime | None,
-        end: datetime | None,
-        before: int | None,
-        limit: int,
-    ) -> Sequence[EventRow]:
-        """Return a tenant's decided events, newest position first; no `types` means all.
-
-        Shape: at most `limit` rows with a position less than `before`. Units: `start` and `end` bound `recorded_at`.
-        Raises: StoreUnavailable, safe to retry.
-        """
-
-    def history(self, tenant_id: TenantId, stream: StreamId, *, after: int, limit: int) -> Sequence[EventRow]:
-        """Return one stream's events with a version greater than `after`, in order; an unknown stream gives ().
-
-        Raises: StoreUnavailable, safe to retry.
+        Shape: `of` as for `rows`. `step_s` 0 gives each value with `readings` 1; else one point for each step that has
+        a value, at the step's beginning (a multiple of `step_s` since the Unix epoch).
+        Raises: StoreUnavailable, safe to retry; ValueError, there is no such view or it has no `value`.
         """
 
 

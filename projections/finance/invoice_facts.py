@@ -1,5 +1,6 @@
 """What was sold, to whom, where and for how much, line by line?"""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -7,9 +8,28 @@ from domain.finance.invoice import InvoiceReceived
 from projections.layout import Facts
 from projections.projection import Projection
 from projections.question import Choice, Question
-from projections.rows import InvoiceLineRow
-from schemas.envelope import Envelope, Topic
+from schemas.envelope import Envelope, StreamId, TenantId, Topic
 from schemas.values import Instant, Money
+
+
+class InvoiceLineRow(NamedTuple):
+    """One line of an invoice or credit note. Source: invoice.received."""
+
+    tenant_id: TenantId
+    stream: StreamId
+    line: int
+    invoiced_at: datetime
+    number: str
+    kind: str
+    direction: str
+    party: str
+    country: str
+    product: str
+    description: str
+    quantity: Decimal
+    unit_price: Decimal
+    currency: str
+    position: int
 
 
 def project(envelope: Envelope, event: InvoiceReceived) -> list[InvoiceLineRow]:

@@ -1,14 +1,16 @@
-"""How does a metric go, in steps of five minutes? Every reading is kept, so that a repeat adds nothing."""
+"""How does a metric go, in steps of five minutes?
+
+The table holds each reading as it was reported, not points, so that a repeat adds nothing; the name was released.
+"""
 
 from datetime import timedelta
 
 from domain.fleet.facts import DeviceMetricsReported
-from projections.fleet.metric_rows import project
+from projections.fleet.metric_rows import MetricRow, project
 from projections.layout import Facts
 from projections.projection import Projection
 from projections.question import Choice, Longest, Question
 from projections.readers import MetricPoint
-from projections.rows import MetricRow
 from schemas.envelope import Topic
 from schemas.values import Id, Instant, Name
 
@@ -66,6 +68,7 @@ PROJECTION = Projection(
         row=MetricRow,
         key=("tenant_id", "device_id", "metric", "happened_at"),
         day="happened_at",
+        first_wins=True,
         scope="analytics",
         questions=(POINTS,),
     ),

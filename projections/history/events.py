@@ -2,11 +2,10 @@
 
 from typing import NamedTuple
 
-from projections.history.event_rows import project
+from projections.history.event_rows import EventRow, project
 from projections.layout import Facts
 from projections.projection import Projection
 from projections.question import Question
-from projections.rows import EventRow
 from schemas.envelope import Topic
 from schemas.values import Instant
 

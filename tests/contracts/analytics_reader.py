@@ -11,14 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from projections.finance.invoice_facts import REVENUE, RevenueRow
+from projections.finance.invoice_facts import REVENUE, InvoiceLineRow, RevenueRow
+from projections.fleet.metric_rows import MetricRow
 from projections.fleet.metrics_5m import POINTS
+from projections.history.event_rows import EventRow
 from projections.history.events import COUNTS, EventCount
 from projections.layout import Facts
 from projections.projection import Projection
 from projections.question import Choice, Question
 from projections.readers import Aggregate, AnalyticsReader, MetricPoint
-from projections.rows import EventRow, InvoiceLineRow, MetricRow, View
+from projections.rows import View
 from projections.stores import StoreUnavailable, ViewWriter
 from schemas.envelope import StreamId, TenantId, Topic
 from tests.contracts.samples import ACME, BOLT, checkpoint, projection

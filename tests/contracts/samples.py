@@ -1,24 +1,19 @@
 """Rows for the contract suites: the n-th row of a class, as it was written at a position, and as it is read back."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from projections.catalog import PROJECTIONS
-from projections.layout import Documents, Facts, Layout, Series
+from projections.finance.invoice_facts import InvoiceLineRow
+from projections.fleet.device_logs import LogRow
+from projections.fleet.metric_rows import MetricRow
+from projections.history.event_rows import EventRow
+from projections.layout import Documents, Facts, Layout
 from projections.projection import Projection
-from projections.rows import (
-    Checkpoint,
-    Document,
-    EventRow,
-    InvoiceLineRow,
-    LogRow,
-    MetricRow,
-    Patch,
-    Role,
-    Row,
-    StoredRow,
-)
+from projections.rows import Checkpoint, Document, Patch, Role, Row, StoredRow
 from schemas.envelope import StreamId, TenantId, Topic
 
 ACME = TenantId("acme")
@@ -61,7 +56,7 @@ def samples(row: type, count: int, *, after: int = 0, tenant: TenantId = ACME) -
 
 def unkeepable(row: type) -> Row:
     """Return a row with an integer that no store can hold."""
-    bad = sample(row, 999)
+    bad: Any = sample(row, 999)
     return (
         bad._replace(fields={"count": NOT_AN_INT64}) if isinstance(bad, Patch) else bad._replace(position=NOT_AN_INT64)
     )
@@ -87,14 +82,20 @@ def checkpoint(position: int, *, topic: Topic = Topic.EVENTS, partition: int = 3
     return Checkpoint(topic, partition, position, instant(position))
 
 
-LAYOUTS: Mapping[type, Layout] = {projection.layout.row: projection.layout for projection in reversed(PROJECTIONS)}
+# of the views of one row, one that keeps it in the order of its key
+LAYOUTS: Mapping[type, Layout] = {
+    view.layout.row: replace(view.layout, first_wins=False)
+    for view in sorted(PROJECTIONS, key=lambda view: view.role is Role.TIMELINE)
+}
 
 
 def projection(
     name: str, row: type, *, role: Role | None = None, filters: tuple[str, ...] = (), sorts: tuple[str, ...] = ()
 ) -> Projection:
     """Return a projection that nothing is projected by: a store looks at its name and its layout only."""
-    found = LAYOUTS[row]
-    kind = Facts if role is Role.ANALYTICS else Series
-    layout = Documents(filters=filters, sorts=sorts) if row is Patch else kind(row=row, key=found.key, day=found.day)
+    layout = LAYOUTS[row]
+    if row is Patch:
+        layout = Documents(filters=filters, sorts=sorts)
+    elif role is Role.ANALYTICS:
+        layout = Facts(row=row, key=layout.key, day=layout.day)
     return Projection(name, layout, (Topic.EVENTS,), None, lambda _envelope, _event: ())

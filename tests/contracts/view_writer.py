@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from threading import Event
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -362,7 +362,7 @@ class ViewWriterContract:
 
     def test_text_that_is_not_unicode_is_refused(self, store: Store, row: type) -> None:
         store.create(V1)
-        bad = sample(row, 1)
+        bad: Any = sample(row, 1)
         bad = (
             bad._replace(fields={"name": "\ud800"})
             if isinstance(bad, Patch)

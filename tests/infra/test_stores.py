@@ -20,7 +20,8 @@ from infra.mongo import connection as connection_mongo
 from infra.settings import BadSettings, Settings, StoreSettings
 from infra.stores import migrate_stores, open_stores
 from projections.catalog import of_role
-from projections.rows import MetricRow, Patch, Role, Row, View
+from projections.fleet.metric_rows import MetricRow
+from projections.rows import Patch, Role, Row, View
 from projections.stores import StoreUnavailable
 from streams.topics import Topics
 from tests.contracts.dead_letters import letter

@@ -2,6 +2,8 @@
 
 import json
 import re
+from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -9,9 +11,10 @@ import pytest
 from domain.catalog import EVENTS
 from domain.message import Fact
 from projections.catalog import PROJECTIONS, of_role
+from projections.history.event_rows import EventRow
 from projections.projection import Projection
 from projections.question import Choice, Question
-from projections.rows import EventRow, Patch, Role
+from projections.rows import Patch, Role
 from schemas.envelope import Topic
 from tests.examples import EVENTS as EXAMPLES
 from tests.given_when_then import Rows
@@ -105,3 +108,31 @@ def test_a_question_uses_the_parameters_that_it_declares(question: Question[Any]
     assert set(re.findall(r"\{(\w+):\w+\}", question.sql)) | choices == set(question.parameters)
     for name in choices:
         assert question.parameters[name].default in question.parameters[name].sql
+
+
+@pytest.mark.parametrize("view", of_role(Role.TIMELINE), ids=lambda view: view.name)
+def test_a_timeline_layout_names_columns_of_its_rows_and_of_the_right_type(view: Projection) -> None:
+    layout = view.timeline
+    cuts = [cut for cut in (layout.bucket, layout.shards, layout.noted) if cut]
+    texts = {*layout.series, *layout.filters, *([layout.search] if layout.search else [])}
+    named = {*layout.key, *layout.order, *texts, *(cut.of for cut in cuts), *chain.from_iterable(layout.indexes)}
+    assert named <= set(layout.columns)
+    assert {layout.columns[column] for column in texts} <= {str}
+    assert layout.columns["position"] is int
+    assert layout.value is None or layout.columns[layout.value] is float
+    assert layout.day is None or layout.columns[layout.day] is datetime
+    # what stores add beside them
+    assert {"slice", *(cut.column for cut in cuts)}.isdisjoint(layout.columns)
+
+
+@pytest.mark.parametrize("view", of_role(Role.TIMELINE), ids=lambda view: view.name)
+def test_a_timeline_layout_can_be_asked_by_range(view: Projection) -> None:
+    layout = view.timeline
+    assert layout.key[0] == "tenant_id"
+    assert layout.bucket.of == layout.order[0]
+    assert set(layout.filters).isdisjoint({*layout.order, *layout.series})
+    assert layout.day not in layout.order[1:]
+    assert layout.value is None or layout.order[0] == layout.day
+    assert (layout.noted is None) or (layout.noted.of == layout.day != layout.order[0])
+    assert layout.scope
+    assert layout.example

@@ -15,9 +15,12 @@ import pytest
 
 from infra.clickhouse.analytics import ClickHouseAnalytics
 from projections.catalog import of_role
+from projections.finance.invoice_facts import InvoiceLineRow
+from projections.fleet.metric_rows import MetricRow
+from projections.history.event_rows import EventRow
 from projections.projection import Projection
 from projections.question import Choice, Question
-from projections.rows import EventRow, InvoiceLineRow, MetricRow, Role, View
+from projections.rows import Role, View
 from projections.stores import StoreUnavailable, WriteRefused
 from schemas.envelope import TenantId
 from tests.contracts.analytics_reader import (
@@ -122,6 +125,16 @@ def parameters(question: Question[Any], row: Any) -> Iterator[Mapping[str, Any]]
     for chosen in itertools.product(*choices.values()):
         known = {**shared, **row._asdict(), **dict(zip(choices, chosen, strict=True))}
         yield {name: known[name] for name in question.parameters}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_facts_with_one_identity_the_first_of_the_log_stays(tmp_path: Path, *, turned: bool) -> None:
+    rows = [reading(1.0, position=7), reading(2.0, position=8)]
+    with closing(ClickHouseAnalytics(f"chdb://{tmp_path}", of_role(Role.ANALYTICS))) as store:
+        store.create(METRICS)
+        for row in reversed(rows) if turned else rows:
+            store.apply(METRICS, [row])
+        assert list(store.scan(METRICS, ACME)) == rows[:1]
 
 
 class TestRefusals:

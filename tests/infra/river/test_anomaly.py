@@ -83,10 +83,6 @@ def test_saved_for_another_quantile_begins_anew() -> None:
     assert RiverScorer(0.999, scorer.dump()).beyond(1e9) is None
 
 
-def test_saved_is_named_as_it_was_released() -> None:
-    assert b"infra.anomaly_river" in RiverScorer(0.99).dump()
-
-
 def test_bytes_that_are_something_else_run_nothing() -> None:
     with pytest.raises(pickle.UnpicklingError, match="is not part of what was learned"):
         RiverScorer(0.99, pickle.dumps(print))

@@ -16,8 +16,9 @@ from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.event_log import SqliteEventLog
 from infra.sqlite.timeline import SqliteTimeline
 from projections.history import audit_trail, stream_history
+from projections.history.event_rows import EventRow
 from projections.projection import Projection
-from projections.rows import EventRow, Role, View
+from projections.rows import Role, View
 from projections.stores import StoreUnavailable
 from schemas.envelope import Position, TenantId, Topic
 from streams.ports import SystemClock

@@ -10,8 +10,9 @@ from infra.sqlite.event_log import SqliteEventLog
 from infra.sqlite.timeline import SqliteTimeline
 from projections.fleet import devices
 from projections.history import stream_history
+from projections.history.event_rows import EventRow
 from projections.projection import Projection
-from projections.rows import Checkpoint, EventRow, Patch, Row, View
+from projections.rows import Checkpoint, Document, Patch, Row, View
 from projections.stores import StoreUnavailable, WriteRefused
 from schemas.envelope import Entry, Envelope, StreamId, TenantId, Topic
 from streams.ports import SystemClock
@@ -256,8 +257,9 @@ def test_telemetry_that_is_poison_parks_itself_alone(
         SystemClock(),
     )
     run.run([_fact(position) for position in (1, 2, 3)])
-    document = next(documents.scan(view, DEMO))
-    assert document.fields["last"] == 3  # type: ignore[union-attr]
+    (document,) = documents.scan(view, DEMO)
+    assert isinstance(document, Document)
+    assert document.fields["last"] == 3
     assert [letter.position for letter in letters.letters("devices_v1")] == [2]
     assert run.parked.streams == frozenset()
     documents.close()
