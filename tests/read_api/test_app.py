@@ -35,7 +35,7 @@ def test_a_fault_says_nothing_of_the_inside(acme: Caller, answers: Answers, monk
     ("question", "path"),
     [
         ("documents.find", "/v1/devices"),
-        ("timeline.logs", "/v1/logs"),
+        ("timeline.rows", "/v1/logs"),
         ("analytics.ask", "/v1/analytics/revenue"),
     ],
 )

@@ -41,8 +41,8 @@ class World:
     """Two roles with a worker each, and operations that know the workers only by what they write."""
 
     def __init__(self, folder: Path, log: SqliteEventLog) -> None:
-        self.timeline = SqliteTimeline(folder / "timeline.sqlite", PROJECTIONS)
-        self.documents = SqliteDocuments(folder / "documents.sqlite", PROJECTIONS)
+        self.timeline = SqliteTimeline(folder / "timeline.sqlite", PROJECTIONS[:1])
+        self.documents = SqliteDocuments(folder / "documents.sqlite", PROJECTIONS[1:])
         self.letters = {role: SqliteDeadLetters(folder / f"{role.value}-letters.sqlite") for role in self._stores}
         self.workers = {
             projection.role: RoleRunner(
