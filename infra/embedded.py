@@ -16,9 +16,9 @@ from infra.sqlite.watch_states import SqliteWatchStates
 from projections.catalog import of_role
 from projections.rows import Role
 from projections.stores import StoreUnavailable, ViewWriter
-from schemas.envelope import Actor, ActorType, StreamId, TenantId
+from schemas.envelope import SYSTEM_TENANT, Actor, ActorType, StreamId, TenantId
 from streams.correlate.local import LocalCorrelator
-from streams.intake.http.tenants import SYSTEM_TENANT, onboard
+from streams.intake.http.tenants import onboard
 from streams.ports import AnomalyScorer, LogUnavailable, SystemClock
 from streams.project.local_runner import RoleRunner
 from streams.project.operations import LocalOperations

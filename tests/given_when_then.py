@@ -70,7 +70,7 @@ class Rows:
 
     def rows(self) -> tuple[Row, ...]:
         first = self._project()
-        assert all(type(row) is self.projection.row for row in first)
+        assert all(type(row) is self.projection.layout.row for row in first)
         assert self._project() == first, "the same event again must give the same rows"
         return first
 

@@ -22,9 +22,9 @@ from infra.kafka.topics import log_id
 from infra.kafka.transaction import COMMIT_S, Transactions, noting
 from infra.sqlite.recorder_copy import Change, OriginatorIdType, RecorderCopy
 from infra.sqlite.writer_state import STATE_ERRORS, LogDamaged
-from schemas.codec import BadPayload
+from schemas.payload import BadPayload
 from streams.ports import LogUnavailable
-from streams.write.worker import WriterLost
+from streams.write.turn import WriterLost
 
 _PARTITION = 0
 _READ_AT_ONCE = 1_000

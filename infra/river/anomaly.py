@@ -3,7 +3,6 @@
 import io
 import math
 import pickle
-import sys
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -24,8 +23,9 @@ _KNOWN = {
     ("river.stats.quantile", "Quantile"),
     ("river._river_rust.stats", "RsEWMean"),
     ("river._river_rust.stats", "RsQuantile"),
-    ("infra.anomaly_river", "_Learned"),
 }
+_LEARNED_ONCE = {("infra.anomaly_river", "_Learned"), ("infra.river.anomaly", "_Learned")}
+"""The names under which _Learned itself was kept until November 2026."""
 
 
 class _Learned(NamedTuple):
@@ -37,16 +37,11 @@ class _Learned(NamedTuple):
     version: str
 
 
-# A pickle names its classes. This one is named as when it was released, so that what is saved stays readable.
-_Learned.__module__ = "infra.anomaly_river"
-sys.modules[_Learned.__module__] = sys.modules[__name__]
-
-
 class RiverScorer:
     """AnomalyScorer. Shape: `saved` by another version of river is not taken up: it learns from the beginning."""
 
     def __init__(self, quantile: float, saved: bytes | None = None) -> None:
-        learned = None if saved is None else _Loader(io.BytesIO(saved)).load()
+        learned = None if saved is None else _Learned(*_Loader(io.BytesIO(saved)).load())
         if learned is None or (learned.quantile, learned.version) != (quantile, _RIVER):
             learned = _Learned(quantile, 0, EWMean(FADING), EWMean(FADING), Quantile(quantile), _RIVER)
         self._quantile = quantile
@@ -76,13 +71,16 @@ class RiverScorer:
 
     def dump(self) -> bytes:
         learned = _Learned(self._quantile, self._readings, self._mean, self._spread, self._scores, _RIVER)
-        return pickle.dumps(learned)
+        # by its fields alone: this class may stand elsewhere when it is read
+        return pickle.dumps(tuple(learned))
 
 
 class _Loader(pickle.Unpickler):
     """Reads what `dump` wrote and nothing else: a pickle from elsewhere could run anything."""
 
     def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _LEARNED_ONCE:
+            return _Learned
         if (module, name) not in _KNOWN:
             raise pickle.UnpicklingError(f"{module}.{name} is not part of what was learned")
         return super().find_class(module, name)

@@ -5,7 +5,7 @@ import socket
 import uvicorn
 from fastapi import FastAPI
 
-from read_api.edge.answers import Answers
+from read_api.answers import Answers
 
 
 class Server(uvicorn.Server):

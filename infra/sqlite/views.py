@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from infra.instants import from_microseconds, to_microseconds
 from projections.projection import Projection
-from projections.rows import KEY, Checkpoint, Row, StoredRow, View
+from projections.rows import Checkpoint, Row, StoredRow, View
 from projections.stores import StoreUnavailable, WriteRefused
 from schemas.envelope import TenantId, Topic
 
@@ -207,7 +207,7 @@ class SqliteViews(ABC):
             _move(connection, view, checkpoints)
 
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
-        key = ", ".join(KEY[self._projections[view.name].row])
+        key = ", ".join(self._projections[view.name].layout.key)
         with self._database.read() as connection:
             for values in connection.execute(
                 f"{self._select(view)} WHERE tenant_id = ? ORDER BY {key}",

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from domain.catalog import decider_for_category, event_from
-from schemas.codec import canonical_json
+from schemas.canonical_json import canonical_json
 from schemas.envelope import Envelope
 
 

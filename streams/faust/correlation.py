@@ -8,8 +8,8 @@ from pathlib import Path
 from faust.types import TP
 
 from projections.stores import StoreUnavailable
-from schemas.codec import decode_kafka, kafka_record
 from schemas.envelope import Envelope, Topic
+from schemas.kafka_record import decode_kafka, kafka_record
 from streams.correlate.run import Correlation, NewScorer, Send
 from streams.faust.batch_agent import Broker, SinkApp
 from streams.faust.batch_transport import Committed, Limits, Record

@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 import psutil
 
-from domain.fleet.commands import ChangeDeviceStatus, RegisterDevice, UpdateDevice
+from domain.fleet.device import ChangeDeviceStatus, DeviceStatus, RegisterDevice, UpdateDevice
 from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported
-from domain.fleet.state import DeviceStatus
 from domain.message import Command
 from streams.ports import FactSubmission, LogUnavailable, Overloaded
 

@@ -31,7 +31,7 @@ class CommandGate:
         self._executor = executor
         self._max_waiting = max_waiting
         self._waiting: deque[_Waiting] = deque()
-        self._turn: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
 
     async def execute(self, submission: Submission) -> Reply:
         """Return the reply once it is durable.
@@ -43,15 +43,15 @@ class CommandGate:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Reply] = loop.create_future()
         self._waiting.append(_Waiting(submission, answer))
-        if self._turn is None:
-            self._turn = loop.create_task(self._write_all())
+        if self._writing is None:
+            self._writing = loop.create_task(self._write_all())
         # a caller that leaves cancels its answer, not the command: a retry under the same id gets that answer
         return await answer
 
     async def drain(self) -> None:
         """Wait until nothing is queued or being written."""
-        while self._turn is not None:
-            await asyncio.shield(self._turn)
+        while self._writing is not None:
+            await asyncio.shield(self._writing)
 
     async def _write_all(self) -> None:
         loop = asyncio.get_running_loop()
@@ -69,7 +69,7 @@ class CommandGate:
                         if not waiting.answer.done():
                             waiting.answer.set_result(reply)
         finally:
-            self._turn = None
+            self._writing = None
 
 
 def _fail(batch: list[_Waiting], error: Exception) -> None:

@@ -13,8 +13,6 @@ from schemas.envelope import Actor, ActorType, Position, StreamId, TenantId, Top
 from schemas.partitioning import partition_of
 from streams.ports import Recorded, Refusal, Reply, Submission
 
-_NAMES = {command: name for name, command in catalog.COMMANDS.items()}
-
 
 class BadCommand(ValueError):  # noqa: N818
     """The message is no command of ours; `reply` says so to who sent it. A retry gives the same answer."""
@@ -30,7 +28,7 @@ def encode_submission(submission: Submission) -> bytes:
         {
             "id": submission.command_id,
             "tenant": submission.tenant_id,
-            "command": _NAMES[type(command)],
+            "command": catalog.name_of(type(command)),
             "body": catalog.adapter(type(command)).dump_python(command, mode="json"),
             "actor": [submission.actor.type, submission.actor.id],
             "happened_at": submission.happened_at,

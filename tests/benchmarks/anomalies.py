@@ -17,13 +17,11 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from domain.catalog import payload_of
-from domain.fleet.commands import DefineWatch, RaiseAlert
-from domain.fleet.decide import decide_watch
-from domain.fleet.events import WatchDefined
+from domain.fleet.alert import RaiseAlert
 from domain.fleet.facts import DeviceMetricsReported, LogRecorded
+from domain.fleet.observe import NOTHING_SEEN, Sample, Subject, matters, observe
 from domain.fleet.rules import Anomaly, Failures, RateOfChange, Rule, Threshold
-from domain.fleet.state import Watch
-from domain.fleet.watches import NOTHING_SEEN, Sample, Subject, matters, observe
+from domain.fleet.watch import DefineWatch, Watch, WatchDefined, decide_watch
 from domain.message import Fact
 from infra.river.anomaly import RiverScorer
 from infra.sqlite.watch_states import SqliteWatchStates

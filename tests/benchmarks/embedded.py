@@ -23,8 +23,8 @@ import psutil
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
-from domain.finance.commands import LineItem, ReceiveInvoice
-from domain.fleet.commands import RegisterDevice, TagDevice
+from domain.finance.invoice import LineItem, ReceiveInvoice
+from domain.fleet.device import RegisterDevice, TagDevice
 from domain.fleet.facts import DeviceMetricsReported
 from domain.message import Command
 from infra.collector import settle_collector

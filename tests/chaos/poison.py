@@ -6,8 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from domain.fleet.commands import ChangeDeviceStatus, RegisterDevice, TagDevice
-from domain.fleet.state import DeviceStatus
+from domain.fleet.device import ChangeDeviceStatus, DeviceStatus, RegisterDevice, TagDevice
 from domain.message import Command
 from projections.catalog import of_role
 from projections.rows import Checkpoint, Role, StoredRow, View

@@ -129,7 +129,7 @@ def test_timeline_and_documents_are_the_same_live_after_a_restart_and_after_a_re
             say(live, live.catch_up, said)
             seen = rows_of(live.runners)
             states = dict(live.writer._cache)
-            assert not any(run.parked for runner in live.runners for run in runner.runs.values())
+            assert not any(run.parked.streams for runner in live.runners for run in runner.runs.values())
         with small(Path(folder)) as restarted:
             assert rows_of(restarted.runners) == seen
             restarted.catch_up()

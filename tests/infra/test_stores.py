@@ -20,7 +20,8 @@ from infra.mongo import connection as connection_mongo
 from infra.settings import BadSettings, Settings, StoreSettings
 from infra.stores import migrate_stores, open_stores
 from projections.catalog import of_role
-from projections.rows import MetricRow, Patch, Role, Row, View
+from projections.fleet.metric_rows import MetricRow
+from projections.rows import Patch, Role, Row, View
 from projections.stores import StoreUnavailable
 from streams.topics import Topics
 from tests.contracts.dead_letters import letter
@@ -92,7 +93,7 @@ def test_a_role_has_dead_letters_of_its_own(settings: Settings, role: Role) -> N
     mine = letter(1, view=f"of_{role.value}_v1")
     with open_stores(role, settings) as stores:
         stores.dead_letters.park([mine])
-        assert list(stores.dead_letters.page(ACME, view=None, after=None, limit=10)) == [mine]
+        assert list(stores.dead_letters.page(ACME, table=None, after=None, limit=10)) == [mine]
         stores.dead_letters.remove([mine])
 
 

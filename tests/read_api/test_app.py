@@ -36,7 +36,7 @@ def test_a_fault_says_nothing_of_the_inside(acme: Caller, answers: Answers, monk
     [
         ("documents.find", "/v1/devices"),
         ("timeline.logs", "/v1/logs"),
-        ("analytics.revenue", "/v1/analytics/revenue"),
+        ("analytics.ask", "/v1/analytics/revenue"),
     ],
 )
 def test_a_store_that_does_not_answer_is_worth_another_try(

@@ -2,8 +2,8 @@
 
 from itertools import count
 
-from domain.fleet.commands import RegisterDevice, RetireDevice, TagDevice
-from domain.identity.commands import RegisterTenant
+from domain.fleet.device import RegisterDevice, RetireDevice, TagDevice
+from domain.identity.tenant import RegisterTenant
 from domain.message import Command
 from schemas.envelope import Actor, ActorType, TenantId
 from streams.ports import Reply, Submission

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.fleet.commands import RegisterDevice
+from domain.fleet.device import RegisterDevice
 from infra.cli.client import ServerClient
 from infra.cli.import_run import Outcome, run
 from infra.cli.import_sinks import IMPORTER, EmbeddedSink, FactsTaken, ImportFailed, ServerSink

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from infra.cli.replay import log_, replay_
 from infra.sqlite.event_log import SqliteEventLog
-from schemas.container import write_container
+from schemas.avro_file import write_avro_file
 from schemas.envelope import Envelope
 from streams.ports import Batch
 from tests.contracts.event_log import ACME, BOLT, events
@@ -106,7 +106,7 @@ def test_an_instant_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_every_event_type_fits_into_an_avro_file(tmp_path: Path) -> None:
     envelopes: list[Envelope] = [envelope_of(event) for event in EVENTS.values()]
     with (tmp_path / "all.avro").open("wb") as file:
-        write_container(file, envelopes)
+        write_avro_file(file, envelopes)
     with (tmp_path / "all.avro").open("rb") as file:
         found = list(fastavro.reader(file))
     assert [record["data"] for record in found if isinstance(record, dict)] == [e.data for e in envelopes]

@@ -9,6 +9,7 @@ import pytest
 
 from domain.rejection import Kind
 from infra.kafka.command_gate import KafkaCommandGate
+from infra.kafka.command_queue import KafkaCommandQueue
 from infra.kafka.event_log import KafkaEventLog
 from schemas.envelope import Topic
 from streams.ports import OutcomeUnknown, Overloaded, SystemClock
@@ -30,7 +31,7 @@ def cluster(own_kafka: "Kafka") -> Cluster:
 def working(cluster: Cluster, folder: Path) -> Iterator[KafkaEventLog]:
     """Decide commands in a thread of its own."""
     with closing(cluster.open(folder)) as log:
-        worker = CommandWorker(log, Writer(log, SystemClock()))
+        worker = CommandWorker(KafkaCommandQueue(log), Writer(log, SystemClock()))
         thread = threading.Thread(target=worker.run)
         thread.start()
         try:

@@ -11,7 +11,9 @@ from schemas.envelope import Actor, ActorType, Envelope, Position, Topic
 from streams.ports import FactSubmission, OutcomeUnknown, SystemClock
 from tests.cluster import SCHEMA_IDS, Cluster
 from tests.contracts.event_log import ACME
-from tests.examples import HAPPENED_AT, METRICS, stored
+from tests.examples import stored
+from tests.examples.fleet import METRICS
+from tests.examples.moments import HAPPENED_AT
 
 if TYPE_CHECKING:
     from infra.engines.kafka import Kafka

@@ -1,0 +1,9 @@
+"""Fleet: devices and what they report, the watches over it, and the alerts that come of them."""
+
+from domain.fleet.alert import ALERT
+from domain.fleet.device import DEVICE
+from domain.fleet.facts import FleetFact
+from domain.fleet.watch import WATCH
+from domain.message import Context, classes_of
+
+CONTEXT = Context(name="fleet", deciders=(DEVICE, ALERT, WATCH), facts=classes_of(FleetFact))
