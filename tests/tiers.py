@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 
 FULL = os.environ.get("REQUIRE_ENGINES") == "1"
-DRIVERS = frozenset({"aiokafka", "cassandra", "confluent_kafka", "faust", "pymongo"})
+DRIVERS = frozenset({"aiokafka", "bson", "cassandra", "confluent_kafka", "faust", "pymongo"})
 
 _LEFT_OUT = "left out without REQUIRE_ENGINES=1"
 _SUMMARY = """\

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.end_to_end.deployment import OTHER_GATEWAY, Deployment, eventually
+from tests.end_to_end.deployment import OTHER_GATEWAY, Deployment
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from infra.engines.mongo import Mongo

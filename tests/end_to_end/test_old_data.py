@@ -3,8 +3,7 @@
 import json
 import shutil
 import tarfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from infra.serve.embedded import create_app
 from projections.catalog import PROJECTIONS
 from tests.infra.server_process import ServerProcess, factline
 from tests.streams.intake.http.ways_in import served
+from tests.waiting import eventually
 
 HERE = Path(__file__).parent / "old_data"
 TENANTS = ("acme", "bolt", "gone", "held")
@@ -50,13 +50,6 @@ def client(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             client.headers["X-API-Key"] = operator_key(folder) or ""
             eventually(lambda: all(row["state"] == "live" for row in client.get("/v1/ops/lag").json()["rows"]))
             yield client
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def key_of(tenant: str) -> str:

@@ -20,10 +20,11 @@ from infra.embedded import Embedded
 from infra.serve.embedded import create_app
 from projections.catalog import PROJECTIONS, of_role
 from projections.rows import Role
-from tests.end_to_end.deployment import Deployment, eventually
+from tests.end_to_end.deployment import Deployment
 from tests.end_to_end.profiles import DEVICES, TENANTS, Profile, Tenant, first_part, second_part
 from tests.streams.intake.files.samples import real_data
 from tests.streams.intake.http.ways_in import served
+from tests.waiting import eventually
 
 pytestmark = real_data
 

@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -41,6 +40,7 @@ from infra.engines.kafka import Kafka
 from infra.engines.mongo import Mongo, mongod
 from infra.engines.registry import Registry
 from tests.tiers import without
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = '{"type": "record", "name": "Heard", "fields": [{"name": "at", "type": "long"}]}'
@@ -279,7 +279,7 @@ def test_engines_die_with_a_killed_launcher(directory: Path) -> None:
         pids = _pids(directory, "mongo", "clickhouse")
         launcher.kill()
         launcher.wait()
-    _soon(lambda: not any(_alive(pid) for pid in pids))
+    eventually(lambda: not any(_alive(pid) for pid in pids))
 
 
 @pytest.mark.usefixtures("needs_mongod")
@@ -464,13 +464,6 @@ def _pids(directory: Path, *names: str) -> list[int]:
 def _alive(pid: int) -> bool:
     # A dead one whose new parent has not asked for its end yet is still listed.
     return psutil.pid_exists(pid) and bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-
-
-def _soon(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + ASK_S
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def _fake(program: Path, script: str) -> None:

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 from infra.engines.kafka import Kafka
 from streams.faust.batch_agent import UNEXPECTED
 from tests.streams.faust.kafka_topics import NumberedTopic
+from tests.waiting import eventually
 
 WAIT_S = 60
 
@@ -81,7 +82,7 @@ class Workers:
             assert all(worker.poll() is None for worker in self.running), self.logs()
             return self.effects >= effects
 
-        wait_until(reached, lambda: f"{self.effects} of {effects}\n{self.logs()}")
+        eventually(reached, lambda: f"{self.effects} of {effects}\n{self.logs()}")
 
     def logs(self) -> str:
         return "\n".join(path.read_text()[-3000:] for path in sorted(self.sink.parent.glob("*.log")))
@@ -98,14 +99,7 @@ class Workers:
 
     def check_committed(self) -> None:
         """The group stands at the end of every partition, behind the markers there."""
-        wait_until(lambda: self.topic.committed() == self.topic.ends(), lambda: f"{self.topic.committed()}")
-
-
-def wait_until(reached: Callable[[], bool], what: Callable[[], str] = lambda: "") -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not reached():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.1)
+        eventually(lambda: self.topic.committed() == self.topic.ends(), lambda: f"{self.topic.committed()}")
 
 
 @pytest.fixture
