@@ -1,4 +1,4 @@
-"""The contexts, and every command, event and fact of theirs by its stored name: a literal you can read."""
+"""The catalog lists all contexts and finds every command, event and fact by its stored name."""
 
 from collections.abc import Mapping
 from typing import Any

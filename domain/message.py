@@ -1,4 +1,4 @@
-"""How commands, events, facts and contexts are declared: frozen values that can be read."""
+"""Commands, events, facts and contexts are declared with these classes, as values that cannot change."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields

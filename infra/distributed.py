@@ -1,4 +1,4 @@
-"""The distributed profile: gateways and command workers, any number of each; between them Kafka."""
+"""This puts the distributed profile together: gateways and command workers, with Kafka between them."""
 
 import fcntl
 import math

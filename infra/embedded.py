@@ -1,4 +1,4 @@
-"""The embedded profile: one process, one folder; events and views in SQLite, analytics in chDB."""
+"""This puts the embedded profile together: one process and one folder, with SQLite and chDB in it."""
 
 from functools import cached_property, partial
 from pathlib import Path

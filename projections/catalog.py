@@ -1,4 +1,4 @@
-"""All projections in one tuple."""
+"""The catalog lists all projections."""
 
 from collections.abc import Sequence
 

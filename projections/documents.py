@@ -1,4 +1,4 @@
-"""How documents come of patches, and as what text lists compare their fields."""
+"""This makes documents of patches, and says as what text lists compare their fields."""
 
 import struct
 from collections.abc import Mapping

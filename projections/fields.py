@@ -1,4 +1,4 @@
-"""How a row says whose it is, and when."""
+"""Views share these helpers for the id and the time of a row."""
 
 from collections.abc import Mapping
 from datetime import datetime

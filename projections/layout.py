@@ -1,4 +1,4 @@
-"""How the rows of a view lie in their store: what the stores make tables, indexes and readers from."""
+"""A layout says how the rows of a view lie in their store, and stores make tables and readers from it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

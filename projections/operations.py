@@ -1,4 +1,4 @@
-"""What a reader waits for, what an operator sees of the views, and the newest records as they come."""
+"""These ports say what a reader waits for, what an operator sees of the views, and how new records are followed."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What a projection is: a name, the events it wants, and a function from an event to rows."""
+"""A projection has a name, the events that it wants, and a function from an event to rows."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is asked of many rows at once: SQL with named parameters, beside the view that it reads."""
+"""A question about many rows at once is SQL with named parameters, and stands beside its view."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

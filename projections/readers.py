@@ -1,4 +1,4 @@
-"""What the stores of views promise to those who read them."""
+"""These ports are what the stores of views promise to those who read them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

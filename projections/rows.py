@@ -1,4 +1,4 @@
-"""What a view is made of: its table, its rows, and how far it has read the log."""
+"""A view is made of tables and rows, and of checkpoints that say how far it has read the log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

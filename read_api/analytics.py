@@ -1,4 +1,4 @@
-"""Answers over many rows: a route for each question that an analytics view declares."""
+"""Each question that an analytics view declares gets its route here."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

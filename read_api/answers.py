@@ -1,4 +1,4 @@
-"""What the answers are made from: one reader for each role, and what all requests share."""
+"""All requests share these: the readers that answers are made from, a clock, and bounds."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The answers as one FastAPI application: GET and streaming only."""
+"""This puts all answers into one FastAPI application; they only read."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What happened, and what was known when: a tenant's events, and one stream as of a version or an instant."""
+"""These routes say what happened, and what was known of one stream at some version or time."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime

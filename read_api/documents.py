@@ -1,4 +1,4 @@
-"""Lists of things as they are now, with filters, facets and cursors: for each document view that has an example."""
+"""Each document view that has an example gets its routes here: lists with filters and cursors, and documents."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any

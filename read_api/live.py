@@ -1,4 +1,4 @@
-"""A tenant's records as they are written: server-sent events, resumable by position."""
+"""These routes send a tenant's records as they are written, as server-sent events that can be resumed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence

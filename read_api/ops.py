@@ -1,4 +1,4 @@
-"""How the system is: health, lag, projections, dead letters."""
+"""These routes say how the system is: health, lag, projections and dead letters."""
 
 from typing import Annotated, Any
 

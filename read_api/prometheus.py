@@ -1,4 +1,4 @@
-"""Numbers for Prometheus: requests by route, and how far the projections are."""
+"""These numbers for Prometheus count requests by route, and say how far the projections are."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The way into every answer: who asks, with which right, and how far the view it reads must be."""
+"""Every read comes through here: who asks, with which right, and how far the view must be."""
 
 from contextlib import ExitStack
 from time import monotonic

@@ -1,4 +1,4 @@
-"""One page of the rows of a timeline view, in the order of the view, and where the next page begins."""
+"""This answers one page of the rows of a timeline view, in its order, and says where the next page begins."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What a device reported, and what happened to it: metrics, logs, history."""
+"""These routes say what a device reported and what happened to it: metrics, logs and history."""
 
 from datetime import datetime
 from typing import Annotated

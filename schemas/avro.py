@@ -1,4 +1,4 @@
-"""Avro's binary form of the few types that a hot path writes by hand, and the schemas that several formats share."""
+"""Hot paths write Avro's binary form of a few types by hand with this; several formats share its schemas."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta

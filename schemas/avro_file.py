@@ -1,4 +1,4 @@
-"""Events in an Avro file, that any Avro library reads: the envelope, and the payload under its own schema."""
+"""This writes events into an Avro file that any Avro library reads."""
 
 import json
 from collections.abc import Iterable, Mapping

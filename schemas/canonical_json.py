@@ -1,4 +1,4 @@
-"""A payload as JSON that is the same for the same payload, for people and for comparing."""
+"""This writes a payload as JSON that is always the same for the same payload."""
 
 from collections.abc import Mapping
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Which schemas may follow each other: each version of an event reads all that was written before it."""
+"""A new version of a schema may follow the old ones only if it reads all that they wrote."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

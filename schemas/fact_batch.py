@@ -1,4 +1,4 @@
-"""A batch of facts as one record of the embedded log's telemetry."""
+"""The embedded log stores a batch of facts as this one record."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""An event as a record on Kafka: the envelope in CloudEvents headers, the payload in the Confluent wire format."""
+"""An event is this record on Kafka: its envelope in CloudEvents headers, its payload in Confluent's format."""
 
 import struct
 from collections.abc import Sequence

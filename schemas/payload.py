@@ -1,4 +1,4 @@
-"""The payload of an event as Avro bytes, under the schema that was released for its type and version."""
+"""The payload of an event becomes Avro bytes here, under the schema of its type and version."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The record that the embedded log stores of an event, beside its stream, version, type and position."""
+"""The embedded log stores this record of an event, beside its stream, version, type and position."""
 
 from io import BytesIO
 from typing import Any

@@ -1,4 +1,4 @@
-"""What moves events and what keeps them: the log, telemetry, dead letters, the clock, and what passes between them."""
+"""These ports are what the log and the other keepers of events promise, with the values that pass between them."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Logs on the real broker for tests, each with topics of its own."""
+"""Tests get logs on the real broker here, each with topics of its own."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""What holds for every test: real engines where one asks for them, and a busy machine is no failure."""
+"""Every test gets real engines where it asks for them, and a busy machine is not a failure."""
 
 import signal
 

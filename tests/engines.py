@@ -1,4 +1,4 @@
-"""Real engines: those of the run, which all of its workers share, and own ones, which a test may pause and kill."""
+"""Tests get real engines here: those that all of a run share, and own ones, which a test may pause and kill."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Rules and views tested with values only: given past events, when something comes, then this."""
+"""Rules and views are tested with values only: given past events, when something comes, then this."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

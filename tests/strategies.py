@@ -1,4 +1,4 @@
-"""Random messages: their strategies follow from the annotations of their classes."""
+"""These strategies make random messages from the annotations of their classes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass

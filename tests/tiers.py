@@ -1,4 +1,4 @@
-"""Two tiers: what needs nothing but Python, and with REQUIRE_ENGINES=1 also what needs engines, a browser or long.
+"""Tests have two tiers: one needs only Python, the other needs REQUIRE_ENGINES=1, engines or a browser.
 
 A test belongs to the full tier alone when one of its fixtures asks for `full_tier`, when it is marked `full`, or when
 its module, or what that imports, imports a driver of the distributed profile.

@@ -1,4 +1,4 @@
-"""Finance: invoices and what is paid of them."""
+"""The finance context consists of invoices and what is paid of them."""
 
 from domain.finance.decide_invoice import INVOICE
 from domain.message import Context

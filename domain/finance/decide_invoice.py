@@ -1,4 +1,4 @@
-"""The rules for invoices and their payments."""
+"""These are the rules for invoices and their payments: which commands are accepted, and what follows."""
 
 from typing import assert_never
 

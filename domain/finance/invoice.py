@@ -1,4 +1,4 @@
-"""An invoice and its payments: what can be asked of it, what happened to it, and what is known of it."""
+"""These are the commands, the events and the state of an invoice and its payments."""
 
 from collections.abc import Mapping
 from dataclasses import replace

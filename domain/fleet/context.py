@@ -1,4 +1,4 @@
-"""Fleet: devices and what they report, the watches over it, and the alerts that come of them."""
+"""The fleet context consists of devices, what they report, the watches over it, and the alerts."""
 
 from domain.fleet.alert import ALERT
 from domain.fleet.device import DEVICE

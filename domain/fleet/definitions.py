@@ -1,4 +1,4 @@
-"""The watches of one tenant as they are defined now: which of them look at a fact, and what a new definition ends."""
+"""This knows the watches of one tenant as they are now: which look at a fact, and what a new one ends."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""A device: what can be asked of it, what happened to it, what is known of it, and the rules."""
+"""These are the commands, the events, the state and the rules of a device."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace

@@ -1,4 +1,4 @@
-"""What a watch makes of what a device reports: alerts raised and resolved, by the time at which things happened."""
+"""A watch turns what a device reports into alerts, raised and resolved by the time at which things happened."""
 
 import re
 from collections.abc import Mapping

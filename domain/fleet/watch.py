@@ -1,4 +1,4 @@
-"""A watch as it is defined: what can be asked of it, what happened to it, what is known of it, and the rules."""
+"""These are the commands, the events, the state and the rules of a watch."""
 
 from dataclasses import replace
 from typing import Annotated, ClassVar, assert_never

@@ -1,4 +1,4 @@
-"""An API key: what can be asked of it, what happened to it, what is known of it, and the rules."""
+"""These are the commands, the events, the state and the rules of an API key."""
 
 from dataclasses import replace
 from typing import Annotated, ClassVar, assert_never

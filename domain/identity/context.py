@@ -1,4 +1,4 @@
-"""Identity: tenants, and the keys that speak for them."""
+"""The identity context consists of tenants and the keys that speak for them."""
 
 from domain.identity.api_key import API_KEY
 from domain.identity.tenant import TENANT

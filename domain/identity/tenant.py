@@ -1,4 +1,4 @@
-"""A tenant: what can be asked of it, what happened to it, what is known of it, and the rules."""
+"""These are the commands, the events, the state and the rules of a tenant."""
 
 from dataclasses import replace
 from enum import StrEnum

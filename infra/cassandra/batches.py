@@ -1,4 +1,4 @@
-"""Cuts the writes of many partitions into unlogged batches that a server takes without a warning."""
+"""This cuts the writes of many partitions into batches that a server takes without a warning."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Keeps what the timeline views could not take in Cassandra, beside them, in partitions of a tenant each."""
+"""This keeps in Cassandra the records that the timeline views could not take, beside those views."""
 
 from collections.abc import Iterator, Sequence
 from heapq import merge

@@ -1,4 +1,4 @@
-"""What a reader asks of one series, as conditions in CQL on the places and on the rows of a partition."""
+"""This turns what a reader asks of one series into conditions in CQL."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The tables of one view in Cassandra, made from its layout: how they are defined, and how a row is sent and read back.
+"""This makes the tables of one view in Cassandra from its layout, and encodes and decodes its rows.
 
 A view is three tables: the rows, in partitions that begin with the tenant and end with the bucket and the shard that
 bound them; the places, which say what partitions there are; the checkpoints.

@@ -1,4 +1,4 @@
-"""Keeps and answers the views of the timeline in Cassandra, whatever their rows are.
+"""This keeps the timeline views in Cassandra and answers from them, whatever their rows are.
 
 The position is the write time, so the greater one wins in whatever order rows arrive. docs/adr/0013 says why each
 partition is cut as it is.

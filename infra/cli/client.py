@@ -1,4 +1,4 @@
-"""The client of a running server: base URL and API key, patience with a server that is busy or starting again."""
+"""The command line talks to a running server through this client, which waits while the server is busy."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""One import: rows from a file to a sink in batches, a bounded number of them on their way, every row accounted for."""
+"""An import carries rows from a file to a sink, in batches, and accounts for every row."""
 
 import csv
 from collections import deque

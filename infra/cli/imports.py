@@ -1,4 +1,4 @@
-"""`factline import`: invoices, metrics and logs from files, with progress and an account of every row."""
+"""`factline import` brings in invoices, metrics and logs from files, and says what became of every row."""
 
 import os
 import sys

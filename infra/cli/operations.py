@@ -1,4 +1,4 @@
-"""An operator's actions on a data directory: through its running server, or on the directory itself."""
+"""An operator acts on a data directory through these methods, by way of its running server if there is one."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager

@@ -1,4 +1,4 @@
-"""`factline projections`, `verify`, `dead-letters`, `tenants`: what an operator does, with progress bars."""
+"""These are the operator's commands: `factline projections`, `verify`, `dead-letters` and `tenants`."""
 
 import sys
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Long work on the command line: how far, how fast, how much longer, where someone looks."""
+"""Long work on the command line says how far it is, how fast it goes, and how much longer it takes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

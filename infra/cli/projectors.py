@@ -1,4 +1,4 @@
-"""`factline worker timeline | analytics | documents | correlate`: the processes that follow the log as Faust apps."""
+"""These are the commands of the workers that follow the log, such as `factline worker timeline`."""
 
 import logging
 import sys

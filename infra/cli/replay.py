@@ -1,4 +1,4 @@
-"""`factline replay` and `factline log`: history as it was recorded, from the embedded log and from Kafka alike."""
+"""`factline replay` and `factline log` show history as it was recorded, from SQLite and from Kafka alike."""
 
 import sys
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What a command that needs the distributed profile says when it cannot go on."""
+"""A command that needs the distributed profile says here why it cannot go on, without a traceback."""
 
 import sys
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`factline migrate` and `factline worker`: a cluster made ready, and the processes that work on it."""
+"""`factline migrate` makes a cluster ready, and `factline worker` runs the processes that work on it."""
 
 import logging
 import signal

@@ -1,4 +1,4 @@
-"""Keeps and answers the analytics views in ClickHouse: chDB in this process, or a server; the DSN decides."""
+"""This keeps the analytics views and answers from them, in chDB or on a ClickHouse server."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime

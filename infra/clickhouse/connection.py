@@ -1,4 +1,4 @@
-"""One ClickHouse database: chDB in this process, or a server; the DSN decides."""
+"""This connects to one ClickHouse database: the DSN says whether it is chDB in this process or a server."""
 
 from array import array
 from collections import deque

@@ -1,4 +1,4 @@
-"""Keeps what the analytics views could not take in ClickHouse, beside them."""
+"""This keeps in ClickHouse the records that the analytics views could not take, beside those views."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The distributed way to a writer: a command goes to its partition, its reply comes back to this process."""
+"""A gateway sends commands to the partitions of their tenants here, and waits for the replies."""
 
 import asyncio
 import logging

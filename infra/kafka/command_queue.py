@@ -1,4 +1,4 @@
-"""The commands of the partitions that a log owns, taken in turns: each is one transaction of that log."""
+"""Commands of a log's partitions are taken from here in turns, each of which is one transaction."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress

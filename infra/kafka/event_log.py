@@ -1,4 +1,4 @@
-"""The log on Kafka as a command worker sees it: the partitions it owns, and one transaction for each batch."""
+"""This is the log on Kafka as a command worker sees it, with one transaction for each batch."""
 
 import time
 from collections import defaultdict

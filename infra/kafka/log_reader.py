@@ -1,4 +1,4 @@
-"""Reads the log on Kafka from any place, for replays, live views and whoever does not own a partition."""
+"""This reads the log on Kafka from any place, for replays, live views and whoever owns no partition."""
 
 import threading
 import time

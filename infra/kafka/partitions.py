@@ -1,4 +1,4 @@
-"""The partitions of commands that the consumer group gave to this process: taken over, read, and given up."""
+"""These are the partitions that the consumer group gave to this process: taken over, read, and given up."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""A topic of the eventsourcing library's stored events: one writer, whose threads share its transactions."""
+"""This writes stored events of the eventsourcing library to one topic, for threads that share transactions."""
 
 import threading
 import time

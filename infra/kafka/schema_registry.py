@@ -1,4 +1,4 @@
-"""The schemas of all events in a Confluent-compatible registry, and their ids on disk for when it is away."""
+"""This registers the schemas of all events, and keeps their ids on disk for when the registry is away."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""How a partition gets a new writer: it decides only once it has seen all that the one before has written."""
+"""A worker takes a partition over here: it decides only when it has seen all that the last one wrote."""
 
 import time
 from collections import defaultdict

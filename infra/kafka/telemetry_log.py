@@ -1,4 +1,4 @@
-"""Facts on Kafka: produced in batches, answered when every broker that has to has them."""
+"""This writes facts to Kafka in batches, and answers when the broker has kept them."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Transactions on Kafka: one writer under each name, and all of a batch or nothing of it."""
+"""A transaction on Kafka keeps all of a batch or nothing of it, for one writer under each name."""
 
 import time
 from collections.abc import Callable, Iterator

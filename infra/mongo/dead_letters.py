@@ -1,4 +1,4 @@
-"""Keeps what the document views could not take in MongoDB, beside them."""
+"""This keeps in MongoDB the records that the document views could not take, beside those views."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Keeps and answers documents in MongoDB: one for each thing, its fields as they are and as the text lists compare."""
+"""This keeps the document views in MongoDB, one document for each thing, and answers from them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""How unusual a reading is: how far from a fading mean, measured by what was usual so far; river's statistics."""
+"""This says how unusual a reading is, by running statistics of the library river."""
 
 import io
 import math

@@ -1,4 +1,4 @@
-"""A gateway of the distributed profile: commands and facts over HTTP, answers from the stores, and who may ask.
+"""This is a gateway of the distributed profile: it takes commands and facts and answers reads, over HTTP.
 
 Who may ask is known without any store: while one is away, commands and facts are taken, and only its answers wait.
 """

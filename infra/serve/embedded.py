@@ -1,4 +1,4 @@
-"""The embedded server: ways in, projectors, answers and this machine's own readings, in one process."""
+"""This is the embedded server: ways in, projectors, answers and this machine's readings in one process."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The operator of a log that has none: registered by the first gateway, which keeps the key."""
+"""The first gateway of a log registers the operator here, and keeps the operator's key."""
 
 import asyncio
 import logging

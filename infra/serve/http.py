@@ -1,4 +1,4 @@
-"""What both profiles serve their application with."""
+"""Both profiles serve their application with this."""
 
 import socket
 

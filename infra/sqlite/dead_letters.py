@@ -1,4 +1,4 @@
-"""Keeps what views could not take in SQLite."""
+"""This keeps in SQLite the records that views could not take."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

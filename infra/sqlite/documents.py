@@ -1,4 +1,4 @@
-"""Keeps and answers documents in SQLite: one JSON column, and a column for each field that lists filter or sort by."""
+"""This keeps the document views in SQLite, each document as JSON, and answers from them."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence

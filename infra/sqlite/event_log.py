@@ -1,4 +1,4 @@
-"""The embedded log: SQLite through the eventsourcing library's recorder for events, a table of batches for facts."""
+"""This is the embedded log: the eventsourcing library's recorder for events, and batches of facts beside it."""
 
 import sqlite3
 import threading

@@ -1,4 +1,4 @@
-"""Keeps and answers the views of the timeline in SQLite, and rows of analytics while `verify` compares them."""
+"""This keeps the timeline views in SQLite and answers from them; `verify` keeps analytics rows here too."""
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence

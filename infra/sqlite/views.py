@@ -1,4 +1,4 @@
-"""The ground of the embedded stores: connections to one SQLite file, which build of a view is live, and checkpoints."""
+"""The embedded stores share this: connections to one SQLite file, which build is live, and checkpoints."""
 
 import sqlite3
 from abc import ABC, abstractmethod

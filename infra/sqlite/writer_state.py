@@ -1,4 +1,4 @@
-"""What a command worker keeps on its own disk of a partition: its events, found by stream and by command."""
+"""A command worker keeps the events of a partition here, on its own disk, found by stream and by command."""
 
 import sqlite3
 from collections import defaultdict

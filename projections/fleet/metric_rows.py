@@ -1,4 +1,4 @@
-"""The readings of a fact as rows: what the metric tables keep."""
+"""The metric tables share this projection from a fact to the rows of its readings."""
 
 from datetime import datetime
 from typing import NamedTuple

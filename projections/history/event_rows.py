@@ -1,4 +1,4 @@
-"""A decided event as a row: what the audit trail, a stream's history and the event table keep."""
+"""The audit trail, the histories and the event table share this projection from an event to its row."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""How many events of which kind, over all?"""
+"""How many events of each kind are there?"""
 
 from typing import NamedTuple
 

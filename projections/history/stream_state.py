@@ -1,4 +1,4 @@
-"""What was known of one thing at some moment, folded from its events up to then."""
+"""This folds a stream's events up to some moment, to show what was known of a thing at that moment."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Who asks: every route, of reads and of writes, learns it in the same way."""
+"""Every route, of reads and of writes, learns here who asks."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated

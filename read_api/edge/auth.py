@@ -1,4 +1,4 @@
-"""Who asks: an API key of the form `ak_<id>.sk_<secret>`, looked up, compared and remembered for a second."""
+"""An API key of the form `ak_<id>.sk_<secret>` says who asks; it is looked up and remembered for a second."""
 
 import asyncio
 import hashlib

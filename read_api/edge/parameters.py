@@ -1,4 +1,4 @@
-"""What routes are asked with: parameters that several share, and how their text is read."""
+"""Several routes share these parameters, and read their text in the same way."""
 
 import re
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Errors of reads and writes as RFC 9457 problem details, whatever raised them."""
+"""Every error of reads and writes becomes a problem document (RFC 9457) here, whatever raised it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial

@@ -1,4 +1,4 @@
-"""What answers look like: JSON, amounts, instants, positions, and the one shape of every list and table."""
+"""All answers have this shape: rows, the cursor of the next page, and the positions they are based on."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What a caller may do: scopes of its key, and what only the operator's key may."""
+"""The scopes of a key say what its caller may do, and some things only the operator's key may."""
 
 from read_api.edge.auth import Caller, Forbidden
 from schemas.envelope import SYSTEM_TENANT

@@ -1,4 +1,4 @@
-"""What correlation keeps of a partition, as JSON: how far it read, the watches, and what each knows of a device."""
+"""This is what correlation keeps of a partition, as JSON: how far it read, and what the watches know."""
 
 from collections.abc import Iterable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Correlation of one partition: facts in, through every watch that looks at them; alerts raised and resolved once."""
+"""This shows the facts of one partition to the watches, and raises and resolves each alert once."""
 
 import logging
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The distributed profile's projector: the views of one store as a Faust app, fed with batches of the log."""
+"""In the distributed profile a Faust app keeps the views of one store up to date, batch by batch."""
 
 import logging
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The distributed profile's correlation as a Faust app: batches of facts through the watches of their tenants."""
+"""In the distributed profile a Faust app shows batches of facts to the watches of their tenants."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The machine itself as the first device: registered, and its readings every two seconds."""
+"""The server's own machine is the first device: it is registered and reports readings every two seconds."""
 
 import asyncio
 import platform

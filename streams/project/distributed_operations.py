@@ -1,4 +1,4 @@
-"""What an operator sees of the distributed profile: told by the stores and the log, from any process."""
+"""An operator sees the distributed profile as its stores and its log tell it, from any process."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence

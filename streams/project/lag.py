@@ -1,4 +1,4 @@
-"""How far a view is behind the log: its checkpoints against the log's ends; and how it is altogether."""
+"""Lag is what the log has and the checkpoints of a view have not."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The embedded profile's projector: one thread for each store feeds its views from the log and waits out its faults."""
+"""In the embedded profile one thread for each store keeps its views up to date and waits out faults."""
 
 import logging
 import random

@@ -1,4 +1,4 @@
-"""What an operator sees of the embedded profile: told by the projectors of this process."""
+"""An operator sees the embedded profile as the projectors of this process tell it."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""What a view could not take: a dead letter for each record, streams parked behind them, and how both come in again."""
+"""This keeps what a view could not take, with the streams parked behind it, and brings it in again."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""A view built anew beside the live one: replay, catch up, switch. An older build comes back the same way."""
+"""A view is built anew beside the live one: it reads the log, catches up, and is switched to."""
 
 import time
 from collections.abc import Callable

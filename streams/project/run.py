@@ -1,4 +1,4 @@
-"""A batch of the log into one view, once; what the view cannot take is parked with what follows it."""
+"""This applies batches of the log to one view, once, and parks the streams of records that it cannot take."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

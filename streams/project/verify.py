@@ -1,4 +1,4 @@
-"""The proof that a view equals the log: fold the log into a scratch store and compare, while the view goes on."""
+"""This proves that a view equals the log: it folds the log into an empty store and compares the two."""
 
 import time
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What an operator does with the views of either profile: rebuild, switch, drop, verify, and dead letters."""
+"""An operator's jobs on the views are the same in both profiles: rebuild, switch, drop, verify, dead letters."""
 
 import time
 from abc import ABC, abstractmethod

@@ -1,4 +1,4 @@
-"""The embedded way to the writer: a bounded queue, and one transaction for all that waits in it."""
+"""In the embedded profile commands wait in this bounded queue, and the writer gets all that waits at once."""
 
 import asyncio
 from collections import deque

@@ -1,4 +1,4 @@
-"""Commands and replies as they travel between a gateway and a partition's writer: JSON."""
+"""Commands and replies travel between a gateway and a writer as this JSON."""
 
 from datetime import datetime
 from typing import Any

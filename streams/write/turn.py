@@ -1,4 +1,4 @@
-"""The commands of the partitions that a process owns, and the turn of those it has taken: committed, or given up."""
+"""These ports say how a worker takes commands in a turn, which is committed or given up."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager

@@ -1,4 +1,4 @@
-"""The distributed way to the writer: takes what waits for its partitions, decides it, answers after the commit."""
+"""In the distributed profile a worker takes the commands of its partitions and gives them to the writer."""
 
 import logging
 import time

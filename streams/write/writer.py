@@ -1,4 +1,4 @@
-"""The only write path: take a batch of commands, decide each, append once, reply."""
+"""The writer decides commands, a batch at a time, and appends their events to the log in one step."""
 
 import logging
 from collections import OrderedDict, deque

@@ -1,4 +1,4 @@
-"""How well unusual readings are found in series that people labelled (NAB), and how many facts a second watches take.
+"""This measures how well unusual readings are found in labelled series, and how many facts watches take.
 
 A watch looks at each series by itself, as it would at a device: its readings in their order, once, nothing tuned on the
 labels. Alerts in the first 15 % of a series (750 readings at most) are left out, as NAB's own scoring does: there every

@@ -1,4 +1,4 @@
-"""The embedded profile's figures: each is measured in a process of its own, on the disk of the working directory."""
+"""This measures the embedded profile, each figure in a process of its own, on the working directory's disk."""
 
 import asyncio
 import multiprocessing

@@ -1,4 +1,4 @@
-"""The distributed write side's figures, on a real broker started for them."""
+"""This measures the distributed write side, on a real broker that it starts."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Rows written by the distributed stores' ViewWriter, against the bare driver with the same rows in the same run.
+"""This measures how fast the distributed stores write rows, against the bare driver with the same rows.
 
 ClickHouse is infra/engines/clickhouse_front.py: the real engine behind a stand-in for a server's HTTP interface.
 """

@@ -1,4 +1,4 @@
-"""Workers, gateways and the broker killed or paused while callers write through both gateways; then the proof."""
+"""Workers, gateways and the broker are killed or paused while callers write, and then the log is checked."""
 
 import os
 import random

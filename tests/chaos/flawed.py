@@ -1,4 +1,4 @@
-"""`factline worker …` of a release with two faults: a schema is missing, and a projection fails for one event."""
+"""This is a worker of a faulty release: a schema is missing, and a projection fails for one event."""
 
 from dataclasses import replace
 from typing import Any

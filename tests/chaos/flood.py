@@ -1,4 +1,4 @@
-"""One tenant sends a hundred times what each of the others sends: how fresh are the others' views then?"""
+"""How fresh are the views of others while one tenant sends a hundred times what each of them sends?"""
 
 import threading
 import time

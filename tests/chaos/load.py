@@ -1,4 +1,4 @@
-"""Commands and facts of many tenants, written through trouble; what was accepted is known, and so what views must hold.
+"""Many tenants write commands and facts through trouble, and what was accepted says what views must hold.
 
 Commands are decided here, by the one writer of the log: `distributed.py` is about command workers under chaos.
 """

@@ -1,4 +1,4 @@
-"""Two events that a faulty release cannot take among thousands that it can: what is parked, and what mends it."""
+"""A faulty release cannot take two events among thousands: what is parked then, and what mends it?"""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor

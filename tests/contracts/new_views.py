@@ -1,4 +1,4 @@
-"""Two timeline views that no store knows of, and what a store answers from them: a new view needs no new adapter."""
+"""These two timeline views are known to no store: they show that a new view needs no new adapter."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The distributed profile on one machine, over real engines: a worker of each kind and a gateway, each a process."""
+"""The distributed profile runs here on one machine: a worker of each kind and a gateway, over real engines."""
 
 import os
 import subprocess

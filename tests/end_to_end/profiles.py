@@ -1,4 +1,4 @@
-"""Two tenants' lives, told to a server of either profile in one order, so that its answers can be compared."""
+"""Two tenants' lives are told to a server of either profile in one order, so that answers can be compared."""
 
 import hashlib
 import time

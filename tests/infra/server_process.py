@@ -1,4 +1,4 @@
-"""`factline serve` as a process of its own, for tests that stop, kill or starve it."""
+"""Tests start `factline serve` as a process of its own here, to stop it, kill it or starve it."""
 
 import re
 import signal

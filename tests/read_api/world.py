@@ -1,4 +1,4 @@
-"""Two tenants, real embedded stores, and the answers served over HTTP as users reach them."""
+"""Two tenants with real embedded stores are served over HTTP here, as users reach them."""
 
 import hashlib
 import socket

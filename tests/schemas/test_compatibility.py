@@ -1,4 +1,4 @@
-"""Which schema may follow which."""
+"""A schema may follow another only if it reads what the other wrote."""
 
 import json
 from itertools import groupby

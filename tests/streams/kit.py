@@ -1,4 +1,4 @@
-"""Short ways to say what tests of the write side say often."""
+"""Tests of the write side share these short ways to say what they often say."""
 
 from itertools import count
 

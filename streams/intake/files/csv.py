@@ -1,4 +1,4 @@
-"""Invoices and readings in CSV files, read as the commands and facts that they ask for."""
+"""This reads invoices and readings from CSV files, as the commands and facts that they ask for."""
 
 from collections.abc import Generator, Iterator, Mapping
 from operator import itemgetter

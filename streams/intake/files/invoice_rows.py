@@ -1,4 +1,4 @@
-"""From the rows of one invoice number to the commands that record them: an invoice is taken whole or not at all."""
+"""This makes commands from the rows of one invoice; an invoice is taken whole or not at all."""
 
 import hashlib
 import re

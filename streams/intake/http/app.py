@@ -1,4 +1,4 @@
-"""The ways in as part of an application: their routes, what they may hold, and the problems that they raise."""
+"""This adds the ways in to an application: their routes, bounds on bodies, and the problems that they raise."""
 
 from collections.abc import Mapping
 

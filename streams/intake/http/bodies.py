@@ -1,4 +1,4 @@
-"""Bodies of requests: read and unpacked within bounds, lent until the request is answered."""
+"""Bodies of requests are read and unpacked within bounds here, and lent until the request is answered."""
 
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Commands over HTTP: one at a time, or a batch of them; answered only when durable."""
+"""Commands come in over HTTP here, one or many at a time, and are answered only when they are durable."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""What an operator does to a running server: rebuild, verify, dead letters; for keys of the operator's tenant only."""
+"""The operator's tenant can rebuild and verify views and handle dead letters on a running server here."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""Telemetry over HTTP: batches of facts, answered when they are durable, with a reason for each refused one."""
+"""Facts come in over HTTP here and are answered when they are durable, with a reason for each refused one."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence

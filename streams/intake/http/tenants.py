@@ -1,4 +1,4 @@
-"""New tenants: registered by the operator, who gets the tenant's first API key, once."""
+"""The operator registers a new tenant here and gets its first API key, once."""
 
 import secrets
 from contextlib import suppress
