@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from io import BytesIO
@@ -82,7 +82,7 @@ def _avro(hint: Any, named: set[type]) -> Any:
             return ["null", _avro(inner, named)]
         case origin, (inner, more) if origin is tuple and more is Ellipsis:
             return {"type": "array", "items": _avro(inner, named)}
-        case origin, (_, inner) if origin is dict:
+        case origin, (_, inner) if origin in (dict, Mapping):
             return {"type": "map", "values": _avro(inner, named)}
     raise KeyError(hint)
 
