@@ -9,9 +9,10 @@ from domain.finance.context import CONTEXT as FINANCE
 from domain.fleet.context import CONTEXT as FLEET
 from domain.identity.context import CONTEXT as IDENTITY
 from domain.message import Command, Context, Decider, Event, Fact, Process
+from domain.sales.context import CONTEXT as SALES
 from schemas.envelope import Envelope
 
-CONTEXTS: tuple[Context, ...] = (IDENTITY, FLEET, FINANCE)
+CONTEXTS: tuple[Context, ...] = (IDENTITY, FLEET, FINANCE, SALES)
 
 DECIDERS: tuple[Decider, ...] = tuple(decider for context in CONTEXTS for decider in context.deciders)
 FACTS: tuple[type[Fact], ...] = tuple(fact for context in CONTEXTS for fact in context.facts)
