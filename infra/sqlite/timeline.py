@@ -115,22 +115,28 @@ class SqliteTimeline(SqliteViews):
 
     def __init__(self, path: Path | str, projections: Sequence[Projection]) -> None:
         super().__init__(path, projections)
-        self._shapes = {projection.name: _Shape(projection.layout) for projection in projections}
+        self._shapes: dict[str, _Shape] = {}
 
     def _schema(self, view: View) -> Sequence[str]:
-        return self._shapes[view.name].ddl(view.table)
+        return self._shape(view.name).ddl(view.table)
 
     def _write(self, connection: sqlite3.Connection, view: View, rows: Sequence[Row]) -> None:
-        shape = self._shapes[view.name]
+        shape = self._shape(view.name)
         into, on_conflict = shape.upsert(view.table)
         insert_many(connection, into, [shape.encode(row) for row in rows], on_conflict)
 
     def _select(self, view: View) -> str:
-        return f'SELECT {self._shapes[view.name].columns} FROM "{view.table}"'
+        return f'SELECT {self._shape(view.name).columns} FROM "{view.table}"'
 
     def _stored(self, view: View, values: Sequence[Any]) -> StoredRow:
-        row: StoredRow = self._shapes[view.name].decode(values)
+        row: StoredRow = self._shape(view.name).decode(values)
         return row
+
+    def _shape(self, name: str) -> _Shape:
+        shape = self._shapes.get(name)
+        if shape is None:
+            shape = self._shapes[name] = _Shape(self._projections[name].layout)
+        return shape
 
     # --- answers
 
@@ -160,7 +166,7 @@ class SqliteTimeline(SqliteViews):
             if not build:
                 return ()
             sql = f"{self._select(build)} WHERE {where} ORDER BY {order} LIMIT ?"
-            return tuple(map(self._shapes[view].decode, connection.execute(sql, (*where.values, limit))))
+            return tuple(map(self._shape(view).decode, connection.execute(sql, (*where.values, limit))))
 
     def series(self, view: str, tenant_id: TenantId, *, of: Of) -> Sequence[str]:
         column = self._layout(view).last_of_series(of)
