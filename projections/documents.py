@@ -1,7 +1,6 @@
 """This makes documents of patches, and says as what text lists compare their fields."""
 
 import struct
-from collections.abc import Mapping
 from typing import Any
 
 from projections.layout import Documents
@@ -17,19 +16,22 @@ class Folding:
 
     __slots__ = ("changed", "fields", "orders")
 
-    def __init__(self, *, events: int = 0, telemetry: int = 0, fields: dict[str, Any] | None = None) -> None:
+    def __init__(self, events: int, telemetry: int, fields: dict[str, Any]) -> None:
         self.orders = {"events": events, "telemetry": telemetry}
-        self.fields = {} if fields is None else fields
+        self.fields = fields
         self.changed = False
 
     def take(self, patch: Patch) -> None:
-        if patch.order > self.orders[patch.lane]:
-            self.orders[patch.lane] = patch.order
-            self.update(patch.fields)
-            self.changed = True
+        if self.moves(patch):
+            self.fields.update(patch.fields)
 
-    def update(self, fields: Mapping[str, Any]) -> None:
-        self.fields.update(fields)
+    def moves(self, patch: Patch) -> bool:
+        """Return whether the patch is past the document in its lane, and let the document be as far as the patch."""
+        if patch.order <= self.orders[patch.lane]:
+            return False
+        self.orders[patch.lane] = patch.order
+        self.changed = True
+        return True
 
 
 def sort_text(layout: Documents, field: str, value: Any) -> str:

@@ -216,21 +216,19 @@ class _Folding(Folding):
 
     def __init__(self, of: Stored | Patch) -> None:
         if isinstance(of, Patch):
-            super().__init__()
+            super().__init__(0, 0, {})
             self._who = {"_id": _key(of), "tenant_id": of.tenant_id, "id": of.id}
             self._before: Mapping[str, int] | None = None
         else:
-            super().__init__(**of["orders"], fields=of["fields"])
+            super().__init__(of["orders"]["events"], of["orders"]["telemetry"], of["fields"])
             self._who = {name: of[name] for name in ("_id", "tenant_id", "id")}
             self._before = of["orders"]
 
     def take(self, patch: Patch) -> None:
         # an instant is text by now, an amount too; BSON would take an instant and cut off its microseconds
         orjson.dumps(patch.fields, option=orjson.OPT_PASSTHROUGH_DATETIME)
-        super().take(patch)
-
-    def update(self, fields: Mapping[str, Any]) -> None:
-        super().update({_stored_name(name): value for name, value in fields.items()})
+        if self.moves(patch):
+            self.fields.update({_stored_name(name): value for name, value in patch.fields.items()})
 
     def write(self, layout: Documents) -> Any:
         """Return the write that only takes place where the document is still as it was found."""

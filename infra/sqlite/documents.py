@@ -142,11 +142,11 @@ def _folded(connection: sqlite3.Connection, view: View, patches: Sequence[Patch]
     documents: dict[tuple[str, str], Folding] = {}
     for tenant_id, wanted in ids.items():
         for id_, events, telemetry, fields in connection.execute(sql, (tenant_id, _json(sorted(wanted)))):
-            documents[tenant_id, id_] = Folding(events=events, telemetry=telemetry, fields=orjson.loads(fields))
+            documents[tenant_id, id_] = Folding(events, telemetry, orjson.loads(fields))
     for patch in patches:
         key = (patch.tenant_id, patch.id)
         if key not in documents:
-            documents[key] = Folding()
+            documents[key] = Folding(0, 0, {})
         documents[key].take(patch)
     return documents
 
