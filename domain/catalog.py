@@ -1,43 +1,43 @@
-"""Every command, event and fact by its stored name: a literal you can read."""
+"""The catalog lists all contexts and finds every command, event and fact by its stored name."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from domain.finance import decide as finance
-from domain.fleet import decide as fleet
-from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported, LogRecorded
-from domain.identity import decide as identity
-from domain.message import Command, Decider, Event, Fact, Process
+from domain.finance.context import CONTEXT as FINANCE
+from domain.fleet.context import CONTEXT as FLEET
+from domain.identity.context import CONTEXT as IDENTITY
+from domain.message import Command, Context, Decider, Event, Fact, Process
+from domain.sales.context import CONTEXT as SALES
 from schemas.envelope import Envelope
 
-DECIDERS: Mapping[str, tuple[Decider, ...]] = {
-    "identity": (identity.TENANT, identity.API_KEY),
-    "fleet": (fleet.DEVICE, fleet.ALERT, fleet.WATCH),
-    "finance": (finance.INVOICE,),
-}
+CONTEXTS: tuple[Context, ...] = (IDENTITY, FLEET, FINANCE, SALES)
 
-FACTS: tuple[type[Fact], ...] = (DeviceHeartbeat, DeviceMetricsReported, LogRecorded)
-
-PROCESSES: tuple[Process, ...] = ()
+DECIDERS: tuple[Decider, ...] = tuple(decider for context in CONTEXTS for decider in context.deciders)
+FACTS: tuple[type[Fact], ...] = tuple(fact for context in CONTEXTS for fact in context.facts)
+PROCESSES: tuple[Process, ...] = tuple(process for context in CONTEXTS for process in context.processes)
 
 COMMANDS: Mapping[str, type[Command]] = {
-    f"{context}.{command.__name__}": command
-    for context, deciders in DECIDERS.items()
-    for decider in deciders
+    f"{context.name}.{command.__name__}": command
+    for context in CONTEXTS
+    for decider in context.deciders
     for command in decider.commands
 }
-EVENTS: Mapping[str, type[Event]] = {
-    event.TYPE: event for deciders in DECIDERS.values() for decider in deciders for event in decider.events
-} | {fact.TYPE: fact for fact in FACTS}
+EVENTS: Mapping[str, type[Event]] = {event.TYPE: event for decider in DECIDERS for event in decider.events} | {
+    fact.TYPE: fact for fact in FACTS
+}
 
+_NAMES: Mapping[type[Command], str] = {command: name for name, command in COMMANDS.items()}
 _DECIDER_OF: Mapping[type[Command], Decider] = {
-    command: decider for deciders in DECIDERS.values() for decider in deciders for command in decider.commands
+    command: decider for decider in DECIDERS for command in decider.commands
 }
-_DECIDER_BY_CATEGORY: Mapping[str, Decider] = {
-    decider.category: decider for deciders in DECIDERS.values() for decider in deciders
-}
+_DECIDER_BY_CATEGORY: Mapping[str, Decider] = {decider.category: decider for decider in DECIDERS}
+
+
+def name_of(command: type[Command]) -> str:
+    """Return the name under which a command is sent, like `fleet.RegisterDevice`."""
+    return _NAMES[command]
 
 
 def decider_of(command: type[Command]) -> Decider:

@@ -1,8 +1,9 @@
-"""How commands, events and facts are declared: frozen values with a stored name."""
+"""Commands, events, facts and contexts are declared with these classes, as values that cannot change."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any, ClassVar, TypeVar, dataclass_transform, get_args
 
 from pydantic import ConfigDict
 
@@ -49,7 +50,7 @@ class Decider:
     """The rules of one kind of stream.
 
     Shape: `decide(command, state)` gives the events, none for a request that changes nothing; `evolve(state, event)`
-    gives the next state; the state of a stream that does not exist yet is None.
+    gives the next state; the state of a stream that does not exist yet is None. The first command begins a stream.
     Raises: CommandRejected, from `decide` only.
     Source: the decider pattern, docs/adr/0001.
     """
@@ -68,6 +69,33 @@ class Process:
     name: str
     events: tuple[type[Event], ...]
     react: Callable[[Event, Any], tuple[Command, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One part of the business: all that the catalog knows of it."""
+
+    name: str
+    deciders: tuple[Decider, ...]
+    facts: tuple[type[Fact], ...] = ()
+    processes: tuple[Process, ...] = ()
+
+
+def classes_of(union: Any) -> tuple[type[Any], ...]:
+    """Return the classes of a union in their order; a class that stands alone is a union of one."""
+    return get_args(union) or (union,)
+
+
+def filled(class_: Callable[..., S], source: Any, **more: Any) -> S:
+    """Return a value of `class_`: fields that `source` has too are taken from it, the others are given in `more`."""
+    taken = {name: getattr(source, name) for name in _shared_fields(class_, source.__class__)}
+    return class_(**(taken | more))
+
+
+@cache
+def _shared_fields(class_: Any, source: Any) -> tuple[str, ...]:
+    names = {field.name for field in fields(source)}
+    return tuple(field.name for field in fields(class_) if field.name in names)
 
 
 def known(state: S | None) -> S:

@@ -1,4 +1,4 @@
-"""The one way a command is refused."""
+"""Every rule refuses a command in the same way, which is defined here."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""The garbage collector's settings for a process that moves many small immutable values."""
+"""This sets Python's garbage collector for a process that moves many small immutable values."""
 
 import gc
 

@@ -1,4 +1,4 @@
-"""The embedded profile's folder: one process at a time, and only a format this version knows."""
+"""A data directory belongs to one process at a time, and its format must be one that this version knows."""
 
 import fcntl
 import json

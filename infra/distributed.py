@@ -1,4 +1,4 @@
-"""The distributed profile: gateways and command workers, any number of each; between them Kafka."""
+"""This puts the distributed profile together: gateways and command workers, with Kafka between them."""
 
 import fcntl
 import math
@@ -11,6 +11,7 @@ from typing import Self
 from uuid_utils import uuid7
 
 from infra.kafka.command_gate import KafkaCommandGate
+from infra.kafka.command_queue import KafkaCommandQueue
 from infra.kafka.connection import REQUEST_TIMEOUT_S, Connection, kafka_errors
 from infra.kafka.event_log import KafkaEventLog
 from infra.kafka.log_reader import KafkaLogReader
@@ -80,7 +81,7 @@ def command_worker(settings: Settings) -> Iterator[CommandWorker]:
         log = KafkaEventLog(connection, settings.topics, schema_ids=schema_ids, folder=folder, name=name)
         try:
             with watching(lambda: log.writing_since, LIMIT_S):
-                yield CommandWorker(log, Writer(log, SystemClock()))
+                yield CommandWorker(KafkaCommandQueue(log), Writer(log, SystemClock()))
         finally:
             log.close()
 

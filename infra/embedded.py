@@ -1,4 +1,4 @@
-"""The embedded profile: one process, one folder; events and views in SQLite, analytics in chDB."""
+"""This puts the embedded profile together: one process and one folder, with SQLite and chDB in it."""
 
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,9 +16,9 @@ from infra.sqlite.watch_states import SqliteWatchStates
 from projections.catalog import of_role
 from projections.rows import Role
 from projections.stores import StoreUnavailable, ViewWriter
-from schemas.envelope import Actor, ActorType, StreamId, TenantId
+from schemas.envelope import SYSTEM_TENANT, Actor, ActorType, StreamId, TenantId
 from streams.correlate.local import LocalCorrelator
-from streams.intake.http.tenants import SYSTEM_TENANT, onboard
+from streams.intake.http.tenants import onboard
 from streams.ports import AnomalyScorer, LogDamaged, LogUnavailable, SystemClock
 from streams.project.local_runner import RoleRunner
 from streams.project.operations import LocalOperations

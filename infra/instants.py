@@ -1,4 +1,4 @@
-"""An instant as stores keep it where their own type is too coarse: microseconds since the Unix epoch."""
+"""Stores whose own type is too coarse keep an instant as microseconds since the Unix epoch."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Makes a cluster ready for the distributed profile: schemas and topics of the log, tables of the stores."""
+"""This makes the log of the distributed profile ready: it registers the schemas and makes the topics."""
 
 from pathlib import Path
 from typing import NamedTuple

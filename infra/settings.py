@@ -1,4 +1,4 @@
-"""What the distributed profile is told by its environment."""
+"""The environment tells the processes of the distributed profile these settings."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The store of a role in the distributed profile: opened for a worker, made ready by `factline migrate`."""
+"""This opens the stores of the distributed profile for workers, and makes them ready for `factline migrate`."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager

@@ -1,4 +1,4 @@
-"""Ends a process that would wait for ever: a call of Kafka's client may ignore its time-out, nothing interrupts it."""
+"""A watchdog ends a process that would wait for ever, because Kafka's client may ignore its time-outs."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""All projections in one tuple."""
+"""The catalog lists all projections."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from projections.history import audit_trail, events, stream_history
 from projections.identity import api_keys, tenants
 from projections.projection import Projection
 from projections.rows import Role
+from projections.sales import leads
 
 PROJECTIONS: tuple[Projection, ...] = (
     device_metrics.PROJECTION,
@@ -21,6 +22,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     alerts.PROJECTION,
     watches.PROJECTION,
     invoices.PROJECTION,
+    leads.PROJECTION,
     tenants.PROJECTION,
     api_keys.PROJECTION,
 )

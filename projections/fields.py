@@ -1,4 +1,4 @@
-"""How a row says whose it is, when, and which of two is kept."""
+"""Views share these helpers for the id and the time of a row."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,18 +7,6 @@ from typing import Any
 
 from projections.rows import Patch
 from schemas.envelope import Envelope, StreamId
-
-_BEYOND = 1 << 40
-"""More records than a partition will ever have; as microseconds since 1970, which Cassandra takes it for, long ago."""
-
-
-def earlier_wins(position: int) -> int:
-    """Return the position to keep a fact's row under, where stores keep the row with the greater one.
-
-    Shape: of two facts that say different things in one identity the first stays, also where the log itself does not
-    notice, as Kafka does not.
-    """
-    return _BEYOND - position
 
 
 def id_of(stream: StreamId) -> str:

@@ -1,4 +1,4 @@
-"""What a reader waits for, what an operator sees of the views, and the newest records as they come."""
+"""These ports say what a reader waits for, what an operator sees of the views, and how new records are followed."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -26,9 +26,10 @@ class Progress(Protocol):
 
 
 class DeadLetter(NamedTuple):
-    """A record that one build of a view (`devices_v1`) could not take, or that follows one that it could not.
+    """A record that one build of a view could not take, or that follows one that it could not.
 
-    Shape: `attempts` is 0 for a record that was never tried because an earlier one of its stream is parked.
+    Shape: `view` is the build's table, `devices_v1`. `attempts` is 0 for a record that was never tried because an
+    earlier one of its stream is parked.
     """
 
     view: str
@@ -41,6 +42,9 @@ class DeadLetter(NamedTuple):
     reason: str
     attempts: int
     parked_at: datetime
+
+
+State = Literal["live", "waiting", "stopped", "rebuilding"]
 
 
 class PartitionLag(NamedTuple):
@@ -59,19 +63,19 @@ class ProjectionStatus(NamedTuple):
     "stopped" (it gave up; `error` says why) or "rebuilding". `live` is None where nothing is live yet, or the store
     does not answer. `lags` has every partition of the topics it reads, or none where they cannot be told; `lag_events`
     is their sum, of records not yet read; `lag_s` is the age in seconds of the last record read, 0 where nothing is
-    left to read.
+    left to read. `parked_streams` wait behind a dead letter; each may have many.
     """
 
     name: str
     role: Role
     live: View | None
     builds: Sequence[View]
-    state: Literal["live", "waiting", "stopped", "rebuilding"]
+    state: State
     reached: Sequence[Checkpoint]
     lag_events: int
     lag_s: float
     lags: Sequence[PartitionLag]
-    parked: int
+    parked_streams: int
     error: str | None
 
 
@@ -82,12 +86,12 @@ class Operations(Protocol):
         """Return the status of every projection, in the catalog's order."""
 
     def dead_letters(
-        self, tenant_id: TenantId, *, view: str | None, after: tuple[str, Position] | None, limit: int
+        self, tenant_id: TenantId, *, table: str | None, after: tuple[str, Position] | None, limit: int
     ) -> Sequence[DeadLetter]:
         """Return a tenant's dead letters in (view, topic, partition, position) order, at most `limit`.
 
-        Shape: `view` is a build (`devices_v1`); `after` is (view, position) of the last letter already seen.
-
+        Shape: `table` is of one build (`devices_v1`), None for all; `after` is (view, position) of the last letter
+        already seen.
         Raises: StoreUnavailable, safe to retry.
         """
 

@@ -1,10 +1,11 @@
-"""What a projection is: a name, the events it wants, and a function from an event to rows."""
+"""A projection has a name, the events that it wants, and a function from an event to rows."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from domain.message import Event
+from projections.layout import Documents, Facts, Layout, Series
 from projections.rows import Role, Row
 from schemas.envelope import Envelope, Topic
 
@@ -14,16 +15,34 @@ class Projection:
     """One view of the log.
 
     Shape: `project(envelope, event)` gives the rows an event changes, from these two values alone; `events` None means
-    every decided event. `event` is None then, and for a fact: the envelope is enough. `row` is the class its store
-    keeps.
-    `filters` and `sorts` name the fields of a document view that lists may use.
+    every decided event. `event` is None then, and for a fact: the envelope is enough. `layout` says
+    how its store keeps the rows, and so which of the three stores it is.
     """
 
     name: str
-    role: Role
-    row: type
+    layout: Layout
     topics: tuple[Topic, ...]
     events: tuple[type[Event], ...] | None
     project: Callable[[Envelope, Any], Iterable[Row]]
-    filters: tuple[str, ...] = ()
-    sorts: tuple[str, ...] = ()
+
+    @property
+    def role(self) -> Role:
+        return self.layout.role
+
+    @property
+    def documents(self) -> Documents:
+        """Return the layout of a view of documents."""
+        assert isinstance(self.layout, Documents)  # noqa: S101 - asked by those of that role only
+        return self.layout
+
+    @property
+    def analytics(self) -> Facts:
+        """Return the layout of a view of analytics."""
+        assert isinstance(self.layout, Facts)  # noqa: S101 - asked by those of that role only
+        return self.layout
+
+    @property
+    def timeline(self) -> Series:
+        """Return the layout of a view of the timeline."""
+        assert isinstance(self.layout, Series)  # noqa: S101 - asked by the store of that role only
+        return self.layout

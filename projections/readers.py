@@ -1,12 +1,15 @@
-"""What the stores of views promise to those who read them."""
+"""These ports are what the stores of views promise to those who read them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
-from projections.rows import Document, EventRow, LogRow
-from schemas.envelope import StreamId, TenantId
+from projections.layout import Of
+from projections.question import Question
+from projections.rows import Document
+from schemas.envelope import TenantId
+
+R = TypeVar("R")
 
 
 class MetricPoint(NamedTuple):
@@ -19,83 +22,70 @@ Aggregate = Literal["avg", "min", "max", "sum", "count", "last"]
 
 
 class TimelineReader(Protocol):
-    """Answers from the time series: ranges, and the history of one thing."""
+    """Answers from the views of the timeline; what may be asked of one of them is in its `Series`."""
 
-    def metric_names(self, tenant_id: TenantId, device_id: str) -> Sequence[str]:
-        """Return the metrics a device has ever reported, in order; an unknown device gives ().
+    def rows(
+        self,
+        view: str,
+        tenant_id: TenantId,
+        *,
+        of: Of,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        contains: str | None = None,
+        after: Sequence[Any] | None = None,
+        limit: int,
+    ) -> Sequence[Any]:
+        """Return rows of one series in the order of the view; a view that nothing is live of, and no match, give ().
 
-        Raises: StoreUnavailable, safe to retry.
-        Source: device.metrics.reported.
+        Shape: at most `limit` rows of the class that the layout names. `of` has one text for each column of the
+        layout's `series` and may have some of its `filters`. `start` and `end` bound the instant `day`: `start` ≤ day <
+        `end`. `contains` is a part of the text `search`, without regard to case. `after` is what the last row already
+        seen has in the columns of `order`: rows that come behind it are given.
+        Raises: StoreUnavailable, safe to retry; ValueError, there is no such view or its layout has no such column.
         """
 
-    def metrics(
+    def series(self, view: str, tenant_id: TenantId, *, of: Of) -> Sequence[str]:
+        """Return what there is in the last column of `series` where the others are as in `of`, each once, in order.
+
+        Raises: StoreUnavailable, safe to retry; ValueError, there is no such view, it has not two such columns, or `of`
+        is not about all but the last of them.
+        """
+
+    def points(
         self,
+        view: str,
         tenant_id: TenantId,
-        device_id: str,
-        metric: str,
         *,
+        of: Of,
         start: datetime,
         end: datetime,
         step_s: int,
         aggregate: Aggregate,
     ) -> Sequence[MetricPoint]:
-        """Return a metric's readings in `start` ≤ at < `end`, oldest first; an unknown device or metric gives ().
+        """Return the values of one series in `start` ≤ `day` < `end`, oldest first; no match gives ().
 
-        Shape: `step_s` 0 gives each reading with `readings` 1; else one point for each step that has a reading, at the
-        step's beginning (a multiple of `step_s` since the Unix epoch).
-        Raises: StoreUnavailable, safe to retry.
-        Source: device.metrics.reported.
-        """
-
-    def logs(
-        self,
-        tenant_id: TenantId,
-        *,
-        device_id: str | None,
-        severity: str | None,
-        contains: str | None,
-        start: datetime | None,
-        end: datetime | None,
-        before: tuple[datetime, str] | None,
-        limit: int,
-    ) -> Sequence[LogRow]:
-        """Return log lines, newest first, then by fact id descending.
-
-        Shape: at most `limit` rows; `contains` matches the summary without regard to case; `before` is (happened_at,
-        fact_id) of the last row already seen.
-        Raises: StoreUnavailable, safe to retry.
-        Source: log.recorded.
-        """
-
-    def audit(
-        self,
-        tenant_id: TenantId,
-        *,
-        types: Sequence[str],
-        start: datetime | None,
-        end: datetime | None,
-        before: int | None,
-        limit: int,
-    ) -> Sequence[EventRow]:
-        """Return a tenant's decided events, newest position first; no `types` means all.
-
-        Shape: at most `limit` rows with a position less than `before`. Units: `start` and `end` bound `recorded_at`.
-        Raises: StoreUnavailable, safe to retry.
-        """
-
-    def history(self, tenant_id: TenantId, stream: StreamId, *, after: int, limit: int) -> Sequence[EventRow]:
-        """Return one stream's events with a version greater than `after`, in order; an unknown stream gives ().
-
-        Raises: StoreUnavailable, safe to retry.
+        Shape: `of` as for `rows`. `step_s` 0 gives each value with `readings` 1; else one point for each step that has
+        a value, at the step's beginning (a multiple of `step_s` since the Unix epoch).
+        Raises: StoreUnavailable, safe to retry; ValueError, there is no such view or it has no `value`.
         """
 
 
-class RevenueRow(NamedTuple):
-    group: str
-    revenue: Decimal
-    quantity: Decimal
-    lines: int
-    invoices: int
+class AnalyticsReader(Protocol):
+    """Answers over many rows at once: what there is to ask is declared beside each view, in its layout."""
+
+    def ask(self, question: Question[R], tenant_id: TenantId, **parameters: Any) -> Sequence[R]:
+        """Return the answer to a question about one tenant's rows, in the order that the question says.
+
+        Shape: `parameters` are exactly those that the question declares; the value of a Choice is one of its own. None
+        as `start` or `end` leaves the time open on that side. Rows of another tenant are never counted, and a row that
+        was written more than once counts once, as it was written last. A view without rows gives what the SQL gives
+        for none, which is () where it groups.
+        Units: `start` ≤ instant < `end`, in UTC and to the microsecond; amounts are exact decimals.
+        Raises: StoreUnavailable, the store did not answer or no build of the view is live yet; safe to retry.
+        ValueError, the question takes other parameters, or is about a view that the store does not keep.
+        Source: the events of the view that the question reads.
+        """
 
 
 class CountRow(NamedTuple):
@@ -103,45 +93,19 @@ class CountRow(NamedTuple):
     rows: int
 
 
-RevenueBy = Literal["day", "month", "country", "product"]
-
-
-class AnalyticsReader(Protocol):
-    """Answers over many rows at once."""
-
-    def revenue(
-        self, tenant_id: TenantId, *, by: RevenueBy, start: datetime | None, end: datetime | None, limit: int
-    ) -> Sequence[RevenueRow]:
-        """Return sum(quantity times unit price) of outgoing invoices and credit notes.
-
-        Shape: day (`2010-12-01`) and month (`2010-12`) in order; country and product by revenue, greatest first.
-        Units: exact decimals; `invoices` counts documents. `start` ≤ invoiced_at < `end`.
-        Raises: StoreUnavailable, safe to retry.
-        Source: invoice.received.
-        """
-
-    def event_counts(self, tenant_id: TenantId, *, start: datetime | None, end: datetime | None) -> Sequence[CountRow]:
-        """Return the number of decided events by type, greatest first.
-
-        Raises: StoreUnavailable, safe to retry.
-        """
-
-    def metrics(
-        self, tenant_id: TenantId, device_id: str, metric: str, *, start: datetime, end: datetime, aggregate: Aggregate
-    ) -> Sequence[MetricPoint]:
-        """Return five-minute points of a metric, oldest first; the promises of `TimelineReader.metrics` hold.
-
-        Raises: StoreUnavailable, safe to retry.
-        """
-
-
 class DocumentsReader(Protocol):
-    """Answers about the current state of things."""
+    """Answers about the current state of things; what lists may use is declared in the layout of each view.
+
+    Shape: a view that is not live yet has no documents.
+    """
 
     def get(self, view: str, tenant_id: TenantId, id: str) -> Document | None:  # noqa: A002
         """Return one document of a tenant, or None.
 
-        Raises: StoreUnavailable, safe to retry.
+        Shape: `version` is that of the stream's last event in the document, 0 where there was none yet.
+        Units: instants are RFC 3339 texts in UTC, amounts are decimal texts.
+        Raises: StoreUnavailable, the store did not answer; safe to retry.
+        Source: the events of the view.
         """
 
     def find(
@@ -155,23 +119,33 @@ class DocumentsReader(Protocol):
         after: tuple[str, str] | None,
         limit: int,
     ) -> Sequence[Document]:
-        """Return a tenant's documents whose fields equal the filters, ordered by (sort field, id).
+        """Return a tenant's documents whose fields equal all the filters, ordered by (sort field, id).
 
-        Shape: at most `limit`; `after` is (sort value, id) of the last document already seen; a document without the
-        sort field sorts as "". Values compare as text (`as_text`).
-        Raises: StoreUnavailable, safe to retry; ValueError, the view has no such filter or sort field.
+        Shape: at most `limit`. Filters compare as text (`as_text`); the sort field as text or, where the layout says
+        so, as a number (`sort_text`), and a document without it comes before all others. `after` is (`sort_text`, id)
+        of the last document already seen; those that come behind it are given.
+        Units: as in `get`.
+        Raises: StoreUnavailable, the store did not answer; safe to retry. ValueError, the view has no such filter or
+        sort field.
+        Source: the events of the view.
         """
 
     def facets(self, view: str, tenant_id: TenantId, field: str) -> Sequence[CountRow]:
-        """Return the values of a filter field with the number of documents that have each, greatest first.
+        """Return the values of a filter field as `find` takes them, greatest number of documents first, then by value.
 
-        Raises: StoreUnavailable, safe to retry; ValueError, the view has no such filter field.
+        Shape: every value that a document of the tenant has; documents without the field are not counted.
+        Units: `rows` counts documents, from 1.
+        Raises: StoreUnavailable, the store did not answer; safe to retry. ValueError, the view has no such filter.
+        Source: the events of the view.
         """
 
-    def find_api_keys(self, key_id: str) -> Sequence[Document]:
-        """Return the API keys of this id, by tenant: the one look-up that gives a tenant rather than needing it.
+    def find_by_id(self, view: str, id: str) -> Sequence[Document]:  # noqa: A002
+        """Return the documents of this id, by tenant: the one look-up that gives a tenant rather than needing it.
 
-        Shape: callers choose ids, so two tenants may have the same one; only the secret tells whose it is.
-        Raises: StoreUnavailable, safe to retry.
-        Source: api_key.issued, api_key.rotated, api_key.revoked.
+        Shape: callers choose ids, so several tenants may have the same one: something in the document, such as the
+        digest of a secret, must tell whose it is.
+        Units: as in `get`.
+        Raises: StoreUnavailable, the store did not answer; safe to retry. ValueError, the layout does not say that the
+        view is found by id.
+        Source: the events of the view.
         """

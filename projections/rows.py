@@ -1,13 +1,12 @@
-"""What a view is made of: its table, its rows, and how far it has read the log."""
+"""A view is made of tables and rows, and of checkpoints that say how far it has read the log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
-from schemas.envelope import StreamId, TenantId, Topic
+from schemas.envelope import TenantId, Topic
 
 
 class Role(StrEnum):
@@ -37,74 +36,6 @@ class Checkpoint(NamedTuple):
     partition: int
     position: int
     recorded_at: datetime
-
-
-# A row class is one table's shape.
-class MetricRow(NamedTuple):
-    """device_metrics, and metrics_5m: one reading. Source: device.metrics.reported."""
-
-    tenant_id: TenantId
-    device_id: str
-    metric: str
-    happened_at: datetime
-    value: float
-    unit: str
-    position: int
-
-
-class LogRow(NamedTuple):
-    """device_logs: one log line. Source: log.recorded."""
-
-    tenant_id: TenantId
-    happened_at: datetime
-    fact_id: str
-    device_id: str
-    severity: str
-    event_type: str
-    hostname: str
-    summary: str
-    details: str
-    position: int
-
-
-class EventRow(NamedTuple):
-    """audit_trail, stream_history and events: one decided event, its payload as canonical JSON."""
-
-    tenant_id: TenantId
-    stream: StreamId
-    version: int
-    partition: int
-    position: int
-    event_id: str
-    type: str
-    schema_version: int
-    happened_at: datetime
-    recorded_at: datetime
-    actor_type: str
-    actor_id: str
-    correlation_id: str
-    causation_id: str
-    data: str
-
-
-class InvoiceLineRow(NamedTuple):
-    """invoice_facts: one line of an invoice or credit note. Source: invoice.received."""
-
-    tenant_id: TenantId
-    stream: StreamId
-    line: int
-    invoiced_at: datetime
-    number: str
-    kind: str
-    direction: str
-    party: str
-    country: str
-    product: str
-    description: str
-    quantity: Decimal
-    unit_price: Decimal
-    currency: str
-    position: int
 
 
 class Patch(NamedTuple):
@@ -138,33 +69,8 @@ def as_text(value: Any) -> str | None:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-Row = MetricRow | LogRow | EventRow | InvoiceLineRow | Patch
+Row = tuple[Any, ...]
+"""What a projection writes: a named tuple of the class that its layout names, with the tenant first."""
 
-
-StoredRow = MetricRow | LogRow | EventRow | InvoiceLineRow | Document
-
-
-KEY: Mapping[type, tuple[str, ...]] = {
-    MetricRow: ("tenant_id", "device_id", "metric", "happened_at"),
-    LogRow: ("tenant_id", "happened_at", "fact_id"),
-    EventRow: ("tenant_id", "stream", "version"),
-    InvoiceLineRow: ("tenant_id", "stream", "line"),
-    Patch: ("tenant_id", "id"),
-    Document: ("tenant_id", "id"),
-}
-
-
-"""A row's identity. The same key written again replaces the row if its `position`
-is greater, so a repeat changes nothing. Of two different rows with one key and one position, which a pure projection
-never makes, each store keeps another: docs/adr/0013."""
-
-
-DAY: Mapping[type, str] = {
-    MetricRow: "happened_at",
-    LogRow: "happened_at",
-    EventRow: "recorded_at",
-    InvoiceLineRow: "invoiced_at",
-}
-
-
-"""The instant that places a row in a day; a document has none."""
+StoredRow = tuple[Any, ...]
+"""What a store reads back: a row as it was written, but for patches a `Document`."""

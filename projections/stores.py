@@ -1,4 +1,4 @@
-"""What the stores of views promise to those who write them."""
+"""This port is what the stores of views promise to those who write them."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol

@@ -1,99 +1,88 @@
-"""Answers over many rows: revenue, counts, five-minute points."""
+"""Each question that an analytics view declares gets its route here."""
 
 import asyncio
-from collections.abc import Callable
-from datetime import timedelta
-from typing import Annotated, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from functools import partial
+from inspect import Parameter, Signature
+from typing import Annotated, Any, Literal, get_type_hints
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from projections.readers import Aggregate, RevenueBy
-from read_api.edge.answers import Answers
+from projections.catalog import of_role
+from projections.question import Choice, Longest, Question
+from projections.rows import Role
 from read_api.edge.parameters import End, Start, in_order, window
 from read_api.edge.problems import Problem
-from read_api.edge.reading import Read, Reading
-from read_api.edge.responses import amount, documented, money, table
-from schemas.values import Id, Name
-
-router = APIRouter(prefix="/v1/analytics", tags=["analytics"])
-
-T = TypeVar("T")
+from read_api.edge.responses import Answer, documented, money, table
+from read_api.reading import Read, Reading
+from schemas.values import Money
 
 _MOST_GROUPS = 10_000
-_LONGEST = timedelta(days=70)
+
+_SHARED: Mapping[str, tuple[Any, Any]] = {
+    "start": (Start, None),
+    "end": (End, None),
+    "limit": (Annotated[int, Query(ge=1, le=_MOST_GROUPS, description="groups at most")], _MOST_GROUPS),
+}
+"""The parameters that mean the same in every question, each with its default."""
 
 
-async def _ask(answers: Answers, question: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(answers.analytics_threads, question)
+def analytics_router() -> APIRouter:
+    router = APIRouter(prefix="/v1/analytics", tags=["analytics"])
+    for view in of_role(Role.ANALYTICS):
+        for question in view.analytics.questions:
+            router.add_api_route(
+                f"/{question.name}",
+                _endpoint(question, view.layout.scope),
+                name=question.name,
+                summary=question.summary,
+                responses=documented(question.example),
+            )
+    return router
 
 
-@router.get(
-    "/revenue",
-    summary="Revenue of outgoing invoices less credit notes",
-    responses=documented({"month": "2010-12", "revenue": "12.3400", "quantity": "5", "lines": 2, "invoices": 1}),
-)
-async def revenue(
-    *,
-    read: Annotated[Read, Depends(Reading("analytics", "invoice_facts"))],
-    by: RevenueBy = "month",
-    start: Start = None,
-    end: End = None,
-    limit: Annotated[int, Query(ge=1, le=_MOST_GROUPS, description="groups at most")] = _MOST_GROUPS,
-) -> Response:
-    in_order(start, end)
-    rows = await _ask(
-        read.answers,
-        lambda: read.answers.analytics.revenue(read.tenant_id, by=by, start=start, end=end, limit=limit),
-    )
-    return table(
+def _endpoint(question: Question[Any], scope: str) -> Callable[..., Awaitable[Response]]:
+    amounts = [name for name, hint in get_type_hints(question.row, include_extras=True).items() if hint == Money]
+
+    async def answer(read: Read, **parameters: Any) -> Response:
+        parameters |= _time(question.longest, parameters.get("start"), parameters.get("end"), read.as_of.at)
+        ask = partial(read.answers.analytics.ask, question, read.tenant_id, **parameters)
+        rows = await asyncio.get_running_loop().run_in_executor(read.answers.analytics_threads, ask)
+        return table([_row(row, parameters, amounts) for row in rows], read.as_of)
+
+    # FastAPI reads the parameters of a route from its signature
+    answer.__signature__ = Signature(  # type: ignore[attr-defined]
         [
-            {
-                by: row.group,
-                "revenue": money(row.revenue),
-                "quantity": amount(row.quantity),
-                "lines": row.lines,
-                "invoices": row.invoices,
-            }
-            for row in rows
-        ],
-        read.as_of,
+            Parameter(
+                "read", Parameter.KEYWORD_ONLY, annotation=Annotated[Read, Depends(Reading(scope, question.view))]
+            ),
+            *(_parameter(name, kind) for name, kind in question.parameters.items()),
+        ]
     )
+    return answer
 
 
-@router.get(
-    "/events",
-    summary="Number of decided events by type",
-    responses=documented({"type": "device.registered", "events": 12}),
-)
-async def events(
-    *, read: Annotated[Read, Depends(Reading("analytics", "events"))], start: Start = None, end: End = None
-) -> Response:
-    in_order(start, end)
-    rows = await _ask(read.answers, lambda: read.answers.analytics.event_counts(read.tenant_id, start=start, end=end))
-    return table([{"type": row.group, "events": row.rows} for row in rows], read.as_of)
+def _parameter(name: str, kind: Any) -> Parameter:
+    if isinstance(kind, Choice):
+        type_, default = Literal[tuple(kind.sql)], kind.default
+    else:
+        type_, default = _SHARED.get(name, (kind, Parameter.empty))
+    return Parameter(name, Parameter.KEYWORD_ONLY, annotation=type_, default=default)
 
 
-@router.get(
-    "/timeseries",
-    summary="Five-minute points of a device's metric",
-    responses=documented({"at": "2026-01-31T08:30:00Z", "value": 0.25, "readings": 5}),
-)
-async def timeseries(
-    *,
-    read: Annotated[Read, Depends(Reading("analytics", "metrics_5m"))],
-    device_id: Id,
-    metric: Name,
-    start: Start = None,
-    end: End = None,
-    aggregate: Aggregate = "avg",
-) -> Response:
-    first, last = window(start, end, read.as_of.at)
-    if last - first > _LONGEST:
-        raise Problem(400, f"more than {_LONGEST.days} days of five-minute points; ask for a shorter time")
-    points = await _ask(
-        read.answers,
-        lambda: read.answers.analytics.metrics(
-            read.tenant_id, device_id, metric, start=first, end=last, aggregate=aggregate
-        ),
-    )
-    return table([point._asdict() for point in points], read.as_of)
+def _time(
+    longest: Longest | None, start: datetime | None, end: datetime | None, now: datetime
+) -> Mapping[str, datetime | None]:
+    if longest is None:
+        in_order(start, end)
+        return {}
+    first, last = window(start, end, now)
+    if last - first > longest.time:
+        raise Problem(400, f"more than {longest.time.days} days of {longest.rows}; ask for a shorter time")
+    return {"start": first, "end": last}
+
+
+def _row(row: Any, parameters: Mapping[str, Any], amounts: list[str]) -> Answer:
+    named = {parameters["by"] if name == "group" else name: value for name, value in row._asdict().items()}
+    return named | {name: money(named[name]) for name in amounts}

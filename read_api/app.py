@@ -1,4 +1,4 @@
-"""The answers as one FastAPI application: GET and streaming only."""
+"""This puts all answers into one FastAPI application; they only read."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,17 +7,18 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from read_api import analytics, audit, live, ops, page, timeline
+from read_api import audit, live, ops, page, timeline
+from read_api.analytics import analytics_router
+from read_api.answers import Answers
 from read_api.documents import document_routers
-from read_api.edge.answers import Answers
-from read_api.edge.metrics import CountRequests, HttpMetrics, scrape
-from read_api.edge.problems import add_problem_handlers
+from read_api.edge.asking import add_edge
+from read_api.prometheus import CountRequests, HttpMetrics, scrape
 
 __all__ = ["Answers", "add_answers", "create_app"]
 
 
 def add_answers(app: FastAPI, answers: Answers) -> None:
-    """Register routes, problem handlers and /metrics; the answers are closed when the application stops.
+    """Register the edge, routes and /metrics; the answers are closed when the application stops.
 
     Shape: one call for an application. Call `answers.stop()` as soon as the server begins to stop, because a server
     waits for its open connections and a live stream ends only then.
@@ -26,9 +27,9 @@ def add_answers(app: FastAPI, answers: Answers) -> None:
     app.state.answers = answers
     app.state.http_metrics = metrics
     app.add_middleware(CountRequests, metrics=metrics)
-    add_problem_handlers(app)
+    add_edge(app, answers.authenticator.identify)
     # the fixed paths of the documents' routers come before their {id}
-    for router in (*document_routers(), timeline.router, analytics.router, audit.router, ops.router, live.router):
+    for router in (*document_routers(), timeline.router, analytics_router(), audit.router, ops.router, live.router):
         app.include_router(router)
     app.include_router(page.router)
     app.add_api_route("/metrics", scrape, tags=["ops"], summary="Prometheus text; needs no key")

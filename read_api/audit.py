@@ -1,50 +1,35 @@
-"""What happened, and what was known when: a tenant's events, and one stream as of a version or an instant."""
+"""These routes say what happened, and what was known of one stream at some version or time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from projections.history.audit_trail import PROJECTION as TRAIL
+from projections.history.event_rows import EventRow
+from projections.history.stream_history import PROJECTION as HISTORY
 from projections.history.stream_state import state_at
 from projections.readers import TimelineReader
-from projections.rows import EventRow
-from read_api.edge.parameters import Cursor, End, Limit, Start, StreamName, in_order
+from read_api.edge.parameters import INSTANT, Cursor, End, Limit, Start, StreamName, in_order, parse_version
 from read_api.edge.problems import Problem
-from read_api.edge.reading import Read, Reading
-from read_api.edge.responses import documented, event_answer, table
+from read_api.edge.responses import Answer, documented, table
+from read_api.reading import Read, Reading
+from read_api.series import page
 from schemas import upcast
-from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId, Topic
-from schemas.values import Instant
+from schemas.envelope import Actor, ActorType, Envelope, Position, StreamId, TenantId, Topic
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 
-EVENT_EXAMPLE = {
-    "position": "events/0/12",
-    "stream": "device-web-1",
-    "version": 1,
-    "event_id": "0197…",
-    "type": "device.registered",
-    "schema_version": 1,
-    "happened_at": "2026-01-31T08:30:00Z",
-    "recorded_at": "2026-01-31T08:30:00.125000Z",
-    "actor": {"type": "api_key", "id": "agent"},
-    "correlation_id": "0197…",
-    "causation_id": "0197…",
-    "data": {"hostname": "web-1.example.com"},
-}
-
-_INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
 _FOLD_ROWS = 500
-_LONGEST_VERSION = 18
 
 
-@router.get("/events", summary="Decided events, newest first", responses=documented(EVENT_EXAMPLE))
+@router.get("/events", summary="Decided events, newest first", responses=documented(TRAIL.layout.example))
 def events(
     *,
-    read: Annotated[Read, Depends(Reading("audit", "audit_trail"))],
+    read: Annotated[Read, Depends(Reading(TRAIL.layout.scope, TRAIL.name))],
     types: Annotated[str, Query(max_length=2000, description="event types, with commas; none means all")] = "",
     start: Start = None,
     end: End = None,
@@ -54,27 +39,19 @@ def events(
     in_order(start, end)
     wanted = sorted({type_.strip() for type_ in types.split(",")} - {""})
     cursors = read.cursors(types=wanted, start=start, end=end)
-    found = read.answers.timeline.audit(
-        read.tenant_id,
-        types=wanted,
-        start=start,
-        end=end,
-        before=cursors.read(cursor)[0] if cursor else None,
-        limit=limit + 1,
-    )
-    page = found[:limit]
-    next_ = cursors.write((page[-1].position,)) if len(found) > limit else None
-    return table([event_answer(row) for row in page], read.as_of, next_=next_)
+    of = {"type": tuple(wanted)} if wanted else {}
+    rows, next_ = page(read, TRAIL, cursors, of=of, start=start, end=end, limit=limit, cursor=cursor)
+    return table([event_answer(row) for row in rows], read.as_of, next_=next_)
 
 
 @router.get(
     "/streams/{stream}",
     summary="One stream's events up to a version or an instant, and the state they give",
-    responses=documented(EVENT_EXAMPLE, state={"hostname": "web-1.example.com", "status": "ONLINE"}),
+    responses=documented(HISTORY.layout.example, state={"hostname": "web-1.example.com", "status": "ONLINE"}),
 )
 def stream_as_of(
     *,
-    read: Annotated[Read, Depends(Reading("audit", "stream_history"))],
+    read: Annotated[Read, Depends(Reading(HISTORY.layout.scope, HISTORY.name))],
     stream: StreamName,
     as_of: Annotated[
         str | None,
@@ -95,10 +72,10 @@ def stream_as_of(
         raise Problem(404, f"no stream is called {stream}")
     known = [row for row in whole if _is_known(row, until)]
     # versions count from 1 without a hole
-    page = known[after : after + limit]
-    next_ = cursors.write((page[-1].version,)) if len(known) > after + limit else None
+    rows = known[after : after + limit]
+    next_ = cursors.write((rows[-1].version,)) if len(known) > after + limit else None
     return table(
-        [event_answer(row) for row in page],
+        [event_answer(row) for row in rows],
         read.as_of,
         next_=next_,
         version=known[-1].version if known else 0,
@@ -106,13 +83,30 @@ def stream_as_of(
     )
 
 
+def event_answer(row: EventRow) -> Answer:
+    return {
+        "position": str(Position(Topic.EVENTS, row.partition, row.position)),
+        "stream": row.stream,
+        "version": row.version,
+        "event_id": row.event_id,
+        "type": row.type,
+        "schema_version": row.schema_version,
+        "happened_at": row.happened_at,
+        "recorded_at": row.recorded_at,
+        "actor": {"type": row.actor_type, "id": row.actor_id},
+        "correlation_id": row.correlation_id,
+        "causation_id": row.causation_id,
+        "data": orjson.Fragment(row.data),
+    }
+
+
 def _until(as_of: str | None) -> int | datetime | None:
     if as_of is None:
         return None
-    if as_of.isascii() and as_of.isdigit() and len(as_of) <= _LONGEST_VERSION:
-        return int(as_of)
+    if (version := parse_version(as_of)) is not None:
+        return version
     try:
-        return _INSTANT.validate_python(as_of)
+        return INSTANT.validate_python(as_of)
     except ValidationError:
         raise Problem(400, "as_of must be a version like 3 or an instant like 2026-01-31T08:30:00Z") from None
 
@@ -128,12 +122,13 @@ def _is_known(row: EventRow, until: int | datetime | None) -> bool:
 
 
 def _history(timeline: TimelineReader, tenant_id: TenantId, stream: StreamId) -> Iterator[EventRow]:
-    after = 0
-    while page := timeline.history(tenant_id, stream, after=after, limit=_FOLD_ROWS):
-        yield from page
-        if len(page) < _FOLD_ROWS:
+    found: Sequence[EventRow] = ()
+    while True:
+        after = (found[-1].version,) if found else None
+        found = timeline.rows(HISTORY.name, tenant_id, of={"stream": stream}, after=after, limit=_FOLD_ROWS)
+        yield from found
+        if len(found) < _FOLD_ROWS:
             return
-        after = page[-1].version
 
 
 def _envelope(row: EventRow) -> Envelope:

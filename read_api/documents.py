@@ -1,86 +1,57 @@
-"""Lists of things as they are now: devices, alerts, watches, invoices, with filters, facets and cursors."""
+"""Each document view that has an example gets its routes here: lists with filters and cursors, and documents."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from projections.catalog import PROJECTIONS
+from projections.catalog import of_role
+from projections.documents import sort_text
 from projections.projection import Projection
-from projections.rows import Document
+from projections.rows import Document, Role
 from read_api.edge.parameters import Cursor, DocumentId, Limit
 from read_api.edge.problems import Problem
-from read_api.edge.reading import Read, Reading
 from read_api.edge.responses import Answer, documented, table
+from read_api.reading import Read, Reading
 
-
-class Resource(NamedTuple):
-    view: str
-    sort: str
-    example: Mapping[str, Any]
-
-
-RESOURCES = (
-    Resource(
-        "devices",
-        "hostname",
-        {"id": "web-1", "version": 3, "hostname": "web-1.example.com", "os_type": "linux", "status": "ONLINE"},
-    ),
-    Resource(
-        "alerts",
-        "-raised_at",
-        {"id": "cpu-web-1", "version": 1, "severity": "critical", "device_id": "web-1", "status": "OPEN"},
-    ),
-    Resource(
-        "watches",
-        "name",
-        {"id": "cpu", "version": 1, "name": "CPU high", "kind": "threshold", "severity": "warning", "status": "ACTIVE"},
-    ),
-    Resource(
-        "invoices",
-        "-issue_date",
-        {"id": "536365", "version": 1, "number": "536365", "direction": "out", "net": "139.1200", "currency": "GBP"},
-    ),
-)
 _ONES_OWN = ("sort", "limit", "cursor")
 
 
 def document_routers() -> list[APIRouter]:
-    projections = {projection.name: projection for projection in PROJECTIONS}
-    return [_router(resource, projections[resource.view]) for resource in RESOURCES]
+    return [_router(view) for view in of_role(Role.DOCUMENTS) if view.layout.example]
 
 
-def _router(resource: Resource, view: Projection) -> APIRouter:
-    name = view.name
+def _router(view: Projection) -> APIRouter:
+    name, layout = view.name, view.documents
     router = APIRouter(prefix=f"/v1/{name}", tags=[name])
-    reads = Annotated[Read, Depends(Reading(name, name))]
-    sorts = Annotated[str, Query(description=f"one of {', '.join(view.sorts)}; with - before it, greatest first")]
+    reads = Annotated[Read, Depends(Reading(layout.scope, name))]
+    sorts = Annotated[str, Query(description=f"one of {', '.join(layout.sorts)}; with - before it, greatest first")]
 
     @router.get(
         "",
         summary=f"List {name}",
-        responses=documented(resource.example),
-        openapi_extra={"parameters": [_parameter(field) for field in view.filters]},
+        responses=documented(layout.example),
+        openapi_extra={"parameters": [_parameter(field) for field in layout.filters]},
     )
     def find(
-        request: Request, read: reads, sort: sorts = resource.sort, limit: Limit = 20, cursor: Cursor = None
+        request: Request, read: reads, sort: sorts = layout.default_sort, limit: Limit = 20, cursor: Cursor = None
     ) -> Response:
         return _list(read, view, filters=_filters(request, view), sort=sort, limit=limit, cursor=cursor)
 
     @router.get(
         "/filters",
         summary=f"Values that {name} can be filtered by, with counts",
-        responses=documented({"field": view.filters[0], "value": "…", "count": 12}),
+        responses=documented({"field": layout.filters[0], "value": "…", "count": 12}),
     )
     def facets(read: reads) -> Response:
         rows = [
             {"field": field, "value": found.group, "count": found.rows}
-            for field in view.filters
+            for field in layout.filters
             for found in read.answers.documents.facets(name, read.tenant_id, field)
         ]
         return table(rows, read.as_of)
 
-    @router.get("/{id}", summary=f"One of the {name}", responses=documented(resource.example))
+    @router.get("/{id}", summary=f"One of the {name}", responses=documented(layout.example))
     def get(read: reads, id: DocumentId) -> Response:  # noqa: A002
         document = read.answers.documents.get(name, read.tenant_id, id)
         if document is None:
@@ -101,8 +72,10 @@ def _filters(request: Request, view: Projection) -> Mapping[str, str]:
     for field, value in request.query_params.multi_items():
         if field in _ONES_OWN:
             continue
-        if field not in view.filters:
-            raise Problem(400, f"{view.name} have no filter {field[:100]}; there are {', '.join(view.filters)}")
+        if field not in view.documents.filters:
+            raise Problem(
+                400, f"{view.name} have no filter {field[:100]}; there are {', '.join(view.documents.filters)}"
+            )
         if field in filters:
             raise Problem(400, f"the filter {field} is given twice")
         filters[field] = value
@@ -113,8 +86,10 @@ def _list(
     read: Read, view: Projection, *, filters: Mapping[str, str], sort: str, limit: int, cursor: str | None
 ) -> Response:
     field = sort.removeprefix("-")
-    if field not in view.sorts:
-        raise Problem(400, f"{view.name} cannot be sorted by {field[:100]}; there are {', '.join(view.sorts)}")
+    if field not in view.documents.sorts:
+        raise Problem(
+            400, f"{view.name} cannot be sorted by {field[:100]}; there are {', '.join(view.documents.sorts)}"
+        )
     cursors = read.cursors(filters=filters, sort=sort)
     after = cursors.read(cursor) if cursor else None
     found = read.answers.documents.find(
@@ -127,13 +102,11 @@ def _list(
         limit=limit + 1,
     )
     page = found[:limit]
-    next_ = cursors.write((sort_text(page[-1], field), page[-1].id)) if len(found) > limit else None
+    next_ = None
+    if len(found) > limit:
+        last = page[-1]
+        next_ = cursors.write((sort_text(view.documents, field, last.fields.get(field)), last.id))
     return table([_row(document) for document in page], read.as_of, next_=next_)
-
-
-def sort_text(document: Document, field: str) -> str:
-    value = document.fields.get(field)
-    return "" if value is None else str(value)
 
 
 def _row(document: Document) -> Answer:

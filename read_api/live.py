@@ -1,4 +1,4 @@
-"""A tenant's records as they are written: server-sent events, resumable by position."""
+"""These routes send a tenant's records as they are written, as server-sent events that can be resumed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -11,13 +11,12 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from projections.stores import StoreUnavailable
-from read_api.edge.answers import Answers
-from read_api.edge.auth import Forbidden, Unauthenticated
+from read_api.answers import Answers
 from read_api.edge.parameters import LONGEST_NAME, parse_positions
 from read_api.edge.problems import Problem
-from read_api.edge.reading import Read, Reading
 from read_api.edge.responses import Answer, to_json
-from read_api.edge.tenancy import require_read
+from read_api.edge.scopes import require
+from read_api.reading import Read, Reading
 from schemas.envelope import Envelope, Position, TenantId, Topic
 from schemas.values import Id
 
@@ -117,7 +116,7 @@ async def _events(request: Request, read: Read, wanted: Wanted, places: Places) 
         try:
             await _in_thread(answers, lambda: _still_allowed(request, answers))
             news = await _in_thread(answers, lambda: _news(answers, read.tenant_id, places))
-        except (StoreUnavailable, Unauthenticated, Forbidden):
+        except (StoreUnavailable, Problem):
             # the client comes again from its last id, and is told then
             return
         for topic, envelopes, looked_to in news:
@@ -145,7 +144,7 @@ async def _in_thread(answers: Answers, ask: Callable[[], T]) -> T:
 
 
 def _still_allowed(request: Request, answers: Answers) -> None:
-    require_read(answers.authenticator.authenticate(request.headers.get("X-API-Key")), "live")
+    require(answers.authenticator.authenticate(request.headers.get("X-API-Key")), "live:read")
 
 
 def _news(

@@ -1,16 +1,16 @@
-"""How the system is: health, lag, projections, dead letters."""
+"""These routes say how the system is: health, lag, projections and dead letters."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
 from projections.operations import DeadLetter, ProjectionStatus
-from read_api.edge.answers import Asked
-from read_api.edge.auth import Forbidden
+from read_api.answers import Asked
 from read_api.edge.parameters import Cursor, Limit
-from read_api.edge.problems import RETRY_AFTER_S, problem_response
-from read_api.edge.reading import Read, Reading
+from read_api.edge.problems import RETRY_AFTER_S, Problem
 from read_api.edge.responses import Answer, AsOf, Json, documented, place_names, table
+from read_api.edge.scopes import require_operator
+from read_api.reading import Read, Reading
 from schemas.envelope import SYSTEM_TENANT, Position, TenantId, Topic
 from schemas.partitioning import partition_of
 
@@ -50,8 +50,7 @@ def health(answers: Asked) -> Response:
     failing = [name for name, state in parts.items() if state != OK]
     if failing:
         detail = f"not ready: {', '.join(failing)}"
-        headers = {"Retry-After": str(RETRY_AFTER_S)}
-        return problem_response(503, detail, headers, ready=False, parts=parts, as_of=as_of)
+        raise Problem(503, detail, retry_after_s=RETRY_AFTER_S, ready=False, parts=parts, as_of=as_of)
     return Json({"ready": True, "parts": parts, "as_of": as_of})
 
 
@@ -63,10 +62,9 @@ def health(answers: Asked) -> Response:
     responses=documented(_LAG_EXAMPLE | _PARTITIONS_EXAMPLE),
 )
 def lag(read: Operator, tenant: Annotated[str | None, Query(max_length=200, description="whose")] = None) -> Response:
-    is_operator = read.tenant_id == SYSTEM_TENANT
-    if tenant is not None and not is_operator and tenant != read.tenant_id:
-        raise Forbidden("only the operator's key may ask for another tenant's lag")
-    whose = TenantId(tenant) if tenant is not None else None if is_operator else read.tenant_id
+    if tenant is not None and tenant != read.tenant_id:
+        require_operator(read.caller, "ask for another tenant's lag")
+    whose = TenantId(tenant) if tenant is not None else None if read.tenant_id == SYSTEM_TENANT else read.tenant_id
     rows = [{**_lag(status), **_by_partition(status, whose)} for status in read.answers.operations.projections()]
     return table(rows, read.as_of)
 
@@ -86,25 +84,30 @@ def _by_partition(status: ProjectionStatus, whose: TenantId | None) -> dict[str,
     return {"partitions": [lag._asdict() for lag in lags], "tenant": of_tenant}
 
 
-@router.get("/projections", summary="How each projection is doing", responses=documented(_STATUS_EXAMPLE))
+@router.get(
+    "/projections",
+    summary="How each projection is doing",
+    description="`parked` counts the streams that wait behind a record which the live build could not take.",
+    responses=documented(_STATUS_EXAMPLE),
+)
 def projections(read: Operator) -> Response:
-    rows = [
-        {
-            **_lag(status),
-            "live": status.live.table if status.live else None,
-            "builds": [view.table for view in status.builds],
-            "parked": status.parked,
-            "error": status.error,
-        }
-        for status in read.answers.operations.projections()
-    ]
-    return table(rows, read.as_of)
+    return table([status_answer(status) for status in read.answers.operations.projections()], read.as_of)
+
+
+def status_answer(status: ProjectionStatus) -> Answer:
+    return {
+        **_lag(status),
+        "live": status.live.table if status.live else None,
+        "builds": [view.table for view in status.builds],
+        "parked": status.parked_streams,
+        "error": status.error,
+    }
 
 
 def _lag(status: ProjectionStatus) -> dict[str, Any]:
     return {
         "projection": status.name,
-        "role": status.role,
+        "role": status.role.value,
         "state": status.state,
         "lag_events": status.lag_events,
         "lag_s": status.lag_s,
@@ -124,7 +127,7 @@ def dead_letters(
     after = cursors.read(cursor) if cursor else None
     found = read.answers.operations.dead_letters(
         read.tenant_id,
-        view=view,
+        table=view,
         after=(after[0], Position.parse(after[1])) if after else None,
         limit=limit + 1,
     )

@@ -1,4 +1,4 @@
-"""The page at `/`: a few static files, shipped in the package, that ask this API and no other host."""
+"""The page at `/` is a few static files of this package, which ask this API and no other host."""
 
 import hashlib
 from pathlib import Path

@@ -1,18 +1,21 @@
-"""What a device reported, and what happened to it: metrics, logs, history."""
+"""These routes say what a device reported and what happened to it: metrics, logs and history."""
 
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from projections.fleet.device_logs import PROJECTION as LOGS
+from projections.fleet.device_logs import LogRow
+from projections.fleet.device_metrics import PROJECTION as METRICS
+from projections.history.stream_history import PROJECTION as HISTORY
 from projections.readers import Aggregate
-from projections.rows import LogRow
-from read_api.audit import EVENT_EXAMPLE
+from read_api.audit import event_answer
 from read_api.edge.parameters import Cursor, End, Filter, Limit, Start, Step, in_order, step_seconds, window
 from read_api.edge.problems import Problem
-from read_api.edge.reading import Read, Reading
-from read_api.edge.responses import Answer, documented, event_answer, table
-from schemas.envelope import StreamId
+from read_api.edge.responses import Answer, documented, table
+from read_api.reading import Read, Reading
+from read_api.series import page
 from schemas.values import Id, Name
 
 router = APIRouter(prefix="/v1", tags=["devices", "logs"])
@@ -20,26 +23,15 @@ router = APIRouter(prefix="/v1", tags=["devices", "logs"])
 _MOST_POINTS = 20_000
 _LONGEST_RAW_S = 31 * 86_400
 
-LOG_EXAMPLE = {
-    "id": "0f8f…",
-    "happened_at": "2026-01-31T08:30:00Z",
-    "device_id": "web-1",
-    "severity": "error",
-    "event_type": "auth.failed",
-    "hostname": "web-1",
-    "summary": "Failed password for root",
-    "details": "",
-}
-
 
 @router.get(
     "/devices/{id}/metrics",
     summary="A metric's readings or points over time; without `metric`, the names there are",
-    responses=documented({"at": "2026-01-31T08:30:00Z", "value": 0.25, "readings": 5}),
+    responses=documented(METRICS.layout.example),
 )
 def metrics(
     *,
-    read: Annotated[Read, Depends(Reading("devices", "device_metrics"))],
+    read: Annotated[Read, Depends(Reading(METRICS.layout.scope, METRICS.name))],
     id: Id,  # noqa: A002
     metric: Name | None = None,
     start: Start = None,
@@ -49,12 +41,15 @@ def metrics(
 ) -> Response:
     timeline = read.answers.timeline
     if metric is None:
-        names = timeline.metric_names(read.tenant_id, id)
+        names = timeline.series(METRICS.name, read.tenant_id, of={"device_id": id})
         return table([{"metric": name} for name in names], read.as_of)
     first, last = window(start, end, read.as_of.at)
     step_s = step_seconds(step)
     _bounded((last - first).total_seconds(), step_s)
-    points = timeline.metrics(read.tenant_id, id, metric, start=first, end=last, step_s=step_s, aggregate=aggregate)
+    of = {"device_id": id, "metric": metric}
+    points = timeline.points(
+        METRICS.name, read.tenant_id, of=of, start=first, end=last, step_s=step_s, aggregate=aggregate
+    )
     return table([point._asdict() for point in points], read.as_of)
 
 
@@ -65,10 +60,12 @@ def _bounded(span_s: float, step_s: int) -> None:
         raise Problem(400, "each reading of more than 31 days; give a step or ask for a shorter time")
 
 
-@router.get("/devices/{id}/logs", summary="A device's log lines, newest first", responses=documented(LOG_EXAMPLE))
+@router.get(
+    "/devices/{id}/logs", summary="A device's log lines, newest first", responses=documented(LOGS.layout.example)
+)
 def device_logs(
     *,
-    read: Annotated[Read, Depends(Reading("devices", "device_logs"))],
+    read: Annotated[Read, Depends(Reading("devices", LOGS.name))],
     id: Id,  # noqa: A002
     severity: Filter = None,
     contains: Annotated[str | None, Query(max_length=200)] = None,
@@ -89,10 +86,10 @@ def device_logs(
     )
 
 
-@router.get("/logs", summary="Log lines of all devices, newest first", responses=documented(LOG_EXAMPLE))
+@router.get("/logs", summary="Log lines of all devices, newest first", responses=documented(LOGS.layout.example))
 def logs(
     *,
-    read: Annotated[Read, Depends(Reading("logs", "device_logs"))],
+    read: Annotated[Read, Depends(Reading(LOGS.layout.scope, LOGS.name))],
     device_id: Filter = None,
     severity: Filter = None,
     contains: Annotated[str | None, Query(max_length=200)] = None,
@@ -126,20 +123,10 @@ def _log_page(
 ) -> Response:
     in_order(start, end)
     cursors = read.cursors(device_id=device_id, severity=severity, contains=contains, start=start, end=end)
-    after = cursors.read(cursor) if cursor else None
-    found = read.answers.timeline.logs(
-        read.tenant_id,
-        device_id=device_id,
-        severity=severity,
-        contains=contains,
-        start=start,
-        end=end,
-        before=(datetime.fromisoformat(after[0]), after[1]) if after else None,
-        limit=limit + 1,
-    )
-    page = found[:limit]
-    next_ = cursors.write((page[-1].happened_at.isoformat(), page[-1].fact_id)) if len(found) > limit else None
-    return table([_log_answer(row) for row in page], read.as_of, next_=next_)
+    asked = {"device_id": device_id, "severity": severity}
+    of = {column: text for column, text in asked.items() if text is not None}
+    rows, next_ = page(read, LOGS, cursors, of=of, start=start, end=end, contains=contains, limit=limit, cursor=cursor)
+    return table([_log_answer(row) for row in rows], read.as_of, next_=next_)
 
 
 def _log_answer(row: LogRow) -> Answer:
@@ -156,20 +143,18 @@ def _log_answer(row: LogRow) -> Answer:
 
 
 @router.get(
-    "/devices/{id}/history", summary="What happened to a device, oldest first", responses=documented(EVENT_EXAMPLE)
+    "/devices/{id}/history",
+    summary="What happened to a device, oldest first",
+    responses=documented(HISTORY.layout.example),
 )
 def history(
     *,
-    read: Annotated[Read, Depends(Reading("devices", "stream_history"))],
+    read: Annotated[Read, Depends(Reading("devices", HISTORY.name))],
     id: Id,  # noqa: A002
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Response:
-    cursors = read.cursors()
-    after = cursors.read(cursor)[0] if cursor else 0
-    found = read.answers.timeline.history(read.tenant_id, StreamId(f"device-{id}"), after=after, limit=limit + 1)
-    if not found:
+    rows, next_ = page(read, HISTORY, read.cursors(), of={"stream": f"device-{id}"}, limit=limit, cursor=cursor)
+    if not rows:
         raise Problem(404, f"no device has the id {id}")
-    page = found[:limit]
-    next_ = cursors.write((page[-1].version,)) if len(found) > limit else None
-    return table([event_answer(row) for row in page], read.as_of, next_=next_)
+    return table([event_answer(row) for row in rows], read.as_of, next_=next_)

@@ -1,4 +1,4 @@
-"""The one shape of every stored event, and of the command that asks for one."""
+"""Every stored event has this envelope: who, what, when, why, and its place in the log."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The only place where a partition is chosen: murmur2 of the tenant, as Kafka's own default partitioner computes it."""
+"""A tenant's partition is chosen here and nowhere else, as Kafka's own default partitioner would choose it."""
 
 from functools import lru_cache
 

@@ -1,4 +1,4 @@
-"""Old payloads to new ones: one pure function for each step, applied in order when an old event is read."""
+"""An old payload becomes a new one in steps, one pure function for each, when an old event is read."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

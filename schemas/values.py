@@ -1,4 +1,4 @@
-"""Value types that every message shares: what an instant, an amount or a name may look like."""
+"""All messages share these types for their values: instants, amounts and names."""
 
 import re
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Identifiers that are the same for the same thing: what makes a repeat recognisable."""
+"""The same thing gets the same identifier here, so that a repeat is recognised."""
 
 from hashlib import sha1
 from typing import Any

@@ -1,4 +1,4 @@
-"""What moves events and what keeps them: the log, telemetry, dead letters, the clock, and what passes between them."""
+"""These ports are what the log and the other keepers of events promise, with the values that pass between them."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -102,7 +102,7 @@ class Reply(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What one turn of the writer makes durable, all of it or nothing."""
+    """What the writer makes durable at once, all of it or nothing."""
 
     events: Sequence[Envelope]
     replies: Sequence[Reply]
@@ -196,29 +196,30 @@ class TelemetryLog(Protocol):
 
 
 class DeadLetters(Protocol):
-    """Keeps what the builds of views parked: the poison record and what follows it in its stream."""
+    """Keeps what could not go into the table of a view: the poison record and what follows it in its stream."""
 
     def park(self, letters: Sequence[DeadLetter]) -> None:
         """Keep letters, once for each (view, topic, partition, position); one parked again adds its attempts.
 
+        Shape: a letter's `view` is the table, `devices_v1`.
         Raises: StoreUnavailable, safe to retry.
         """
 
-    def parked(self, view: str) -> frozenset[StreamKey]:
-        """Return the streams of decided events that have a letter in this build (`devices_v1`).
+    def parked_streams(self, table: str) -> frozenset[StreamKey]:
+        """Return the streams of decided events that have a letter of this table.
 
         Raises: StoreUnavailable, safe to retry.
         """
 
-    def letters(self, view: str) -> Iterator[DeadLetter]:
-        """Yield a build's letters in (topic, partition, position) order, all that are there when it begins.
+    def letters(self, table: str) -> Iterator[DeadLetter]:
+        """Yield a table's letters in (topic, partition, position) order, all that are there when it begins.
 
         Shape: letters may be removed while it goes on.
         Raises: StoreUnavailable, start again.
         """
 
     def page(
-        self, tenant_id: TenantId, *, view: str | None, after: tuple[str, Position] | None, limit: int
+        self, tenant_id: TenantId, *, table: str | None, after: tuple[str, Position] | None, limit: int
     ) -> Sequence[DeadLetter]:
         """Return a tenant's letters in (view, topic, partition, position) order, at most `limit`.
 

@@ -1,4 +1,4 @@
-"""One reading of the log for all projectors of a process: what one store's thread decoded, the others need not."""
+"""All projectors of a process read the log through this, so that each record is decoded only once."""
 
 import threading
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""Names, sizes and settings of the topics of a log on Kafka."""
+"""The topics of a log on Kafka have these names, sizes and settings."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

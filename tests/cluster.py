@@ -1,16 +1,19 @@
-"""Logs on the real broker for tests, each with topics of its own."""
+"""Tests get logs on the real broker here, each with topics of its own."""
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+from infra.kafka.command_queue import REPLY_TO, KafkaCommandQueue, KafkaTurn
 from infra.kafka.connection import Connection
-from infra.kafka.event_log import REPLY_TO, KafkaEventLog
+from infra.kafka.event_log import KafkaEventLog
 from infra.kafka.topics import create_topics
-from schemas.codec import schema_files
 from schemas.envelope import TenantId
 from schemas.partitioning import partition_of
+from schemas.payload import schema_files
 from streams.ports import Submission
 from streams.topics import Topics
 from streams.write.messages import encode_submission
@@ -27,7 +30,7 @@ class Cluster:
     def __init__(self, bootstrap: str, *, partitions: int = PARTITIONS) -> None:
         self.bootstrap = bootstrap
         self.connection = Connection(bootstrap)
-        self.topics = Topics(f"test-{next(_NUMBERS)}", partitions)
+        self.topics = Topics(f"test-{os.getpid()}-{next(_NUMBERS)}", partitions)
         create_topics(self.connection.admin(), self.topics, replication=1)
 
     @property
@@ -55,7 +58,25 @@ class Cluster:
 
 def own(log: KafkaEventLog, partitions: int) -> None:
     """Let a log take over until it owns so many partitions."""
-    until(lambda: not log.take(limit=1, timeout_s=0.05) and len(log.owned) == partitions, 60)
+    until(lambda: not waiting(log) and len(log.owned) == partitions, 60)
+
+
+def waiting(log: KafkaEventLog, *, limit: int = 1, timeout_s: float = 0.05) -> int:
+    """Return how many commands come in time, and give them back."""
+    with KafkaCommandQueue(log).take(limit=limit, timeout_s=timeout_s) as turn:
+        return len(turn.incoming)
+
+
+@contextmanager
+def taken(log: KafkaEventLog) -> Iterator[KafkaTurn]:
+    """Hold the first turn in which there are commands."""
+    deadline = time.monotonic() + 30
+    while True:
+        with KafkaCommandQueue(log).take(limit=10, timeout_s=0.1) as turn:
+            if turn.incoming:
+                yield turn
+                return
+        assert time.monotonic() < deadline, "no command came in time"
 
 
 def until(holds: Callable[[], bool], timeout_s: float) -> None:

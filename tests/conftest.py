@@ -1,10 +1,10 @@
-"""What holds for every test: real engines where one asks for them, and a busy machine is no failure."""
+"""Every test gets real engines where it asks for them, and a busy machine is not a failure."""
 
 import signal
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.engines"]
+pytest_plugins = ["tests.tiers", "tests.engines"]
 
 settings.register_profile("factline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("factline")

@@ -1,12 +1,16 @@
-"""Real engines for tests, each started when a test first asks for it and stopped with the session."""
+"""Tests get real engines here: those that all of a run share, and own ones, which a test may pause and kill."""
 
-import os
+import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from infra.engines.java import ToolMissing
+from tests.tiers import FULL, without
 
 if TYPE_CHECKING:
     from infra.engines.cassandra import Cassandra
@@ -15,54 +19,125 @@ if TYPE_CHECKING:
     from infra.engines.mongo import Mongo
     from infra.engines.registry import Registry
 
+_SHARED = pytest.StashKey[Path]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start all engines, if there will be workers: as children of this process, which outlives every worker."""
+    config = session.config
+    if FULL and config.getoption("dist", "no") != "no":
+        started = ExitStack()
+        config.add_cleanup(started.close)
+        config.stash[_SHARED] = _start(started, config.pluginmanager.getplugin("terminalreporter"))
+
+
+def _start(started: ExitStack, terminal: pytest.TerminalReporter) -> Path:
+    from infra.engines.catalog import engines  # noqa: PLC0415, the drivers come with an extra
+
+    folder = Path(started.enter_context(TemporaryDirectory(prefix="engines-", ignore_cleanup_errors=True)))
+    every = engines(folder)
+    began = time.monotonic()
+    terminal.write_line(f"starting {', '.join(every)}")
+    try:
+        for engine in every.values():
+            started.enter_context(engine).launch()
+        for engine in every.values():
+            started.callback(engine.terminate)
+            engine.wait_ready()
+    except ToolMissing as error:
+        raise pytest.UsageError(f"REQUIRE_ENGINES=1, but {error}") from None
+    terminal.write_line(f"the engines were ready after {time.monotonic() - began:.0f} s")
+    return folder
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    if _SHARED in node.config.stash:
+        node.workerinput["engines"] = str(node.config.stash[_SHARED])
+
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Kafka]":
-    yield from _engine("kafka", tmp_path_factory)
+def engines_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where the engines of this run live."""
+    told: str | None = getattr(request.config, "workerinput", {}).get("engines")
+    return Path(told) if told else tmp_path_factory.mktemp("engines")
 
 
 @pytest.fixture(scope="session")
-def cassandra(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Cassandra]":
-    yield from _engine("cassandra", tmp_path_factory)
+def own_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where the engines of this worker live."""
+    return tmp_path_factory.mktemp("own")
+
+
+@pytest.fixture(scope="session")
+def kafka(full_tier: None, engines_folder: Path) -> "Iterator[Kafka]":
+    yield from _engine("kafka", engines_folder)
+
+
+@pytest.fixture(scope="session")
+def cassandra(full_tier: None, engines_folder: Path) -> "Iterator[Cassandra]":
+    yield from _engine("cassandra", engines_folder)
+
+
+@pytest.fixture(scope="session")
+def mongo(full_tier: None, engines_folder: Path) -> "Iterator[Mongo]":
+    yield from _engine("mongo", engines_folder)
+
+
+@pytest.fixture(scope="session")
+def registry(full_tier: None, engines_folder: Path) -> "Iterator[Registry]":
+    yield from _engine("registry", engines_folder)
+
+
+@pytest.fixture(scope="session")
+def clickhouse_front(full_tier: None, engines_folder: Path) -> "Iterator[ClickHouseFront]":
+    """Give the real engine behind a stand-in for its network interface: see infra/engines/clickhouse_front.py."""
+    yield from _engine("clickhouse", engines_folder)
+
+
+@pytest.fixture(scope="session")
+def own_kafka(full_tier: None, own_folder: Path) -> "Iterator[Kafka]":
+    yield from _engine("kafka", own_folder)
+
+
+@pytest.fixture(scope="session")
+def own_cassandra(full_tier: None, own_folder: Path) -> "Iterator[Cassandra]":
+    yield from _engine("cassandra", own_folder)
+
+
+@pytest.fixture(scope="session")
+def own_mongo(full_tier: None, own_folder: Path) -> "Iterator[Mongo]":
+    yield from _engine("mongo", own_folder)
+
+
+@pytest.fixture(scope="session")
+def own_registry(full_tier: None, own_folder: Path) -> "Iterator[Registry]":
+    yield from _engine("registry", own_folder)
+
+
+@pytest.fixture(scope="session")
+def own_clickhouse_front(full_tier: None, own_folder: Path) -> "Iterator[ClickHouseFront]":
+    yield from _engine("clickhouse", own_folder)
 
 
 @pytest.fixture(scope="module")
-def scratch_cassandra(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Cassandra]":
+def scratch_cassandra(full_tier: None, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Cassandra]":
     """Give a Cassandra that keeps its schema in memory: making a table is cheap, and a kill would lose it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JDK_JAVA_OPTIONS", "-Dcassandra.test.flush_local_schema_changes=false")
-        yield from _engine("cassandra", tmp_path_factory)
+        yield from _engine("cassandra", tmp_path_factory.mktemp("scratch"))
 
 
-@pytest.fixture(scope="session")
-def mongo(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Mongo]":
-    yield from _engine("mongo", tmp_path_factory)
+def _engine(name: str, folder: Path) -> Iterator[Any]:
+    from infra.engines.catalog import engines  # noqa: PLC0415, the drivers come with an extra
 
-
-@pytest.fixture(scope="session")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Registry]":
-    yield from _engine("registry", tmp_path_factory)
-
-
-@pytest.fixture(scope="session")
-def clickhouse_front(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[ClickHouseFront]":
-    """Give the real engine behind a stand-in for its network interface: see infra/engines/clickhouse_front.py."""
-    yield from _engine("clickhouse", tmp_path_factory)
-
-
-def _engine(name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    engine = engines(folder)[name]
     try:
-        from infra.engines.catalog import engines  # noqa: PLC0415, the drivers come with an extra
-
-        engine = engines(tmp_path_factory.mktemp("engines"))[name].start()
-    except (ModuleNotFoundError, ToolMissing) as error:
+        started_here = engine.launch()
+        engine.wait_ready()
+    except ToolMissing as error:
         without(str(error))
-    with engine:
-        yield engine
-
-
-def without(reason: str) -> NoReturn:
-    """Skip a test that needs what is not here, or fail it where REQUIRE_ENGINES=1 says that it has to be here."""
-    if os.environ.get("REQUIRE_ENGINES") == "1":
-        pytest.fail(f"REQUIRE_ENGINES=1, but {reason}", pytrace=False)
-    pytest.skip(reason)
+    yield engine
+    if started_here:
+        engine.stop()

@@ -1,4 +1,4 @@
-"""Rules and views tested with values only: given past events, when something comes, then this."""
+"""Rules and views are tested with values only: given past events, when something comes, then this."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ class Rows:
 
     def rows(self) -> tuple[Row, ...]:
         first = self._project()
-        assert all(type(row) is self.projection.row for row in first)
+        assert all(type(row) is self.projection.layout.row for row in first)
         assert self._project() == first, "the same event again must give the same rows"
         return first
 

@@ -1,42 +1,80 @@
-"""Random commands and facts over a few streams, so that most of them meet a state."""
+"""These strategies make random messages from the annotations of their classes."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from functools import partial
+from types import UnionType
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
+from annotated_types import MinLen
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
-from domain.finance.commands import (
-    ApproveInvoice,
-    CancelInvoice,
-    CategoriseInvoice,
-    DisputeInvoice,
-    LineItem,
-    ReceiveInvoice,
-    RecordPayment,
-    RefundPayment,
-    RejectInvoice,
-)
-from domain.fleet.commands import (
-    AcknowledgeAlert,
-    ChangeDeviceStatus,
-    DefineWatch,
-    RaiseAlert,
-    RegisterDevice,
-    RemoveWatch,
-    ResolveAlert,
-    RetireDevice,
-    TagDevice,
-    UpdateDevice,
-)
-from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported, LogRecorded
-from domain.fleet.rules import Failures, RateOfChange, Threshold
-from domain.fleet.state import DeviceStatus
-from domain.identity.commands import IssueApiKey, RevokeApiKey, RotateApiKey
+from domain.catalog import DECIDERS, FACTS
+from domain.finance.values import InvoiceNumber, Paid, Party
+from domain.fleet.rules import Failures, RateOfChange, Rule, Threshold
+from domain.fleet.values import Day, Metrics, Severity, TagKey
+from domain.identity.api_key import Scope, Sha256
+from domain.identity.tenant import TENANT
 from domain.message import Command
+from schemas.values import Currency, Id
 from streams.ports import FactSubmission
 
 BEGAN_AT = datetime(2026, 1, 31, tzinfo=UTC)
+
+Known = Sequence[tuple[Any, st.SearchStrategy[Any]]]
+"""The values of some types; those of every other type follow from what it is made of and what it may hold."""
+
+
+def instances(class_: Any, known: Known) -> st.SearchStrategy[Any]:
+    """Return instances of a message class, or of any other value class."""
+    return st.builds(class_, **{field.name: _field_values(field, known) for field in fields(class_)})
+
+
+def _field_values(field: Any, known: Known) -> st.SearchStrategy[Any]:
+    given = values(field.type, known)
+    return given if field.default is MISSING else st.just(field.default) | given
+
+
+def values(hint: Any, known: Known) -> st.SearchStrategy[Any]:
+    for type_, strategy in known:
+        if hint == type_:
+            return strategy
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return st.one_of([values(argument, known) for argument in arguments])
+    if origin is tuple:
+        return _tuples(arguments[0], known)
+    if origin in (dict, Mapping):
+        return st.dictionaries(*(values(argument, known) for argument in arguments), max_size=3)
+    if origin is Annotated:
+        return _constrained(hint, known)
+    return instances(hint, known) if is_dataclass(hint) else st.from_type(hint)
+
+
+def _constrained(hint: Any, known: Known) -> st.SearchStrategy[Any]:
+    inner = get_args(hint)[0]
+    constraints = [
+        one for more in hint.__metadata__ for one in (more.metadata if isinstance(more, FieldInfo) else [more])
+    ]
+    if get_origin(inner) is tuple:
+        return _tuples(get_args(inner)[0], known, sum(one.min_length for one in constraints if isinstance(one, MinLen)))
+    plain = values(inner, known)
+    return plain.filter(partial(_fits, TypeAdapter(hint))) if constraints else plain
+
+
+def _tuples(item: Any, known: Known, least: int = 0) -> st.SearchStrategy[Any]:
+    return st.lists(values(item, known), min_size=least, max_size=least + 3).map(tuple)
+
+
+def _fits(adapter: TypeAdapter[Any], value: Any) -> bool:
+    try:
+        return bool(adapter.validate_python(value) == value)
+    except ValidationError:
+        return False
 
 
 class Messages(NamedTuple):
@@ -45,71 +83,55 @@ class Messages(NamedTuple):
 
 
 def messages(mark: str = "x") -> Messages:
-    """Return what one tenant may send; every id and text of it holds the mark."""
+    """Return what one tenant may send, over a few streams, so that most of it meets a state.
+
+    Shape: every id and text of it holds the mark, but for those that may not; no command ends the tenant itself.
+    """
     ids = st.sampled_from([f"{mark}-1", f"{mark}-2"])
     texts = st.sampled_from([f"{mark}", f"{mark} ü €", f"{mark}'\"%_\\", f"{mark} " + "long " * 20])
-    maybe = st.none() | texts
-    moments = st.integers(0, 3_000_000).map(lambda seconds: BEGAN_AT + timedelta(seconds=seconds))
     amounts = st.decimals(Decimal(-10_000), Decimal(10_000), places=4)
-    invoice: dict[str, Any] = {"number": st.sampled_from([f"{mark}-1", f"C{mark}-2"]), "party": texts.map(_line)}
-    lines = st.builds(LineItem, product=texts, quantity=amounts, unit_price=amounts, dated_at=st.none() | moments)
-    keys: dict[str, Any] = {"key_id": ids, "secret_sha256": st.sampled_from(["a1" * 32, "b2" * 32])}
+    moments = st.integers(0, 3_000_000).map(lambda seconds: BEGAN_AT + timedelta(seconds=seconds))
     readings = st.floats(allow_nan=False, allow_infinity=False)
-    rules: st.SearchStrategy[Any] = st.one_of(
-        st.builds(Threshold, metric=texts, above=readings),
-        st.builds(RateOfChange, metric=texts, by=st.just(1.0), within_s=st.just(600)),
-        st.builds(
-            Failures, contains=st.just(mark), key_after=st.none() | texts, count=st.just(2), within_s=st.just(60)
-        ),
-    )
+    known: Known = [
+        (Id, ids),
+        (InvoiceNumber, st.sampled_from([f"{mark}-1", f"C{mark}-2"])),
+        (TagKey, st.sampled_from(["room", "site"])),
+        (Severity, st.sampled_from(["info", "warning"])),
+        (Currency, st.sampled_from(["GBP", "EUR"])),
+        (Sha256, st.sampled_from(["a1" * 32, "b2" * 32])),
+        (Scope, st.just("*")),
+        (Day, st.just("2026-01-31")),
+        (Party, st.sampled_from([f"{mark}", f"{mark} ü €"])),
+        (Paid, st.sampled_from([Decimal("0.00000001"), Decimal(2)])),
+        (Metrics, st.dictionaries(texts, readings, min_size=1, max_size=2)),
+        (Rule, _rules(mark, texts, readings)),
+        (str, texts),
+        (int, st.integers(1, 100)),
+        (float, readings),
+        (Decimal, amounts),
+        (datetime, moments),
+    ]
+    # the first command of each twice: it begins a stream
     commands: st.SearchStrategy[Any] = st.one_of(
-        st.builds(RegisterDevice, device_id=ids, hostname=texts, os_type=maybe),
-        st.builds(RegisterDevice, device_id=ids, hostname=texts),
-        st.builds(UpdateDevice, device_id=ids, hostname=maybe, os_version=maybe),
-        st.builds(TagDevice, device_id=ids, key=st.sampled_from(["room", "site"]), value=texts),
-        st.builds(ChangeDeviceStatus, device_id=ids, status=st.sampled_from(DeviceStatus), reason=texts),
-        st.builds(RetireDevice, device_id=ids),
-        st.builds(RaiseAlert, alert_id=ids, severity=st.just("warning"), rule=texts, device_id=ids, value=readings),
-        st.builds(AcknowledgeAlert, alert_id=ids, note=texts),
-        st.builds(ResolveAlert, alert_id=ids, note=texts),
-        st.builds(
-            DefineWatch, watch_id=ids, name=texts, severity=st.just("info"), rule=rules, device_id=st.none() | ids
-        ),
-        st.builds(RemoveWatch, watch_id=ids, reason=texts),
-        st.builds(
-            ReceiveInvoice,
-            **invoice,
-            direction=st.sampled_from(["in", "out"]),
-            issue_date=moments,
-            lines=st.lists(lines, min_size=1, max_size=3).map(tuple),
-            currency=st.sampled_from(["GBP", "EUR"]),
-            tax=amounts,
-            country=texts,
-        ),
-        st.builds(CategoriseInvoice, **invoice, category=texts),
-        st.builds(ApproveInvoice, **invoice, note=texts),
-        st.builds(RejectInvoice, **invoice, reason=texts),
-        st.builds(CancelInvoice, **invoice, reason=texts),
-        st.builds(DisputeInvoice, **invoice, reason=texts),
-        st.builds(RecordPayment, **invoice, payment_id=ids, amount=amounts.map(_paid), method=texts),
-        st.builds(RefundPayment, **invoice, payment_id=ids, reason=texts),
-        st.builds(IssueApiKey, **keys, scopes=st.just(("*",)), name=maybe),
-        st.builds(RotateApiKey, **keys),
-        st.builds(RevokeApiKey, key_id=ids, reason=texts),
+        [
+            st.one_of([instances(command, known) for command in (decider.commands[0], *decider.commands)])
+            for decider in DECIDERS
+            if decider is not TENANT
+        ]
     )
-    kinds: st.SearchStrategy[Any] = st.one_of(
-        st.builds(DeviceHeartbeat, agent_version=maybe),
-        st.builds(DeviceMetricsReported, metrics=st.dictionaries(texts, readings, min_size=1, max_size=2)),
-        st.builds(LogRecorded, severity=st.just("error"), summary=texts, details=texts, device_id=st.none() | ids),
-    )
+    kinds = st.one_of([instances(fact, known) for fact in FACTS])
     fact_ids = st.none() | st.sampled_from([f"{mark}-{n}" for n in range(3)])
     facts = st.lists(st.builds(FactSubmission, ids, moments, kinds, fact_ids), min_size=1, max_size=5)
     return Messages(commands, facts)
 
 
-def _line(text: str) -> str:
-    return text[:100]
-
-
-def _paid(amount: Decimal) -> Decimal:
-    return abs(amount) + 1
+def _rules(mark: str, texts: st.SearchStrategy[str], readings: st.SearchStrategy[float]) -> st.SearchStrategy[Rule]:
+    """Return rules that a watch may have; most random ones are refused."""
+    failures = st.builds(
+        Failures, contains=st.just(mark), key_after=st.none() | texts, count=st.just(2), within_s=st.just(60)
+    )
+    return st.one_of(
+        st.builds(Threshold, metric=texts, above=readings),
+        st.builds(RateOfChange, metric=texts, by=st.just(1.0), within_s=st.just(600)),
+        failures,
+    )

@@ -29,8 +29,8 @@ def test_an_example_of_an_event_read_from_the_log_is_the_same_event(event: Event
 
 
 def test_a_name_in_the_catalog_stands_for_one_class() -> None:
-    commands = [c for deciders in catalog.DECIDERS.values() for decider in deciders for c in decider.commands]
-    events = [e for deciders in catalog.DECIDERS.values() for decider in deciders for e in decider.events]
+    commands = [command for decider in catalog.DECIDERS for command in decider.commands]
+    events = [event for decider in catalog.DECIDERS for event in decider.events]
     assert len(commands) == len(catalog.COMMANDS)
     assert len(events) + len(catalog.FACTS) == len(catalog.EVENTS)
 

@@ -1,4 +1,4 @@
-"""Amounts that are computed exactly, and what the fields of an invoice may hold."""
+"""Amounts are computed exactly here, and the fields of an invoice get their limits."""
 
 from collections.abc import Iterable
 from decimal import Context, Decimal, Inexact, InvalidOperation

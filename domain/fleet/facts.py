@@ -1,4 +1,4 @@
-"""What devices report: observations that nobody decides."""
+"""Facts are what devices report; they are observations, so nobody decides about them."""
 
 from typing import Annotated, ClassVar
 

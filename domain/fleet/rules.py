@@ -1,4 +1,4 @@
-"""What a watch looks for, in the readings and log lines of one device at a time."""
+"""A rule says what a watch looks for in the readings or log lines of one device at a time."""
 
 from collections.abc import Mapping
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""Value types of devices, their readings and their alerts."""
+"""Devices, their readings and their alerts use these types for their values."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""One keyspace of a Cassandra cluster: prepared statements, many of them in flight, and errors in the ports' words."""
+"""This connects to one keyspace of Cassandra, keeps many statements in flight, and translates errors."""
 
 import logging
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence

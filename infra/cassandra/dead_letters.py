@@ -1,4 +1,4 @@
-"""Keeps what the timeline views could not take in Cassandra, beside them, in partitions of a tenant each."""
+"""This keeps in Cassandra the records that the timeline views could not take, beside those views."""
 
 from collections.abc import Iterator, Sequence
 from heapq import merge
@@ -45,32 +45,32 @@ class CassandraDeadLetters:
             ]
         )
 
-    def parked(self, view: str) -> frozenset[StreamKey]:
+    def parked_streams(self, table: str) -> frozenset[StreamKey]:
         statement = f'SELECT tenant_id, stream FROM {self._table} WHERE tenant_id = ? AND "view" = ? AND topic = ?'
-        asked = [(tenant_id, view, Topic.EVENTS.value) for tenant_id in self._tenants()]
+        asked = [(tenant_id, table, Topic.EVENTS.value) for tenant_id in self._tenants()]
         found = self._connection.ask_each(statement, asked)
         return frozenset((TenantId(tenant_id), StreamId(stream)) for rows in found for tenant_id, stream in rows)
 
-    def letters(self, view: str) -> Iterator[DeadLetter]:
+    def letters(self, table: str) -> Iterator[DeadLetter]:
         statement = f'SELECT {_COLUMNS} FROM {self._table} WHERE tenant_id = ? AND "view" = ?'
-        found = self._connection.ask_each(statement, [(tenant_id, view) for tenant_id in self._tenants()])
+        found = self._connection.ask_each(statement, [(tenant_id, table) for tenant_id in self._tenants()])
         # one order over all tenants: the columns begin with the place
         yield from map(_letter, merge(*found))
 
     def page(
-        self, tenant_id: TenantId, *, view: str | None, after: tuple[str, Position] | None, limit: int
+        self, tenant_id: TenantId, *, table: str | None, after: tuple[str, Position] | None, limit: int
     ) -> Sequence[DeadLetter]:
         conditions = ["tenant_id = ?"]
         values: list[Any] = [tenant_id]
-        if after and (view is None or after[0] >= view):
+        if after and (table is None or after[0] >= table):
             conditions.append('("view", topic, partition, position) > (?, ?, ?, ?)')
             values += [after[0], *after[1]]
-        elif view is not None:
+        elif table is not None:
             conditions.append('("view") >= (?)')
-            values.append(view)
-        if view is not None:
+            values.append(table)
+        if table is not None:
             conditions.append('("view") <= (?)')
-            values.append(view)
+            values.append(table)
         statement = f"SELECT {_COLUMNS} FROM {self._table} WHERE {' AND '.join(conditions)} LIMIT {int(limit)}"
         return tuple(map(_letter, self._connection.ask(statement, *values)))
 

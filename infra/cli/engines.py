@@ -1,4 +1,4 @@
-"""`factline engines`: real engines on loopback, without Docker."""
+"""`factline engines` starts and stops real engines on this machine, without Docker."""
 
 import fcntl
 import shlex

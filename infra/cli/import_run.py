@@ -1,4 +1,4 @@
-"""One import: rows from a file to a sink in batches, a bounded number of them on their way, every row accounted for."""
+"""An import carries rows from a file to a sink, in batches, and accounts for every row."""
 
 import csv
 from collections import deque
@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self, TextIO, TypeVar
 
-from domain.fleet.commands import RegisterDevice
+from domain.fleet.device import RegisterDevice
 from domain.rejection import Kind
 from infra.cli.import_sinks import IMPORTER, ImportFailed, Sink
 from schemas.envelope import TenantId
@@ -82,9 +82,13 @@ class Tally:
         self.reasons: dict[str, Reason] = {}
 
     @property
+    def answered(self) -> int:
+        return self.accepted + self.repeated + self.refused
+
+    @property
     def unanswered(self) -> int:
         """Return the rows that were read and of which no answer came: only an import that broke off has some."""
-        return self.read - self.accepted - self.repeated - self.refused
+        return self.read - self.answered
 
     def refuse(self, refused: RefusedRow, path: Path) -> None:
         self.refused += 1

@@ -1,4 +1,4 @@
-"""Where an import puts what it has read: a running server, or a data directory that no server has open."""
+"""An import puts what it has read into a running server or into a data directory that nobody has open."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

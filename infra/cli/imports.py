@@ -1,9 +1,9 @@
-"""`factline import`: invoices, metrics and logs from files, with progress and an account of every row."""
+"""`factline import` brings in invoices, metrics and logs from files, and says what became of every row."""
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -11,10 +11,8 @@ from typing import Annotated, Any, NamedTuple
 
 import click
 from pydantic import StringConstraints, TypeAdapter, ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from domain.finance.commands import Direction
+from domain.finance.invoice import Direction
 from infra.cli.import_run import (
     COMMANDS,
     FACTS,
@@ -29,18 +27,19 @@ from infra.cli.import_run import (
     send_invoices,
 )
 from infra.cli.import_sinks import ImportFailed, Sink, SinkOf
+from infra.cli.progress import progress
 from schemas.envelope import TenantId
 from schemas.values import Currency, Id, Name, TenantName
 from streams.intake.files.csv import InvoicesFile, MetricsFile, Series
 from streams.intake.files.invoice_rows import Terms
 from streams.intake.files.syslog import SyslogFile
 from streams.intake.files.text import FileError, TextFile, check
+from streams.project.rebuild import Step
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 
 _Unit = Annotated[str, StringConstraints(max_length=32)]
 _INTERRUPTED = 130
-_ERR = Console(stderr=True)
 
 
 class _Valid(click.ParamType):
@@ -238,11 +237,12 @@ def _import(call: _Call, kind: _Kind) -> None:
         files = [check(path, call.encoding) for path in call.paths]
         sources = [(file, kind.read(file)) for file in files]
         rows = sum(file.lines - kind.header_lines for file in files)
-        with call.to.open(call.tenant_id) as sink, _progress(rows) as advance:
+        with call.to.open(call.tenant_id) as sink, progress("importing", "rows") as on_step:
+            on_step(Step(0, rows))
             if kind.device_id is not None:
                 register_device(sink, call.tenant_id, kind.device_id)
             for file, source in sources:
-                account.take(file, source, sink, kind, advance)
+                account.take(file, source, sink, kind, lambda: on_step(Step(account.tally.answered, rows)))
     except (FileError, ImportFailed) as error:
         account.print()
         _say(f"factline: {error}")
@@ -262,7 +262,7 @@ class _Account:
         self.tally = Tally()
         self._refused_files: list[RefusedFile] = []
 
-    def take(self, file: TextFile, source: Source, sink: Sink, kind: _Kind, advance: Callable[[int], None]) -> None:
+    def take(self, file: TextFile, source: Source, sink: Sink, kind: _Kind, on_answers: Callable[[], None]) -> None:
         tally = self.tally
         before = tally.read
 
@@ -272,7 +272,7 @@ class _Account:
             for row in outcome.refused:
                 tally.refuse(row, file.path)
                 refused_file.add(row)
-            advance(outcome.accepted + outcome.repeated + len(outcome.refused))
+            on_answers()
 
         with RefusedFile(file.path, source.header) as refused_file, closing(source.items()) as items:
             self._refused_files.append(refused_file)
@@ -302,26 +302,6 @@ class _Account:
                 _say(f"factline: {file.path} cannot be written: {file.problem}; the refused rows are not in it")
             elif file.written:
                 click.echo(f"refused rows are in {file.path}")
-
-
-@contextmanager
-def _progress(rows: int) -> Iterator[Callable[[int], None]]:
-    """Show how far, how fast, how much longer, where someone looks."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=_ERR, transient=True, disable=not _ERR.is_terminal) as progress:
-        task = progress.add_task("importing", total=rows, rate="")
-
-        def advance(rows: int) -> None:
-            speed = progress.tasks[task].speed
-            progress.update(task, advance=rows, rate=f"{speed:,.0f} rows/s" if speed else "")
-
-        yield advance
 
 
 def _say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `factline serve`, imports, and what an operator does."""
+"""This is the command line; it loads the module of a command when the command is asked for."""
 
 import os
 import sys

@@ -1,28 +1,29 @@
-"""An operator's actions on a data directory: through its running server, or on the directory itself."""
+"""An operator acts on a data directory through these methods, by way of its running server if there is one."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-import httpx
 import orjson
 
+from infra.cli.client import ServerClient, ServerGone, ServerRefused
+from infra.cli.progress import OnStep
 from infra.collector import settle_collector
 from infra.data_dir import DataDirError, DataDirInUse, operator_key, running_server
 from infra.embedded import Embedded
 from projections.stores import StoreUnavailable
+from read_api.ops import status_answer
 from schemas.envelope import Actor, ActorType, TenantId
 from streams.intake.http.operator import letter_json, verdict_json
 from streams.intake.http.tenants import onboard
-from streams.ports import LogUnavailable
+from streams.ports import LogDamaged, LogUnavailable
+from streams.project.parked import TooMuchPoison
 from streams.project.rebuild import Step
-from streams.project.run import TooMuchPoison
 from streams.project.verify import CannotCompare
 from streams.project.view_jobs import UnknownProjection, ViewJobs, WrongBuild
 
-OnStep = Callable[[Step], None]
-Answer = dict[str, Any]
+Answer = Mapping[str, Any]
 
 CLI = Actor(ActorType.SYSTEM, "command-line")
 
@@ -34,7 +35,7 @@ class Failed(Exception):  # noqa: N818
 class Operator(Protocol):
     """What `factline projections`, `verify`, `dead-letters` and `tenants` ask for."""
 
-    def projections(self) -> list[Answer]:
+    def projections(self) -> Sequence[Answer]:
         """Return the status of every projection."""
 
     def rebuild(self, name: str, on_step: OnStep, *, max_rate: float | None) -> str:
@@ -77,15 +78,13 @@ def operator_of(data_dir: Path) -> Iterator[Operator]:
         if server is None or key is None:
             raise
         try:
-            # jobs take long; and a proxy would lead away from this machine
-            timeout = httpx.Timeout(None, connect=5)
-            headers = {"X-API-Key": key}
-            with httpx.Client(base_url=server.url, headers=headers, timeout=timeout, trust_env=False) as client:
+            # a job must not be begun twice
+            with closing(ServerClient(server.url, key, patience_s=0)) as client:
                 yield _Remote(client)
-        except httpx.TransportError as error:
-            raise Failed(
-                f"the server at {server.url} (pid {server.pid}) has the directory open and does not answer: {error}"
-            ) from error
+        except ServerRefused as refused:
+            raise Failed(str(refused)) from refused
+        except ServerGone as gone:
+            raise Failed(f"{gone}; process {server.pid} has the directory open") from gone
         return
     with embedded:
         views = embedded.views
@@ -101,21 +100,8 @@ class SameProcess:
     def __init__(self, operations: ViewJobs) -> None:
         self._operations = operations
 
-    def projections(self) -> list[Answer]:
-        return [
-            {
-                "projection": status.name,
-                "role": status.role.value,
-                "state": status.state,
-                "live": status.live.table if status.live else None,
-                "builds": [view.table for view in status.builds],
-                "lag_events": status.lag_events,
-                "lag_s": status.lag_s,
-                "parked": status.parked,
-                "error": status.error,
-            }
-            for status in self._operations.projections()
-        ]
+    def projections(self) -> Sequence[Answer]:
+        return [status_answer(status) for status in self._operations.projections()]
 
     def rebuild(self, name: str, on_step: OnStep, *, max_rate: float | None) -> str:
         with named_failures():
@@ -160,58 +146,49 @@ class _Local(SameProcess):
 
 
 class _Remote:
-    def __init__(self, client: httpx.Client) -> None:
+    def __init__(self, client: ServerClient) -> None:
         self._client = client
 
-    def projections(self) -> list[Answer]:
-        rows: list[Answer] = self._json("GET", "/v1/ops/projections")["rows"]
+    def projections(self) -> Sequence[Answer]:
+        rows: Sequence[Answer] = self._client.get("/v1/ops/projections")["rows"]
         return rows
 
     def rebuild(self, name: str, on_step: OnStep, *, max_rate: float | None) -> str:
-        query = {"max_rate": max_rate} if max_rate else {}
-        return str(self._job(f"/v1/operator/projections/{name}/rebuild", on_step, query))
+        query = f"?max_rate={max_rate}" if max_rate else ""
+        return str(self._job(f"/v1/operator/projections/{name}/rebuild{query}", on_step))
 
     def switch(self, name: str, build: int, on_step: OnStep) -> str:
         return str(self._job(f"/v1/operator/projections/{name}/builds/{build}/switch", on_step))
 
     def drop(self, name: str, build: int) -> str:
-        return str(self._json("DELETE", f"/v1/operator/projections/{name}/builds/{build}")["dropped"])
+        return str(self._client.delete(f"/v1/operator/projections/{name}/builds/{build}")["dropped"])
 
     def verify(self, name: str, on_step: OnStep) -> Answer:
         verdict: Answer = self._job(f"/v1/operator/projections/{name}/verify", on_step)
         return verdict
 
     def dead_letters(self) -> Iterator[Answer]:
-        with self._client.stream("GET", "/v1/operator/dead-letters") as response:
-            _check(response)
-            for line in response.iter_lines():
-                yield orjson.loads(line)
+        return self._client.lines("GET", "/v1/operator/dead-letters")
 
     def retry(self, name: str) -> Answer:
-        return self._json("POST", f"/v1/operator/projections/{name}/dead-letters/retry")
+        retried: Answer = self._client.post(f"/v1/operator/projections/{name}/dead-letters/retry")
+        return retried
 
     def discard(self, name: str) -> Answer:
-        return self._json("POST", f"/v1/operator/projections/{name}/dead-letters/discard")
+        discarded: Answer = self._client.post(f"/v1/operator/projections/{name}/dead-letters/discard")
+        return discarded
 
     def add_tenant(self, tenant_id: str, name: str) -> str:
-        return str(self._json("POST", "/v1/tenants", {"tenant_id": tenant_id, "name": name})["api_key"])
+        body = orjson.dumps({"tenant_id": tenant_id, "name": name})
+        return str(self._client.post("/v1/tenants", body)["api_key"])
 
-    def _json(self, method: str, path: str, body: Answer | None = None) -> Answer:
-        response = self._client.request(method, path, json=body)
-        _check(response)
-        answer: Answer = response.json()
-        return answer
-
-    def _job(self, path: str, on_step: OnStep, query: Answer | None = None) -> Any:
-        with self._client.stream("POST", path, params=query) as response:
-            _check(response)
-            for line in response.iter_lines():
-                said = orjson.loads(line)
-                if "error" in said:
-                    raise Failed(said["error"])
-                if "result" in said:
-                    return said["result"]
-                on_step(Step(**said))
+    def _job(self, path: str, on_step: OnStep) -> Any:
+        for said in self._client.lines("POST", path):
+            if "error" in said:
+                raise Failed(said["error"])
+            if "result" in said:
+                return said["result"]
+            on_step(Step(**said))
         raise Failed("the server ended before the job did; start it again")
 
 
@@ -220,16 +197,8 @@ def named_failures() -> Iterator[None]:
     """Say what an operator meets in one line. Raises: Failed."""
     try:
         yield
-    except (UnknownProjection, WrongBuild, CannotCompare, StoreUnavailable, LogUnavailable, TooMuchPoison) as error:
+    except _NAMED as error:
         raise Failed(str(error)) from error
 
 
-def _check(response: httpx.Response) -> None:
-    if response.is_success:
-        return
-    response.read()
-    try:
-        detail = response.json()["detail"]
-    except (ValueError, KeyError):
-        detail = response.text[:200]
-    raise Failed(str(detail))
+_NAMED = (UnknownProjection, WrongBuild, CannotCompare, StoreUnavailable, LogUnavailable, LogDamaged, TooMuchPoison)

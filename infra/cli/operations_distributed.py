@@ -1,4 +1,4 @@
-"""An operator's actions on the distributed profile: on its log and its stores, from any machine that reaches them."""
+"""An operator acts on the distributed profile through these methods, from any machine that reaches it."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,26 +1,23 @@
-"""`factline projections`, `verify`, `dead-letters`, `tenants`: what an operator does, with progress bars."""
+"""These are the operator's commands: `factline projections`, `verify`, `dead-letters` and `tenants`."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from infra.cli.operations import Failed, Operator, operator_of
+from infra.cli.operations import Answer, Failed, Operator, operator_of
 from infra.cli.options import F, data_dir_option, profile_option
-from streams.project.rebuild import Step
+from infra.cli.progress import ERR, progress
 
 _data_dir = data_dir_option("Where the log and the views are kept; a server that has it open is asked through its API.")
 _profile = profile_option("distributed: the log and the stores that the FACTLINE_… variables name.")
 
 # what is piped has all of a line, however long
 _OUT = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 500)
-_ERR = Console(stderr=True)
 
 
 def _where(command: F) -> F:
@@ -34,7 +31,7 @@ def _operator(data_dir: Path, profile: str) -> Iterator[Operator]:
         with _opened(data_dir, profile) as operator:
             yield operator
     except Failed as failed:
-        _ERR.print(f"factline: {failed}", style="red", highlight=False)
+        ERR.print(f"factline: {failed}", style="red", highlight=False)
         sys.exit(2)
 
 
@@ -46,27 +43,6 @@ def _opened(data_dir: Path, profile: str) -> AbstractContextManager[Operator]:
     except ModuleNotFoundError as error:
         raise Failed(f"{error.name} is missing: pip install 'factline[distributed]'") from error
     return distributed_operator()
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[Step], None]]:
-    """Show a long job: how far, how fast, how much longer."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=_ERR, transient=True) as progress:
-        task = progress.add_task(what, total=None, rate="")
-
-        def on_step(step: Step) -> None:
-            speed = progress.tasks[task].speed
-            rate = f"{speed:,.0f} events/s" if speed else ""
-            progress.update(task, completed=step.done, total=step.total, rate=rate)
-
-        yield on_step
 
 
 def _table(*names: str) -> Table:
@@ -88,7 +64,7 @@ def list_projections(data_dir: Path, profile: str) -> None:
     factline projections list
     """
     with _operator(data_dir, profile) as operator:
-        table = _table("projection", "role", "live", "builds", "state", "behind", "seconds", "parked")
+        table = _table("projection", "role", "live", "builds", "state", "behind", "seconds", "streams parked")
         for row in operator.projections():
             state = row["state"] + (f": {row['error']}" if row["error"] else "")
             numbers = (f"{row['lag_events']:,}", f"{row['lag_s']:.1f}", str(row["parked"]))
@@ -116,7 +92,7 @@ def rebuild(name: str, max_rate: float | None, data_dir: Path, profile: str) -> 
     factline projections rebuild devices
     factline projections rebuild devices --max-rate 2000
     """
-    with _operator(data_dir, profile) as operator, _progress(f"rebuilding {name}") as on_step:
+    with _operator(data_dir, profile) as operator, progress(f"rebuilding {name}", "events") as on_step:
         built = operator.rebuild(name, on_step, max_rate=max_rate)
     _OUT.print(f"{name} is now answered from {built}", highlight=False)
 
@@ -131,7 +107,7 @@ def switch(name: str, build: int, data_dir: Path, profile: str) -> None:
     \b
     factline projections switch devices 1
     """
-    with _operator(data_dir, profile) as operator, _progress(f"switching {name}") as on_step:
+    with _operator(data_dir, profile) as operator, progress(f"switching {name}", "events") as on_step:
         live = operator.switch(name, build, on_step)
     _OUT.print(f"{name} is now answered from {live}", highlight=False)
 
@@ -165,15 +141,15 @@ def verify(names: tuple[str, ...], data_dir: Path, profile: str) -> None:
     differs = False
     with _operator(data_dir, profile) as operator:
         for name in names or [row["projection"] for row in operator.projections()]:
-            with _progress(f"verifying {name}") as on_step:
+            with progress(f"verifying {name}", "events") as on_step:
                 verdict = operator.verify(name, on_step)
             differs |= bool(verdict["differences"] or verdict["moving"])
             _print_verdict(verdict)
     sys.exit(1 if differs else 0)
 
 
-def _print_verdict(verdict: dict[str, Any]) -> None:
-    parked = f", {verdict['parked']:,} records parked" if verdict["parked"] else ""
+def _print_verdict(verdict: Answer) -> None:
+    parked = f", {verdict['dead_letters']:,} records parked" if verdict["dead_letters"] else ""
     said = f"{verdict['differences']:,} differences" if verdict["differences"] else "no difference"
     _OUT.print(f"{verdict['view']}: {verdict['rows']:,} rows, {said}{parked}", highlight=False)
     if verdict["moving"]:

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Several commands share these options."""
 
 from collections.abc import Callable
 from pathlib import Path

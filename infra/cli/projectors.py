@@ -1,4 +1,4 @@
-"""`factline worker timeline | analytics | documents | correlate`: the processes that follow the log as Faust apps."""
+"""These are the commands of the workers that follow the log, such as `factline worker timeline`."""
 
 import logging
 import sys
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import click
 
+from infra.cli.told import told
 from infra.settings import Settings
 from infra.workers.supervisor import supervise
 from projections.rows import Role
@@ -62,8 +63,6 @@ def follower(name: str, what: str, work: Work) -> click.Command:
         if supervised:
             again = ["worker", name, "--status-port", str(status_port)]
             sys.exit(supervise([sys.executable, "-m", "infra.cli.main", *again]))
-        from infra.cli.worker import told  # noqa: PLC0415, it holds the group that this command is in
-
         with told():
             from infra.kafka.connection import SparingEach  # noqa: PLC0415, the drivers come with an extra
 

@@ -1,4 +1,4 @@
-"""`factline replay` and `factline log`: history as it was recorded, from the embedded log and from Kafka alike."""
+"""`factline replay` and `factline log` show history as it was recorded, from SQLite and from Kafka alike."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.cli.options import data_dir_option, profile_option
-from infra.cli.worker import told
+from infra.cli.told import told
 from infra.settings import Settings
 from infra.sqlite.event_log import SqliteEventLog
-from schemas.codec import canonical_json
-from schemas.container import write_container
+from schemas.avro_file import write_avro_file
+from schemas.canonical_json import canonical_json
 from schemas.envelope import Entry, Envelope, StreamId, TenantId, Topic, Undecodable
 from streams.ports import LogReader
 from streams.project.replay import Selection, replay
@@ -74,7 +74,7 @@ def replay_(
     with told(), _log(profile, data_dir) as log:
         found = replay(log, selection)
         if format_ == "avro":
-            write_container(output, _readable(found, lost))
+            write_avro_file(output, _readable(found, lost))
         else:
             for entry in found:
                 lost += [entry] if isinstance(entry, Undecodable) else []

@@ -1,23 +1,20 @@
-"""`factline migrate` and `factline worker`: a cluster made ready, and the processes that work on it."""
+"""`factline migrate` makes a cluster ready, and `factline worker` runs the processes that work on it."""
 
 import logging
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from infra.cli.projectors import COMMANDS
+from infra.cli.told import told
 from infra.collector import settle_collector
-from infra.settings import CannotStart, Settings
-from infra.watchdog import LOST
+from infra.settings import Settings
 from infra.workers.supervisor import supervise
 from projections.stores import StoreUnavailable
-from streams.ports import LogUnavailable
-from streams.write.worker import WriterLost
 
 
 @click.command()
@@ -93,17 +90,3 @@ def gateway(data_dir: Path, *, port: int) -> int:
 
 for projector in COMMANDS:
     worker.add_command(projector)
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Say what is wrong without a traceback."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise click.ClickException(f"{error.name} is missing: pip install 'factline[distributed]'") from None
-    except (CannotStart, LogUnavailable) as error:
-        raise click.ClickException(str(error)) from None
-    except WriterLost as lost:
-        click.echo(f"factline: {lost}", err=True)
-        sys.exit(LOST)

@@ -1,18 +1,20 @@
-"""Keeps and answers the analytics views in ClickHouse: chDB in this process, or a server; the DSN decides."""
+"""This keeps the analytics views and answers from them, in chDB or on a ClickHouse server."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from threading import BoundedSemaphore
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from infra.clickhouse.connection import Connection, create_table
-from infra.instants import from_microseconds, to_microseconds
+from infra.instants import to_microseconds
+from projections.layout import reversed_position
 from projections.projection import Projection
-from projections.readers import Aggregate, CountRow, MetricPoint, RevenueBy, RevenueRow
-from projections.rows import KEY, Checkpoint, Row, StoredRow, View
+from projections.question import Choice, Question
+from projections.rows import Checkpoint, Row, StoredRow, View
 from projections.stores import StoreUnavailable
 from schemas.envelope import TenantId, Topic
-from schemas.values import MONEY_SCALE
+
+R = TypeVar("R")
 
 
 class _ReadUpTo(NamedTuple):
@@ -41,45 +43,9 @@ _SERVER_ANSWERS_AT_ONCE = 16
 # A scan reads in the order of the key; small blocks of one thread keep its memory small however many rows there are.
 _SCAN = {"max_threads": 1, "max_block_size": 8192}
 
-_STEP_US = 300_000_000
-
-_REVENUE_GROUP: Mapping[RevenueBy, str] = {
-    "day": "formatDateTime(invoiced_at, '%Y-%m-%d')",
-    "month": "formatDateTime(invoiced_at, '%Y-%m')",
-    "country": "country",
-    "product": "product",
-}
-
-_REVENUE_ORDER: Mapping[RevenueBy, str] = {
-    "day": "label",
-    "month": "label",
-    "country": "revenue DESC, label",
-    "product": "revenue DESC, label",
-}
-
-_AGGREGATE: Mapping[Aggregate, str] = {
-    "avg": "avg(value)",
-    "min": "min(value)",
-    "max": "max(value)",
-    "sum": "sum(value)",
-    "count": "toFloat64(count())",
-    "last": "argMax(value, happened_at)",
-}
-
-
 _FIRST_US = to_microseconds(datetime.min.replace(tzinfo=UTC))
 _END_US = to_microseconds(datetime.max.replace(tzinfo=UTC)) + 1
-
-
-def _between(column: str) -> str:
-    return (
-        f"{column} >= fromUnixTimestamp64Micro({{start:Int64}}, 'UTC') "
-        f"AND {column} < fromUnixTimestamp64Micro({{end:Int64}}, 'UTC')"
-    )
-
-
-def _bounds(start: datetime | None, end: datetime | None) -> Mapping[str, int]:
-    return {"start": to_microseconds(start) if start else _FIRST_US, "end": to_microseconds(end) if end else _END_US}
+_OPEN: Mapping[str, int] = {"start": _FIRST_US, "end": _END_US}
 
 
 class ClickHouseAnalytics:
@@ -90,7 +56,7 @@ class ClickHouseAnalytics:
     """
 
     def __init__(self, dsn: str, projections: Sequence[Projection]) -> None:
-        self._rows: Mapping[str, Any] = {projection.name: projection.row for projection in projections}
+        self._layouts = {projection.name: projection.layout for projection in projections}
         self._connection = Connection(dsn, [create_table(*table) for table in _REGISTRY])
         self._turns = BoundedSemaphore(
             _EMBEDDED_ANSWERS_AT_ONCE if self._connection.embedded else _SERVER_ANSWERS_AT_ONCE
@@ -102,11 +68,12 @@ class ClickHouseAnalytics:
     # --- views ------------------------------------------------------------------------------------------------------
 
     def create(self, view: View) -> None:
-        row = self._rows[view.name]
+        layout = self._layouts[view.name]
         # the same block again within the window is not even written; later the key absorbs it
         with self._connection.client() as client:
             client.command(
-                create_table(view.table, row, "position", KEY[row], "") + ", non_replicated_deduplication_window = 100"
+                create_table(view.table, layout.row, "position", layout.key, "")
+                + ", non_replicated_deduplication_window = 100"
             )
 
     def drop(self, view: View) -> None:
@@ -145,15 +112,20 @@ class ClickHouseAnalytics:
 
     def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
         if rows:
-            self._connection.insert(view.table, self._rows[view.name], rows)
+            layout = self._layouts[view.name]
+            self._connection.insert(view.table, layout.row, rows, first_wins=layout.first_wins)
         if checkpoints:
             self._connection.insert("checkpoints", _ReadUpTo, [_ReadUpTo(view.table, *at) for at in checkpoints])
 
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
-        row = self._rows[view.name]
+        layout = self._layouts[view.name]
+        row: Any = layout.row
+        columns = dict(zip(row._fields, row._fields, strict=True))
+        if layout.first_wins:
+            columns["position"] = f"{reversed_position(0)} - position"
         sql = (
-            f"SELECT {', '.join(row._fields)} FROM {view.table} FINAL "
-            f"WHERE tenant_id = {{tenant_id:String}} ORDER BY {', '.join(KEY[row])}"
+            f"SELECT {', '.join(columns.values())} FROM {view.table} FINAL "
+            f"WHERE tenant_id = {{tenant_id:String}} ORDER BY {', '.join(layout.key)}"
         )
         with (
             self._connection.client() as client,
@@ -168,50 +140,36 @@ class ClickHouseAnalytics:
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
-    def revenue(
-        self, tenant_id: TenantId, *, by: RevenueBy, start: datetime | None, end: datetime | None, limit: int
-    ) -> Sequence[RevenueRow]:
-        # 256 bits: the product of two Decimal(18, 4) has 36 digits, and a sum of many must not wrap
-        rows = self._answer(
-            f"SELECT {_REVENUE_GROUP[by]} AS label, "
-            f"sum(toDecimal256(quantity, {MONEY_SCALE}) * toDecimal256(unit_price, {MONEY_SCALE})) AS revenue, "
-            f"sum(quantity), count(), uniqExact(stream) FROM {self._live_table('invoice_facts')} FINAL "
-            f"WHERE tenant_id = {{tenant_id:String}} AND direction = 'out' AND {_between('invoiced_at')} "
-            f"GROUP BY label ORDER BY {_REVENUE_ORDER[by]} LIMIT {{limit:UInt32}}",
-            {"tenant_id": tenant_id, "limit": limit, **_bounds(start, end)},
-        )
-        return tuple(RevenueRow(*row) for row in rows)
-
-    def event_counts(self, tenant_id: TenantId, *, start: datetime | None, end: datetime | None) -> Sequence[CountRow]:
-        rows = self._answer(
-            f"SELECT type, count() AS rows FROM {self._live_table('events')} FINAL "
-            f"WHERE tenant_id = {{tenant_id:String}} AND {_between('recorded_at')} "
-            "GROUP BY type ORDER BY rows DESC, type",
-            {"tenant_id": tenant_id, **_bounds(start, end)},
-        )
-        return tuple(CountRow(*row) for row in rows)
-
-    def metrics(
-        self, tenant_id: TenantId, device_id: str, metric: str, *, start: datetime, end: datetime, aggregate: Aggregate
-    ) -> Sequence[MetricPoint]:
-        rows = self._answer(
-            "SELECT toUnixTimestamp64Micro(happened_at) "
-            f"- positiveModulo(toUnixTimestamp64Micro(happened_at), {_STEP_US}) AS at, "
-            f"{_AGGREGATE[aggregate]}, count() FROM {self._live_table('metrics_5m')} FINAL "
-            "WHERE tenant_id = {tenant_id:String} AND device_id = {device_id:String} AND metric = {metric:String} "
-            f"AND {_between('happened_at')} GROUP BY at ORDER BY at",
-            {"tenant_id": tenant_id, "device_id": device_id, "metric": metric, **_bounds(start, end)},
-        )
-        return tuple(MetricPoint(from_microseconds(at), *rest) for at, *rest in rows)
-
-    # --- the engine -------------------------------------------------------------------------------------------------
-
-    def _live_table(self, name: str) -> str:
-        view = self.live(name)
-        if view is None:
-            raise StoreUnavailable(f"no build of {name} is live yet; wait until the first one was switched to")
-        return view.table
-
-    def _answer(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+    def ask(self, question: Question[R], tenant_id: TenantId, **parameters: Any) -> Sequence[R]:
+        if question.view not in self._layouts:
+            raise ValueError(f"{question.name} is about {question.view}, which this store does not keep: ask another")
+        sql, values = _put(question, parameters)
+        live = self.live(question.view)
+        if live is None:
+            raise StoreUnavailable(f"no build of {question.view} is live yet; wait until the first one was switched to")
+        # planned by the engine as if the tenant stood in the question itself: the same index, no column more
+        own = f"SELECT * FROM {live.table} FINAL WHERE tenant_id = {{tenant_id:String}}"
         with self._turns:
-            return self._connection.query(sql, parameters)
+            rows = self._connection.query(f"WITH {question.view} AS ({own}) {sql}", {**values, "tenant_id": tenant_id})
+        return tuple(question.row(*row) for row in rows)
+
+
+def _put(question: Question[Any], parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return a question's SQL with what was chosen, and the values of its parameters.
+
+    Raises: ValueError, the question takes other parameters.
+    """
+    if parameters.keys() != question.parameters.keys():
+        raise ValueError(f"{question.name} takes {', '.join(question.parameters)}; not {', '.join(parameters)}")
+    sql, values = question.sql, dict(parameters)
+    for name, value in parameters.items():
+        kind = question.parameters[name]
+        if isinstance(kind, Choice):
+            if value not in kind.sql:
+                raise ValueError(f"{question.name} has no {name} {value!r}: use one of {', '.join(kind.sql)}")
+            sql = sql.replace(f"{{{name}}}", kind.sql[value])
+        elif value is None and name in _OPEN:
+            values[name] = _OPEN[name]
+        elif isinstance(value, datetime):
+            values[name] = to_microseconds(value)
+    return sql, values

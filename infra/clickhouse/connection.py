@@ -1,4 +1,4 @@
-"""One ClickHouse database: chDB in this process, or a server; the DSN decides."""
+"""This connects to one ClickHouse database: the DSN says whether it is chDB in this process or a server."""
 
 from array import array
 from collections import deque
@@ -14,6 +14,7 @@ from clickhouse_connect.driver import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from infra.instants import to_microseconds
+from projections.layout import reversed_position
 from projections.stores import StoreUnavailable, WriteRefused
 from schemas.values import MONEY_SCALE
 
@@ -84,12 +85,13 @@ class Connection:
             rows: Sequence[Sequence[Any]] = client.query(sql, dict(parameters), settings=_ANSWER).result_rows
             return rows
 
-    def insert(self, table: str, row: type, rows: Sequence[Any]) -> None:
+    def insert(self, table: str, row: type, rows: Sequence[Any], *, first_wins: bool = False) -> None:
         columns = columns_of(row)
         try:
-            data = [
-                _encode(type_, column) for type_, column in zip(columns.values(), zip(*rows, strict=True), strict=True)
-            ]
+            values = dict(zip(columns, zip(*rows, strict=True), strict=True))
+            if first_wins:
+                values["position"] = tuple(map(reversed_position, values["position"]))
+            data = [_encode(type_, values[name]) for name, type_ in columns.items()]
         except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
             raise WriteRefused(f"a row does not fit {table}: {error}") from error
         with self.client() as client:

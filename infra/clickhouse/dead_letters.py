@@ -1,4 +1,4 @@
-"""Keeps what the analytics views could not take in ClickHouse, beside them."""
+"""This keeps in ClickHouse the records that the analytics views could not take, beside those views."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -73,27 +73,27 @@ class ClickHouseDeadLetters:
             known |= {row[: len(_PLACE)]: row for row in found if row[: len(_PLACE)] in wanted}
         return known
 
-    def parked(self, view: str) -> frozenset[StreamKey]:
+    def parked_streams(self, table: str) -> frozenset[StreamKey]:
         found = self._connection.query(
             "SELECT DISTINCT tenant_id, stream FROM dead_letters FINAL "
             "WHERE view = {view:String} AND topic = {topic:String} AND NOT removed",
-            {"view": view, "topic": Topic.EVENTS.value},
+            {"view": table, "topic": Topic.EVENTS.value},
         )
         return frozenset((TenantId(tenant_id), StreamId(stream)) for tenant_id, stream in found)
 
-    def letters(self, view: str) -> Iterator[DeadLetter]:
-        after: tuple[Any, ...] = (view, "", 0, 0)
-        while page := self._page("view = {view:String}", {"view": view}, after, _PAGE):
+    def letters(self, table: str) -> Iterator[DeadLetter]:
+        after: tuple[Any, ...] = (table, "", 0, 0)
+        while page := self._page("view = {view:String}", {"view": table}, after, _PAGE):
             yield from page
             after = page[-1][: len(_PLACE)]
 
     def page(
-        self, tenant_id: TenantId, *, view: str | None, after: tuple[str, Position] | None, limit: int
+        self, tenant_id: TenantId, *, table: str | None, after: tuple[str, Position] | None, limit: int
     ) -> Sequence[DeadLetter]:
         condition, values = "tenant_id = {tenant_id:String}", {"tenant_id": str(tenant_id)}
-        if view is not None:
+        if table is not None:
             condition += " AND view = {view:String}"
-            values["view"] = view
+            values["view"] = table
         return self._page(condition, values, (after[0], *after[1]) if after else ("", "", 0, 0), limit)
 
     def _page(

@@ -1,4 +1,4 @@
-"""Apache Cassandra, one node."""
+"""This runs one node of Apache Cassandra."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

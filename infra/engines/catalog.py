@@ -1,4 +1,4 @@
-"""All engines, and where those that run are to be reached: as a file, and as factline's own settings."""
+"""This lists all engines, and says where those that run can be reached."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""A stand-in for a ClickHouse server: the real engine (chDB), reached over the network through `clickhouse_front`."""
+"""This runs chDB behind an HTTP front, as a stand-in for a ClickHouse server."""
 
 import sys
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A test stand-in for ClickHouse's HTTP interface, so that several processes reach one chDB; for tests, not for users.
+"""This stands in for ClickHouse's HTTP interface, so that several processes of a test can reach one chDB.
 
 SQL, storage and formats are the real engine's. Only the transport is not: no users, no sessions, answers not
 compressed and not streamed, every error is status 500.

@@ -1,4 +1,4 @@
-"""One engine on loopback: its folder, its ports, its process; what differs between engines is in their own files."""
+"""An engine is a process on this machine with a folder and ports of its own; each kind has a file beside this."""
 
 import json
 import random

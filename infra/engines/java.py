@@ -1,4 +1,4 @@
-"""Java and Maven: found, checked, and used to fetch an engine's jars into a cache, once."""
+"""This finds and checks Java and Maven, and uses Maven to fetch the jars of an engine once."""
 
 import os
 import re

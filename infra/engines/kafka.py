@@ -1,4 +1,4 @@
-"""Apache Kafka, one KRaft node; with users given, a second listener speaks SASL_SSL (SCRAM) and keeps access rules."""
+"""This runs one node of Apache Kafka; given users, it also opens a listener with TLS, SCRAM and access rules."""
 
 import logging
 import secrets

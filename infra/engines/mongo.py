@@ -1,4 +1,4 @@
-"""MongoDB, a replica set of one."""
+"""This runs MongoDB as a replica set of one."""
 
 import shutil
 from collections.abc import Mapping, Sequence

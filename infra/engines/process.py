@@ -1,4 +1,4 @@
-"""Processes known by a pid file, so that any later process can find, signal and stop them."""
+"""A process is known by a pid file, so that any later process can find it, signal it and stop it."""
 
 import os
 import signal

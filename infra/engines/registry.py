@@ -1,4 +1,4 @@
-"""Apicurio, a schema registry with Confluent's API; its schemas and their ids are kept on disk."""
+"""This runs Apicurio, a schema registry with Confluent's API, and keeps its schemas on disk."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

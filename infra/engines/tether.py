@@ -1,4 +1,4 @@
-"""Run a command that dies with the process that asked for it: `python -m infra.engines.tether PARENT COMMAND…`."""
+"""This runs a command that ends with the process that asked for it: `python -m infra.engines.tether PARENT …`."""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""The distributed way to a writer: a command goes to its partition, its reply comes back to this process."""
+"""A gateway sends commands to the partitions of their tenants here, and waits for the replies."""
 
 import asyncio
 import logging
@@ -15,8 +15,8 @@ from confluent_kafka.admin import AdminClient
 from uuid_utils import uuid7
 
 from domain.rejection import Kind
+from infra.kafka.command_queue import REPLY_TO
 from infra.kafka.connection import TOO_LARGE, Connection, high_watermarks, kafka_errors
-from infra.kafka.event_log import REPLY_TO
 from schemas.partitioning import partition_of
 from streams.ports import LogUnavailable, OutcomeUnknown, Overloaded, Refusal, Reply, Submission
 from streams.topics import Topics

@@ -1,4 +1,4 @@
-"""Kafka clients, all made in one place: where the broker is, how to talk to it, where its messages go."""
+"""All Kafka clients are made here: where the broker is, how to talk to it, and where its messages go."""
 
 import logging
 import threading

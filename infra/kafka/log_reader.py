@@ -1,4 +1,4 @@
-"""Reads the log on Kafka from any place, for replays, live views and whoever does not own a partition."""
+"""This reads the log on Kafka from any place, for replays, live views and whoever owns no partition."""
 
 import threading
 import time
@@ -8,8 +8,8 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from infra.kafka.connection import PARTITION_END, Connection, first_offsets, kafka_errors, last_stable_offsets
-from schemas.codec import KafkaRecord, decode_kafka, kafka_record, position_of
 from schemas.envelope import Entry, Envelope, StreamId, TenantId, Topic
+from schemas.kafka_record import KafkaRecord, decode_kafka, kafka_record, position_of
 from schemas.partitioning import partition_of
 from streams.ports import LogUnavailable
 from streams.topics import Topics

@@ -1,4 +1,4 @@
-"""The eventsourcing library on Kafka: `PERSISTENCE_MODULE=infra.kafka.recorder` lets its applications run on it."""
+"""Applications of the eventsourcing library run on Kafka with `PERSISTENCE_MODULE=infra.kafka.recorder`."""
 
 from collections.abc import Sequence
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""A topic of the eventsourcing library's stored events: one writer, whose threads share its transactions."""
+"""This writes stored events of the eventsourcing library to one topic, for threads that share transactions."""
 
 import threading
 import time
@@ -22,9 +22,9 @@ from infra.kafka.topics import log_id
 from infra.kafka.transaction import COMMIT_S, Transactions, noting
 from infra.sqlite.recorder_copy import Change, OriginatorIdType, RecorderCopy
 from infra.sqlite.writer_state import STATE_ERRORS, LogDamaged
-from schemas.codec import BadPayload
+from schemas.payload import BadPayload
 from streams.ports import LogUnavailable
-from streams.write.worker import WriterLost
+from streams.write.turn import WriterLost
 
 _PARTITION = 0
 _READ_AT_ONCE = 1_000

@@ -1,4 +1,4 @@
-"""The eventsourcing library's events as records of Kafka: the state as it is, all else in CloudEvents headers."""
+"""This turns events of the eventsourcing library into records of Kafka and back."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""The schemas of all events in a Confluent-compatible registry, and their ids on disk for when it is away."""
+"""This registers the schemas of all events, and keeps their ids on disk for when the registry is away."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from confluent_kafka.schema_registry import ConfigCompatibilityLevel, Schema, Sc
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from infra.settings import CannotStart
-from schemas import codec
+from schemas import payload
 
 SchemaIds = Mapping[tuple[str, int], int]
 """(type, version) of an event -> the id that its schema has in the registry."""
@@ -42,8 +42,8 @@ class SchemaRegistry:
         """
         ids: dict[tuple[str, int], int] = {}
         with SchemaRegistryClient({"url": self._url, "max.retries": 2}) as client:
-            for type_, version, text in sorted(codec.schema_files()):
-                subject = codec.full_name(type_, version)
+            for type_, version, text in sorted(payload.schema_files()):
+                subject = payload.full_name(type_, version)
                 with _registry_errors(self._url, subject):
                     ids[type_, version] = client.register_schema(subject, Schema(text, "AVRO"))
                     if version == 1:
@@ -57,7 +57,7 @@ class SchemaRegistry:
         Raises: RegistryUnavailable, it is away and nothing, or not everything, was kept from it.
         """
         kept = self._kept()
-        wanted = {(type_, version): text for type_, version, text in codec.schema_files()}
+        wanted = {(type_, version): text for type_, version, text in payload.schema_files()}
         if not wanted.keys() <= kept.keys():
             kept = self._look_up(wanted)
             self._keep(kept)
@@ -67,7 +67,7 @@ class SchemaRegistry:
         found: dict[tuple[str, int], int] = {}
         with SchemaRegistryClient({"url": self._url, "max.retries": 2}) as client:
             for (type_, version), text in wanted.items():
-                subject = codec.full_name(type_, version)
+                subject = payload.full_name(type_, version)
                 with _registry_errors(self._url, subject):
                     id_ = client.lookup_schema(subject, Schema(text, "AVRO")).schema_id
                 if id_ is None:

@@ -1,4 +1,4 @@
-"""How a partition gets a new writer: it decides only once it has seen all that the one before has written."""
+"""A worker takes a partition over here: it decides only when it has seen all that the last one wrote."""
 
 import time
 from collections import defaultdict
@@ -18,9 +18,9 @@ from confluent_kafka.admin import AdminClient
 
 from infra.kafka.connection import NO_SUCH_OFFSET, PARTITION_END, TIMED_OUT, Connection, high_watermarks
 from infra.sqlite.writer_state import LogDamaged, Stored, WriterState
-from schemas.codec import kafka_record, position_of
+from schemas.kafka_record import kafka_record, position_of
 from streams.topics import Topics
-from streams.write.worker import WriterLost
+from streams.write.turn import WriterLost
 
 _READ_AT_ONCE = 1_000  # more at once is slower: neither the processor nor the collector of garbage keeps up
 _WAIT_S = 0.05

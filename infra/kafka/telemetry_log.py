@@ -1,4 +1,4 @@
-"""Facts on Kafka: produced in batches, answered when every broker that has to has them."""
+"""This writes facts to Kafka in batches, and answers when the broker has kept them."""
 
 import threading
 import time
@@ -12,8 +12,8 @@ from uuid_utils import uuid7
 
 from domain import catalog
 from infra.kafka.connection import Connection
-from schemas import codec
 from schemas.envelope import Actor, Envelope, Position, StreamId, TenantId, Topic
+from schemas.kafka_record import KafkaRecord, encode_kafka
 from schemas.partitioning import partition_of
 from streams.identifiers import fact_id, sender_id
 from streams.ports import Clock, FactSubmission, LogUnavailable, OutcomeUnknown, TelemetryReply
@@ -55,11 +55,9 @@ class KafkaTelemetryLog:
         position = Position(Topic.TELEMETRY, partition, last + 1) if records else None
         return TelemetryReply(accepted=len(records), repeated=len(facts) - len(records), position=position)
 
-    def _records(
-        self, tenant_id: TenantId, facts: Sequence[FactSubmission], actor: Actor
-    ) -> Sequence[codec.KafkaRecord]:
+    def _records(self, tenant_id: TenantId, facts: Sequence[FactSubmission], actor: Actor) -> Sequence[KafkaRecord]:
         recorded_at, batch_id = self._clock.now(), str(uuid7())
-        records: dict[str, codec.KafkaRecord] = {}
+        records: dict[str, KafkaRecord] = {}
         for submission in facts:
             fact = submission.fact
             payload = catalog.payload_of(fact)
@@ -81,10 +79,10 @@ class KafkaTelemetryLog:
                 data=payload,
             )
             schema_id = self._schema_ids[fact.TYPE, fact.VERSION]
-            records.setdefault(envelope.event_id, codec.encode_kafka(envelope, schema_id))
+            records.setdefault(envelope.event_id, encode_kafka(envelope, schema_id))
         return list(records.values())
 
-    def _produce(self, partition: int, record: codec.KafkaRecord, batch: "_Unacknowledged") -> None:
+    def _produce(self, partition: int, record: KafkaRecord, batch: "_Unacknowledged") -> None:
         deadline = time.monotonic() + _QUEUE_S
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Topics on a Kafka cluster: made once, checked at every start."""
+"""This makes the topics on a Kafka cluster once, and checks them at every start."""
 
 import logging
 from collections.abc import Mapping, Sequence

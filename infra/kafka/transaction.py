@@ -1,4 +1,4 @@
-"""Transactions on Kafka: one writer under each name, and all of a batch or nothing of it."""
+"""A transaction on Kafka keeps all of a batch or nothing of it, for one writer under each name."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from infra.kafka.connection import REQUEST_TIMEOUT_S, TOO_LARGE, Connection
-from schemas.codec import BadPayload
+from schemas.payload import BadPayload
 from streams.ports import LogUnavailable
-from streams.write.worker import WriterLost
+from streams.write.turn import WriterLost
 
 TRANSACTION_TIMEOUT_MS = 6_000
 """What a writer that died leaves open is ended by the broker after this: its successor waits for it."""

@@ -1,4 +1,4 @@
-"""One database of a MongoDB replica set: acknowledged by a majority and journalled, errors in the ports' words."""
+"""This connects to one database of MongoDB, waits until writes are safe, and translates errors."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

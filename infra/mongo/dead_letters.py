@@ -1,4 +1,4 @@
-"""Keeps what the document views could not take in MongoDB, beside them."""
+"""This keeps in MongoDB the records that the document views could not take, beside those views."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -42,25 +42,25 @@ class MongoDeadLetters:
             with errors():
                 self._letters.bulk_write(writes)
 
-    def parked(self, view: str) -> frozenset[StreamKey]:
+    def parked_streams(self, table: str) -> frozenset[StreamKey]:
         asked: list[dict[str, Any]] = [
-            {"$match": {"view": view, "topic": Topic.EVENTS.value}},
+            {"$match": {"view": table, "topic": Topic.EVENTS.value}},
             {"$group": {"_id": {"tenant_id": "$tenant_id", "stream": "$stream"}}},
         ]
         with errors():
             found = [one["_id"] for one in self._letters.aggregate(asked)]
         return frozenset((TenantId(one["tenant_id"]), StreamId(one["stream"])) for one in found)
 
-    def letters(self, view: str) -> Iterator[DeadLetter]:
-        with errors(), self._letters.find({"view": view}, sort=_ORDER) as found:
+    def letters(self, table: str) -> Iterator[DeadLetter]:
+        with errors(), self._letters.find({"view": table}, sort=_ORDER) as found:
             yield from map(_letter, found)
 
     def page(
-        self, tenant_id: TenantId, *, view: str | None, after: tuple[str, Position] | None, limit: int
+        self, tenant_id: TenantId, *, table: str | None, after: tuple[str, Position] | None, limit: int
     ) -> Sequence[DeadLetter]:
         asked: dict[str, Any] = {"tenant_id": tenant_id}
-        if view is not None:
-            asked["view"] = view
+        if table is not None:
+            asked["view"] = table
         if after:
             place = (after[0], *after[1])
             asked["$or"] = [

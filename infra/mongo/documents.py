@@ -1,4 +1,4 @@
-"""Keeps and answers documents in MongoDB: one for each thing, its fields as they are and as the text lists compare."""
+"""This keeps the document views in MongoDB, one document for each thing, and answers from them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,14 +15,13 @@ from pymongo.errors import BulkWriteError, CollectionInvalid
 
 from infra.instants import from_microseconds, to_microseconds
 from infra.mongo.connection import Connection, Stored, errors
+from projections.documents import Folding, check_filter, check_found_by_id, check_sort, sort_text
+from projections.layout import Documents
 from projections.projection import Projection
 from projections.readers import CountRow
 from projections.rows import Checkpoint, Document, Patch, Row, StoredRow, View, as_text
 from projections.stores import WriteRefused
 from schemas.envelope import TenantId, Topic
-
-_BY_ID = "api_keys"
-"""The view that is asked without a tenant."""
 
 _ALREADY_THERE = 11000
 
@@ -52,13 +51,13 @@ class MongoDocuments:
                 self._connection[view.table].create_index(keys)
 
     def _indexes(self, view: View) -> Iterator[list[tuple[str, int]]]:
-        projection = self._projections[view.name]
+        layout = self._projections[view.name].documents
         yield [("tenant_id", ASCENDING), ("id", ASCENDING)]
-        for field in projection.filters:
-            yield [("tenant_id", ASCENDING), (f"filters.{_stored_name(field)}", ASCENDING)]
-        for field in projection.sorts:
-            yield [("tenant_id", ASCENDING), (f"sorts.{_stored_name(field)}", ASCENDING), ("id", ASCENDING)]
-        if view.name == _BY_ID:
+        for field in layout.filters:
+            yield [("tenant_id", ASCENDING), (f"filters.{field}", ASCENDING)]
+        for field in layout.sorts:
+            yield [("tenant_id", ASCENDING), (f"sorts.{field}", ASCENDING), ("id", ASCENDING)]
+        if layout.found_by_id:
             yield [("id", ASCENDING)]
 
     def drop(self, view: View) -> None:
@@ -105,11 +104,11 @@ class MongoDocuments:
 
     def _write(self, view: View, patches: Sequence[Patch]) -> bool:
         """Write what is news; False where another writer came first to some of it. Raises: WriteRefused."""
-        projection, folded = self._projections[view.name], self._found_before(view, patches)
+        layout, folded = self._projections[view.name].documents, self._found_before(view, patches)
         try:
             for patch in patches:
                 folded.setdefault(_key(patch), _Folding(patch)).take(patch)
-            writes = [one.write(projection) for one in folded.values() if one.changed]
+            writes = [one.write(layout) for one in folded.values() if one.changed]
         except _REFUSALS as error:
             raise WriteRefused(f"{view.table}: {error}") from error
         if not writes:
@@ -168,11 +167,11 @@ class MongoDocuments:
         limit: int,
     ) -> Sequence[Document]:
         for field in filters:
-            _known(view, "filter", field, self._projections[view].filters)
-        _known(view, "sort field", sort, self._projections[view].sorts)
-        by = f"sorts.{_stored_name(sort)}"
+            check_filter(self._projections[view], field)
+        check_sort(self._projections[view], sort)
+        by = f"sorts.{sort}"
         asked: dict[str, Any] = {"tenant_id": tenant_id}
-        asked |= {f"filters.{_stored_name(field)}": value for field, value in filters.items()}
+        asked |= {f"filters.{field}": value for field, value in filters.items()}
         if after:
             beyond = "$lt" if descending else "$gt"
             # the first condition says nothing new, but it is one that an index can begin with
@@ -182,8 +181,8 @@ class MongoDocuments:
         return self._found(view, asked, [(by, direction), ("id", direction)], limit)
 
     def facets(self, view: str, tenant_id: TenantId, field: str) -> Sequence[CountRow]:
-        _known(view, "filter", field, self._projections[view].filters)
-        text = f"filters.{_stored_name(field)}"
+        check_filter(self._projections[view], field)
+        text = f"filters.{field}"
         live = self.live(view)
         if live is None:
             return ()
@@ -197,8 +196,9 @@ class MongoDocuments:
             )
             return tuple(CountRow(one["_id"], one["rows"]) for one in found)
 
-    def find_api_keys(self, key_id: str) -> Sequence[Document]:
-        return self._found(_BY_ID, {"id": key_id}, [("tenant_id", ASCENDING)], 0)
+    def find_by_id(self, view: str, id: str) -> Sequence[Document]:  # noqa: A002
+        check_found_by_id(self._projections[view])
+        return self._found(view, {"id": id}, [("tenant_id", ASCENDING)], 0)
 
     def _found(self, name: str, asked: Stored, order: list[tuple[str, int]] | None, limit: int) -> Sequence[Document]:
         """Ask the live build; where nothing is live yet the answer is empty."""
@@ -209,46 +209,39 @@ class MongoDocuments:
             return tuple(map(_document, self._connection[live.table].find(asked, sort=order, limit=limit)))
 
 
-class _Folding:
-    """A document between two batches: its fields, and how far each lane of patches has come."""
+class _Folding(Folding):
+    """A folding whose fields are under the names that they are stored by; it knows how the document was found."""
 
-    __slots__ = ("_before", "_fields", "_orders", "_who", "changed")
+    __slots__ = ("_before", "_who")
 
     def __init__(self, of: Stored | Patch) -> None:
-        self.changed = False
         if isinstance(of, Patch):
+            super().__init__()
             self._who = {"_id": _key(of), "tenant_id": of.tenant_id, "id": of.id}
             self._before: Mapping[str, int] | None = None
-            self._orders = {"events": 0, "telemetry": 0}
-            self._fields: dict[str, Any] = {}
         else:
+            super().__init__(**of["orders"], fields=of["fields"])
             self._who = {name: of[name] for name in ("_id", "tenant_id", "id")}
             self._before = of["orders"]
-            self._orders = dict(of["orders"])
-            self._fields = of["fields"]
 
     def take(self, patch: Patch) -> None:
         # an instant is text by now, an amount too; BSON would take an instant and cut off its microseconds
         orjson.dumps(patch.fields, option=orjson.OPT_PASSTHROUGH_DATETIME)
-        if patch.order > self._orders[patch.lane]:
-            self._orders[patch.lane] = patch.order
-            self._fields.update({_stored_name(name): value for name, value in patch.fields.items()})
-            self.changed = True
+        super().take(patch)
 
-    def write(self, projection: Projection) -> Any:
+    def update(self, fields: Mapping[str, Any]) -> None:
+        super().update({_stored_name(name): value for name, value in fields.items()})
+
+    def write(self, layout: Documents) -> Any:
         """Return the write that only takes place where the document is still as it was found."""
         document = RawBSONDocument(
             bson.encode(
                 {
                     **self._who,
-                    "orders": self._orders,
-                    "fields": self._fields,
-                    "filters": {
-                        name: as_text(self._fields.get(name)) for name in map(_stored_name, projection.filters)
-                    },
-                    "sorts": {
-                        name: as_text(self._fields.get(name)) or "" for name in map(_stored_name, projection.sorts)
-                    },
+                    "orders": self.orders,
+                    "fields": self.fields,
+                    "filters": {field: as_text(self.fields.get(field)) for field in layout.filters},
+                    "sorts": {field: sort_text(layout, field, self.fields.get(field)) for field in layout.sorts},
                 }
             )
         )
@@ -284,8 +277,3 @@ def _document(found: Stored) -> Document:
 def _raise_unless_there(error: BulkWriteError) -> None:
     if any(one["code"] != _ALREADY_THERE for one in error.details["writeErrors"]):
         raise error
-
-
-def _known(view: str, kind: str, field: str, known: Sequence[str]) -> None:
-    if field not in known:
-        raise ValueError(f"{view} has no {kind} {field!r}: use one of {', '.join(known) or 'none'}")

@@ -1,4 +1,4 @@
-"""Keeps what correlation knows in MongoDB."""
+"""This keeps in MongoDB what the watches know."""
 
 from collections.abc import Sequence
 from typing import Any

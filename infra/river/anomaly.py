@@ -1,4 +1,4 @@
-"""How unusual a reading is: how far from a fading mean, measured by what was usual so far; river's statistics."""
+"""This says how unusual a reading is, by running statistics of the library river."""
 
 import io
 import math
@@ -23,8 +23,9 @@ _KNOWN = {
     ("river.stats.quantile", "Quantile"),
     ("river._river_rust.stats", "RsEWMean"),
     ("river._river_rust.stats", "RsQuantile"),
-    (__name__, "_Learned"),
 }
+_LEARNED_ONCE = {("infra.anomaly_river", "_Learned"), ("infra.river.anomaly", "_Learned")}
+"""The names under which _Learned itself was kept until November 2026."""
 
 
 class _Learned(NamedTuple):
@@ -40,7 +41,7 @@ class RiverScorer:
     """AnomalyScorer. Shape: `saved` by another version of river is not taken up: it learns from the beginning."""
 
     def __init__(self, quantile: float, saved: bytes | None = None) -> None:
-        learned = None if saved is None else _Loader(io.BytesIO(saved)).load()
+        learned = None if saved is None else _Learned(*_Loader(io.BytesIO(saved)).load())
         if learned is None or (learned.quantile, learned.version) != (quantile, _RIVER):
             learned = _Learned(quantile, 0, EWMean(FADING), EWMean(FADING), Quantile(quantile), _RIVER)
         self._quantile = quantile
@@ -70,13 +71,16 @@ class RiverScorer:
 
     def dump(self) -> bytes:
         learned = _Learned(self._quantile, self._readings, self._mean, self._spread, self._scores, _RIVER)
-        return pickle.dumps(learned)
+        # by its fields alone: this class may stand elsewhere when it is read
+        return pickle.dumps(tuple(learned))
 
 
 class _Loader(pickle.Unpickler):
     """Reads what `dump` wrote and nothing else: a pickle from elsewhere could run anything."""
 
     def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _LEARNED_ONCE:
+            return _Learned
         if (module, name) not in _KNOWN:
             raise pickle.UnpicklingError(f"{module}.{name} is not part of what was learned")
         return super().find_class(module, name)

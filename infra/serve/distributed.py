@@ -1,4 +1,4 @@
-"""A gateway of the distributed profile: commands and facts over HTTP, answers from the stores, and who may ask.
+"""This is a gateway of the distributed profile: it takes commands and facts and answers reads, over HTTP.
 
 Who may ask is known without any store: while one is away, commands and facts are taken, and only its answers wait.
 """
@@ -29,13 +29,10 @@ from infra.sqlite.documents import SqliteDocuments
 from projections.identity import api_keys, tenants
 from projections.operations import Operations
 from projections.rows import Role
+from read_api.answers import Answers
 from read_api.app import add_answers
-from read_api.edge.answers import Answers
-from streams.intake.http.commands import commands_router
-from streams.intake.http.operator import operator_router
-from streams.intake.http.requests import add_intake_problems
-from streams.intake.http.telemetry import TelemetryGate, telemetry_router
-from streams.intake.http.tenants import tenants_router
+from streams.intake.http.app import add_intake
+from streams.intake.http.telemetry import TelemetryGate
 from streams.project.feed import LogFeed
 from streams.project.local_runner import RoleRunner
 
@@ -110,12 +107,7 @@ def create_app(gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret
 
     app: FastAPI = FastAPIOffline(title="factline", version=version("factline"), redoc_url=None, lifespan=lifespan)
     add_answers(app, answers)
-    authenticate = answers.authenticator.authenticate
-    add_intake_problems(app)
-    app.include_router(commands_router(gateway.commands, authenticate))
-    app.include_router(telemetry_router(telemetry, authenticate))
-    app.include_router(tenants_router(gateway.commands, authenticate))
-    app.include_router(operator_router(views.operations, authenticate))
+    add_intake(app, commands=gateway.commands, telemetry=telemetry, operations=views.operations)
     return app
 
 

@@ -1,4 +1,4 @@
-"""The read side of a gateway: the three stores, opened to be read, each of which may be away."""
+"""A gateway opens the three stores here to read from them; each of them may be away."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

@@ -1,4 +1,4 @@
-"""The embedded server: ways in, projectors, answers and this machine's own readings, in one process."""
+"""This is the embedded server: ways in, projectors, answers and this machine's readings in one process."""
 
 import asyncio
 import logging
@@ -19,15 +19,12 @@ from infra.collector import settle_collector
 from infra.data_dir import cursor_secret
 from infra.embedded import DEMO_TENANT, Embedded
 from infra.serve.http import Server, listen
+from read_api.answers import Answers
 from read_api.app import add_answers
-from read_api.edge.answers import Answers
 from schemas.envelope import Actor, ActorType
 from streams.intake.host_metrics import HostMetrics
-from streams.intake.http.commands import commands_router
-from streams.intake.http.operator import operator_router
-from streams.intake.http.requests import add_intake_problems
-from streams.intake.http.telemetry import TelemetryGate, telemetry_router
-from streams.intake.http.tenants import tenants_router
+from streams.intake.http.app import add_intake
+from streams.intake.http.telemetry import TelemetryGate
 from streams.ports import Reply, Submission
 from streams.project.feed import LogFeed
 from streams.write.gate import CommandGate
@@ -74,12 +71,7 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
 
     app: FastAPI = FastAPIOffline(title="factline", version=version("factline"), redoc_url=None, lifespan=lifespan)
     add_answers(app, answers)
-    authenticate = answers.authenticator.authenticate
-    add_intake_problems(app)
-    app.include_router(commands_router(commands, authenticate))
-    app.include_router(telemetry_router(telemetry, authenticate))
-    app.include_router(tenants_router(commands, authenticate))
-    app.include_router(operator_router(views.operations, authenticate))
+    add_intake(app, commands=commands, telemetry=telemetry, operations=views.operations)
     return app
 
 

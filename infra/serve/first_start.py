@@ -1,14 +1,14 @@
-"""The operator of a log that has none: registered by the first gateway, which keeps the key."""
+"""The first gateway of a log registers the operator here, and keeps the operator's key."""
 
 import asyncio
 import logging
 from collections.abc import Callable
 
-from domain.identity.events import ApiKeyIssued
-from schemas.envelope import Actor, ActorType, Topic
+from domain.identity.api_key import ApiKeyIssued
+from schemas.envelope import SYSTEM_TENANT, Actor, ActorType, Topic
 from schemas.partitioning import partition_of
 from streams.intake.http.commands import Gate
-from streams.intake.http.tenants import SYSTEM_TENANT, onboard
+from streams.intake.http.tenants import onboard
 from streams.ports import LogReader, LogUnavailable, Overloaded
 
 _LOG = logging.getLogger(__name__)

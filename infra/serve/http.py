@@ -1,11 +1,11 @@
-"""What both profiles serve their application with."""
+"""Both profiles serve their application with this."""
 
 import socket
 
 import uvicorn
 from fastapi import FastAPI
 
-from read_api.edge.answers import Answers
+from read_api.answers import Answers
 
 
 class Server(uvicorn.Server):

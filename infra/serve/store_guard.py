@@ -1,4 +1,4 @@
-"""Keeps a store that does not answer from taking the threads of those that do."""
+"""A guard keeps a store that does not answer from taking the threads of those that do."""
 
 from collections.abc import Callable
 from functools import wraps

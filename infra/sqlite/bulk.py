@@ -1,4 +1,4 @@
-"""Many rows in one SQLite statement."""
+"""This writes many rows with one SQLite statement."""
 
 import sqlite3
 from collections.abc import Sequence

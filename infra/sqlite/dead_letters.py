@@ -1,4 +1,4 @@
-"""Keeps what views could not take in SQLite."""
+"""This keeps in SQLite the records that views could not take."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -44,26 +44,26 @@ class SqliteDeadLetters:
                 [(*letter[:-1], to_microseconds(letter.parked_at)) for letter in letters],
             )
 
-    def parked(self, view: str) -> frozenset[StreamKey]:
+    def parked_streams(self, table: str) -> frozenset[StreamKey]:
         with self._database.read() as connection:
             found = connection.execute(
-                "SELECT DISTINCT tenant_id, stream FROM letters WHERE view = ? AND topic = ?", (view, Topic.EVENTS)
+                "SELECT DISTINCT tenant_id, stream FROM letters WHERE view = ? AND topic = ?", (table, Topic.EVENTS)
             )
             return frozenset((TenantId(tenant_id), StreamId(stream)) for tenant_id, stream in found)
 
-    def letters(self, view: str) -> Iterator[DeadLetter]:
+    def letters(self, table: str) -> Iterator[DeadLetter]:
         with self._database.read() as connection:
-            for values in connection.execute(f"{_SELECT} view = ? ORDER BY topic, partition, position", (view,)):
+            for values in connection.execute(f"{_SELECT} view = ? ORDER BY topic, partition, position", (table,)):
                 yield _letter(values)
 
     def page(
-        self, tenant_id: TenantId, *, view: str | None, after: tuple[str, Position] | None, limit: int
+        self, tenant_id: TenantId, *, table: str | None, after: tuple[str, Position] | None, limit: int
     ) -> Sequence[DeadLetter]:
         where = "tenant_id = ?"
         values: list[Any] = [tenant_id]
-        if view is not None:
+        if table is not None:
             where += " AND view = ?"
-            values.append(view)
+            values.append(table)
         if after:
             where += " AND (view, topic, partition, position) > (?, ?, ?, ?)"
             values += [after[0], *after[1]]

@@ -1,4 +1,4 @@
-"""Keeps and answers documents in SQLite: one JSON column, and a column for each field that lists filter or sort by."""
+"""This keeps the document views in SQLite, each document as JSON, and answers from them."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,12 +8,11 @@ import orjson
 
 from infra.sqlite.bulk import insert_many
 from infra.sqlite.views import SqliteViews, live_build
+from projections.documents import Folding, check_filter, check_found_by_id, check_sort, sort_text
+from projections.layout import Documents
 from projections.readers import CountRow
 from projections.rows import Document, Patch, Row, StoredRow, View, as_text
 from schemas.envelope import TenantId
-
-_BY_ID = "api_keys"
-"""The view that is asked without a tenant."""
 
 # an instant is text by now: orjson would write it in another way than the projections do
 _JSON = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
@@ -23,41 +22,15 @@ _FEW = 1_000
 _SELECT = "SELECT tenant_id, id, event_order, fields FROM"
 
 
-class _Folding:
-    """A document between two batches: its fields, and how far each lane of patches has come."""
-
-    __slots__ = ("changed", "fields", "orders")
-
-    def __init__(self, event_order: int = 0, telemetry_order: int = 0, fields: str = "{}") -> None:
-        self.orders = {"events": event_order, "telemetry": telemetry_order}
-        self.fields: dict[str, Any] = orjson.loads(fields)
-        self.changed = False
-
-    def take(self, patch: Patch) -> None:
-        if patch.order > self.orders[patch.lane]:
-            self.orders[patch.lane] = patch.order
-            self.fields.update(patch.fields)
-            self.changed = True
-
-    def json(self) -> str:
-        return orjson.dumps(self.fields, option=_JSON).decode()
-
-    def texts(self, columns: Iterable[str]) -> Iterator[str | None]:
-        for column in columns:
-            kind, _, field = column.partition("_")
-            text = as_text(self.fields.get(field))
-            yield "" if text is None and kind == "sort" else text
-
-
 class SqliteDocuments(SqliteViews):
     """ViewWriter and DocumentsReader of the embedded profile."""
 
     def _schema(self, view: View) -> Sequence[str]:
-        projection = self._projections[view.name]
-        filters = [f"filter_{field}" for field in projection.filters]
-        sorts = [f"sort_{field}" for field in projection.sorts]
+        layout = self._projections[view.name].documents
+        filters = [f"filter_{field}" for field in layout.filters]
+        sorts = [f"sort_{field}" for field in layout.sorts]
         indexes = [f"tenant_id, {column}" for column in filters] + [f"tenant_id, {column}, id" for column in sorts]
-        if view.name == _BY_ID:
+        if layout.found_by_id:
             indexes.append("id")
         columns = (
             "tenant_id TEXT NOT NULL",
@@ -75,6 +48,7 @@ class SqliteDocuments(SqliteViews):
         )
 
     def _write(self, connection: sqlite3.Connection, view: View, rows: Sequence[Row]) -> None:
+        layout = self._projections[view.name].documents
         documents = _folded(connection, view, [row for row in rows if isinstance(row, Patch)])
         texts = _text_columns(connection, view)
         names = ("event_order", "telemetry_order", "fields", *texts)
@@ -82,7 +56,7 @@ class SqliteDocuments(SqliteViews):
             connection,
             f'INSERT INTO "{view.table}" (tenant_id, id, {", ".join(names)})',
             [
-                (*key, *document.orders.values(), document.json(), *document.texts(texts))
+                (*key, *document.orders.values(), _json(document.fields), *_texts(layout, texts, document.fields))
                 for key, document in documents.items()
                 if document.changed
             ],
@@ -113,8 +87,8 @@ class SqliteDocuments(SqliteViews):
         limit: int,
     ) -> Sequence[Document]:
         for field in filters:
-            _check(view, "filter", field, self._projections[view].filters)
-        _check(view, "sort field", sort, self._projections[view].sorts)
+            check_filter(self._projections[view], field)
+        check_sort(self._projections[view], sort)
         with self._database.read() as connection:
             live = live_build(connection, view)
             if not live:
@@ -136,7 +110,7 @@ class SqliteDocuments(SqliteViews):
             return tuple(map(_document, connection.execute(sql, (*values, limit))))
 
     def facets(self, view: str, tenant_id: TenantId, field: str) -> Sequence[CountRow]:
-        _check(view, "filter", field, self._projections[view].filters)
+        check_filter(self._projections[view], field)
         column = f"filter_{field}"
         sql = f"""
             SELECT {column}, count(*) FROM {{table}} WHERE tenant_id = ? AND {column} IS NOT NULL
@@ -144,8 +118,9 @@ class SqliteDocuments(SqliteViews):
         """
         return tuple(CountRow(*found) for found in self._query(view, sql, (tenant_id,)))
 
-    def find_api_keys(self, key_id: str) -> Sequence[Document]:
-        found = self._query(_BY_ID, f"{_SELECT} {{table}} WHERE id = ? ORDER BY tenant_id", (key_id,))
+    def find_by_id(self, view: str, id: str) -> Sequence[Document]:  # noqa: A002
+        check_found_by_id(self._projections[view])
+        found = self._query(view, f"{_SELECT} {{table}} WHERE id = ? ORDER BY tenant_id", (id,))
         return tuple(map(_document, found))
 
     def _query(self, name: str, sql: str, values: Sequence[Any]) -> Sequence[Any]:
@@ -155,7 +130,7 @@ class SqliteDocuments(SqliteViews):
             return connection.execute(sql.format(table=f'"{view.table}"'), values).fetchall() if view else ()
 
 
-def _folded(connection: sqlite3.Connection, view: View, patches: Sequence[Patch]) -> Mapping[tuple[str, str], _Folding]:
+def _folded(connection: sqlite3.Connection, view: View, patches: Sequence[Patch]) -> Mapping[tuple[str, str], Folding]:
     """Read each document once and put all its patches on it: one writer, so nothing changes in between."""
     ids: dict[str, set[str]] = {}
     for patch in patches:
@@ -164,14 +139,14 @@ def _folded(connection: sqlite3.Connection, view: View, patches: Sequence[Patch]
         SELECT id, event_order, telemetry_order, fields FROM "{view.table}"
         WHERE tenant_id = ? AND id IN (SELECT value FROM json_each(?))
     """
-    documents: dict[tuple[str, str], _Folding] = {}
+    documents: dict[tuple[str, str], Folding] = {}
     for tenant_id, wanted in ids.items():
-        for id_, *found in connection.execute(sql, (tenant_id, orjson.dumps(sorted(wanted)).decode())):
-            documents[tenant_id, id_] = _Folding(*found)
+        for id_, events, telemetry, fields in connection.execute(sql, (tenant_id, _json(sorted(wanted)))):
+            documents[tenant_id, id_] = Folding(events=events, telemetry=telemetry, fields=orjson.loads(fields))
     for patch in patches:
         key = (patch.tenant_id, patch.id)
         if key not in documents:
-            documents[key] = _Folding()
+            documents[key] = Folding()
         documents[key].take(patch)
     return documents
 
@@ -191,9 +166,15 @@ def _text_columns(connection: sqlite3.Connection, view: View) -> Sequence[str]:
     return tuple(name for (name,) in found if name.startswith(("filter_", "sort_")))
 
 
-def _check(view: str, kind: str, field: str, known: Sequence[str]) -> None:
-    if field not in known:
-        raise ValueError(f"{view} has no {kind} {field!r}: use one of {', '.join(known) or 'none'}")
+def _json(value: Any) -> str:
+    return orjson.dumps(value, option=_JSON).decode()
+
+
+def _texts(layout: Documents, columns: Iterable[str], fields: Mapping[str, Any]) -> Iterator[str | None]:
+    for column in columns:
+        kind, _, field = column.partition("_")
+        value = fields.get(field)
+        yield sort_text(layout, field, value) if kind == "sort" else as_text(value)
 
 
 def _document(values: Sequence[Any]) -> Document:

@@ -1,4 +1,4 @@
-"""The embedded log: SQLite through the eventsourcing library's recorder for events, a table of batches for facts."""
+"""This is the embedded log: the eventsourcing library's recorder for events, and batches of facts beside it."""
 
 import sqlite3
 import threading
@@ -22,7 +22,6 @@ from eventsourcing.sqlite import (
 from domain import catalog
 from infra.sqlite.bulk import insert_many
 from infra.sqlite.identity import check, claim, is_damage
-from schemas import codec
 from schemas.envelope import (
     UNKNOWN_TYPE,
     Actor,
@@ -35,6 +34,9 @@ from schemas.envelope import (
     Topic,
     Undecodable,
 )
+from schemas.fact_batch import StoredFact, decode_facts, encode_facts
+from schemas.payload import BadPayload, encode_payload
+from schemas.stored_record import decode_record, encode_record
 from streams.identifiers import fact_id, named_uuid, sender_id
 from streams.ports import (
     Batch,
@@ -244,8 +246,8 @@ class SqliteEventLog:
             while len(entries) < limit and (row := c.fetchone()):
                 first, last, tenant_id, facts = row
                 try:
-                    batch = codec.decode_facts(facts, tenant_id=tenant_id, partition=_PARTITION, first_position=first)
-                except codec.BadPayload as error:
+                    batch = decode_facts(facts, tenant_id=tenant_id, partition=_PARTITION, first_position=first)
+                except BadPayload as error:
                     batch = [_lost_fact(tenant_id, position, facts, error) for position in range(first, last + 1)]
                 entries += batch[max(0, after + 1 - first) :]
         return entries
@@ -321,7 +323,7 @@ class SqliteEventLog:
                 originator_id=_originator(event.tenant_id, event.stream),
                 originator_version=event.version,
                 topic=event.type,
-                state=codec.encode_record(event),
+                state=encode_record(event),
             )
             for event in batch.events
         ]
@@ -333,7 +335,7 @@ class SqliteEventLog:
         self._grow(Topic.EVENTS, batch.events[-1].position)
 
     def append_facts(self, tenant_id: TenantId, facts: Sequence[FactSubmission], actor: Actor) -> TelemetryReply:
-        keyed: dict[bytes, codec.StoredFact] = {}
+        keyed: dict[bytes, StoredFact] = {}
         for submission in facts:
             key, stored = _stored_fact(submission)
             keyed.setdefault(key, stored)
@@ -344,7 +346,7 @@ class SqliteEventLog:
             if fresh:
                 recorded_at = self._clock.now()
                 batch_id = named_uuid("facts", tenant_id, str(first))
-                raw = codec.encode_facts(fresh, recorded_at=recorded_at, actor=actor, batch_id=batch_id)
+                raw = encode_facts(fresh, recorded_at=recorded_at, actor=actor, batch_id=batch_id)
                 c.execute("INSERT INTO fact_batches VALUES (?,?,?,?)", (last, first, tenant_id, raw))
         if fresh:
             self._grow(Topic.TELEMETRY, last)
@@ -368,7 +370,7 @@ def _entry(position: int, originator_id: str, version: int, type_: str, state: b
     tenant, _, stream = originator_id.partition("|")
     tenant_id, stream_id = TenantId(tenant), StreamId(stream)
     try:
-        return codec.decode_record(
+        return decode_record(
             state,
             tenant_id=tenant_id,
             stream=stream_id,
@@ -394,7 +396,7 @@ def _command_marks(events: Sequence[Envelope]) -> CommandMarks:
     return marks
 
 
-def _stored_fact(submission: FactSubmission) -> tuple[bytes, codec.StoredFact]:
+def _stored_fact(submission: FactSubmission) -> tuple[bytes, StoredFact]:
     fact = submission.fact
     payload = catalog.payload_of(fact)
     at_us = (submission.happened_at - _EPOCH) // _MICROSECOND
@@ -405,11 +407,11 @@ def _stored_fact(submission: FactSubmission) -> tuple[bytes, codec.StoredFact]:
     else:
         id_ = sender_id(submission.fact_id)
         key = id_
-    data = codec.encode_payload(fact.TYPE, fact.VERSION, payload)
-    return key, codec.StoredFact(id_, fact.TYPE, fact.VERSION, submission.device_id, submission.happened_at, data)
+    data = encode_payload(fact.TYPE, fact.VERSION, payload)
+    return key, StoredFact(id_, fact.TYPE, fact.VERSION, submission.device_id, submission.happened_at, data)
 
 
-def _claim(c: SQLiteCursor, tenant_id: TenantId, keyed: Mapping[bytes, codec.StoredFact]) -> list[codec.StoredFact]:
+def _claim(c: SQLiteCursor, tenant_id: TenantId, keyed: Mapping[bytes, StoredFact]) -> list[StoredFact]:
     """Mark the facts that are new to the tenant, in this transaction, and return them."""
     c.execute("SAVEPOINT claim")
     c.execute("SELECT total_changes()")

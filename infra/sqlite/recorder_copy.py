@@ -1,4 +1,4 @@
-"""A recorder's copy of its log on this disk, in the eventsourcing library's tables: all reading is the library's."""
+"""A recorder on Kafka reads from this copy of its log, which is in the eventsourcing library's own tables."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence

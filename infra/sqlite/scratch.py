@@ -1,4 +1,4 @@
-"""The empty store that `verify` folds the log into, whatever store keeps the view."""
+"""`verify` folds the log into this empty store, whatever store keeps the view."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager

@@ -1,4 +1,4 @@
-"""The ground of the embedded stores: connections to one SQLite file, which build of a view is live, and checkpoints."""
+"""The embedded stores share this: connections to one SQLite file, which build is live, and checkpoints."""
 
 import sqlite3
 from abc import ABC, abstractmethod
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from infra.instants import from_microseconds, to_microseconds
 from infra.sqlite.identity import claim
 from projections.projection import Projection
-from projections.rows import KEY, Checkpoint, Row, StoredRow, View
+from projections.rows import Checkpoint, Row, StoredRow, View
 from projections.stores import StoreUnavailable, WriteRefused
 from schemas.envelope import TenantId, Topic
 from streams.ports import LogDamaged, LogIdentity
@@ -227,7 +227,7 @@ class SqliteViews(ABC):
             _move(connection, view, checkpoints)
 
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
-        key = ", ".join(KEY[self._projections[view.name].row])
+        key = ", ".join(self._projections[view.name].layout.key)
         with self._database.read() as connection:
             for values in connection.execute(
                 f"{self._select(view)} WHERE tenant_id = ? ORDER BY {key}",

@@ -1,4 +1,4 @@
-"""Keeps what correlation knows in SQLite."""
+"""This keeps in SQLite what the watches know."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One correlating worker of the distributed profile, wired: Kafka on both sides, what it knows in MongoDB."""
+"""This runs one worker that looks at facts through watches, with Kafka on both sides and MongoDB beside it."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""One projecting worker of the distributed profile, wired: Kafka on one side, a role's store on the other."""
+"""This runs one worker that keeps the views of a store up to date with the log on Kafka."""
 
 import asyncio
 import logging

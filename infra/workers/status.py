@@ -1,4 +1,4 @@
-"""What a projecting worker says of itself over HTTP on loopback: `/ready` and `/metrics`."""
+"""A worker says over HTTP how it is, at `/ready` and `/metrics` on this machine."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""Starts a worker again when it ends by itself, later each time."""
+"""A supervisor starts a worker again when it ends by itself, and waits longer each time."""
 
 import logging
 import random

@@ -1,9 +1,35 @@
 """What was sold, to whom, where and for how much, line by line?"""
 
-from domain.finance.events import InvoiceReceived
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from domain.finance.invoice import InvoiceReceived
+from projections.layout import Facts
 from projections.projection import Projection
-from projections.rows import InvoiceLineRow, Role
-from schemas.envelope import Envelope, Topic
+from projections.question import Choice, Question
+from schemas.envelope import Envelope, StreamId, TenantId, Topic
+from schemas.values import Instant, Money
+
+
+class InvoiceLineRow(NamedTuple):
+    """One line of an invoice or credit note. Source: invoice.received."""
+
+    tenant_id: TenantId
+    stream: StreamId
+    line: int
+    invoiced_at: datetime
+    number: str
+    kind: str
+    direction: str
+    party: str
+    country: str
+    product: str
+    description: str
+    quantity: Decimal
+    unit_price: Decimal
+    currency: str
+    position: int
 
 
 def project(envelope: Envelope, event: InvoiceReceived) -> list[InvoiceLineRow]:
@@ -29,10 +55,67 @@ def project(envelope: Envelope, event: InvoiceReceived) -> list[InvoiceLineRow]:
     ]
 
 
+class RevenueRow(NamedTuple):
+    group: str
+    revenue: Money
+    quantity: Decimal
+    lines: int
+    invoices: int
+
+
+REVENUE = Question(
+    name="revenue",
+    summary="Revenue of outgoing invoices less credit notes",
+    view="invoice_facts",
+    # 256 bits: the product of two Decimal(18, 4) has 36 digits, and a sum of many must not wrap
+    sql="""
+        SELECT
+            {by} AS label,
+            sum(toDecimal256(quantity, 4) * toDecimal256(unit_price, 4)) AS revenue,
+            sum(quantity),
+            count(),
+            uniqExact(stream)
+        FROM invoice_facts
+        WHERE direction = 'out'
+            AND invoiced_at >= fromUnixTimestamp64Micro({start:Int64}, 'UTC')
+            AND invoiced_at < fromUnixTimestamp64Micro({end:Int64}, 'UTC')
+        GROUP BY label
+        ORDER BY if({by:String} IN ('country', 'product'), revenue, 0) DESC, label
+        LIMIT {limit:UInt32}
+    """,
+    parameters={
+        "by": Choice(
+            "month",
+            {
+                "day": "formatDateTime(invoiced_at, '%Y-%m-%d')",
+                "month": "formatDateTime(invoiced_at, '%Y-%m')",
+                "country": "country",
+                "product": "product",
+            },
+        ),
+        "start": Instant,
+        "end": Instant,
+        "limit": int,
+    },
+    row=RevenueRow,
+    example={"month": "2010-12", "revenue": "12.3400", "quantity": "5", "lines": 2, "invoices": 1},
+)
+"""Sum(quantity times unit price) of outgoing invoices and credit notes.
+
+Shape: day (`2010-12-01`) and month (`2010-12`) in order; country and product by revenue, greatest first.
+Units: exact decimals; `invoices` counts documents. `start` ≤ invoiced_at < `end`.
+Source: invoice.received.
+"""
+
 PROJECTION = Projection(
     name="invoice_facts",
-    role=Role.ANALYTICS,
-    row=InvoiceLineRow,
+    layout=Facts(
+        row=InvoiceLineRow,
+        key=("tenant_id", "stream", "line"),
+        day="invoiced_at",
+        scope="analytics",
+        questions=(REVENUE,),
+    ),
     topics=(Topic.EVENTS,),
     events=(InvoiceReceived,),
     project=project,

@@ -3,8 +3,8 @@
 from decimal import Decimal
 from typing import Any, assert_never
 
-from domain.finance.decide import INVOICE
-from domain.finance.events import (
+from domain.finance.decide_invoice import INVOICE
+from domain.finance.invoice import (
     InvoiceApproved,
     InvoiceCancelled,
     InvoiceCategorised,
@@ -12,14 +12,15 @@ from domain.finance.events import (
     InvoiceEvent,
     InvoiceReceived,
     InvoiceRejected,
+    InvoiceStatus,
     PaymentRecorded,
     PaymentRefunded,
 )
-from domain.finance.state import InvoiceStatus
 from domain.finance.values import amount_text
 from projections.fields import decided, instant_text
+from projections.layout import Documents
 from projections.projection import Projection
-from projections.rows import Patch, Role
+from projections.rows import Patch
 from schemas.envelope import Envelope, Topic
 
 
@@ -68,11 +69,21 @@ def _received(event: InvoiceReceived) -> dict[str, Any]:
 
 PROJECTION = Projection(
     name="invoices",
-    role=Role.DOCUMENTS,
-    row=Patch,
+    layout=Documents(
+        filters=("status", "party", "kind", "country", "direction"),
+        sorts=("issue_date", "number", "party"),
+        default_sort="-issue_date",
+        scope="invoices",
+        example={
+            "id": "536365",
+            "version": 1,
+            "number": "536365",
+            "direction": "out",
+            "net": "139.1200",
+            "currency": "GBP",
+        },
+    ),
     topics=(Topic.EVENTS,),
     events=INVOICE.events,
     project=project,
-    filters=("status", "party", "kind", "country", "direction"),
-    sorts=("issue_date", "number", "party"),
 )

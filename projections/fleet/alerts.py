@@ -2,12 +2,11 @@
 
 from typing import Any, assert_never
 
-from domain.fleet.decide import ALERT
-from domain.fleet.events import AlertAcknowledged, AlertEvent, AlertRaised, AlertResolved
-from domain.fleet.state import AlertStatus
+from domain.fleet.alert import ALERT, AlertAcknowledged, AlertEvent, AlertRaised, AlertResolved, AlertStatus
 from projections.fields import decided, instant_text
+from projections.layout import Documents
 from projections.projection import Projection
-from projections.rows import Patch, Role
+from projections.rows import Patch
 from schemas.envelope import Envelope, Topic
 
 
@@ -41,11 +40,14 @@ def _fields(envelope: Envelope, event: AlertEvent) -> dict[str, Any]:
 
 PROJECTION = Projection(
     name="alerts",
-    role=Role.DOCUMENTS,
-    row=Patch,
+    layout=Documents(
+        filters=("status", "severity", "device_id"),
+        sorts=("raised_at", "severity", "status"),
+        default_sort="-raised_at",
+        scope="alerts",
+        example={"id": "cpu-web-1", "version": 1, "severity": "critical", "device_id": "web-1", "status": "OPEN"},
+    ),
     topics=(Topic.EVENTS,),
     events=ALERT.events,
     project=project,
-    filters=("status", "severity", "device_id"),
-    sorts=("raised_at", "severity", "status"),
 )

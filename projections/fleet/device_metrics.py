@@ -1,15 +1,25 @@
 """What did a device measure?"""
 
 from domain.fleet.facts import DeviceMetricsReported
-from projections.fleet.metric_rows import project
+from projections.fleet.metric_rows import MetricRow, project
+from projections.layout import Days, Series
 from projections.projection import Projection
-from projections.rows import MetricRow, Role
 from schemas.envelope import Topic
 
 PROJECTION = Projection(
     name="device_metrics",
-    role=Role.TIMELINE,
-    row=MetricRow,
+    layout=Series(
+        row=MetricRow,
+        key=("tenant_id", "device_id", "metric", "happened_at"),
+        day="happened_at",
+        first_wins=True,
+        scope="devices",
+        example={"at": "2026-01-31T08:30:00Z", "value": 0.25, "readings": 5},
+        series=("device_id", "metric"),
+        order=("happened_at",),
+        bucket=Days("happened_at"),
+        value="value",
+    ),
     topics=(Topic.TELEMETRY,),
     events=(DeviceMetricsReported,),
     project=project,

@@ -2,20 +2,22 @@
 
 from typing import Any, assert_never
 
-from domain.fleet.decide import DEVICE
-from domain.fleet.events import (
+from domain.fleet.device import (
+    DEVICE,
     DeviceEvent,
     DeviceRegistered,
     DeviceRetired,
+    DeviceStatus,
     DeviceStatusChanged,
     DeviceTagged,
     DeviceUpdated,
+    description_of,
 )
 from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported, LogRecorded
-from domain.fleet.state import DeviceStatus, description_of
 from projections.fields import decided, id_of, instant_text
+from projections.layout import Documents
 from projections.projection import Projection
-from projections.rows import Patch, Role
+from projections.rows import Patch
 from schemas.envelope import Envelope, Topic
 
 
@@ -54,11 +56,20 @@ def _fields(envelope: Envelope, event: DeviceEvent) -> dict[str, Any]:
 
 PROJECTION = Projection(
     name="devices",
-    role=Role.DOCUMENTS,
-    row=Patch,
+    layout=Documents(
+        filters=("status", "os_type", "device_type"),
+        sorts=("hostname", "status", "last_seen_at"),
+        default_sort="hostname",
+        scope="devices",
+        example={
+            "id": "web-1",
+            "version": 3,
+            "hostname": "web-1.example.com",
+            "os_type": "linux",
+            "status": "ONLINE",
+        },
+    ),
     topics=(Topic.EVENTS, Topic.TELEMETRY),
     events=(*DEVICE.events, DeviceHeartbeat, DeviceMetricsReported, LogRecorded),
     project=project,
-    filters=("status", "os_type", "device_type"),
-    sorts=("hostname", "status", "last_seen_at"),
 )

@@ -2,12 +2,12 @@
 
 from typing import Any, assert_never
 
-from domain.fleet.decide import WATCH
-from domain.fleet.events import WatchDefined, WatchEvent, WatchRemoved
 from domain.fleet.rules import FIELDS
+from domain.fleet.watch import WATCH, WatchDefined, WatchEvent, WatchRemoved
 from projections.fields import decided, instant_text
+from projections.layout import Documents
 from projections.projection import Projection
-from projections.rows import Patch, Role
+from projections.rows import Patch
 from schemas.envelope import Envelope, Topic
 
 
@@ -39,11 +39,21 @@ def _fields(envelope: Envelope, event: WatchEvent) -> dict[str, Any]:
 
 PROJECTION = Projection(
     name="watches",
-    role=Role.DOCUMENTS,
-    row=Patch,
+    layout=Documents(
+        filters=("status", "kind", "severity"),
+        sorts=("name", "defined_at"),
+        default_sort="name",
+        scope="watches",
+        example={
+            "id": "cpu",
+            "version": 1,
+            "name": "CPU high",
+            "kind": "threshold",
+            "severity": "warning",
+            "status": "ACTIVE",
+        },
+    ),
     topics=(Topic.EVENTS,),
     events=WATCH.events,
     project=project,
-    filters=("status", "kind", "severity"),
-    sorts=("name", "defined_at"),
 )

@@ -1,8 +1,46 @@
-"""A decided event as a row: what the audit trail, a stream's history and the event table keep."""
+"""The audit trail, the histories and the event table share this projection from an event to its row."""
 
-from projections.rows import EventRow
-from schemas.codec import canonical_json
-from schemas.envelope import Envelope
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from schemas.canonical_json import canonical_json
+from schemas.envelope import Envelope, StreamId, TenantId
+
+EXAMPLE: Mapping[str, Any] = {
+    "position": "events/0/12",
+    "stream": "device-web-1",
+    "version": 1,
+    "event_id": "0197…",
+    "type": "device.registered",
+    "schema_version": 1,
+    "happened_at": "2026-01-31T08:30:00Z",
+    "recorded_at": "2026-01-31T08:30:00.125000Z",
+    "actor": {"type": "api_key", "id": "agent"},
+    "correlation_id": "0197…",
+    "causation_id": "0197…",
+    "data": {"hostname": "web-1.example.com"},
+}
+
+
+class EventRow(NamedTuple):
+    """One decided event, its payload as canonical JSON."""
+
+    tenant_id: TenantId
+    stream: StreamId
+    version: int
+    partition: int
+    position: int
+    event_id: str
+    type: str
+    schema_version: int
+    happened_at: datetime
+    recorded_at: datetime
+    actor_type: str
+    actor_id: str
+    correlation_id: str
+    causation_id: str
+    data: str
 
 
 def project(envelope: Envelope, _event: None) -> tuple[EventRow]:

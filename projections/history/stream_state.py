@@ -1,4 +1,4 @@
-"""What was known of one thing at some moment, folded from its events up to then."""
+"""This folds a stream's events up to some moment, to show what was known of a thing at that moment."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from domain.catalog import decider_for_category, event_from
-from schemas.codec import canonical_json
+from schemas.canonical_json import canonical_json
 from schemas.envelope import Envelope
 
 

@@ -2,11 +2,11 @@
 
 from typing import Any, assert_never
 
-from domain.identity.decide import API_KEY
-from domain.identity.events import ApiKeyEvent, ApiKeyIssued, ApiKeyRevoked, ApiKeyRotated
+from domain.identity.api_key import API_KEY, ApiKeyEvent, ApiKeyIssued, ApiKeyRevoked, ApiKeyRotated
 from projections.fields import decided, instant_text
+from projections.layout import Documents
 from projections.projection import Projection
-from projections.rows import Patch, Role
+from projections.rows import Patch
 from schemas.envelope import Envelope, Topic
 
 
@@ -36,10 +36,9 @@ def _fields(envelope: Envelope, event: ApiKeyEvent) -> dict[str, Any]:
 
 PROJECTION = Projection(
     name="api_keys",
-    role=Role.DOCUMENTS,
-    row=Patch,
+    # whose a request is, is only known when its key is found
+    layout=Documents(sorts=("name", "issued_at"), found_by_id=True),
     topics=(Topic.EVENTS,),
     events=API_KEY.events,
     project=project,
-    sorts=("name", "issued_at"),
 )

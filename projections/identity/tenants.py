@@ -2,12 +2,11 @@
 
 from typing import Any, assert_never
 
-from domain.identity.decide import TENANT
-from domain.identity.events import TenantClosed, TenantEvent, TenantRegistered, TenantSuspended
-from domain.identity.state import TenantStatus
+from domain.identity.tenant import TENANT, TenantClosed, TenantEvent, TenantRegistered, TenantStatus, TenantSuspended
 from projections.fields import decided, instant_text
+from projections.layout import Documents
 from projections.projection import Projection
-from projections.rows import Patch, Role
+from projections.rows import Patch
 from schemas.envelope import Envelope, Topic
 
 
@@ -35,11 +34,8 @@ def _fields(envelope: Envelope, event: TenantEvent) -> dict[str, Any]:
 
 PROJECTION = Projection(
     name="tenants",
-    role=Role.DOCUMENTS,
-    row=Patch,
+    layout=Documents(filters=("status",), sorts=("name", "registered_at")),
     topics=(Topic.EVENTS,),
     events=TENANT.events,
     project=project,
-    filters=("status",),
-    sorts=("name", "registered_at"),
 )

@@ -1,5 +1,6 @@
-"""Who asks: an API key of the form `ak_<id>.sk_<secret>`, looked up, compared and remembered for a second."""
+"""An API key of the form `ak_<id>.sk_<secret>` says who asks; it is looked up and remembered for a second."""
 
+import asyncio
 import hashlib
 import hmac
 import time
@@ -9,7 +10,8 @@ from typing import NamedTuple
 
 from projections.readers import DocumentsReader
 from projections.rows import Document
-from schemas.envelope import TenantId
+from read_api.edge.problems import Problem
+from schemas.envelope import Actor, ActorType, TenantId
 
 _ID_PREFIX = "ak_"
 _MARK = ".sk_"
@@ -18,12 +20,18 @@ _LONGEST_HEADER = 512
 _NOT_VALID = "the api key is not valid"
 
 
-class Unauthenticated(Exception):  # noqa: N818
+class Unauthenticated(Problem):
     """No valid API key came with the request; a retry with the same key gives the same answer."""
 
+    def __init__(self, detail: str) -> None:
+        super().__init__(401, detail, headers={"WWW-Authenticate": 'ApiKey header="X-API-Key"'})
 
-class Forbidden(Exception):  # noqa: N818
+
+class Forbidden(Problem):
     """The key is valid, but may not do this; a retry gives the same answer until the key or the tenant is changed."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(403, detail)
 
 
 class Key(NamedTuple):
@@ -35,6 +43,10 @@ class Caller(NamedTuple):
     tenant_id: TenantId
     key_id: str
     scopes: tuple[str, ...]
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(ActorType.API_KEY, self.key_id)
 
 
 def parse_key(header: str | None) -> Key:
@@ -91,22 +103,31 @@ class Authenticator:
         Source: api_key.issued, api_key.rotated, api_key.revoked, tenant.registered, tenant.suspended, tenant.closed.
         """
         key = parse_key(header)
-        now = self._clock()
-        with self._lock:
-            found = self._callers.get(key)
-        if found is not None and now < found[0]:
-            return found[1]
+        known = self._known(key)
+        if known is not None:
+            return known
+        good_until = self._clock() + self._ttl_s
         caller = self._look_up(key)
         with self._lock:
             self._callers.pop(key, None)
             if len(self._callers) >= self._remembered:
                 # the oldest entry is first, because each one is put in again at the end
                 del self._callers[next(iter(self._callers))]
-            self._callers[key] = (now + self._ttl_s, caller)
+            self._callers[key] = (good_until, caller)
         return caller
 
+    async def identify(self, header: str | None) -> Caller:
+        """Do as `authenticate`, in a thread where the documents have to be asked."""
+        known = self._known(parse_key(header))
+        return await asyncio.to_thread(self.authenticate, header) if known is None else known
+
+    def _known(self, key: Key) -> Caller | None:
+        with self._lock:
+            good_until, caller = self._callers.get(key, (0.0, None))
+        return caller if self._clock() < good_until else None
+
     def _look_up(self, key: Key) -> Caller:
-        document = verify(key, self._documents.find_api_keys(key.id))
+        document = verify(key, self._documents.find_by_id("api_keys", key.id))
         tenant = self._documents.get("tenants", document.tenant_id, document.tenant_id)
         status = tenant.fields.get("status") if tenant else None
         if status != "ACTIVE":

@@ -1,4 +1,4 @@
-"""Opaque cursors: where a list goes on, signed for one tenant, one question and one order."""
+"""A cursor says where a list goes on, and is signed for one tenant, one question and one order."""
 
 import base64
 import binascii

@@ -1,11 +1,11 @@
-"""Query parameters that several answers share."""
+"""Several routes share these parameters, and read their text in the same way."""
 
 import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, StringConstraints, TypeAdapter
 
 from read_api.edge.problems import Problem
 from schemas.envelope import Position
@@ -13,6 +13,7 @@ from schemas.values import Id, Instant
 
 _LARGEST = 2**63 - 1
 _MOST_POSITIONS = 16
+_VERSION = re.compile(r"[0-9]{1,18}")
 _STEP = re.compile(r"(\d{1,7})([smhd]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -55,6 +56,14 @@ LONGEST_NAME = 2_000
 # wider than an Id: an invoice without a party begins with a colon, and what is quoted has per cent signs
 DocumentId = Annotated[str, StringConstraints(max_length=LONGEST_NAME, pattern=r"^[A-Za-z0-9._:@~%-]+$")]
 StreamName = Annotated[str, StringConstraints(max_length=LONGEST_NAME, pattern=r"^[a-z_]+-[A-Za-z0-9._:@~%-]+$")]
+
+
+INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
+
+
+def parse_version(text: str) -> int | None:
+    """Read a stream's version, like 3; None where it is something else."""
+    return int(text) if _VERSION.fullmatch(text) else None
 
 
 def parse_positions(text: str, named: str) -> list[Position]:

@@ -1,88 +1,113 @@
-"""Errors as RFC 9457 problem details, whatever raised them."""
+"""Every error of reads and writes becomes a problem document (RFC 9457) here, whatever raised it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
+import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from projections.stores import StoreUnavailable
-from read_api.edge.auth import Forbidden, Unauthenticated
-from schemas.problem import MEDIA_TYPE, problem
 
 RETRY_AFTER_S = 1
+MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(Exception):  # noqa: N818
     """The request is answered with this problem; a status below 500 means that a retry gives the same answer."""
 
-    def __init__(self, status: int, detail: str, *, retry_after_s: int | None = None, **more: Any) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        retry_after_s: int | None = None,
+        **more: Any,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
-        self.headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+        self.headers = {**(headers or {}), **({} if retry_after_s is None else {"Retry-After": str(retry_after_s)})}
         self.more = more
 
 
-def problem_response(status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
-    return Response(problem(status, detail, **more), status, headers, media_type=MEDIA_TYPE)
+class Fault(NamedTuple):
+    """What is wrong with a message, and where in it."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" if self.where else self.what
 
 
-def add_problem_handlers(app: FastAPI) -> None:
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(Unauthenticated, _unauthenticated)
-    app.add_exception_handler(Forbidden, _forbidden)
-    app.add_exception_handler(StoreUnavailable, _unavailable)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
-
-
-async def _problem(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)  # noqa: S101
-    return problem_response(error.status, error.detail, error.headers, **error.more)
-
-
-async def _unauthenticated(_request: Request, error: Exception) -> Response:
-    return problem_response(401, str(error), {"WWW-Authenticate": 'ApiKey header="X-API-Key"'})
-
-
-async def _forbidden(_request: Request, error: Exception) -> Response:
-    return problem_response(403, str(error))
-
-
-async def _unavailable(_request: Request, _error: Exception) -> Response:
-    # what the store said may name hosts and files: it belongs in the log, not in an answer
-    return problem_response(503, "a store does not answer; try again", {"Retry-After": str(RETRY_AFTER_S)})
-
-
-async def _invalid(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101
-    errors = [
-        {"where": ".".join(str(step) for step in found["loc"]), "what": _readable(found["msg"])}
-        for found in error.errors()
+def faults(error: ValidationError | RequestValidationError) -> Sequence[Fault]:
+    brief = {} if isinstance(error, RequestValidationError) else _BRIEF
+    return [
+        Fault(".".join(str(step) for step in found["loc"]), found["msg"].removeprefix("Value error, "))
+        for found in error.errors(**brief)
     ]
-    detail = "; ".join(f"{found['where']}: {found['what']}" for found in errors)
-    return problem_response(422, detail, errors=errors)
 
 
-def _readable(message: str) -> str:
-    text = message.removeprefix("Value error, ")
-    return text[:1].lower() + text[1:]
+def faulty(found: Sequence[Fault], **more: Any) -> Problem:
+    """Return the problem (422) of a message that does not validate."""
+    return Problem(422, "; ".join(map(str, found)), errors=[fault._asdict() for fault in found], **more)
 
 
-async def _http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101
+ProblemOf = Callable[[Request, Any], Problem]
+
+
+def add_problems(app: FastAPI, problems: Mapping[type[Exception], ProblemOf]) -> None:
+    """Answer exceptions, and those derived from them, with the problems that they are."""
+    for kind, problem_of in problems.items():
+        app.add_exception_handler(kind, partial(_answer, problem_of))
+
+
+async def _answer(problem_of: ProblemOf, request: Request, error: Exception) -> Response:
+    problem = problem_of(request, error)
+    document = {
+        # about:blank means that the title is the status's own
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        **problem.more,
+    }
+    return Response(orjson.dumps(document), problem.status, problem.headers, media_type=MEDIA_TYPE)
+
+
+def _invalid(_request: Request, error: RequestValidationError) -> Problem:
+    return faulty([fault._replace(what=fault.what[:1].lower() + fault.what[1:]) for fault in faults(error)])
+
+
+def _http(request: Request, error: HTTPException) -> Problem:
     detail = error.detail
     if error.status_code == HTTPStatus.NOT_FOUND:
         detail = f"nothing is at {request.url.path}; /docs lists what there is"
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.url.path} does not take {request.method}"
-    return problem_response(error.status_code, detail, error.headers)
+    return Problem(error.status_code, detail, headers=error.headers)
 
 
-async def _unexpected(_request: Request, _error: Exception) -> Response:
+# a link to pydantic's pages and what was sent are of no use to a caller, and cost time for each of 10,000 facts
+_BRIEF = {"include_url": False, "include_context": False, "include_input": False}
+
+PROBLEMS: Mapping[type[Exception], ProblemOf] = {
+    Problem: lambda _request, problem: problem,
+    # what the store said may name hosts and files: it belongs in the log, not in an answer
+    StoreUnavailable: lambda *_: Problem(503, "a store does not answer; try again", retry_after_s=RETRY_AFTER_S),
+    RequestValidationError: _invalid,
+    HTTPException: _http,
+    # nobody reads this: a caller that leaves before its body has come is no error of ours
+    ClientDisconnect: lambda *_: Problem(400, "the body did not come whole"),
     # the server drops the connection after a fault: a client that is told does not send its next request on it
-    return problem_response(500, "an unexpected error; the server's log says more", {"Connection": "close"})
+    Exception: lambda *_: Problem(
+        500, "an unexpected error; the server's log says more", headers={"Connection": "close"}
+    ),
+}

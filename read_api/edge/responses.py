@@ -1,4 +1,4 @@
-"""What answers look like: JSON, amounts, instants, positions, and the one shape of every list and table."""
+"""All answers have this shape: rows, the cursor of the next page, and the positions they are based on."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import orjson
 from fastapi import Response
 
-from projections.rows import Checkpoint, EventRow
+from projections.rows import Checkpoint
+from read_api.edge.problems import MEDIA_TYPE
 from schemas.envelope import Position, Topic
 from schemas.values import MONEY_SCALE
 
@@ -72,24 +73,7 @@ def table(rows: Sequence[Answer], as_of: AsOf, *, next_: str | None = None, **mo
     return Json({"rows": rows, "next": next_, "as_of": as_of._asdict(), **more})
 
 
-def event_answer(row: EventRow) -> Answer:
-    return {
-        "position": str(Position(Topic.EVENTS, row.partition, row.position)),
-        "stream": row.stream,
-        "version": row.version,
-        "event_id": row.event_id,
-        "type": row.type,
-        "schema_version": row.schema_version,
-        "happened_at": row.happened_at,
-        "recorded_at": row.recorded_at,
-        "actor": {"type": row.actor_type, "id": row.actor_id},
-        "correlation_id": row.correlation_id,
-        "causation_id": row.causation_id,
-        "data": orjson.Fragment(row.data),
-    }
-
-
-_PROBLEM = {"application/problem+json": {"example": {"title": "Not Found", "status": 404, "detail": "no such thing"}}}
+_PROBLEM = {MEDIA_TYPE: {"example": {"title": "Not Found", "status": 404, "detail": "no such thing"}}}
 
 
 def documented(example: Mapping[str, Any], **more: Any) -> dict[int | str, dict[str, Any]]:

@@ -21,7 +21,7 @@ export async function showHealth() {
 function sentence(rows) {
   const said = rows.filter((row) => row.error || row.state !== "live").map((row) => `${row.projection}: ${row.error ?? row.state}`);
   const parked = rows.reduce((sum, row) => sum + row.parked, 0);
-  if (parked) said.push(`${plural(parked, "event")} parked`);
+  if (parked) said.push(`${plural(parked, "stream")} parked`);
   const behind = rows.filter((row) => row.lag_events > 0);
   if (behind.length) {
     const most = Math.max(...behind.map((row) => row.lag_events));

@@ -1,4 +1,4 @@
-"""The embedded profile's correlation: one thread that follows the log and waits out faults."""
+"""In the embedded profile one thread shows the facts of the log to the watches, and waits out faults."""
 
 import logging
 import random

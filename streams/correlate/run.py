@@ -1,20 +1,18 @@
-"""Correlation of one partition: facts in, through every watch that looks at them; alerts raised and resolved once."""
+"""This shows the facts of one partition to the watches, and raises and resolves each alert once."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, NamedTuple
+from typing import cast
 
-from pydantic import Base64Bytes, Field, TypeAdapter
-
-from domain.catalog import event_from
-from domain.fleet.events import WatchDefined, WatchRemoved
-from domain.fleet.facts import DeviceMetricsReported, LogRecorded
-from domain.fleet.rules import Anomaly, Failures, Rule
-from domain.fleet.state import Watch, watch_of
-from domain.fleet.watches import NOTHING_SEEN, Seen, Subject, Told, close_all, device_of, matters, observe, sample_of
+from domain.catalog import event_from, name_of
+from domain.fleet.definitions import CHANGED, NO_WATCHES, Defined, Definitions, watch_id_of
+from domain.fleet.observe import NOTHING_SEEN, Subject, close_all, observe, sample_that_matters
+from domain.fleet.rules import Anomaly
+from domain.fleet.watch import WATCH, WatchEvent
 from domain.rejection import Kind
 from schemas.envelope import Actor, ActorType, Entry, Envelope, TenantId, Topic
+from streams.correlate.kept import Kept, Progress, Unsent, definition_state, key_of, known_state, load, progress_state
 from streams.identifiers import named_uuid
 from streams.ports import AnomalyScorer, LogReader, LogUnavailable, Reply, Submission, WatchState, WatchStates
 
@@ -34,54 +32,7 @@ NewScorer = Callable[[float, bytes | None], AnomalyScorer]
 KEEP_EVERY = 10_000
 """Records after which it is kept how far they were read, where nothing else was to be kept: they are read again."""
 
-_CHANGED = "the watch was changed or removed"
-_DEFINITIONS = {WatchDefined.TYPE, WatchRemoved.TYPE}
-
-
-class _Defined(NamedTuple):
-    """A watch as it is now. Shape: it looks at what was recorded from `since` on."""
-
-    watch_id: str
-    version: int
-    since: datetime
-    watch: Watch
-
-
-class _Progress(NamedTuple):
-    events: int = 0
-    facts: int = 0
-
-
-class _Unsent(NamedTuple):
-    command: Told
-    at: datetime
-
-
-class _Stored(NamedTuple):
-    """What is kept of one watch at one device."""
-
-    tenant_id: TenantId
-    of: Subject
-    position: int
-    seen: Seen
-    learned: Base64Bytes | None
-    unsent: tuple[_Unsent, ...]
-
-
-class _Definition(NamedTuple):
-    tenant_id: TenantId
-    watch_id: str
-    version: int
-    since: datetime
-    name: str
-    severity: str
-    device_id: str | None
-    quiet_s: int
-    rule: Annotated[Rule, Field(discriminator="kind")]
-
-
-_PROGRESS, _STORED, _DEFINITION = TypeAdapter(_Progress), TypeAdapter(_Stored), TypeAdapter(_Definition)
-_PROGRESS_KEY = "progress"
+_DEFINITIONS = frozenset(event.TYPE for event in WATCH.events)
 
 
 class _Known:
@@ -89,55 +40,21 @@ class _Known:
 
     __slots__ = ("key", "of", "position", "scorer", "seen", "tenant_id", "unsent")
 
-    def __init__(self, tenant_id: TenantId, of: Subject, scorer: AnomalyScorer | None) -> None:
+    def __init__(self, tenant_id: TenantId, of: Subject, scorer: AnomalyScorer | None, kept: Kept | None) -> None:
         self.tenant_id = tenant_id
         self.of = of
-        self.position = 0
-        self.seen = NOTHING_SEEN
         self.scorer = scorer
-        self.unsent: tuple[_Unsent, ...] = ()
-        self.key = f"seen|{tenant_id}|{of.watch_id}|{of.version}|{of.device_id}"
+        self.position = kept.position if kept else 0
+        self.seen = kept.seen if kept else NOTHING_SEEN
+        self.unsent = kept.unsent if kept else ()
+        self.key = key_of(tenant_id, of)
 
     def state(self) -> WatchState:
         learned = None if self.scorer is None else self.scorer.dump()
-        stored = _Stored(self.tenant_id, self.of, self.position, self.seen, learned, self.unsent)
-        return WatchState(self.key, self.position, _STORED.dump_json(stored))
+        return known_state(Kept(self.tenant_id, self.of, self.position, self.seen, learned, self.unsent))
 
-    def close(self, note: str, at: datetime) -> None:
-        self.unsent += tuple(_Unsent(command, at) for command in close_all(self.seen, note))
-
-
-class _Tenant:
-    """The watches of one tenant, found by what they look at."""
-
-    def __init__(self) -> None:
-        self.defined: dict[str, _Defined] = {}
-        self._by_metric: dict[str, list[_Defined]] = {}
-        self._of_logs: list[_Defined] = []
-
-    def define(self, defined: _Defined) -> None:
-        self.defined[defined.watch_id] = defined
-        self._index()
-
-    def remove(self, watch_id: str) -> None:
-        self.defined.pop(watch_id, None)
-        self._index()
-
-    def looking_at(self, fact: Envelope) -> Iterator[_Defined]:
-        if fact.type == DeviceMetricsReported.TYPE:
-            for metric in fact.data["metrics"]:
-                yield from self._by_metric.get(metric, ())
-        elif fact.type == LogRecorded.TYPE:
-            yield from self._of_logs
-
-    def _index(self) -> None:
-        self._by_metric, self._of_logs = {}, []
-        for defined in self.defined.values():
-            rule = defined.watch.rule
-            if isinstance(rule, Failures):
-                self._of_logs.append(defined)
-            else:
-                self._by_metric.setdefault(rule.metric, []).append(defined)
+    def close(self, at: datetime) -> None:
+        self.unsent += tuple(Unsent(command, at) for command in close_all(self.seen, CHANGED))
 
 
 class Correlation:
@@ -153,12 +70,12 @@ class Correlation:
         self._states = states
         self._send = send
         self._new_scorer = new_scorer
-        self._tenants: dict[TenantId, _Tenant] = {}
+        self._watches: dict[TenantId, Definitions] = {}
         self._known: dict[tuple[TenantId, str], dict[str, _Known]] = {}
         self._changed: dict[str, _Known] = {}
         self._definitions: dict[str, WatchState] = {}
         self._gone: dict[str, _Known] = {}
-        self._progress = _Progress()
+        self._progress = Progress()
         self._kept = self._progress
         self._load()
 
@@ -174,7 +91,7 @@ class Correlation:
 
     @property
     def has_watches(self) -> bool:
-        return bool(self._tenants)
+        return bool(self._watches)
 
     def check(self, log: LogReader) -> None:
         """Compare what was read with what there is. Raises: LogEndsEarly; LogUnavailable, safe to retry."""
@@ -190,7 +107,7 @@ class Correlation:
         for entry in entries:
             if entry.position <= self.events:
                 continue
-            if entry.type in _DEFINITIONS and isinstance(entry, Envelope):
+            if isinstance(entry, Envelope) and entry.type in _DEFINITIONS:
                 self._define(entry)
             self._progress = self._progress._replace(events=entry.position)
 
@@ -201,10 +118,10 @@ class Correlation:
             if entry.position <= before:
                 continue
             position = entry.position
-            tenant = self._tenants.get(entry.tenant_id)
-            if tenant is not None and isinstance(entry, Envelope):
-                for defined in tenant.looking_at(entry):
-                    self._show(defined, entry)
+            watches = self._watches.get(entry.tenant_id)
+            if watches is not None and isinstance(entry, Envelope):
+                for defined, device_id in watches.looking_at(entry):
+                    self._show(defined, device_id, entry)
         self._progress = self._progress._replace(facts=position)
 
     def skip_facts(self, position: int) -> None:
@@ -233,10 +150,10 @@ class Correlation:
     def _keep(self) -> None:
         gone = [known.state() for known in self._gone.values()]
         changed = [known.state() for known in self._changed.values()]
-        progress = WatchState(_PROGRESS_KEY, sum(self._progress), _PROGRESS.dump_json(self._progress))
         # where not all is kept at once: what ends before what ends it, what it is known by before what is known, and
         # the progress last, so that what is missing is read again
-        self._states.keep(self._partition, [*gone, *self._definitions.values(), *changed, progress])
+        states = [*gone, *self._definitions.values(), *changed, progress_state(self._progress)]
+        self._states.keep(self._partition, states)
         self._kept, self._definitions = self._progress, {}
 
     def _send_all(self, told: Sequence[_Known]) -> None:
@@ -253,25 +170,21 @@ class Correlation:
     # --- watches
 
     def _define(self, entry: Envelope) -> None:
-        event, watch_id = event_from(entry), entry.stream.partition("-")[2]
-        tenant = self._tenants.get(entry.tenant_id)
-        if tenant and (now := tenant.defined.get(watch_id)) and now.version >= entry.version:
+        tenant_id, watch_id = entry.tenant_id, watch_id_of(entry)
+        watches = self._watches.get(tenant_id, NO_WATCHES)
+        if watches.has(entry):
             # kept before it was kept how far events were read
             return
-        for known in self._known.pop((entry.tenant_id, watch_id), {}).values():
-            known.close(_CHANGED, entry.recorded_at)
+        watches = watches.after(entry, cast("WatchEvent", event_from(entry)))
+        for known in self._known.pop((tenant_id, watch_id), {}).values():
+            known.close(entry.recorded_at)
             self._drop(known)
-        key = f"watch|{entry.tenant_id}|{watch_id}"
-        if isinstance(event, WatchDefined):
-            defined = _Defined(watch_id, entry.version, entry.recorded_at, watch_of(event))
-            self._tenants.setdefault(entry.tenant_id, _Tenant()).define(defined)
-            self._definitions[key] = WatchState(key, entry.position, _dump(entry.tenant_id, defined))
+        if watches.by_id:
+            self._watches[tenant_id] = watches
         else:
-            if tenant:
-                tenant.remove(watch_id)
-                if not tenant.defined:
-                    del self._tenants[entry.tenant_id]
-            self._definitions[key] = WatchState(key, entry.position, None)
+            self._watches.pop(tenant_id, None)
+        state = definition_state(tenant_id, watch_id, entry.position, watches.by_id.get(watch_id))
+        self._definitions[state.key] = state
 
     def _drop(self, known: _Known) -> None:
         self._changed.pop(known.key, None)
@@ -281,16 +194,12 @@ class Correlation:
 
     # --- facts
 
-    def _show(self, defined: _Defined, fact: Envelope) -> None:
+    def _show(self, defined: Defined, device_id: str, fact: Envelope) -> None:
         watch = defined.watch
-        device_id = device_of(fact)
-        if fact.recorded_at < defined.since or watch.device_id not in (None, device_id):
-            return
-        sample = sample_of(watch.rule, fact)
-        devices = self._known.get((fact.tenant_id, defined.watch_id), {})
-        known = devices.get(device_id)
+        known = self._known.get((fact.tenant_id, defined.watch_id), {}).get(device_id)
         seen = NOTHING_SEEN if known is None else known.seen
-        if sample is None or not matters(watch.rule, seen, sample):
+        sample = sample_that_matters(watch.rule, seen, fact)
+        if sample is None:
             return
         if known is None:
             known = self._meet(fact.tenant_id, defined, device_id)
@@ -301,82 +210,48 @@ class Correlation:
         known.seen, told = observe(known.of, watch, seen, sample)
         known.position = fact.position
         if told:
-            known.unsent += tuple(_Unsent(command, known.seen.at or sample.at) for command in told)
+            known.unsent += tuple(Unsent(command, known.seen.at or sample.at) for command in told)
         self._changed[known.key] = known
 
-    def _meet(self, tenant_id: TenantId, defined: _Defined, device_id: str, learned: bytes | None = None) -> _Known:
+    def _meet(self, tenant_id: TenantId, defined: Defined, device_id: str, kept: Kept | None = None) -> _Known:
         rule = defined.watch.rule
+        learned = kept.learned if kept else None
         scorer = self._new_scorer(rule.quantile, learned) if isinstance(rule, Anomaly) else None
-        known = _Known(tenant_id, Subject(defined.watch_id, defined.version, device_id), scorer)
+        known = _Known(tenant_id, Subject(defined.watch_id, defined.version, device_id), scorer, kept)
         self._known.setdefault((tenant_id, defined.watch_id), {})[device_id] = known
         return known
 
     # --- what was kept
 
     def _load(self) -> None:
-        stored: list[_Stored] = []
-        for key, _, value in self._states.load(self._partition):
-            if value is None:
-                continue
-            if key == _PROGRESS_KEY:
-                self._progress = self._kept = _PROGRESS.validate_json(value)
-            elif key.startswith("watch|"):
-                tenant_id, defined = _load(value)
-                self._tenants.setdefault(tenant_id, _Tenant()).define(defined)
-            else:
-                stored.append(_STORED.validate_json(value))
-        for one in stored:
-            self._take_up(one)
+        loaded = load(self._states.load(self._partition))
+        self._progress = self._kept = loaded.progress
+        for tenant_id in {tenant_id for tenant_id, _ in loaded.defined}:
+            self._watches[tenant_id] = Definitions.of(defined for of, defined in loaded.defined if of == tenant_id)
+        for kept in loaded.known:
+            self._take_up(kept)
 
-    def _take_up(self, stored: _Stored) -> None:
-        tenant = self._tenants.get(stored.tenant_id)
-        defined = tenant.defined.get(stored.of.watch_id) if tenant else None
-        if defined is None or defined.version != stored.of.version:
-            # the process ended before what was open was known to be resolved
-            known = _Known(stored.tenant_id, stored.of, None)
-            known.seen, known.unsent, known.position = stored.seen, stored.unsent, stored.position
-            if stored.seen.at:
-                known.close(_CHANGED, stored.seen.at)
-            self._drop(known)
+    def _take_up(self, kept: Kept) -> None:
+        defined = self._watches.get(kept.tenant_id, NO_WATCHES).current(kept.of)
+        if defined is not None:
+            known = self._meet(kept.tenant_id, defined, kept.of.device_id, kept)
+            if known.unsent:
+                self._changed[known.key] = known
             return
-        known = self._meet(stored.tenant_id, defined, stored.of.device_id, stored.learned)
-        known.seen, known.unsent, known.position = stored.seen, stored.unsent, stored.position
-        if known.unsent:
-            self._changed[known.key] = known
+        # the process ended before what was open was known to be resolved
+        known = _Known(kept.tenant_id, kept.of, None, kept)
+        if kept.seen.at:
+            known.close(kept.seen.at)
+        self._drop(known)
 
 
-def _submission(known: _Known, unsent: _Unsent) -> Submission:
+def _submission(known: _Known, unsent: Unsent) -> Submission:
     command = unsent.command
-    name = type(command).__name__
     return Submission(
-        command_id=named_uuid("correlation", name, command.alert_id),
+        command_id=named_uuid("correlation", type(command).__name__, command.alert_id),
         tenant_id=known.tenant_id,
-        name=f"fleet.{name}",
+        name=name_of(type(command)),
         command=command,
         actor=Actor(ActorType.SYSTEM, f"watch-{known.of.watch_id}"),
         happened_at=unsent.at,
     )
-
-
-def _dump(tenant_id: TenantId, defined: _Defined) -> bytes:
-    watch = defined.watch
-    definition = _Definition(
-        tenant_id=tenant_id,
-        watch_id=defined.watch_id,
-        version=defined.version,
-        since=defined.since,
-        name=watch.name,
-        severity=watch.severity,
-        device_id=watch.device_id,
-        quiet_s=watch.quiet_s,
-        rule=watch.rule,
-    )
-    return _DEFINITION.dump_json(definition)
-
-
-def _load(value: bytes) -> tuple[TenantId, _Defined]:
-    kept = _DEFINITION.validate_json(value)
-    watch = Watch(
-        name=kept.name, severity=kept.severity, device_id=kept.device_id, quiet_s=kept.quiet_s, rule=kept.rule
-    )
-    return kept.tenant_id, _Defined(kept.watch_id, kept.version, kept.since, watch)

@@ -1,4 +1,4 @@
-"""The distributed profile's projector: the views of one store as a Faust app, fed with batches of the log."""
+"""In the distributed profile a Faust app keeps the views of one store up to date, batch by batch."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,13 @@ from faust.types import TP
 from projections.projection import Projection
 from projections.rows import Role, View
 from projections.stores import ViewWriter
-from schemas.codec import decode_kafka, kafka_record, position_of
 from schemas.envelope import Entry, Topic
+from schemas.kafka_record import decode_kafka, kafka_record, position_of
 from streams.faust.batch_agent import Broker, SinkApp
 from streams.faust.batch_transport import Committed, Limits, Record
 from streams.ports import Clock, DeadLetters
-from streams.project.run import ProjectionRun, TooMuchPoison
+from streams.project.parked import TooMuchPoison
+from streams.project.run import ProjectionRun
 from streams.topics import Topics
 
 _LOG = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ class ProjectionSink:
             if self._store.live(run.projection.name) != run.view:
                 _LOG.info("%s is no longer live; its successor is read on", run.view.table)
                 return True
-            run.look()
+            run.parked.look(run.retry)
         return False
 
     def read_at(self, tp: TP) -> datetime | None:

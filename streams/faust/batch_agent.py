@@ -1,4 +1,4 @@
-"""A Faust agent that carries batches into a sink: waits out an outage in place, ends the process on anything else."""
+"""A Faust agent carries batches into a sink; it waits out an outage, and ends the process on anything else."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What a partition delivered and has not committed yet: the one place that knows how far a commit may go."""
+"""The chain of a partition's delivered batches is the only place that knows how far a commit may go."""
 
 from collections import deque
 from collections.abc import Sequence

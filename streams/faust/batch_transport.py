@@ -1,4 +1,4 @@
-"""A Faust transport: one message for each partition of a poll, its value the list of records; commits by batch.
+"""This Faust transport delivers the records of a poll as one message for each partition, and commits batches.
 
 Faust's own transport delivers record by record (100 µs each), reads uncommitted transactions, and commits past batches
 that were not acknowledged. What is kept of it: group membership, rebalancing, flow control, agents.

@@ -1,4 +1,4 @@
-"""The distributed profile's correlation as a Faust app: batches of facts through the watches of their tenants."""
+"""In the distributed profile a Faust app shows batches of facts to the watches of their tenants."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,8 +8,8 @@ from pathlib import Path
 from faust.types import TP
 
 from projections.stores import StoreUnavailable
-from schemas.codec import decode_kafka, kafka_record
 from schemas.envelope import Envelope, Topic
+from schemas.kafka_record import decode_kafka, kafka_record
 from streams.correlate.run import Correlation, NewScorer, Send
 from streams.faust.batch_agent import Broker, SinkApp
 from streams.faust.batch_transport import Committed, Limits, Record

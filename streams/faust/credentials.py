@@ -1,4 +1,4 @@
-"""What lets a Faust app into a broker that asks who it is."""
+"""This lets a Faust app into a broker that asks who it is."""
 
 import ssl
 from collections.abc import Mapping

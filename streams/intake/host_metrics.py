@@ -1,4 +1,4 @@
-"""The machine itself as the first device: registered, and its readings every two seconds."""
+"""The server's own machine is the first device: it is registered and reports readings every two seconds."""
 
 import asyncio
 import platform
@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 import psutil
 
-from domain.fleet.commands import ChangeDeviceStatus, RegisterDevice, UpdateDevice
+from domain.fleet.device import ChangeDeviceStatus, DeviceStatus, RegisterDevice, UpdateDevice
 from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported
-from domain.fleet.state import DeviceStatus
 from domain.message import Command
 from streams.ports import FactSubmission, LogUnavailable, Overloaded
 

@@ -1,4 +1,4 @@
-"""What an operator sees of the distributed profile: told by the stores and the log, from any process."""
+"""An operator sees the distributed profile as its stores and its log tell it, from any process."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from projections.rows import Checkpoint, Role, View
 from projections.stores import StoreUnavailable
 from schemas.envelope import Position, TenantId, Topic
 from streams.ports import Clock, LogReader, LogUnavailable, Stores
-from streams.project.lag import Ends, ends_of, lags, total
+from streams.project.lag import Ends, ends_of, status_of
 from streams.project.rebuild import Site
 from streams.project.view_jobs import Scratch, UnknownProjection, ViewJobs
 
@@ -102,7 +102,9 @@ class DistributedOperations(ViewJobs):
                         continue
                     except StoreUnavailable as error:
                         outage = str(error)
-                statuses.append(ProjectionStatus(projection.name, role, None, (), "waiting", (), 0, 0.0, (), 0, outage))
+                statuses.append(
+                    status_of(projection, None, (), reached=(), ends={}, now=now, state="waiting", error=outage)
+                )
         return statuses
 
     def _status(self, projection: Projection, ends: Ends, problem: str | None, now: datetime) -> ProjectionStatus:
@@ -110,37 +112,33 @@ class DistributedOperations(ViewJobs):
         live = views.live(projection.name)
         builds = views.builds(projection.name)
         reached = views.checkpoints(live) if live else ()
-        behind = lags(reached, ends, projection.topics, now)
         rebuilding = self._moves([view for view in builds if live is None or view.build > live.build], projection)
-        events, seconds = total(behind)
-        return ProjectionStatus(
-            name=projection.name,
-            role=projection.role,
-            live=live,
-            builds=builds,
-            state="waiting" if problem else "rebuilding" if rebuilding else "live",
+        return status_of(
+            projection,
+            live,
+            builds,
             reached=reached,
-            lag_events=events,
-            lag_s=seconds,
-            lags=behind,
-            parked=len(dead_letters.parked(live.table)) if live else 0,
+            ends=ends,
+            now=now,
+            state="waiting" if problem else "rebuilding" if rebuilding else "live",
+            parked_streams=len(dead_letters.parked_streams(live.table)) if live else 0,
             error=problem,
         )
 
-    def _moves(self, views: Sequence[View], projection: Projection) -> bool:
+    def _moves(self, builds: Sequence[View], projection: Projection) -> bool:
         """Tell whether any of the builds was written since it was last looked at."""
         moved = False
-        for view in views:
-            reached = frozenset(self._stores[projection.role].views.checkpoints(view))
-            moved |= self._seen.get(view, reached) != reached
-            self._seen[view] = reached
+        for build in builds:
+            reached = frozenset(self._stores[projection.role].views.checkpoints(build))
+            moved |= self._seen.get(build, reached) != reached
+            self._seen[build] = reached
         return moved
 
     def dead_letters(
-        self, tenant_id: TenantId, *, view: str | None, after: tuple[str, Position] | None, limit: int
+        self, tenant_id: TenantId, *, table: str | None, after: tuple[str, Position] | None, limit: int
     ) -> Sequence[DeadLetter]:
         pages = [
-            store.dead_letters.page(tenant_id, view=view, after=after, limit=limit) for store in self._stores.values()
+            store.dead_letters.page(tenant_id, table=table, after=after, limit=limit) for store in self._stores.values()
         ]
         return list(islice(merge(*pages, key=_place), limit))
 

@@ -1,4 +1,4 @@
-"""A tenant's own records as they are written, straight from the log."""
+"""This follows a tenant's own records as they are written, straight from the log."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

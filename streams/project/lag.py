@@ -1,10 +1,11 @@
-"""How far a view is behind the log: its checkpoints against the log's ends."""
+"""Lag is what the log has and the checkpoints of a view have not."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from projections.operations import PartitionLag
-from projections.rows import Checkpoint
+from projections.operations import PartitionLag, ProjectionStatus, State
+from projections.projection import Projection
+from projections.rows import Checkpoint, View
 from schemas.envelope import Topic
 from streams.ports import LogReader
 
@@ -27,6 +28,29 @@ def _lag(place: tuple[Topic, int], end: int, reached: Checkpoint | None, now: da
     return PartitionLag(*place, behind, age_s)
 
 
-def total(lags: Sequence[PartitionLag]) -> tuple[int, float]:
-    """Return all records not read, and the greatest age."""
-    return sum(lag.lag_events for lag in lags), max((lag.lag_s for lag in lags), default=0.0)
+def status_of(
+    projection: Projection,
+    live: View | None,
+    builds: Sequence[View],
+    *,
+    reached: Sequence[Checkpoint],
+    ends: Ends,
+    now: datetime,
+    state: State,
+    parked_streams: int = 0,
+    error: str | None = None,
+) -> ProjectionStatus:
+    behind = lags(reached, ends, projection.topics, now)
+    return ProjectionStatus(
+        name=projection.name,
+        role=projection.role,
+        live=live,
+        builds=builds,
+        state=state,
+        reached=reached,
+        lag_events=sum(lag.lag_events for lag in behind),
+        lag_s=max((lag.lag_s for lag in behind), default=0.0),
+        lags=behind,
+        parked_streams=parked_streams,
+        error=error,
+    )

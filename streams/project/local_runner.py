@@ -1,4 +1,4 @@
-"""The embedded profile's projector: one thread for each store feeds its views from the log and waits out its faults."""
+"""In the embedded profile one thread for each store keeps its views up to date and waits out faults."""
 
 import logging
 import random
@@ -11,7 +11,8 @@ from projections.rows import Checkpoint, Role, View
 from projections.stores import StoreUnavailable, ViewWriter
 from schemas.envelope import Entry, Topic
 from streams.ports import Clock, DeadLetters, LogReader, LogUnavailable
-from streams.project.run import ProjectionRun, TooMuchPoison
+from streams.project.parked import TooMuchPoison
+from streams.project.run import ProjectionRun
 from streams.shared_log import until_step
 
 _LOG = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class RoleRunner:
             self.open(projection)
 
     def open(self, projection: Projection) -> ProjectionRun:
-        """Follow the live build of a projection from its checkpoint, making the first build where there is none."""
+        """Follow the live build of a view from its checkpoint, making the first build where there is none."""
         view = self.store.live(projection.name)
         if view is None:
             view = View(projection.name, 1)

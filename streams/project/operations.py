@@ -1,4 +1,4 @@
-"""What an operator sees of the embedded profile: told by the projectors of this process."""
+"""An operator sees the embedded profile as the projectors of this process tell it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ from projections.rows import Checkpoint
 from schemas.envelope import Position, TenantId, Topic
 from streams.correlate.local import LocalCorrelator
 from streams.ports import Clock, DeadLetters, LogDamaged, LogReader, LogUnavailable
-from streams.project.lag import Ends, ends_of, lags, total
+from streams.project.lag import Ends, ends_of, status_of
 from streams.project.local_runner import RoleRunner
 from streams.project.rebuild import Site
 from streams.project.run import ProjectionRun
@@ -56,29 +56,23 @@ class LocalOperations(ViewJobs):
 
     def _status(self, runner: RoleRunner, run: ProjectionRun, ends: Ends) -> ProjectionStatus:
         name = run.projection.name
-        reached = list(run.reached.values())
-        behind = lags(reached, ends, run.projection.topics, self._clock.now())
-        lag_events, lag_s = total(behind)
         stopped = runner.stopped.get(name)
-        state = "stopped" if stopped else "rebuilding" if name in self._rebuilding else runner.state
-        return ProjectionStatus(
-            name=name,
-            role=runner.role,
-            live=run.view,
-            builds=runner.store.builds(name),
-            state=state,
-            reached=reached,
-            lag_events=lag_events,
-            lag_s=lag_s,
-            lags=behind,
-            parked=len(run.parked),
+        return status_of(
+            run.projection,
+            run.view,
+            runner.store.builds(name),
+            reached=list(run.reached.values()),
+            ends=ends,
+            now=self._clock.now(),
+            state="stopped" if stopped else "rebuilding" if name in self._rebuilding else runner.state,
+            parked_streams=len(run.parked.streams),
             error=stopped or runner.error,
         )
 
     def dead_letters(
-        self, tenant_id: TenantId, *, view: str | None, after: tuple[str, Position] | None, limit: int
+        self, tenant_id: TenantId, *, table: str | None, after: tuple[str, Position] | None, limit: int
     ) -> Sequence[DeadLetter]:
-        return self._dead_letters.page(tenant_id, view=view, after=after, limit=limit)
+        return self._dead_letters.page(tenant_id, table=table, after=after, limit=limit)
 
     def health(self) -> Mapping[str, str]:
         parts: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""A view built anew beside the live one: replay, catch up, switch. An older build comes back the same way."""
+"""A view is built anew beside the live one: it reads the log, catches up, and is switched to."""
 
 import time
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from projections.stores import StoreUnavailable, ViewWriter
 from streams.ports import Clock, DeadLetters, LogReader
 from streams.project.lag import ends_of
 from streams.project.local_runner import BATCH_ENTRIES
+from streams.project.parked import discard
 from streams.project.run import ProjectionRun
 
 NEAR = 1_000
@@ -29,7 +30,7 @@ class Step(NamedTuple):
 
 
 class Site(NamedTuple):
-    """Where a job on a projection takes place, and who else is at work there.
+    """Where a job on the builds of a view takes place, and who else is at work there.
 
     Shape: who follows the live build stands still within `hold`, if it can be held at all, and looks at the store again
     when `reopen` is called; in any case it has looked once more after `notice_s`.
@@ -53,16 +54,8 @@ def new_build(site: Site) -> View:
     # a worker that was late may have left rows or a checkpoint under a number that was dropped
     site.views.drop(view)
     site.views.create(view)
-    forget_letters(site.dead_letters, view)
+    discard(site.dead_letters, view.table)
     return view
-
-
-def forget_letters(dead_letters: DeadLetters, view: View) -> int:
-    forgotten = 0
-    for letter in dead_letters.letters(view.table):
-        dead_letters.remove([letter])
-        forgotten += 1
-    return forgotten
 
 
 def bring_live(

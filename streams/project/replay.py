@@ -1,4 +1,4 @@
-"""Any part of a tenant's history, from any log."""
+"""This reads any part of a tenant's history from any log."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
-"""A batch of the log into one view, once; what a view cannot take goes to the dead letters with what follows it."""
+"""This applies batches of the log to one view, once, and parks the streams of records that it cannot take."""
 
-import logging
-from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,19 +10,7 @@ from projections.rows import Checkpoint, Row, View
 from projections.stores import ViewWriter, WriteRefused
 from schemas.envelope import UNKNOWN_TYPE, Entry, Envelope, StreamKey, Topic, Undecodable
 from streams.ports import Clock, DeadLetters
-
-_LOG = logging.getLogger(__name__)
-
-MAX_POISON_IN_BATCH = 100
-"""More records than this that a view cannot take, in one batch, are a bad release and not bad records."""
-
-
-MAX_FOLLOWERS = 1_000
-"""With more of them between two looks, streams stay parked until they are retried in a calmer moment."""
-
-
-class TooMuchPoison(Exception):  # noqa: N818
-    """A view refused so many records that it must stop: retrying does not help, a fixed projection does."""
+from streams.project.parked import Parked
 
 
 class Effect(NamedTuple):
@@ -35,7 +21,7 @@ class Effect(NamedTuple):
 
 
 class ProjectionRun:
-    """Carries one view forward, batch by batch.
+    """Carries one build of a view forward, batch by batch.
 
     Not safe for threads. A batch may be delivered again, whole or in part: its effect is once.
     """
@@ -46,51 +32,17 @@ class ProjectionRun:
         self.projection = projection
         self.view = view
         self._store = store
-        self._dead_letters = dead_letters
         self._clock = clock
         self._types = None if projection.events is None else {event.TYPE for event in projection.events}
         self.reached: dict[tuple[Topic, int], Checkpoint] = {
             (checkpoint.topic, checkpoint.partition): checkpoint for checkpoint in store.checkpoints(view)
         }
-        self.parked = dead_letters.parked(view.table)
-        # what was parked of parked streams since the last look
-        self._followers: deque[Entry] = deque(maxlen=MAX_FOLLOWERS)
+        # asked after the checkpoints: whoever else writes the build parks before it moves them
+        self.parked = Parked(view, dead_letters, clock)
 
     def position(self, topic: Topic, partition: int) -> int:
         reached = self.reached.get((topic, partition))
         return reached.position if reached else 0
-
-    def look(self) -> None:
-        """Learn which of the parked streams an operator has set free, and take what was parked of them since.
-
-        Shape: a stream on which events come all the time would else never be free, for while it is parked, they are.
-        Raises: StoreUnavailable, safe to retry.
-        """
-        if not self.parked:
-            return
-        if not self._followers:
-            self.parked = self._dead_letters.parked(self.view.table)
-            return
-        followers = {(entry.partition, entry.position): entry for entry in self._followers}
-        fresh: list[tuple[Entry, DeadLetter]] = []
-        held: set[StreamKey] = set()
-        for letter in self._dead_letters.letters(self.view.table):
-            if letter.topic is Topic.EVENTS:
-                entry = followers.get((letter.partition, letter.position))
-                if entry is None:
-                    held.add((letter.tenant_id, letter.stream))
-                else:
-                    fresh.append((entry, letter))
-        for entry, letter in fresh:
-            if entry.key in held:
-                continue
-            if self.retry(entry):
-                self._dead_letters.park([letter._replace(attempts=1)])
-                held.add(entry.key)
-            else:
-                self._dead_letters.remove([letter])
-        self.parked = frozenset(held)
-        self._followers.clear()
 
     def run(self, *batches: Sequence[Entry]) -> None:
         """Apply batches and move the checkpoints past them; each holds records of one topic and partition, in order.
@@ -106,11 +58,11 @@ class ProjectionRun:
         for some in news:
             self._project(some, effects, letters)
         # parked before the checkpoints pass them: a crash in between writes the same letters again
-        self._park(letters)
+        self.parked.park(letters)
         try:
             self._store.apply(self.view, [row for effect in effects for row in effect.rows], *checkpoints)
         except WriteRefused:
-            self._park(self._apply_apart(effects))
+            self.parked.park(self._apply_apart(effects))
             self._store.apply(self.view, (), *checkpoints)
         for checkpoint in checkpoints:
             self.reached[checkpoint.topic, checkpoint.partition] = checkpoint
@@ -140,17 +92,17 @@ class ProjectionRun:
         if topic not in self.projection.topics:
             return
         # facts are many: nothing is looked up for them that only decided events need
-        decided, types, parked = topic is Topic.EVENTS, self._types, set(self.parked)
+        decided, types, parked = topic is Topic.EVENTS, self._types, set(self.parked.streams)
         for entry in news:
             type_ = entry.type
             if types is not None and type_ not in types and type_ != UNKNOWN_TYPE:
                 continue
             if decided and parked and entry.key in parked:
-                letters.append(self._follower(entry))
+                letters.append(self.parked.follower(entry))
                 continue
             rows_or_reason = self._rows(entry)
             if isinstance(rows_or_reason, str):
-                letters.append(self._letter(entry, rows_or_reason))
+                letters.append(self.parked.poison(entry, rows_or_reason))
                 if decided:
                     parked.add(entry.key)
             else:
@@ -172,7 +124,7 @@ class ProjectionRun:
         blocked: set[StreamKey] = set()
 
         def apply(part: Sequence[Effect]) -> None:
-            letters.extend(self._follower(effect.entry) for effect in part if effect.entry.key in blocked)
+            letters.extend(self.parked.follower(effect.entry) for effect in part if effect.entry.key in blocked)
             part = [effect for effect in part if effect.entry.key not in blocked]
             try:
                 self._store.apply(self.view, [row for effect in part for row in effect.rows])
@@ -182,45 +134,12 @@ class ProjectionRun:
                     apply(part[len(part) // 2 :])
                     return
                 entry = part[0].entry
-                letters.append(self._letter(entry, str(refused)))
+                letters.append(self.parked.poison(entry, str(refused)))
                 if entry.topic is Topic.EVENTS:
                     blocked.add(entry.key)
 
         apply(effects)
         return letters
-
-    def _park(self, letters: Sequence[DeadLetter]) -> None:
-        if not letters:
-            return
-        poison = [letter for letter in letters if letter.attempts]
-        if len(poison) > MAX_POISON_IN_BATCH:
-            first = poison[0]
-            raise TooMuchPoison(
-                f"{self.projection.name} cannot take {len(poison)} records of one batch, the first at"
-                f" {first.topic.value}/{first.partition}/{first.position}: {first.reason}"
-            )
-        for letter in poison:
-            _LOG.warning("%s parked %s %s: %s", letter.view, letter.tenant_id, letter.stream, letter.reason)
-        self._dead_letters.park(letters)
-        self.parked |= {(letter.tenant_id, letter.stream) for letter in letters if letter.topic is Topic.EVENTS}
-
-    def _follower(self, entry: Entry) -> DeadLetter:
-        self._followers.append(entry)
-        return self._letter(entry, "an earlier record of its stream is parked", attempts=0)
-
-    def _letter(self, entry: Entry, reason: str, *, attempts: int = 1) -> DeadLetter:
-        return DeadLetter(
-            view=self.view.table,
-            topic=entry.topic,
-            partition=entry.partition,
-            position=entry.position,
-            tenant_id=entry.tenant_id,
-            stream=entry.stream,
-            type=entry.type,
-            reason=reason,
-            attempts=attempts,
-            parked_at=self._clock.now(),
-        )
 
     def _checkpoint(self, last: Entry) -> Checkpoint:
         recorded_at = last.recorded_at if isinstance(last, Envelope) else self._clock.now()

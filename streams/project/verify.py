@@ -1,4 +1,4 @@
-"""The proof that a view equals the log: fold the log into a scratch store and compare, while the view goes on."""
+"""This proves that a view equals the log: it folds the log into an empty store and compares the two."""
 
 import time
 from collections import Counter
@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from projections.layout import Layout
 from projections.projection import Projection
-from projections.rows import DAY, KEY, Document, StoredRow, View
+from projections.rows import Document, StoredRow, View
 from projections.stores import ViewWriter
 from schemas.envelope import TenantId, Topic
 from streams.ports import Clock, DeadLetters, LogReader
@@ -49,15 +50,17 @@ class Difference(NamedTuple):
 class Verdict(NamedTuple):
     """What comparing one view gave.
 
-    Shape: `rows` is how many the view has. `differences` counts all up to MAX_DIFFERENCES, `examples` holds the first
-    of them. `moving` rows were written each time they were looked at, and never were as the log said just then.
+    Shape: `view` is the table that was compared, `rows` is how many it has. `differences` counts all up to
+    MAX_DIFFERENCES, `examples` holds the first of them. `dead_letters` counts the records that the projection cannot
+    take, and those that follow them. `moving` rows were written each time they were looked at, and never were as the
+    log said just then.
     """
 
     view: str
     rows: int
     differences: int
     examples: Sequence[Difference]
-    parked: int
+    dead_letters: int
     moving: int
 
 
@@ -90,19 +93,19 @@ def verify(
         _fold(run, log, _passed(store, live, projection, log), on_step)
 
     fold()
-    rows, groups = _differing_groups(store, live, scratch, view)
+    rows, groups = _differing_groups(store, live, scratch, view, projection.layout)
     pending: Mapping[_Key, Difference] = {}
     certain: dict[_Key, Difference] = {}
     for look in range(MAX_LOOKS if groups else 0):
         fold()
-        seen = dict(islice(_differences(store, live, scratch, view, groups), MAX_DIFFERENCES))
+        seen = dict(islice(_differences(store, live, scratch, view, groups, layout=projection.layout), MAX_DIFFERENCES))
         certain |= {key: one for key, one in seen.items() if key in pending and pending[key].found == one.found}
         pending = {key: one for key, one in seen.items() if (key in pending or not look) and key not in certain}
         if not pending:
             break
-    parked = sum(1 for _ in scratch_letters.letters(view.table))
+    dead_letters = sum(1 for _ in scratch_letters.letters(view.table))
     examples = list(islice(chain(certain.values(), pending.values()), MAX_EXAMPLES))
-    return Verdict(live.table, rows, len(certain), examples, parked, len(pending))
+    return Verdict(live.table, rows, len(certain), examples, dead_letters, len(pending))
 
 
 def _passed(store: ViewWriter, view: View, projection: Projection, log: LogReader) -> _Places:
@@ -146,30 +149,34 @@ def _fold(run: ProjectionRun, log: LogReader, until: _Places, on_step: Callable[
             on_step(Step(sum(run.position(*place) for place in until), total))
 
 
-def _differing_groups(store: ViewWriter, view: View, scratch: ViewWriter, expected: View) -> tuple[int, set[_Group]]:
+def _differing_groups(
+    store: ViewWriter, view: View, scratch: ViewWriter, expected: View, layout: Layout
+) -> tuple[int, set[_Group]]:
     """Return how many rows the view has, and which days of which tenants are not as expected."""
     rows, groups = 0, set[_Group]()
     for tenant_id in _tenants(store, view, scratch, expected):
-        found, wanted = _digests(store.scan(view, tenant_id)), _digests(scratch.scan(expected, tenant_id))
+        found, wanted = (
+            _digests(store.scan(view, tenant_id), layout),
+            _digests(scratch.scan(expected, tenant_id), layout),
+        )
         rows += sum(count for count, _ in found.values())
         groups |= {(tenant_id, day) for day in found.keys() | wanted.keys() if found.get(day) != wanted.get(day)}
     return rows, groups
 
 
-def _digests(rows: Iterator[StoredRow]) -> Mapping[date | None, tuple[int, int]]:
+def _digests(rows: Iterator[StoredRow], layout: Layout) -> Mapping[date | None, tuple[int, int]]:
     """Return the number of rows of each day and the sum of their digests, in which their order does not matter."""
     counts, sums = Counter[date | None](), Counter[date | None]()
     for row in rows:
-        day = _day(row)
+        day = _day(row, layout)
         counts[day] += 1
         sums[day] += _digest(row)
     return {day: (count, sums[day]) for day, count in counts.items()}
 
 
-def _day(row: StoredRow) -> date | None:
-    at = DAY.get(type(row))
+def _day(row: StoredRow, layout: Layout) -> date | None:
     # a row that nothing of ours wrote may lack it
-    instant = getattr(row, at) if at else None
+    instant = getattr(row, layout.day) if layout.day else None
     return instant.date() if instant else None
 
 
@@ -192,15 +199,15 @@ _Key = tuple[TenantId, tuple[Any, ...]]
 
 
 def _differences(
-    store: ViewWriter, view: View, scratch: ViewWriter, expected_view: View, groups: set[_Group]
+    store: ViewWriter, view: View, scratch: ViewWriter, expected_view: View, groups: set[_Group], *, layout: Layout
 ) -> Iterator[tuple[_Key, Difference]]:
     for tenant_id in sorted({tenant_id for tenant_id, _ in groups}):
         days = {day for other, day in groups if other == tenant_id}
-        wanted = (row for row in scratch.scan(expected_view, tenant_id) if _day(row) in days)
-        there = (row for row in store.scan(view, tenant_id) if _day(row) in days)
-        for expected, found in _side_by_side(wanted, there):
+        wanted = (row for row in scratch.scan(expected_view, tenant_id) if _day(row, layout) in days)
+        there = (row for row in store.scan(view, tenant_id) if _day(row, layout) in days)
+        for expected, found in _side_by_side(wanted, there, layout):
             if expected != found:
-                key = _key(expected or found)
+                key = _key(expected or found, layout)
                 yield (tenant_id, key), Difference(tenant_id, key, expected, found)
 
 
@@ -209,15 +216,15 @@ def _tenants(store: ViewWriter, view: View, scratch: ViewWriter, expected: View)
 
 
 def _side_by_side(
-    left: Iterator[StoredRow], right: Iterator[StoredRow]
+    left: Iterator[StoredRow], right: Iterator[StoredRow], layout: Layout
 ) -> Iterator[tuple[StoredRow | None, StoredRow | None]]:
     """Pair the rows of two scans, both in key order, by key."""
     a, b = next(left, None), next(right, None)
     while a is not None and b is not None:
-        if _key(a) == _key(b):
+        if _key(a, layout) == _key(b, layout):
             yield a, b
             a, b = next(left, None), next(right, None)
-        elif _key(a) < _key(b):
+        elif _key(a, layout) < _key(b, layout):
             yield a, None
             a = next(left, None)
         else:
@@ -227,5 +234,5 @@ def _side_by_side(
     yield from ((None, row) for row in chain([b] if b else [], right))
 
 
-def _key(row: StoredRow | None) -> tuple[Any, ...]:
-    return tuple(getattr(row, field) for field in KEY[type(row)])
+def _key(row: StoredRow | None, layout: Layout) -> tuple[Any, ...]:
+    return tuple(getattr(row, field) for field in layout.key)

@@ -1,18 +1,17 @@
-"""What an operator does with the views of either profile: rebuild, switch, drop, verify, and dead letters."""
+"""An operator's jobs on the views are the same in both profiles: rebuild, switch, drop, verify, dead letters."""
 
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import NamedTuple
 
 from projections.operations import DeadLetter, ProjectionStatus
 from projections.projection import Projection
 from projections.rows import View
 from projections.stores import StoreUnavailable, ViewWriter
-from schemas.envelope import Entry, Position, StreamKey, Topic
 from streams.ports import Clock, DeadLetters, LogReader
-from streams.project.rebuild import Site, Step, bring_live, forget_letters, new_build
+from streams.project.parked import Retried, discard, retry
+from streams.project.rebuild import Site, Step, bring_live, new_build
 from streams.project.verify import Verdict, verify
 
 OnStep = Callable[[Step], None]
@@ -30,11 +29,6 @@ class WrongBuild(ValueError):  # noqa: N818
     """What was asked for cannot be done with this build of the view; a retry gives the same answer."""
 
 
-class Retried(NamedTuple):
-    taken: int
-    still_parked: int
-
-
 class ViewJobs(ABC):
     """The jobs; a subclass knows who else writes the views."""
 
@@ -46,7 +40,7 @@ class ViewJobs(ABC):
 
     @abstractmethod
     def _site(self, name: str) -> Site:
-        """Return where a projection's jobs take place. Raises: UnknownProjection."""
+        """Return where the jobs on a view take place. Raises: UnknownProjection."""
 
     @abstractmethod
     def projections(self) -> Sequence[ProjectionStatus]:
@@ -57,7 +51,7 @@ class ViewJobs(ABC):
         """Return the names of the projections."""
 
     def all_dead_letters(self) -> Iterator[DeadLetter]:
-        """Yield what the live builds have parked, of all tenants. Raises: StoreUnavailable, start again."""
+        """Yield the dead letters of the live builds, of all tenants. Raises: StoreUnavailable, start again."""
         for name in self.names():
             site = self._site(name)
             if live := site.views.live(name):
@@ -100,7 +94,7 @@ class ViewJobs(ABC):
             time.sleep(site.notice_s)
             if view in site.views.builds(name):
                 site.views.drop(view)
-            forget_letters(site.dead_letters, view)
+            discard(site.dead_letters, view.table)
             return view
 
     def verify(self, name: str, on_step: OnStep) -> Verdict:
@@ -118,7 +112,7 @@ class ViewJobs(ABC):
             )
 
     def retry_dead_letters(self, name: str) -> Retried:
-        """Try a view's parked records again, oldest first, never moving its checkpoint.
+        """Try the dead letters of a view's live build again, oldest first, never moving its checkpoint.
 
         Raises: UnknownProjection; StoreUnavailable, LogUnavailable: safe to retry.
         """
@@ -129,14 +123,14 @@ class ViewJobs(ABC):
             return retried
 
     def discard_dead_letters(self, name: str) -> int:
-        """Forget a view's parked records: they stay in the log, and this build goes on without them.
+        """Forget the dead letters of a view's live build: it goes on without these records, which stay in the log.
 
         Raises: UnknownProjection; StoreUnavailable, LogUnavailable: safe to retry.
         """
         site = self._site(name)
         with site.hold():
             live = self._live(site)
-            discarded = forget_letters(site.dead_letters, live)
+            discarded = discard(site.dead_letters, live.table)
             if discarded and site.notice_s:
                 # what follows is not discarded, though it was parked until the worker knew
                 time.sleep(site.notice_s)
@@ -145,32 +139,8 @@ class ViewJobs(ABC):
             return discarded
 
     def _retry(self, site: Site, view: View) -> Retried:
-        """Try what is parked until nothing follows: a worker parks what it reads of a stream until it knows better."""
-        run = site.run(view, self._clock)
-        taken = 0
-        failed: set[Position] = set()
-        failed_streams: set[StreamKey] = set()
-        while True:
-            taken_before = taken
-            for letter in site.dead_letters.letters(view.table):
-                place = Position(letter.topic, letter.partition, letter.position)
-                if place in failed:
-                    continue
-                stream = (letter.tenant_id, letter.stream)
-                if stream in failed_streams or run.retry(self._entry(letter)):
-                    failed.add(place)
-                    if letter.topic is Topic.EVENTS:
-                        failed_streams.add(stream)
-                    site.dead_letters.park([letter._replace(attempts=1)])
-                else:
-                    taken += 1
-                    site.dead_letters.remove([letter])
-            if taken == taken_before or not site.notice_s:
-                return Retried(taken, len(failed))
-            time.sleep(site.notice_s)
-
-    def _entry(self, letter: DeadLetter) -> Entry:
-        return self._log.read(letter.topic, letter.partition, after=letter.position - 1, limit=1)[0]
+        apply = site.run(view, self._clock).retry
+        return retry(site.dead_letters, view.table, self._log, apply, notice_s=site.notice_s)
 
     def _build(self, name: str, build: int) -> View:
         view = View(name, build)

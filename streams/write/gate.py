@@ -1,11 +1,11 @@
-"""The embedded way to the writer: a bounded queue, and one transaction for all that waits in it."""
+"""In the embedded profile commands wait in this bounded queue, and the writer gets all that waits at once."""
 
 import asyncio
 from collections import deque
 from concurrent.futures import Executor
 from typing import NamedTuple
 
-from streams.ports import LogUnavailable, Overloaded, Reply, Submission
+from streams.ports import LogDamaged, LogUnavailable, Overloaded, Reply, Submission
 from streams.write.writer import Writer
 
 MAX_WAITING = 10_000
@@ -31,7 +31,7 @@ class CommandGate:
         self._executor = executor
         self._max_waiting = max_waiting
         self._waiting: deque[_Waiting] = deque()
-        self._turn: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
 
     async def execute(self, submission: Submission) -> Reply:
         """Return the reply once it is durable.
@@ -43,15 +43,15 @@ class CommandGate:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Reply] = loop.create_future()
         self._waiting.append(_Waiting(submission, answer))
-        if self._turn is None:
-            self._turn = loop.create_task(self._write_all())
+        if self._writing is None:
+            self._writing = loop.create_task(self._write_all())
         # a caller that leaves cancels its answer, not the command: a retry under the same id gets that answer
         return await answer
 
     async def drain(self) -> None:
         """Wait until nothing is queued or being written."""
-        while self._turn is not None:
-            await asyncio.shield(self._turn)
+        while self._writing is not None:
+            await asyncio.shield(self._writing)
 
     async def _write_all(self) -> None:
         loop = asyncio.get_running_loop()
@@ -69,11 +69,13 @@ class CommandGate:
                         if not waiting.answer.done():
                             waiting.answer.set_result(reply)
         finally:
-            self._turn = None
+            self._writing = None
 
 
 def _fail(batch: list[_Waiting], error: Exception) -> None:
     for waiting in batch:
         if not waiting.answer.done():
-            waiting.answer.set_exception(error if isinstance(error, LogUnavailable) else LogUnavailable(str(error)))
+            waiting.answer.set_exception(
+                error if isinstance(error, LogUnavailable | LogDamaged) else LogUnavailable(str(error))
+            )
             waiting.answer.exception()  # seen: a caller that left must not make asyncio complain

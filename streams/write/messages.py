@@ -1,4 +1,4 @@
-"""Commands and replies as they travel between a gateway and a partition's writer: JSON."""
+"""Commands and replies travel between a gateway and a writer as this JSON."""
 
 from datetime import datetime
 from typing import Any
@@ -12,8 +12,6 @@ from domain.rejection import Kind
 from schemas.envelope import Actor, ActorType, Position, StreamId, TenantId, Topic
 from schemas.partitioning import partition_of
 from streams.ports import Recorded, Refusal, Reply, Submission
-
-_NAMES = {command: name for name, command in catalog.COMMANDS.items()}
 
 
 class BadCommand(ValueError):  # noqa: N818
@@ -30,7 +28,7 @@ def encode_submission(submission: Submission) -> bytes:
         {
             "id": submission.command_id,
             "tenant": submission.tenant_id,
-            "command": _NAMES[type(command)],
+            "command": catalog.name_of(type(command)),
             "body": catalog.adapter(type(command)).dump_python(command, mode="json"),
             "actor": [submission.actor.type, submission.actor.id],
             "happened_at": submission.happened_at,

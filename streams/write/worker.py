@@ -1,14 +1,14 @@
-"""The distributed way to the writer: takes what waits for its partitions, decides it, answers after the commit."""
+"""In the distributed profile a worker takes the commands of its partitions and gives them to the writer."""
 
 import logging
 import time
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
 
 from domain.rejection import Kind
 from schemas.envelope import StreamId
-from streams.ports import LogUnavailable, Refusal, Reply, Submission
+from streams.ports import Batch, LogUnavailable, Refusal, Reply, Submission
 from streams.write.messages import BadCommand, decode_submission
+from streams.write.turn import CommandQueue, Incoming, Turn, WriterLost
 from streams.write.writer import Writer
 
 _LOG = logging.getLogger(__name__)
@@ -20,41 +20,8 @@ _WAIT_S = 0.5
 _PAUSE_S = 0.2
 
 
-class WriterLost(Exception):  # noqa: N818
-    """This process may not or cannot write any more; end it and start again: it goes on where the log ends."""
-
-
-class Incoming(NamedTuple):
-    """A command message, not looked at yet."""
-
-    partition: int
-    raw: bytes
-
-
-class CommandQueue(Protocol):
-    """The commands of the partitions this process owns, and the turn of those that were taken and not yet decided."""
-
-    @property
-    def partitions(self) -> int:
-        """Return the number of partitions, of all owners."""
-
-    @property
-    def ownership(self) -> int:
-        """Return a number that is another one whenever this process has gained, lost or read again a partition."""
-
-    def take(self, *, limit: int, timeout_s: float) -> Sequence[Incoming]:
-        """Begin a turn with what waits, at most `limit`; () if nothing came in time.
-
-        Shape: a turn that was not appended is over; its commands come again.
-        Raises: WriterLost; LogUnavailable, safe to retry.
-        """
-
-    def refuse(self, index: int, reply: Reply) -> None:
-        """Answer one command of the turn; the batch that is appended answers the others, in order."""
-
-
 class CommandWorker:
-    """Moves commands from a queue through the writer. The writer's log is the queue: it ends the turn it began."""
+    """Moves commands from a queue through the writer, whose events are committed with the turn that caused them."""
 
     def __init__(self, queue: CommandQueue, writer: Writer, *, max_batch: int = MAX_BATCH) -> None:
         self._queue = queue
@@ -80,42 +47,52 @@ class CommandWorker:
     def turn(self, timeout_s: float) -> int:
         """Decide what waits; return how many commands that were. Raises: WriterLost; LogUnavailable, safe to retry."""
         limit = 1 if self._one_by_one else self._max_batch
-        incoming = self._queue.take(limit=limit, timeout_s=timeout_s)
-        if self._queue.ownership != self._ownership:
-            self._ownership = self._queue.ownership
-            self._writer.forget()
-        if incoming:
-            self._decide(incoming)
-        return len(incoming)
+        with self._queue.take(limit=limit, timeout_s=timeout_s) as turn:
+            if self._queue.ownership != self._ownership:
+                self._ownership = self._queue.ownership
+                self._writer.forget()
+            if turn.incoming:
+                self._decide(turn)
+            return len(turn.incoming)
 
-    def _decide(self, incoming: Sequence[Incoming]) -> None:
+    def _decide(self, turn: Turn) -> None:
+        incoming = turn.incoming
         try:
-            self._writer.write(self._submissions(incoming))
+            read = [self._read(message) for message in incoming]
+            submissions = [one for one in read if isinstance(one, Submission)]
+            self._writer.write(
+                submissions, lambda batch: turn.commit(Batch(batch.events, _all_replies(read, batch.replies)))
+            )
         except (LogUnavailable, WriterLost):
             raise
         except Exception:  # noqa: BLE001 - whatever it is, it may not stop the partition
             _LOG.exception("deciding a batch of %d failed", len(incoming))
-            self._isolate(incoming)
+            self._isolate(turn)
         else:
             self._one_by_one = max(0, self._one_by_one - len(incoming))
 
-    def _isolate(self, incoming: Sequence[Incoming]) -> None:
+    def _isolate(self, turn: Turn) -> None:
         """Find the command that makes the writer itself fail, and go on without it: nothing may block a partition."""
-        if len(incoming) > 1:
-            self._one_by_one = len(incoming)
+        if len(turn.incoming) > 1:
+            # the turn is given up, and its commands come again one at a time
+            self._one_by_one = len(turn.incoming)
             return
         self._one_by_one = max(0, self._one_by_one - 1)
+        read = [self._read(message) for message in turn.incoming]
         refusal = Refusal(Kind.NOT_NOW, "the command failed inside; the worker's log says why")
-        for submission in self._submissions(incoming):
-            self._queue.refuse(0, Reply(submission.command_id, "refused", StreamId("?"), 0, refusal=refusal))
-        self._writer.write(())
+        failed = [Reply(one.command_id, "refused", StreamId("?"), 0, refusal=refusal) for one in read]
+        turn.commit(Batch((), _all_replies(read, failed)))
 
-    def _submissions(self, incoming: Sequence[Incoming]) -> list[Submission]:
-        submissions = []
-        for index, (partition, raw) in enumerate(incoming):
-            try:
-                submissions.append(decode_submission(raw, partition=partition, partitions=self._queue.partitions))
-            except BadCommand as bad:
-                _LOG.warning("command refused unread: %s", bad)
-                self._queue.refuse(index, bad.reply)
-        return submissions
+    def _read(self, message: Incoming) -> Submission | Reply:
+        """Return the command of a message, or the answer to a message that is none."""
+        try:
+            return decode_submission(message.raw, partition=message.partition, partitions=self._queue.partitions)
+        except BadCommand as bad:
+            _LOG.warning("command refused unread: %s", bad)
+            return bad.reply
+
+
+def _all_replies(read: Sequence[Submission | Reply], decided: Sequence[Reply]) -> Sequence[Reply]:
+    """Return the reply to each message: those that were refused unread have theirs, the others come in order."""
+    replies = iter(decided)
+    return [one if isinstance(one, Reply) else next(replies) for one in read]

@@ -1,21 +1,21 @@
-"""The only write path: take a batch of commands, decide each, append once, reply."""
+"""The writer decides commands, a batch at a time, and appends their events to the log in one step."""
 
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple
 
 from uuid_utils import uuid7
 
 from domain import catalog
-from domain.identity.decide import admit
+from domain.identity.tenant import admit
 from domain.message import Command, Event, Process
 from domain.rejection import CommandRejected, Kind
-from schemas.codec import encoded
 from schemas.envelope import Actor, ActorType, Entry, Envelope, Position, StreamId, StreamKey, TenantId, Topic
 from schemas.partitioning import partition_of
+from schemas.payload import encoded
 from streams.identifiers import named_uuid
-from streams.ports import Batch, Clock, EventLog, LogUnavailable, Recorded, Refusal, Reply, Submission
+from streams.ports import Batch, Clock, EventLog, Recorded, Refusal, Reply, Submission
 
 _LOG = logging.getLogger(__name__)
 
@@ -55,20 +55,21 @@ class Writer:
         self._max_cached = max_cached_streams
         self._cache: OrderedDict[StreamKey, StreamState] = OrderedDict()
 
-    def write(self, submissions: Sequence[Submission]) -> list[Reply]:
+    def write(self, submissions: Sequence[Submission], commit: Callable[[Batch], None] | None = None) -> list[Reply]:
         """Decide a batch and make its events durable, all of them or none; one reply for each submission, in order.
 
+        Shape: `commit` makes the batch durable in place of the log's `append`, where more is committed with it.
         Raises: LogUnavailable, nothing of the batch was kept; send it again under the same command ids.
         """
-        turn = _Turn(self._load(submissions), self._log, self._clock, self._processes)
-        replies = [turn.answer(submission) for submission in submissions]
+        draft = _Draft(self._load(submissions), self._log, self._clock, self._processes)
+        replies = [draft.answer(submission) for submission in submissions]
         try:
-            self._log.append(Batch(turn.events, replies))
-        except LogUnavailable:
-            # what became of the batch is the log's to say: the next turn reads it again
+            (commit or self._log.append)(Batch(draft.events, replies))
+        except Exception:
+            # what became of the batch is the log's to say: the next one reads it again
             self._cache.clear()
             raise
-        self._keep(turn.states)
+        self._keep(draft.states)
         return replies
 
     def forget(self) -> None:
@@ -99,7 +100,7 @@ class _Loaded(NamedTuple):
     states: MutableMapping[StreamKey, StreamState]
 
 
-class _Turn:
+class _Draft:
     """One batch being decided: its effects are in here until the log has them."""
 
     def __init__(self, loaded: _Loaded, log: EventLog, clock: Clock, processes: Sequence[Process]) -> None:

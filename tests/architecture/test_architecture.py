@@ -1,4 +1,4 @@
-"""What import-linter cannot see: ports and exceptions that say what they promise."""
+"""This checks what import-linter cannot see: that ports and exceptions say what they promise."""
 
 import ast
 import inspect

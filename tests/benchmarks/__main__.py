@@ -1,4 +1,4 @@
-"""`make bench`: every figure with its baseline of the same run, as a table and as build/bench.json."""
+"""`make bench` measures every figure with its baseline, and shows them as a table and in build/bench.json."""
 
 import importlib
 import sys

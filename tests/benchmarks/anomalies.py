@@ -1,4 +1,4 @@
-"""How well unusual readings are found in series that people labelled (NAB), and how many facts a second watches take.
+"""This measures how well unusual readings are found in labelled series, and how many facts watches take.
 
 A watch looks at each series by itself, as it would at a device: its readings in their order, once, nothing tuned on the
 labels. Alerts in the first 15 % of a series (750 readings at most) are left out, as NAB's own scoring does: there every
@@ -17,13 +17,11 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from domain.catalog import payload_of
-from domain.fleet.commands import DefineWatch, RaiseAlert
-from domain.fleet.decide import decide_watch
-from domain.fleet.events import WatchDefined
+from domain.fleet.alert import RaiseAlert
 from domain.fleet.facts import DeviceMetricsReported, LogRecorded
+from domain.fleet.observe import NOTHING_SEEN, Sample, Subject, matters, observe
 from domain.fleet.rules import Anomaly, Failures, RateOfChange, Rule, Threshold
-from domain.fleet.state import Watch
-from domain.fleet.watches import NOTHING_SEEN, Sample, Subject, matters, observe
+from domain.fleet.watch import DefineWatch, Watch, WatchDefined, decide_watch
 from domain.message import Fact
 from infra.river.anomaly import RiverScorer
 from infra.sqlite.watch_states import SqliteWatchStates

@@ -1,4 +1,4 @@
-"""The embedded profile's figures: each is measured in a process of its own, on the disk of the working directory."""
+"""This measures the embedded profile, each figure in a process of its own, on the working directory's disk."""
 
 import asyncio
 import multiprocessing
@@ -23,8 +23,8 @@ import psutil
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
-from domain.finance.commands import LineItem, ReceiveInvoice
-from domain.fleet.commands import RegisterDevice, TagDevice
+from domain.finance.invoice import LineItem, ReceiveInvoice
+from domain.fleet.device import RegisterDevice, TagDevice
 from domain.fleet.facts import DeviceMetricsReported
 from domain.message import Command
 from infra.collector import settle_collector

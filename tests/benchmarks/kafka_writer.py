@@ -1,4 +1,4 @@
-"""The distributed write side's figures, on a real broker started for them."""
+"""This measures the distributed write side, on a real broker that it starts."""
 
 import asyncio
 import json
@@ -20,16 +20,16 @@ import psutil
 from confluent_kafka import TopicPartition
 from uuid_utils import uuid7
 
-from domain.fleet.commands import RegisterDevice, TagDevice
+from domain.fleet.device import RegisterDevice, TagDevice
 from domain.message import Command
 from infra.collector import settle_collector
 from infra.engines.kafka import Kafka
 from infra.kafka.command_gate import KafkaCommandGate
-from infra.kafka.event_log import REPLY_TO
+from infra.kafka.command_queue import REPLY_TO, KafkaCommandQueue
 from infra.migrate import SCHEMA_IDS as IDS_FILE
 from infra.sqlite.event_log import SqliteEventLog
-from schemas.codec import KafkaRecord, encode_kafka
 from schemas.envelope import Envelope, StreamId, TenantId, Topic
+from schemas.kafka_record import KafkaRecord, encode_kafka
 from schemas.partitioning import partition_of
 from streams.ports import Batch, Submission, SystemClock
 from streams.write.messages import encode_reply, encode_submission
@@ -78,7 +78,7 @@ def backlog(cluster: Cluster, folder: Path) -> float:
     _send_backlog(cluster)
     settle_collector()
     with closing(cluster.open(folder, partitions=0)) as log:
-        worker = CommandWorker(log, Writer(log, SystemClock()))
+        worker = CommandWorker(KafkaCommandQueue(log), Writer(log, SystemClock()))
         while not (done := worker.turn(0.05)):
             pass
         began, first = time.perf_counter(), done

@@ -1,4 +1,4 @@
-"""The distributed read side's figures: one worker of each role between a real broker and its real store.
+"""This measures the distributed read side: one worker of each role between a real broker and its store.
 
 ClickHouse is infra/engines/clickhouse_front.py: the real engine behind a stand-in for a server's HTTP interface.
 """

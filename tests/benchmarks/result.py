@@ -1,4 +1,4 @@
-"""What a benchmark says: a figure, what it is compared with in the same run, and what it should be at least."""
+"""A benchmark gives a figure, a baseline of the same run, and what is asked for."""
 
 import json
 from collections.abc import Callable, Sequence

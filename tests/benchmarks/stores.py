@@ -1,4 +1,4 @@
-"""Rows written by the distributed stores' ViewWriter, against the bare driver with the same rows in the same run.
+"""This measures how fast the distributed stores write rows, against the bare driver with the same rows.
 
 ClickHouse is infra/engines/clickhouse_front.py: the real engine behind a stand-in for a server's HTTP interface.
 """
@@ -17,8 +17,9 @@ from cassandra.query import BatchStatement, BatchType
 from pymongo import MongoClient, ReplaceOne, WriteConcern
 from pymongo.collection import Collection
 
+from infra.cassandra.batches import BATCH_ROWS
 from infra.cassandra.connection import IN_FLIGHT, CassandraAddress
-from infra.cassandra.timeline import BATCH_ROWS, CassandraTimeline
+from infra.cassandra.timeline import CassandraTimeline
 from infra.clickhouse.analytics import ClickHouseAnalytics
 from infra.engines.cassandra import Cassandra
 from infra.engines.clickhouse import ClickHouseFront
@@ -26,7 +27,8 @@ from infra.engines.mongo import Mongo
 from infra.instants import DAY, to_microseconds
 from infra.mongo.documents import MongoDocuments
 from projections.catalog import of_role
-from projections.rows import Checkpoint, MetricRow, Patch, Role, Row, View
+from projections.fleet.metric_rows import MetricRow
+from projections.rows import Checkpoint, Patch, Role, Row, View
 from projections.stores import ViewWriter
 from schemas.envelope import TenantId, Topic
 from tests.benchmarks.result import Result

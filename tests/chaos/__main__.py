@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: the long forms of what tests/chaos tests in short; or one of them, with other numbers."""
+"""`python -m tests.chaos` runs the long forms of the chaos tests, or one of them with other numbers."""
 
 import argparse
 import json

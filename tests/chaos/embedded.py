@@ -1,4 +1,4 @@
-"""`kill -9` of the embedded server at random moments while invoices are imported and others write; then the proof."""
+"""The embedded server is killed at random while invoices are imported, and then its log is checked."""
 
 import csv
 import os

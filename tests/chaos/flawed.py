@@ -1,13 +1,13 @@
-"""`factline worker …` of a release with two faults: a schema is missing, and a projection fails for one event."""
+"""This is a worker of a faulty release: a schema is missing, and a projection fails for one event."""
 
 from dataclasses import replace
 from typing import Any
 
-from domain.fleet.events import DeviceStatusChanged, DeviceTagged
+from domain.fleet.device import DeviceStatusChanged, DeviceTagged
 from infra.cli.main import cli
 from projections import catalog
 from projections.fleet import devices
-from schemas import codec
+from schemas import payload
 from schemas.envelope import Envelope
 
 FATAL = "a value that this release cannot take"
@@ -20,7 +20,7 @@ def project(envelope: Envelope, event: Any) -> Any:
 
 
 def main() -> None:
-    known: Any = codec._schemas()
+    known: Any = payload._schemas()
     del known[DeviceStatusChanged.TYPE, DeviceStatusChanged.VERSION]
     flawed = replace(devices.PROJECTION, project=project)
     catalog.PROJECTIONS = tuple(flawed if one is devices.PROJECTION else one for one in catalog.PROJECTIONS)

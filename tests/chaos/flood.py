@@ -1,4 +1,4 @@
-"""One tenant sends a hundred times what each of the others sends: how fresh are the others' views then?"""
+"""How fresh are the views of others while one tenant sends a hundred times what each of them sends?"""
 
 import threading
 import time
@@ -15,7 +15,7 @@ from schemas.partitioning import partition_of
 from streams.ports import FactSubmission
 from tests.chaos.load import Reporter
 from tests.chaos.read_side import PARTITIONS, Engines, ReadSide, Watch, wait_until_seen
-from tests.examples import HAPPENED_AT
+from tests.examples.moments import HAPPENED_AT
 
 TIMES = 100
 """What the flooding tenant sends against each of the others."""

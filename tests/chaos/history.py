@@ -1,4 +1,4 @@
-"""What callers asked and were told while the server was killed, and whether the log agrees with all of it."""
+"""This records what callers asked and were told while the server was killed, and checks the log against it."""
 
 import random
 import threading

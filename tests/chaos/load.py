@@ -1,4 +1,4 @@
-"""Commands and facts of many tenants, written through trouble; what was accepted is known, and so what views must hold.
+"""Many tenants write commands and facts through trouble, and what was accepted says what views must hold.
 
 Commands are decided here, by the one writer of the log: `distributed.py` is about command workers under chaos.
 """
@@ -13,19 +13,21 @@ from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
-from domain.finance.commands import ApproveInvoice, CategoriseInvoice
-from domain.fleet.commands import AcknowledgeAlert, ChangeDeviceStatus, RaiseAlert, RegisterDevice, TagDevice
+from domain.finance.invoice import ApproveInvoice, CategoriseInvoice
+from domain.fleet.alert import AcknowledgeAlert, RaiseAlert
+from domain.fleet.device import ChangeDeviceStatus, DeviceStatus, RegisterDevice, TagDevice
 from domain.fleet.facts import DeviceMetricsReported
-from domain.fleet.state import DeviceStatus
 from domain.message import Command, Fact
 from infra.kafka.event_log import KafkaEventLog
 from infra.kafka.telemetry_log import KafkaTelemetryLog
 from schemas.envelope import Position, TenantId, Topic
 from streams.ports import FactSubmission, LogUnavailable, Reply, Submission, SystemClock
-from streams.write.worker import WriterLost
+from streams.write.turn import WriterLost
 from streams.write.writer import Writer
-from tests.cluster import SCHEMA_IDS, Cluster
-from tests.examples import HAPPENED_AT, LOG, RECEIVE_INVOICE
+from tests.cluster import SCHEMA_IDS, Cluster, waiting
+from tests.examples.finance import RECEIVE_INVOICE
+from tests.examples.fleet import LOG
+from tests.examples.moments import HAPPENED_AT
 from tests.streams.kit import TESTER, register_tenant, submission
 
 COMMANDS_AT_ONCE = 200
@@ -73,14 +75,14 @@ class Recorder:
                 self._cluster.connection, topics, schema_ids=SCHEMA_IDS, folder=self._folder, name="writer"
             )
             self._writer = Writer(self._log, SystemClock())
-        before = self._log.ownership
+        before = self._log.owned.changes
         # whoever does not ask for commands loses its partitions
-        self._log.take(limit=1, timeout_s=0)
+        waiting(self._log, timeout_s=0)
         while len(self._log.owned) < topics.partitions:
             assert time.monotonic() < deadline, f"the writer was not given its partitions in {_TAKEN_WITHIN_S} s"
-            self._log.take(limit=1, timeout_s=0.05)
+            waiting(self._log)
         assert self._writer is not None
-        if self._log.ownership != before:
+        if self._log.owned.changes != before:
             self._writer.forget()
         return self._writer
 

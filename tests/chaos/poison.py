@@ -1,4 +1,4 @@
-"""Two events that a faulty release cannot take among thousands that it can: what is parked, and what mends it."""
+"""A faulty release cannot take two events among thousands: what is parked then, and what mends it?"""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -6,8 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from domain.fleet.commands import ChangeDeviceStatus, RegisterDevice, TagDevice
-from domain.fleet.state import DeviceStatus
+from domain.fleet.device import ChangeDeviceStatus, DeviceStatus, RegisterDevice, TagDevice
 from domain.message import Command
 from projections.catalog import of_role
 from projections.rows import Checkpoint, Role, StoredRow, View

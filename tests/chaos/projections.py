@@ -1,4 +1,4 @@
-"""Projecting workers killed and paused, stores and broker stopped and killed, under load; then every view is verified.
+"""Workers of the views are killed and stores are stopped under load, and then every view is verified.
 
 The verdict is `factline verify`'s own; beside it rows are counted with the bare drivers, and a watch reads every
 checkpoint all the while.

@@ -1,4 +1,4 @@
-"""The read side as processes over real engines: projecting workers, and what is seen of their stores from beside them.
+"""The read side runs here as processes over real engines, with what can be seen of their stores.
 
 ClickHouse is infra/engines/clickhouse_front.py: the real engine behind a stand-in for a server's HTTP interface.
 """

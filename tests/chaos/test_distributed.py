@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("confluent_kafka")
-
 from tests.chaos import distributed
 
 if TYPE_CHECKING:
     from infra.engines.kafka import Kafka
     from infra.engines.registry import Registry
+
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_nothing_answered_is_lost_or_doubled_when_workers_and_gateways_are_killed_and_paused(

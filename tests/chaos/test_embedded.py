@@ -7,6 +7,7 @@ import pytest
 from tests.chaos import embedded
 
 
+@pytest.mark.full
 def test_nothing_answered_is_lost_or_doubled_when_the_server_is_killed(tmp_path: Path) -> None:
     files = sorted(embedded.INVOICES.glob("*.csv"))[:2]
     if not files:

@@ -1,4 +1,4 @@
-"""The short forms of `python -m tests.chaos projections`, over the session's engines.
+"""The short forms of `python -m tests.chaos projections`, over engines of the run and of its own.
 
 ClickHouse is infra/engines/clickhouse_front.py: the real engine behind a stand-in for a server's HTTP interface.
 """
@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-pytest.importorskip("cassandra", reason="the drivers come with the extra 'distributed'", exc_type=ImportError)
 
 from projections.rows import Role
 from tests.chaos import flood, poison, projections
@@ -20,10 +18,14 @@ if TYPE_CHECKING:
     from infra.engines.kafka import Kafka
     from infra.engines.mongo import Mongo
 
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture(scope="module")
-def engines(kafka: "Kafka", cassandra: "Cassandra", mongo: "Mongo", clickhouse_front: "ClickHouseFront") -> Engines:
-    return Engines(kafka, cassandra, mongo, clickhouse_front)
+def engines(
+    kafka: "Kafka", cassandra: "Cassandra", own_mongo: "Mongo", own_clickhouse_front: "ClickHouseFront"
+) -> Engines:
+    return Engines(kafka, cassandra, own_mongo, own_clickhouse_front)
 
 
 def test_every_view_equals_the_log_when_workers_and_stores_are_killed_and_paused(

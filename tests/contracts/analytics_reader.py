@@ -1,18 +1,26 @@
 """What every AnalyticsReader promises, as a suite: subclass AnalyticsReaderContract and say how the store is opened."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, localcontext
 from itertools import count
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from projections.finance.invoice_facts import REVENUE, InvoiceLineRow, RevenueRow
+from projections.fleet.metric_rows import MetricRow
+from projections.fleet.metrics_5m import POINTS
+from projections.history.event_rows import EventRow
+from projections.history.events import COUNTS, EventCount
+from projections.layout import Facts
 from projections.projection import Projection
-from projections.readers import Aggregate, AnalyticsReader, CountRow, MetricPoint, RevenueBy, RevenueRow
-from projections.rows import EventRow, InvoiceLineRow, MetricRow, View
+from projections.question import Choice, Question
+from projections.readers import Aggregate, AnalyticsReader, MetricPoint
+from projections.rows import View
 from projections.stores import StoreUnavailable, ViewWriter
 from schemas.envelope import StreamId, TenantId, Topic
 from tests.contracts.samples import ACME, BOLT, checkpoint, projection
@@ -27,13 +35,44 @@ AMOUNT = some.decimals(-GREATEST, GREATEST, places=4)
 NUMBERS = count()
 
 
+class Traded(NamedTuple):
+    party: str
+    amount: Decimal
+    last_at: datetime
+
+
+# a view and a question that the product does not have: with another key, parameters of other types, and no time
+DEALS = View("deals", 1)
+TRADED = Question(
+    name="traded",
+    summary="What each party traded",
+    view="deals",
+    sql="""
+        SELECT party, {what}, max(invoiced_at) FROM deals
+        WHERE product = {product:String} AND quantity > {least:Float64} OR {what:String} = 'lines'
+        GROUP BY party ORDER BY party
+    """,
+    parameters={
+        "what": Choice("amount", {"amount": "sum(quantity)", "lines": "toDecimal64(count(), 0)"}),
+        "product": str,
+        "least": float,
+    },
+    row=Traded,
+    example={},
+)
+
+
 class Analytics(ViewWriter, AnalyticsReader, Protocol):
     def close(self) -> None: ...
 
 
 def analytics_projections() -> Sequence[Projection]:
     rows = {"invoice_facts": InvoiceLineRow, "events": EventRow, "metrics_5m": MetricRow}
-    return tuple(projection(name, row) for name, row in rows.items())
+    deals = Facts(row=InvoiceLineRow, key=("tenant_id", "party", "stream", "line"), questions=(TRADED,))
+    return (
+        *(projection(name, row) for name, row in rows.items()),
+        Projection("deals", deals, (Topic.EVENTS,), None, lambda _envelope, _event: ()),
+    )
 
 
 def line(
@@ -84,7 +123,7 @@ class AnalyticsReaderContract:
 
     @pytest.fixture
     def store(self, empty: Analytics) -> Analytics:
-        for view in (FACTS, EVENTS, METRICS):
+        for view in (FACTS, EVENTS, METRICS, DEALS):
             empty.create(view)
             empty.switch(view)
         return empty
@@ -92,7 +131,7 @@ class AnalyticsReaderContract:
     # --- revenue ----------------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("by", ["day", "month", "country", "product"])
-    def test_no_invoices_give_no_revenue(self, store: Analytics, by: RevenueBy) -> None:
+    def test_no_invoices_give_no_revenue(self, store: Analytics, by: str) -> None:
         assert list(revenue(store, by)) == []
 
     def test_revenue_by_day_is_in_order_of_the_day_in_utc(self, store: Analytics) -> None:
@@ -113,9 +152,7 @@ class AnalyticsReaderContract:
         assert [row.group for row in revenue(store, "month")] == ["2009-02", "2010-12", "2011-01"]
 
     @pytest.mark.parametrize("by", ["country", "product"])
-    def test_revenue_by_country_or_product_is_greatest_first_then_by_name(
-        self, store: Analytics, by: RevenueBy
-    ) -> None:
+    def test_revenue_by_country_or_product_is_greatest_first_then_by_name(self, store: Analytics, by: str) -> None:
         amounts = {"b": "10", "a": "10", "z": "9.5", "": "100", "ü": "-1"}
         rows = [line(name, quantity=amount, country=name, product=name) for name, amount in amounts.items()]
         put(store, *rows)
@@ -167,7 +204,7 @@ class AnalyticsReaderContract:
     ) -> None:
         tenant = TenantId(f"tenant-{next(NUMBERS)}")
         put(store, *[line("1", n, quantity=q, unit_price=p, tenant=tenant) for n, (q, p) in enumerate(amounts)])
-        (found,) = store.revenue(tenant, by="month", start=None, end=None, limit=10)
+        (found,) = store.ask(REVENUE, tenant, by="month", start=None, end=None, limit=10)
         with localcontext(Context(prec=80)):
             assert found.revenue == sum(q * p for q, p in amounts)
             assert found.quantity == sum(q for q, _ in amounts)
@@ -179,20 +216,20 @@ class AnalyticsReaderContract:
         rows += [event("device-8", "b.happened"), event("device-9", "a.happened")]
         store.apply(EVENTS, rows, checkpoint(5))
         store.apply(EVENTS, rows, checkpoint(5))
-        assert list(store.event_counts(ACME, start=None, end=None)) == [
-            CountRow("device.retired", 3),
-            CountRow("a.happened", 1),
-            CountRow("b.happened", 1),
+        assert list(store.ask(COUNTS, ACME, start=None, end=None)) == [
+            EventCount("device.retired", 3),
+            EventCount("a.happened", 1),
+            EventCount("b.happened", 1),
         ]
 
     def test_counted_events_were_recorded_from_start_to_before_end(self, store: Analytics) -> None:
         rows = [event(f"device-{n}", f"type-{n}", at=NOON + n * MICROSECOND) for n in range(3)]
         store.apply(EVENTS, rows, checkpoint(3))
-        found = store.event_counts(ACME, start=NOON + MICROSECOND, end=NOON + 2 * MICROSECOND)
-        assert list(found) == [CountRow("type-1", 1)]
+        found = store.ask(COUNTS, ACME, start=NOON + MICROSECOND, end=NOON + 2 * MICROSECOND)
+        assert list(found) == [EventCount("type-1", 1)]
 
     def test_no_events_give_no_counts(self, store: Analytics) -> None:
-        assert list(store.event_counts(ACME, start=None, end=None)) == []
+        assert list(store.ask(COUNTS, ACME, start=None, end=None)) == []
 
     # --- metrics ----------------------------------------------------------------------------------------------------
 
@@ -226,14 +263,13 @@ class AnalyticsReaderContract:
     def test_a_reading_before_1970_lies_in_the_five_minutes_that_begin_before_it(self, store: Analytics) -> None:
         at = datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC)
         measure(store, reading(1.0, at))
-        found = store.metrics(ACME, "device-1", "cpu", start=at, end=NOON, aggregate="last")
+        found = store.ask(POINTS, ACME, device_id="device-1", metric="cpu", start=at, end=NOON, aggregate="last")
         assert list(found) == [MetricPoint(datetime(1969, 12, 31, 23, 55, tzinfo=UTC), 1.0, 1)]
 
     def test_readings_are_taken_from_start_to_before_end(self, store: Analytics) -> None:
         measure(store, *[reading(10.0**n, NOON + n * MICROSECOND) for n in range(3)])
-        found = store.metrics(
-            ACME, "device-1", "cpu", start=NOON + MICROSECOND, end=NOON + 2 * MICROSECOND, aggregate="sum"
-        )
+        start, end = NOON + MICROSECOND, NOON + 2 * MICROSECOND
+        found = store.ask(POINTS, ACME, device_id="device-1", metric="cpu", start=start, end=end, aggregate="sum")
         assert list(found) == [MetricPoint(NOON, 10.0, 1)]
 
     def test_a_repeated_reading_counts_once_and_a_later_one_of_the_instant_replaces_it(self, store: Analytics) -> None:
@@ -246,7 +282,44 @@ class AnalyticsReaderContract:
     def test_another_device_or_metric_has_its_own_points(self, store: Analytics) -> None:
         measure(store, reading(1.0), reading(2.0, device="device-2"), reading(4.0, metric="disk"))
         assert list(metrics(store, "sum")) == [MetricPoint(NOON, 1.0, 1)]
-        assert list(store.metrics(ACME, "device-9", "cpu", start=NOON, end=NOON, aggregate="avg")) == []
+        assert (
+            list(store.ask(POINTS, ACME, device_id="device-9", metric="cpu", start=NOON, end=NOON, aggregate="avg"))
+            == []
+        )
+
+    # --- any question -----------------------------------------------------------------------------------------------
+
+    def test_a_question_of_another_view_is_answered_with_its_own_rows(self, store: Analytics) -> None:
+        rows = [line("1", quantity="2"), line("2", quantity="3.5", at=NOON + MICROSECOND), line("3", quantity="0.5")]
+        rows += [line("4", quantity="9", product="rum"), line("5", quantity="8", tenant=BOLT)]
+        store.apply(DEALS, rows, checkpoint(5))
+        assert list(traded(store)) == [Traded("Ann & Co", Decimal("5.5"), NOON + MICROSECOND)]
+        assert list(traded(store, "lines")) == [Traded("Ann & Co", Decimal(4), NOON + MICROSECOND)]
+
+    def test_a_row_that_was_written_again_counts_once_whatever_the_question_says(self, store: Analytics) -> None:
+        for position in (1, 3, 2):
+            store.apply(DEALS, [line(quantity=str(position), position=position)], checkpoint(3))
+        assert list(traded(store)) == [Traded("Ann & Co", Decimal(3), NOON)]
+        assert list(traded(store, "lines")) == [Traded("Ann & Co", Decimal(1), NOON)]
+
+    @pytest.mark.parametrize("product", ["' OR 1=1 --", "{tenant_id}", "{what}", "\\", "%s", "tea\x00", ""])
+    def test_a_value_is_never_read_as_sql(self, store: Analytics, product: str) -> None:
+        store.apply(DEALS, [line("1"), line("2", quantity="2", product=product)], checkpoint(2))
+        assert [row.amount for row in traded(store, product=product)] == [2]
+
+    def test_parameters_that_the_question_does_not_declare_are_refused(self, store: Analytics) -> None:
+        for more in ({}, {"least": 1.0, "limit": 1}):
+            with pytest.raises(ValueError, match="traded takes what, product, least"):
+                store.ask(TRADED, ACME, what="amount", product="tea", **more)
+
+    @pytest.mark.parametrize("what", ["party", "", "sum(quantity)", None])
+    def test_a_choice_has_the_values_that_the_question_declares(self, store: Analytics, what: str) -> None:
+        with pytest.raises(ValueError, match="use one of amount, lines"):
+            traded(store, what)
+
+    def test_a_question_of_a_view_that_the_store_does_not_keep_is_refused(self, store: Analytics) -> None:
+        with pytest.raises(ValueError, match="does not keep"):
+            store.ask(replace(TRADED, view="switches"), ACME, what="amount", product="tea", least=0.0)
 
     # --- tenants and builds -----------------------------------------------------------------------------------------
 
@@ -255,9 +328,14 @@ class AnalyticsReaderContract:
         put(store, line())
         store.apply(EVENTS, [event("device-1", "device.retired")], checkpoint(1))
         measure(store, reading(1.0))
-        assert list(store.revenue(stranger, by="country", start=None, end=None, limit=10)) == []
-        assert list(store.event_counts(stranger, start=None, end=None)) == []
-        assert list(store.metrics(stranger, "device-1", "cpu", start=NOON, end=NOON, aggregate="avg")) == []
+        store.apply(DEALS, [line()], checkpoint(1))
+        assert list(traded(store, "lines", tenant=stranger)) == []
+        assert list(store.ask(REVENUE, stranger, by="country", start=None, end=None, limit=10)) == []
+        assert list(store.ask(COUNTS, stranger, start=None, end=None)) == []
+        assert (
+            list(store.ask(POINTS, stranger, device_id="device-1", metric="cpu", start=NOON, end=NOON, aggregate="avg"))
+            == []
+        )
 
     def test_a_reader_sees_the_build_that_was_switched_to_last(self, store: Analytics) -> None:
         put(store, line(quantity="1"))
@@ -285,11 +363,19 @@ def measure(store: Analytics, *rows: MetricRow) -> None:
 
 
 def revenue(
-    store: Analytics, by: RevenueBy, *, start: datetime | None = None, end: datetime | None = None, limit: int = 100
+    store: Analytics, by: str, *, start: datetime | None = None, end: datetime | None = None, limit: int = 100
 ) -> Sequence[RevenueRow]:
-    return store.revenue(ACME, by=by, start=start, end=end, limit=limit)
+    return store.ask(REVENUE, ACME, by=by, start=start, end=end, limit=limit)
+
+
+def traded(
+    store: Analytics, what: str = "amount", *, product: str = "tea", tenant: TenantId = ACME
+) -> Sequence[Traded]:
+    return store.ask(TRADED, tenant, what=what, product=product, least=1.0)
 
 
 def metrics(store: Analytics, aggregate: Aggregate) -> Sequence[MetricPoint]:
     day = timedelta(days=1)
-    return store.metrics(ACME, "device-1", "cpu", start=NOON - day, end=NOON + day, aggregate=aggregate)
+    return store.ask(
+        POINTS, ACME, device_id="device-1", metric="cpu", start=NOON - day, end=NOON + day, aggregate=aggregate
+    )

@@ -60,9 +60,9 @@ class DeadLettersContract:
         store.close()
 
     def test_a_new_store_is_empty(self, store: Store) -> None:
-        assert store.parked("devices_v1") == frozenset()
+        assert store.parked_streams("devices_v1") == frozenset()
         assert list(store.letters("devices_v1")) == []
-        assert list(store.page(ACME, view=None, after=None, limit=10)) == []
+        assert list(store.page(ACME, table=None, after=None, limit=10)) == []
 
     def test_letters_come_back_exactly_as_parked_in_order_of_their_place(self, store: Store) -> None:
         letters = [
@@ -104,7 +104,7 @@ class DeadLettersContract:
                 letter(5, view="alerts_v1", stream="alert-1"),
             ]
         )
-        assert store.parked("devices_v1") == {(ACME, "device-1"), (BOLT, "device-2")}
+        assert store.parked_streams("devices_v1") == {(ACME, "device-1"), (BOLT, "device-2")}
 
     def test_a_removed_letter_is_gone_and_its_neighbours_stay(self, store: Store) -> None:
         store.park([letter(1), letter(2), letter(1, view="devices_v2"), letter(1, partition=4)])
@@ -115,9 +115,9 @@ class DeadLettersContract:
     def test_a_stream_whose_last_letter_was_removed_is_not_parked(self, store: Store) -> None:
         store.park([letter(1), letter(2)])
         store.remove([letter(1)])
-        assert store.parked("devices_v1") == {(ACME, "device-1")}
+        assert store.parked_streams("devices_v1") == {(ACME, "device-1")}
         store.remove([letter(2)])
-        assert store.parked("devices_v1") == frozenset()
+        assert store.parked_streams("devices_v1") == frozenset()
 
     def test_removing_a_letter_that_is_not_there_is_no_error(self, store: Store) -> None:
         store.remove([])
@@ -153,21 +153,21 @@ class DeadLettersContract:
         theirs = [one._replace(tenant_id=BOLT, position=one.position + 100) for one in mine]
         store.park([*reversed(mine), *theirs])
         found: list[DeadLetter] = []
-        while page := store.page(ACME, view=None, after=place(found[-1]) if found else None, limit=2):
+        while page := store.page(ACME, table=None, after=place(found[-1]) if found else None, limit=2):
             assert len(page) <= 2
             found.extend(page)
         assert found == mine
 
     def test_a_page_of_one_view_holds_no_other(self, store: Store) -> None:
         store.park([letter(1, view="alerts_v1"), letter(2), letter(3), letter(4, view="devices_v2")])
-        assert list(store.page(ACME, view="devices_v1", after=None, limit=10)) == [letter(2), letter(3)]
-        assert list(store.page(ACME, view="devices_v1", after=place(letter(2)), limit=10)) == [letter(3)]
-        assert list(store.page(ACME, view="invoices_v1", after=None, limit=10)) == []
+        assert list(store.page(ACME, table="devices_v1", after=None, limit=10)) == [letter(2), letter(3)]
+        assert list(store.page(ACME, table="devices_v1", after=place(letter(2)), limit=10)) == [letter(3)]
+        assert list(store.page(ACME, table="invoices_v1", after=None, limit=10)) == []
 
     def test_a_tenant_without_letters_gets_an_empty_page(self, store: Store) -> None:
         store.park([letter(1)])
-        assert list(store.page(BOLT, view=None, after=None, limit=10)) == []
-        assert list(store.page(BOLT, view="devices_v1", after=None, limit=10)) == []
+        assert list(store.page(BOLT, table=None, after=None, limit=10)) == []
+        assert list(store.page(BOLT, table="devices_v1", after=None, limit=10)) == []
 
     def test_letters_survive_reopening(self, place: str) -> None:
         for parked in ([letter(1)], [letter(2)]):

@@ -5,20 +5,24 @@ from typing import Any, Literal, Protocol
 
 import pytest
 
+from projections.documents import sort_text
+from projections.layout import Documents
 from projections.projection import Projection
 from projections.readers import CountRow, DocumentsReader
 from projections.rows import Document, Patch, View, as_text
-from projections.stores import ViewWriter
-from schemas.envelope import TenantId
+from projections.stores import ViewWriter, WriteRefused
+from schemas.envelope import TenantId, Topic
 from tests.contracts.samples import ACME, BOLT, projection
 
 FILTERS, SORTS = ("status", "os", "on", "count"), ("hostname", "count", "last_seen_at")
+# a view that the product does not have
+BADGES_LAYOUT = Documents(filters=("colour",), sorts=("name", "level"), numbers=("level",), found_by_id=True)
 PROJECTIONS = (
     projection("devices", Patch, filters=FILTERS, sorts=SORTS),
-    projection("api_keys", Patch, filters=("status",), sorts=("name",)),
+    Projection("badges", BADGES_LAYOUT, (Topic.EVENTS,), None, lambda _envelope, _event: ()),
 )
 V1, V2 = View("devices", 1), View("devices", 2)
-KEYS = View("api_keys", 1)
+BADGES = View("badges", 1)
 
 
 class Store(ViewWriter, DocumentsReader, Protocol):
@@ -56,7 +60,7 @@ class DocumentsContract:
 
     @pytest.fixture
     def store(self, bare: Store) -> Store:
-        for view in (V1, KEYS):
+        for view in (V1, BADGES):
             bare.create(view)
             bare.switch(view)
         return bare
@@ -173,7 +177,7 @@ class DocumentsContract:
         assert self.find(store) == []
         assert self.find(store, filters={"status": "ONLINE"}, after=("", "")) == []
         assert list(store.facets("devices", ACME, "status")) == []
-        assert list(store.find_api_keys("web-1")) == []
+        assert list(store.find_by_id("badges", "web-1")) == []
 
     def test_two_tenants_with_documents_of_one_id_see_their_own(self, store: Store) -> None:
         self.write(store, patch("web-1", 1, hostname="mine"), patch("web-1", 7, tenant=BOLT, hostname="theirs"))
@@ -307,20 +311,57 @@ class DocumentsContract:
         assert list(store.facets("devices", ACME, "on")) == [CountRow("true", 2), CountRow("false", 1)]
         assert list(store.facets("devices", ACME, "count")) == [CountRow("7", 1)]
 
-    # --- API keys ---------------------------------------------------------------------------------------------------
+    # --- numbers ----------------------------------------------------------------------------------------------------
 
-    def test_an_api_key_is_found_by_its_id_whoever_it_belongs_to(self, store: Store) -> None:
-        keys = [patch("key-1", 1, name="a"), patch("key-2", 2, tenant=BOLT, name="b", scopes=["*"])]
-        self.write(store, *keys, view=KEYS)
+    @pytest.mark.parametrize("descending", [False, True])
+    def test_a_field_of_numbers_sorts_and_is_paged_as_numbers(self, store: Store, *, descending: bool) -> None:
+        levels = (0, 9, 10, 100, -1, -10, 2.5, -2.5, 1e300, -1e300, 5e-324, 2**53, None, 9, 1e-9)
+        badges = [patch(f"b{n:02}", 1, name="x", level=level) for n, level in enumerate(levels)]
+        self.write(store, *badges, patch("b99", 1, name="x"), patch("b00", 1, tenant=BOLT, level=3), view=BADGES)
+        wanted = sorted(
+            (
+                *((-float("inf") if level is None else level, f"b{n:02}") for n, level in enumerate(levels)),
+                (-float("inf"), "b99"),
+            ),
+            reverse=descending,
+        )
+        found: list[Document] = []
+        while page := store.find(
+            "badges",
+            ACME,
+            filters={},
+            sort="level",
+            descending=descending,
+            after=(sort_text(BADGES_LAYOUT, "level", found[-1].fields.get("level")), found[-1].id) if found else None,
+            limit=4,
+        ):
+            found.extend(page)
+        assert [document.id for document in found] == [id_ for _, id_ in wanted]
+
+    def test_what_is_no_number_in_a_field_of_numbers_is_refused(self, store: Store) -> None:
+        with pytest.raises(WriteRefused):
+            self.write(store, patch("b1", 1, level=1), patch("b2", 1, level="many"), view=BADGES)
+        assert list(store.scan(BADGES, ACME)) == []
+
+    # --- by id alone ------------------------------------------------------------------------------------------------
+
+    def test_a_document_is_found_by_its_id_whoever_it_belongs_to(self, store: Store) -> None:
+        badges = [patch("b1", 1, name="a"), patch("b2", 2, tenant=BOLT, name="b", doors=["*"])]
+        self.write(store, *badges, view=BADGES)
         self.write(store, patch("web-1", 1, hostname="a"))
-        assert list(store.find_api_keys("key-1")) == [Document(ACME, "key-1", 1, {"name": "a"})]
-        assert list(store.find_api_keys("key-2")) == [Document(BOLT, "key-2", 2, {"name": "b", "scopes": ["*"]})]
-        for id_ in ("key-3", "key", "", "web-1"):
-            assert list(store.find_api_keys(id_)) == []
+        assert list(store.find_by_id("badges", "b1")) == [Document(ACME, "b1", 1, {"name": "a"})]
+        assert list(store.find_by_id("badges", "b2")) == [Document(BOLT, "b2", 2, {"name": "b", "doors": ["*"]})]
+        for id_ in ("b3", "b", "", "web-1"):
+            assert list(store.find_by_id("badges", id_)) == []
 
-    def test_two_tenants_may_have_a_key_of_the_same_id(self, store: Store) -> None:
-        self.write(store, patch("key-1", 1, tenant=BOLT, name="b"), patch("key-1", 1, name="a"), view=KEYS)
-        assert [document.tenant_id for document in store.find_api_keys("key-1")] == [ACME, BOLT]
+    def test_two_tenants_may_have_a_document_of_the_same_id(self, store: Store) -> None:
+        self.write(store, patch("b1", 1, tenant=BOLT, name="b"), patch("b1", 1, name="a"), view=BADGES)
+        assert [document.tenant_id for document in store.find_by_id("badges", "b1")] == [ACME, BOLT]
+
+    def test_a_view_that_is_not_made_for_it_is_not_asked_without_a_tenant(self, store: Store) -> None:
+        self.write(store, patch("web-1", 1, hostname="a"))
+        with pytest.raises(ValueError, match="name the tenant too"):
+            store.find_by_id("devices", "web-1")
 
     # --- builds -----------------------------------------------------------------------------------------------------
 

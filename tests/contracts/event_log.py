@@ -10,7 +10,8 @@ from schemas.envelope import Entry, Envelope, Position, StreamId, TenantId, Topi
 from schemas.partitioning import partition_of
 from streams.ports import Batch, EventLog, SystemClock
 from streams.write.writer import Writer
-from tests.examples import REGISTERED, envelope_of
+from tests.examples import envelope_of
+from tests.examples.fleet import REGISTERED
 from tests.streams.kit import accepted, register, register_tenant, tag
 
 ACME = TenantId("acme")

@@ -1,23 +1,19 @@
 """Rows for the contract suites: the n-th row of a class, as it was written at a position, and as it is read back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
+from projections.catalog import PROJECTIONS
+from projections.finance.invoice_facts import InvoiceLineRow
+from projections.fleet.device_logs import LogRow
+from projections.fleet.metric_rows import MetricRow
+from projections.history.event_rows import EventRow
+from projections.layout import Documents, Facts, Layout
 from projections.projection import Projection
-from projections.rows import (
-    KEY,
-    Checkpoint,
-    Document,
-    EventRow,
-    InvoiceLineRow,
-    LogRow,
-    MetricRow,
-    Patch,
-    Role,
-    Row,
-    StoredRow,
-)
+from projections.rows import Checkpoint, Document, Patch, Role, Row, StoredRow
 from schemas.envelope import StreamId, TenantId, Topic
 
 ACME = TenantId("acme")
@@ -45,7 +41,7 @@ def sample(row: type, n: int, *, position: int | None = None, tenant: TenantId =
             tenant, StreamId(f"device-{n:06}"), 1, 3, at, f"event-{n}", "device.registered", 1, *times, *who
         )
     if row is InvoiceLineRow:
-        words = (f"no-{n}", "invoice", "outgoing", "Ann & Co", "DE", "product-1", text)
+        words = (f"no-{n}", "invoice", "out", "Ann & Co", "DE", "product-1", text)
         amounts = (Decimal("-3.25"), Decimal("12345678901234.5678"), "EUR", at)
         return InvoiceLineRow(tenant, StreamId(f"invoice-{n:06}"), n % 3, instant(n), *words, *amounts)
     if row is Patch:
@@ -60,7 +56,7 @@ def samples(row: type, count: int, *, after: int = 0, tenant: TenantId = ACME) -
 
 def unkeepable(row: type) -> Row:
     """Return a row with an integer that no store can hold."""
-    bad = sample(row, 999)
+    bad: Any = sample(row, 999)
     return (
         bad._replace(fields={"count": NOT_AN_INT64}) if isinstance(bad, Patch) else bad._replace(position=NOT_AN_INT64)
     )
@@ -74,19 +70,32 @@ def stored(rows: Iterable[Row]) -> list[StoredRow]:
         else row
         for row in rows
     ]
-    return sorted(found, key=lambda row: tuple(getattr(row, name) for name in KEY[type(row)]))
+    return sorted(
+        found,
+        key=lambda row: tuple(
+            getattr(row, name) for name in LAYOUTS[Patch if isinstance(row, Document) else type(row)].key
+        ),
+    )
 
 
 def checkpoint(position: int, *, topic: Topic = Topic.EVENTS, partition: int = 3) -> Checkpoint:
     return Checkpoint(topic, partition, position, instant(position))
 
 
-_ROLES = {MetricRow: Role.TIMELINE, LogRow: Role.TIMELINE, EventRow: Role.TIMELINE, InvoiceLineRow: Role.ANALYTICS}
+# of the views of one row, one that keeps it in the order of its key
+LAYOUTS: Mapping[type, Layout] = {
+    view.layout.row: replace(view.layout, first_wins=False)
+    for view in sorted(PROJECTIONS, key=lambda view: view.role is Role.TIMELINE)
+}
 
 
 def projection(
     name: str, row: type, *, role: Role | None = None, filters: tuple[str, ...] = (), sorts: tuple[str, ...] = ()
 ) -> Projection:
-    """Return a projection that nothing is projected by: a store looks at its name, row class and fields only."""
-    role = role or _ROLES.get(row, Role.DOCUMENTS)
-    return Projection(name, role, row, (Topic.EVENTS,), None, lambda _envelope, _event: (), filters, sorts)
+    """Return a projection that nothing is projected by: a store looks at its name and its layout only."""
+    layout = LAYOUTS[row]
+    if row is Patch:
+        layout = Documents(filters=filters, sorts=sorts)
+    elif role is Role.ANALYTICS:
+        layout = Facts(row=row, key=layout.key, day=layout.day)
+    return Projection(name, layout, (Topic.EVENTS,), None, lambda _envelope, _event: ())

@@ -4,27 +4,24 @@ import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
-from typing import Protocol
 
 import pytest
 
+from projections.catalog import of_role
+from projections.fleet.device_logs import LogRow
+from projections.fleet.metric_rows import MetricRow
+from projections.history.event_rows import EventRow
 from projections.projection import Projection
-from projections.readers import Aggregate, MetricPoint, TimelineReader
-from projections.rows import EventRow, LogRow, MetricRow, Row, View
-from projections.stores import ViewWriter
+from projections.readers import Aggregate, MetricPoint
+from projections.rows import Role, Row, View
 from schemas.envelope import StreamId, TenantId
-from tests.contracts.samples import ACME, BOLT, projection
+from tests.contracts.new_views import NOON, SECOND, Store
+from tests.contracts.samples import ACME, BOLT
 
-VIEWS = {"device_metrics": MetricRow, "device_logs": LogRow, "audit_trail": EventRow, "stream_history": EventRow}
-PROJECTIONS = tuple(projection(name, row) for name, row in VIEWS.items())
-NOON = datetime(2026, 1, 31, 12, 0, 0, 0, UTC)
-SECOND = timedelta(seconds=1)
+PROJECTIONS = of_role(Role.TIMELINE)
+VIEWS = tuple(view.name for view in PROJECTIONS)
 MICROSECOND = timedelta(microseconds=1)
 DAY_OF_READINGS = 43_200
-
-
-class Store(ViewWriter, TimelineReader, Protocol):
-    def close(self) -> None: ...
 
 
 def reading(
@@ -110,8 +107,14 @@ class TimelineReaderContract:
         step_s: int = 0,
         aggregate: Aggregate = "avg",
     ) -> list[MetricPoint]:
-        found = store.metrics(tenant, device, metric, start=start, end=end, step_s=step_s, aggregate=aggregate)
-        return list(found)
+        of = {"device_id": device, "metric": metric}
+        return list(
+            store.points("device_metrics", tenant, of=of, start=start, end=end, step_s=step_s, aggregate=aggregate)
+        )
+
+    @staticmethod
+    def metrics(store: Store, device: str = "web-1") -> list[str]:
+        return list(store.series("device_metrics", ACME, of={"device_id": device}))
 
     def test_where_nothing_is_live_every_answer_is_empty(self, bare: Store) -> None:
         self._nothing_is_found(bare)
@@ -127,13 +130,13 @@ class TimelineReaderContract:
         self._nothing_is_found(store)
 
     def _nothing_is_found(self, store: Store) -> None:
-        assert list(store.metric_names(ACME, "web-1")) == []
+        assert self.metrics(store) == []
         assert self.points(store) == []
         assert self.points(store, step_s=60) == []
         assert self.lines(store) == []
         assert self.lines(store, device="web-1", severity="error", contains="disk") == []
         assert self.events(store) == []
-        assert list(store.history(ACME, StreamId("device-1"), after=0, limit=10)) == []
+        assert self.history(store, "device-1", after=0, limit=10) == []
 
     def test_two_tenants_with_devices_of_one_name_see_their_own_rows(self, store: Store) -> None:
         self.write(store, "device_metrics", [reading(NOON, 1.0), reading(NOON, 2.0, tenant=BOLT, position=2)])
@@ -149,8 +152,8 @@ class TimelineReaderContract:
             for at, name in enumerate(("mem", "cpu", "mem", "disk", "cpu"), 1)
         ]
         self.write(store, "device_metrics", [*rows, reading(NOON, 1.0, device="web-2", metric="load", position=9)])
-        assert list(store.metric_names(ACME, "web-1")) == ["cpu", "disk", "mem"]
-        assert list(store.metric_names(ACME, "web-3")) == []
+        assert self.metrics(store) == ["cpu", "disk", "mem"]
+        assert self.metrics(store, "web-3") == []
 
     def test_readings_are_oldest_first_from_start_to_before_end(self, store: Store) -> None:
         at = [NOON - MICROSECOND, NOON, NOON + MICROSECOND, NOON + SECOND - MICROSECOND, NOON + SECOND]
@@ -230,14 +233,15 @@ class TimelineReaderContract:
         before: tuple[datetime, str] | None = None,
         limit: int = 100,
     ) -> list[LogRow]:
-        found = store.logs(
+        asked = {"device_id": device, "severity": severity}
+        found = store.rows(
+            "device_logs",
             tenant,
-            device_id=device,
-            severity=severity,
-            contains=contains,
+            of={column: text for column, text in asked.items() if text is not None},
             start=start,
             end=end,
-            before=before,
+            contains=contains,
+            after=before,
             limit=limit,
         )
         return list(found)
@@ -325,13 +329,15 @@ class TimelineReaderContract:
         store: Store,
         *,
         tenant: TenantId = ACME,
-        types: Sequence[str] = (),
+        types: Sequence[str] | None = None,
         start: datetime | None = None,
         end: datetime | None = None,
         before: int | None = None,
         limit: int = 100,
     ) -> list[EventRow]:
-        return list(store.audit(tenant, types=types, start=start, end=end, before=before, limit=limit))
+        of = {} if types is None else {"type": tuple(types)}
+        after = None if before is None else (before,)
+        return list(store.rows("audit_trail", tenant, of=of, start=start, end=end, after=after, limit=limit))
 
     def test_the_audit_trail_is_newest_position_first_over_all_streams(self, store: Store) -> None:
         rows = [decided(1), decided(2, stream="alert-1"), decided(3, version=2), decided(12, stream="device-0")]
@@ -346,6 +352,7 @@ class TimelineReaderContract:
         assert self.events(store, types=["device.retired"]) == [rows[3], rows[1]]
         assert self.events(store, types=["device.retired", "alert.raised"], limit=2) == [rows[3], rows[2]]
         assert self.events(store, types=["device"]) == []
+        assert self.events(store, types=[]) == []
 
     def test_the_audit_trail_is_bound_by_the_time_of_recording(self, store: Store) -> None:
         rows = [decided(n, version=n) for n in range(1, 6)]
@@ -363,21 +370,36 @@ class TimelineReaderContract:
             found.extend(page)
         assert found == list(reversed(rows))
 
+    @staticmethod
+    def history(store: Store, stream: str, *, after: int | None = None, limit: int = 100) -> list[EventRow]:
+        behind = None if after is None else (after,)
+        return list(store.rows("stream_history", ACME, of={"stream": stream}, after=behind, limit=limit))
+
     def test_a_streams_history_is_in_order_of_its_versions(self, store: Store) -> None:
         rows = [decided(10 * n, version=n) for n in (1, 2, 3, 11)]
         others = [decided(5, stream="device-11"), decided(6, stream="alert-1")]
         self.write(store, "stream_history", [*others, *rows])
-        stream = StreamId("device-1")
-        assert list(store.history(ACME, stream, after=0, limit=100)) == rows
-        assert list(store.history(ACME, stream, after=1, limit=2)) == rows[1:3]
-        assert list(store.history(ACME, stream, after=11, limit=2)) == []
-        assert list(store.history(ACME, StreamId("device-2"), after=0, limit=2)) == []
+        assert self.history(store, "device-1", after=0, limit=100) == rows
+        assert self.history(store, "device-1", after=1, limit=2) == rows[1:3]
+        assert self.history(store, "device-1", after=11, limit=2) == []
+        assert self.history(store, "device-2", after=0, limit=2) == []
 
     def test_audit_trail_and_history_do_not_answer_for_each_other(self, store: Store) -> None:
         self.write(store, "audit_trail", [decided(1)])
-        assert list(store.history(ACME, StreamId("device-1"), after=0, limit=10)) == []
+        assert self.history(store, "device-1", after=0, limit=10) == []
         self.write(store, "stream_history", [decided(2, version=2)])
         assert self.events(store) == [decided(1)]
+
+    # --- which of two rows is kept ----------------------------------------------------------------------------------
+
+    def test_of_two_facts_with_one_identity_the_first_of_the_log_stays(self, store: Store) -> None:
+        readings = [reading(NOON, 1.0, position=7), reading(NOON, 2.0, position=8)]
+        lines = [line(1)._replace(position=7), line(1, summary="said again")._replace(position=8)]
+        for name, rows in (("device_metrics", readings), ("device_logs", lines)):
+            for tenant, order in ((ACME, (0, 1)), (BOLT, (1, 0))):
+                for at in order:
+                    self.write(store, name, [rows[at]._replace(tenant_id=tenant)])
+                assert list(store.scan(View(name, 1), tenant)) == [rows[0]._replace(tenant_id=tenant)]
 
     # --- builds -----------------------------------------------------------------------------------------------------
 
@@ -391,4 +413,4 @@ class TimelineReaderContract:
         assert self.points(store) == [MetricPoint(NOON, 2.0, 1)]
         store.drop(View("device_metrics", 1))
         assert self.points(store) == [MetricPoint(NOON, 2.0, 1)]
-        assert list(store.metric_names(ACME, "web-1")) == ["cpu"]
+        assert self.metrics(store) == ["cpu"]

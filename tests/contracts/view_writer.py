@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from threading import Event
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
 from projections.projection import Projection
-from projections.rows import KEY, Patch, Row, View
+from projections.rows import Patch, Row, View
 from projections.stores import StoreUnavailable, ViewWriter, WriteRefused
 from schemas.envelope import TenantId, Topic
-from tests.contracts.samples import ACME, BOLT, checkpoint, projection, sample, samples, stored, unkeepable
+from tests.contracts.samples import ACME, BOLT, LAYOUTS, checkpoint, projection, sample, samples, stored, unkeepable
 
 V1, V2, V10 = View("things", 1), View("things", 2), View("things", 10)
 OTHER = View("others", 1)
@@ -362,7 +362,7 @@ class ViewWriterContract:
 
     def test_text_that_is_not_unicode_is_refused(self, store: Store, row: type) -> None:
         store.create(V1)
-        bad = sample(row, 1)
+        bad: Any = sample(row, 1)
         bad = (
             bad._replace(fields={"name": "\ud800"})
             if isinstance(bad, Patch)
@@ -438,7 +438,7 @@ def _apply_for_ever(store: Store, row: type) -> None:
 
 
 def _main(module: str, suite: str, place: str, row_name: str) -> None:
-    (row,) = (row for row in KEY if row.__name__ == row_name)
+    (row,) = (row for row in LAYOUTS if row.__name__ == row_name)
     store = getattr(importlib.import_module(module), suite).open(place, projections_of(row))
     _apply_for_ever(store, row)
 

@@ -1,4 +1,4 @@
-"""What every store of correlation's states promises."""
+"""This suite is what every store of the watches' states promises."""
 
 from streams.ports import WatchState, WatchStates
 

@@ -6,11 +6,10 @@ import pytest
 from pydantic import ValidationError
 
 from domain.catalog import adapter
-from domain.fleet.commands import RaiseAlert
-from domain.fleet.decide import ALERT
+from domain.fleet.alert import ALERT, RaiseAlert
 from domain.message import Command
 from domain.rejection import Kind
-from tests.examples import (
+from tests.examples.fleet import (
     ACKNOWLEDGE_ALERT,
     ALERT_ACKNOWLEDGED,
     ALERT_RAISED,

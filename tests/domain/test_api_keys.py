@@ -1,8 +1,8 @@
 """The rules for API keys."""
 
-from domain.identity.decide import API_KEY
+from domain.identity.api_key import API_KEY
 from domain.rejection import Kind
-from tests.examples import ISSUE_KEY, KEY_ISSUED, KEY_REVOKED, KEY_ROTATED, REVOKE_KEY, ROTATE_KEY
+from tests.examples.identity import ISSUE_KEY, KEY_ISSUED, KEY_REVOKED, KEY_ROTATED, REVOKE_KEY, ROTATE_KEY
 from tests.given_when_then import Rules
 
 api_key = Rules(API_KEY)

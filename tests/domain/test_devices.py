@@ -8,14 +8,20 @@ import pytest
 from pydantic import ValidationError
 
 from domain.catalog import adapter
-from domain.fleet.commands import ChangeDeviceStatus, RegisterDevice, TagDevice, UpdateDevice
-from domain.fleet.decide import DEVICE, NEXT
-from domain.fleet.decide import RETIRED as RETIRED_STATUSES
-from domain.fleet.events import DeviceStatusChanged
-from domain.fleet.state import DeviceStatus
+from domain.fleet.device import (
+    DEVICE,
+    NEXT,
+    ChangeDeviceStatus,
+    DeviceStatus,
+    DeviceStatusChanged,
+    RegisterDevice,
+    TagDevice,
+    UpdateDevice,
+)
+from domain.fleet.device import RETIRED as RETIRED_STATUSES
 from domain.message import Command, Event
 from domain.rejection import Kind
-from tests.examples import (
+from tests.examples.fleet import (
     CHANGE_STATUS,
     DESCRIPTION,
     REGISTER_DEVICE,

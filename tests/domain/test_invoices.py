@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from domain.catalog import adapter
-from domain.finance.commands import LineItem, ReceiveInvoice, invoice_id
-from domain.finance.decide import INVOICE, decide_invoice
-from domain.finance.events import InvoiceReceived
+from domain.finance.decide_invoice import INVOICE, decide_invoice
+from domain.finance.invoice import InvoiceReceived, LineItem, ReceiveInvoice, invoice_id
 from domain.message import Command, Event
 from domain.rejection import Kind
-from tests.examples import (
+from tests.examples.finance import (
     APPROVE_INVOICE,
     APPROVED,
     CANCEL_INVOICE,

@@ -13,11 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from domain.fleet.commands import RaiseAlert
+from domain.fleet.alert import RaiseAlert
 from domain.fleet.facts import DeviceMetricsReported, LogRecorded
-from domain.fleet.rules import Anomaly, Failures, RateOfChange, Rule, Threshold
-from domain.fleet.state import Watch
-from domain.fleet.watches import (
+from domain.fleet.observe import (
     MAX_KEYS,
     NOTHING_SEEN,
     Sample,
@@ -30,9 +28,12 @@ from domain.fleet.watches import (
     observe,
     sample_of,
 )
+from domain.fleet.rules import Anomaly, Failures, RateOfChange, Rule, Threshold
+from domain.fleet.watch import Watch
 from domain.message import Fact
 from schemas.envelope import Envelope
-from tests.examples import HEARTBEAT, LOG, METRICS, Place, envelope_of
+from tests.examples import Place, envelope_of
+from tests.examples.fleet import HEARTBEAT, LOG, METRICS
 from tests.streams.intake.files.samples import REAL_DATA, real_data
 
 BEGAN = datetime(2026, 1, 31, tzinfo=UTC)

@@ -9,13 +9,18 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from domain.catalog import adapter
-from domain.finance.commands import RecordPayment, RefundPayment
-from domain.finance.decide import INVOICE, decide_invoice
-from domain.finance.events import InvoiceReceived, PaymentRecorded
-from domain.finance.state import Invoice, evolve_invoice
+from domain.finance.decide_invoice import INVOICE, decide_invoice
+from domain.finance.invoice import (
+    Invoice,
+    InvoiceReceived,
+    PaymentRecorded,
+    RecordPayment,
+    RefundPayment,
+    evolve_invoice,
+)
 from domain.message import Command, Event
 from domain.rejection import CommandRejected, Kind
-from tests.examples import (
+from tests.examples.finance import (
     APPROVED,
     CANCELLED,
     CATEGORISED,

@@ -2,12 +2,11 @@
 
 import pytest
 
-from domain.identity.decide import TENANT, admit
-from domain.identity.state import Tenant, TenantStatus
+from domain.identity.tenant import TENANT, Tenant, TenantStatus, admit
 from domain.rejection import Kind
-from tests.examples import (
+from tests.examples.fleet import REGISTER_DEVICE
+from tests.examples.identity import (
     CLOSE_TENANT,
-    REGISTER_DEVICE,
     REGISTER_TENANT,
     SUSPEND_TENANT,
     TENANT_CLOSED,

@@ -6,11 +6,10 @@ import pytest
 from pydantic import ValidationError
 
 from domain.catalog import adapter, decider_of
-from domain.fleet.commands import DefineWatch
-from domain.fleet.decide import WATCH
 from domain.fleet.rules import Anomaly, Failures, RateOfChange, Rule, Threshold
+from domain.fleet.watch import WATCH, DefineWatch
 from domain.rejection import Kind
-from tests.examples import DEFINE_WATCH, REMOVE_WATCH, WATCH_DEFINED, WATCH_REMOVED
+from tests.examples.fleet import DEFINE_WATCH, REMOVE_WATCH, WATCH_DEFINED, WATCH_REMOVED
 from tests.given_when_then import Rules
 
 watch = Rules(WATCH)

@@ -1,13 +1,13 @@
-"""The distributed profile on one machine, over real engines: a worker of each kind and a gateway, each a process."""
+"""The distributed profile runs here on one machine: a worker of each kind and a gateway, over real engines."""
 
+import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -15,12 +15,13 @@ from infra.engines import process
 from infra.engines.catalog import environment
 from infra.engines.engine import free_ports
 from projections.rows import Role
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from infra.engines.clickhouse import ClickHouseFront
     from infra.engines.engine import Engine
 
-WITHIN_S = 180
+STOPS_WITHIN_S = 180
 PARTITIONS = 4
 GATEWAY = "gateway"
 OTHER_GATEWAY = "other-gateway"
@@ -34,7 +35,7 @@ class Deployment:
     def __init__(self, engines: Sequence["Engine"], clickhouse: "ClickHouseFront", folder: Path) -> None:
         self.folder = folder
         self.ports = free_ports([GATEWAY, OTHER_GATEWAY, *Role])
-        name = f"deployed_{next(_NUMBERS)}"
+        name = f"deployed_{os.getpid()}_{next(_NUMBERS)}"
         httpx.post(clickhouse.url, content=f"CREATE DATABASE {name}", timeout=60).raise_for_status()
         self._settings = {
             **environment(engines),
@@ -87,7 +88,7 @@ class Deployment:
         for child in self.processes.values():
             child.terminate()
         for child in self.processes.values():
-            child.wait(WITHIN_S)
+            child.wait(STOPS_WITHIN_S)
 
     def _command(self, name: str, settings: Mapping[str, str], *arguments: str) -> list[str]:
         # `env` becomes the program: the process is tethered to this one, and has no orphans
@@ -99,15 +100,6 @@ class Deployment:
 
 
 _CLI = (sys.executable, "-m", "infra.cli.main")
-
-
-def eventually(ask: Callable[[], Any], said: Callable[[], str] = str) -> Any:
-    """Return the first answer that counts as true."""
-    deadline = time.monotonic() + WITHIN_S
-    while not (answer := ask()):
-        assert time.monotonic() < deadline, said()
-        time.sleep(0.1)
-    return answer
 
 
 def _ready(url: str) -> bool:

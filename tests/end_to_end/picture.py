@@ -23,7 +23,7 @@ def take(server: Server, folder: Path) -> None:
     _work(server)
     with browsers.chromium(folder / "profile") as browser:
         browsers.resize(browser, 1280, 1000, scale=1.5)
-        browser.get(f"{server.url}/#key={server.demo_key}")
+        browser.get(f"{server.address}/#key={server.api_key}")
         waiting = WebDriverWait(browser, WAIT_S)
         waiting.until(lambda _: browser.find_elements(By.CSS_SELECTOR, "#revenue-over-time .bar"))
         browser.find_element(By.CSS_SELECTOR, "label:has([value=day])").click()

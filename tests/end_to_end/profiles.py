@@ -1,4 +1,4 @@
-"""Two tenants' lives, told to a server of either profile in one order, so that its answers can be compared."""
+"""Two tenants' lives are told to a server of either profile in one order, so that answers can be compared."""
 
 import hashlib
 import time
@@ -9,8 +9,8 @@ import httpx
 from click.testing import CliRunner
 
 from infra.cli.main import cli
-from tests.end_to_end.deployment import eventually
 from tests.streams.intake.files.samples import REAL_DATA
+from tests.waiting import eventually
 
 TENANTS = ("acme", "bolt")
 """Their data differs, and the names of their things are the same."""

@@ -1,4 +1,4 @@
-"""A shop's files (columns of the UCI data set Online Retail) as commands over HTTP."""
+"""This turns a shop's files, in the columns of the data set Online Retail, into commands over HTTP."""
 
 import csv
 import os

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-pytest.importorskip("faust")
-
-from tests.end_to_end.deployment import OTHER_GATEWAY, Deployment, eventually
+from tests.end_to_end.deployment import OTHER_GATEWAY, Deployment
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from infra.engines.mongo import Mongo
@@ -109,10 +108,10 @@ def test_view_whose_worker_hangs_says_how_far_it_is_and_the_others_answer(
 
 
 def test_store_that_is_away_stops_no_command_no_other_answer_and_no_gateway_from_starting(
-    client: httpx.Client, deployment: Deployment, mongo: "Mongo"
+    client: httpx.Client, deployment: Deployment, own_mongo: "Mongo"
 ) -> None:
     page = client.get("/v1/audit/events", params={"limit": 1}).json()
-    mongo.pause()
+    own_mongo.pause()
     try:
         answer = client.get("/v1/devices")
         assert answer.status_code == 503
@@ -136,6 +135,6 @@ def test_store_that_is_away_stops_no_command_no_other_answer_and_no_gateway_from
                 "keys": "ok",
             }
     finally:
-        mongo.resume()
+        own_mongo.resume()
     eventually(lambda: client.get("/v1/devices/web-3").is_success)
     eventually(lambda: client.get("/v1/ops/health").is_success)

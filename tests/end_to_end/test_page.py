@@ -1,14 +1,12 @@
 """The page in a real browser, on a real server."""
 
+import signal
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, TypeVar
 
 import httpx
 import pytest
-
-pytest.importorskip("selenium", reason="needs factline[test]")
-
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
@@ -19,7 +17,7 @@ from infra.data_dir import operator_key
 from tests.end_to_end import browser as browsers
 from tests.end_to_end import retail
 from tests.end_to_end.conftest import Server
-from tests.engines import without
+from tests.tiers import without
 
 T = TypeVar("T")
 
@@ -74,7 +72,7 @@ class Page:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+def browser(full_tier: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     if reason := browsers.missing():
         without(reason)
     with browsers.chromium(tmp_path_factory.mktemp("profile")) as browser:
@@ -87,7 +85,7 @@ def page(browser: Chrome, server: Server) -> Iterator[Page]:
     first_tab = browser.current_window_handle
     browser.switch_to.new_window("tab")
     browsers.resize(browser, 1280, 900)
-    page = Page(browser, server.url)
+    page = Page(browser, server.address)
     try:
         yield page
         requests = [url for url in browsers.requested(browser) if not url.startswith(("about:", "chrome://", "data:"))]
@@ -100,7 +98,7 @@ def page(browser: Chrome, server: Server) -> Iterator[Page]:
         browser.close()
         browser.switch_to.window(first_tab)
     assert requests
-    assert [url for url in requests if not url.startswith(f"{server.url}/")] == []
+    assert [url for url in requests if not url.startswith(f"{server.address}/")] == []
     assert errors == []
 
 
@@ -114,8 +112,8 @@ def shop(server: Server) -> Server:
 
 
 def wait_for_view(server: Server, path: str, position: str) -> None:
-    headers = {"X-API-Key": server.demo_key, "X-Consistent-With": position}
-    assert httpx.get(server.url + path, headers=headers, timeout=30).is_success
+    headers = {"X-API-Key": server.api_key, "X-Consistent-With": position}
+    assert httpx.get(server.address + path, headers=headers, timeout=30).is_success
 
 
 def register(server: Server, device_id: str, hostname: str | None = None) -> None:
@@ -123,19 +121,19 @@ def register(server: Server, device_id: str, hostname: str | None = None) -> Non
 
 
 def test_opening_the_address_shows_this_machine_and_its_readings_within_ten_seconds(page: Page, server: Server) -> None:
-    page.open(server.demo_key)
+    page.open(server.api_key)
     device = page.one("#devices tr[aria-current]")
     assert "online" in device.text
     page.until(lambda: readings(page, "cpu_percent") or None, "the CPU's chart has no data")
     assert page.text("[data-metric=memory_percent] figcaption").startswith("Memory, %")
     for metric in ("disk_percent", "network_received network_sent", "load_1m"):
         assert page.one(f"[data-metric='{metric}'] canvas").is_displayed()
-    assert page.browser.current_url == f"{server.url}/"
+    assert page.browser.current_url == f"{server.address}/"
     assert page.text("#tenant") == "demo"
 
 
 def test_a_reading_that_comes_is_added_to_the_chart(page: Page, server: Server) -> None:
-    page.open(server.demo_key)
+    page.open(server.api_key)
     before = page.until(lambda: readings(page, "cpu_percent") or None, "the CPU's chart has no data")
     page.until(lambda: readings(page, "cpu_percent") > before or None, "no reading was added")
     assert page.run("return window.name") == "not loaded again"
@@ -147,7 +145,7 @@ def readings(page: Page, metric: str) -> int:
 
 
 def test_a_command_is_seen_among_the_newest_events_without_loading_the_page_again(page: Page, server: Server) -> None:
-    page.open(server.demo_key)
+    page.open(server.api_key)
     page.row("#events", "device.registered")
     register(server, "till-9")
     assert "device.registered" in page.row("#events", "device-till-9").text
@@ -158,7 +156,7 @@ def test_a_command_is_seen_among_the_newest_events_without_loading_the_page_agai
 def test_a_click_on_a_device_shows_its_history_and_what_it_was_at_each_version(page: Page, server: Server) -> None:
     register(server, "web-1")
     server.command("fleet.ChangeDeviceStatus", device_id="web-1", status="MAINTENANCE", reason="disk swap")
-    page.open(server.demo_key)
+    page.open(server.api_key)
     page.row("#devices", "maintenance").click()
     page.until_text("#history label", "version 2 of 2")
     assert page.text("#history h2") == "device-web-1"
@@ -180,7 +178,7 @@ def test_a_click_on_a_device_shows_its_history_and_what_it_was_at_each_version(p
 
 def test_an_open_history_goes_on_with_what_happens(page: Page, server: Server) -> None:
     register(server, "web-2")
-    page.open(server.demo_key)
+    page.open(server.api_key)
     page.row("#events", "device-web-2").click()
     page.until_text("#history label", "version 1 of 1")
     server.command("fleet.TagDevice", device_id="web-2", key="room", value="cellar")
@@ -191,7 +189,7 @@ def test_an_open_history_goes_on_with_what_happens(page: Page, server: Server) -
 def test_an_event_opens_the_state_as_of_that_event(page: Page, server: Server) -> None:
     register(server, "web-3")
     server.command("fleet.TagDevice", device_id="web-3", key="room", value="attic")
-    page.open(server.demo_key)
+    page.open(server.api_key)
     page.row("#events", "device.registered\ndevice-web-3").click()
     page.until_text("#history label", "version 1 of 2")
     page.until_text("#history .state", '"status": "PENDING"')
@@ -200,7 +198,7 @@ def test_an_event_opens_the_state_as_of_that_event(page: Page, server: Server) -
 
 def test_an_alert_is_opened_and_closed_with_the_keyboard_alone(page: Page, server: Server) -> None:
     server.command("fleet.RaiseAlert", alert_id="disk-1", severity="critical", rule="disk nearly full")
-    page.open(server.demo_key)
+    page.open(server.api_key)
     row = page.row("#alerts", "disk nearly full").find_element(By.TAG_NAME, "button")
     page.browser.execute_script("arguments[0].focus()", row)
     press(page, Keys.ENTER)
@@ -220,7 +218,7 @@ def test_a_name_that_looks_like_markup_is_shown_as_text(page: Page, server: Serv
     name = "<img src=x onerror=\"document.title='broken'\">"
     register(server, "sly", name)
     server.command("fleet.RaiseAlert", alert_id="sly-1", severity="warning", rule=name, device_id="sly")
-    page.open(server.demo_key)
+    page.open(server.api_key)
     page.row("#alerts", name)
     page.row("#devices", name).click()
     page.until_text("#history .state", "onerror")
@@ -231,7 +229,7 @@ def test_a_name_that_looks_like_markup_is_shown_as_text(page: Page, server: Serv
 
 @pytest.mark.parametrize("by", ["month", "country", "day", "product"])
 def test_the_revenue_bars_are_the_amounts_of_the_api(page: Page, shop: Server, by: str) -> None:
-    page.open(shop.demo_key)
+    page.open(shop.api_key)
     choose(page, by)
     answered = {row[by]: row["revenue"] for row in shop.get("/v1/analytics/revenue", by=by)["rows"]}
     page.until(lambda: shown_revenue(page, by) == answered or None, f"the bars are not {answered}")
@@ -260,7 +258,7 @@ def shown_revenue(page: Page, by: str) -> dict[str, str]:
 def test_a_real_file_is_seen_in_the_bars_to_the_last_penny(page: Page, shop: Server) -> None:
     text = retail.files()[0].read_text()
     before = Decimal(shop.get("/v1/analytics/revenue", by="month")["rows"][0]["revenue"])
-    page.open(shop.demo_key)
+    page.open(shop.api_key)
     page.row("#revenue-over-time", "2010-12")
     retail.send(shop, text)
     page.until(
@@ -272,7 +270,7 @@ def test_a_real_file_is_seen_in_the_bars_to_the_last_penny(page: Page, shop: Ser
 
 
 def test_invoices_are_turned_over_and_filtered(page: Page, shop: Server) -> None:
-    page.open(shop.demo_key)
+    page.open(shop.api_key)
     page.row("#invoices", "540009")
     newest = numbers(page)
     page.one("#invoices .pager button:last-child").click()
@@ -292,7 +290,7 @@ def test_an_invoice_opens_whatever_its_customer_is_called(page: Page, server: Se
     line = {"product": "a", "quantity": "1", "unit_price": "99999999999999.9999"}
     invoice = {"number": "ü/1 x", "party": "Müller & Söhne 100% <b>", "currency": "EUR", "lines": [line]}
     server.command("finance.ReceiveInvoice", **invoice, direction="in", issue_date="2026-11-20T00:00:00Z")
-    page.open(server.demo_key)
+    page.open(server.api_key)
     row = page.row("#invoices", "Müller & Söhne 100% <b>")
     assert "99\u202f999\u202f999\u202f999\u202f999.9999 EUR" in row.text
     row.click()
@@ -304,12 +302,12 @@ def test_a_wrong_key_is_refused_with_a_message_and_a_right_one_goes_on(page: Pag
     page.expected_errors = ("401",)
     page.open("ak_nobody.sk_wrong")
     page.until_text("#sign-in-error", "the api key is not valid")
-    assert page.browser.current_url == f"{server.url}/"
+    assert page.browser.current_url == f"{server.address}/"
     assert not page.one("#board").is_displayed()
     page.one("#key").send_keys("also wrong", Keys.ENTER)
     page.until_text("#sign-in-error", "must look like ak_<id>.sk_<secret>")
     page.one("#key").clear()
-    page.one("#key").send_keys(server.demo_key, Keys.ENTER)
+    page.one("#key").send_keys(server.api_key, Keys.ENTER)
     page.row("#devices", "online")
     page.one("#sign-out").click()
     page.until(lambda: page.one("#sign-in").is_displayed() or None, "the form is not shown")
@@ -319,7 +317,7 @@ def test_a_wrong_key_is_refused_with_a_message_and_a_right_one_goes_on(page: Pag
 def test_a_tenant_without_anything_is_told_how_to_begin(page: Page, shop: Server) -> None:
     headers = {"X-API-Key": operator_key(shop.data_dir) or ""}
     body = {"tenant_id": "acme", "name": "Acme Ltd"}
-    acme = httpx.post(f"{shop.url}/v1/tenants", json=body, headers=headers, timeout=30).json()
+    acme = httpx.post(f"{shop.address}/v1/tenants", json=body, headers=headers, timeout=30).json()
     page.open(acme["api_key"])
     for section in ("#invoices", "#revenue-over-time", "#revenue-by-group"):
         page.until_text(section, "factline import invoices FILE --tenant")
@@ -332,7 +330,7 @@ def test_a_tenant_without_anything_is_told_how_to_begin(page: Page, shop: Server
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_is_wider_than_the_window(page: Page, shop: Server, width: int) -> None:
     browsers.resize(page.browser, width, 800)
-    page.open(shop.demo_key)
+    page.open(shop.api_key)
     page.until(lambda: readings(page, "cpu_percent") or None, "the CPU's chart has no data")
     page.row("#invoices", "540009").click()
     page.until_text("#history label", "version 1 of 1")
@@ -340,7 +338,7 @@ def test_nothing_is_wider_than_the_window(page: Page, shop: Server, width: int) 
 
 
 def test_a_tab_that_nobody_sees_rests_and_knows_everything_when_it_is_seen_again(page: Page, server: Server) -> None:
-    page.open(server.demo_key)
+    page.open(server.api_key)
     page.until_text("#connection", "Live")
     tab = page.browser.current_window_handle
     page.browser.switch_to.new_window("tab")
@@ -353,10 +351,16 @@ def test_a_tab_that_nobody_sees_rests_and_knows_everything_when_it_is_seen_again
 
 
 def test_a_page_goes_on_after_a_restart_of_the_server(page: Page, server: Server) -> None:
-    page.expected_errors = ("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE")
-    page.open(server.demo_key)
+    # how a request ends that the server had, or was about to get, when it stopped
+    page.expected_errors = (
+        "ERR_CONNECTION_REFUSED",
+        "ERR_CONNECTION_RESET",
+        "ERR_INCOMPLETE_CHUNKED_ENCODING",
+        "ERR_EMPTY_RESPONSE",
+    )
+    page.open(server.api_key)
     page.until_text("#connection", "Live")
-    assert server.stop() == 0
+    assert server.stop(signal.SIGINT) == 0
     page.until_text("#connection", "Reconnecting")
     assert "online" in page.text("#devices")
     server.start()

@@ -14,17 +14,17 @@ from typing import Any, NamedTuple
 
 import pytest
 
-pytest.importorskip("faust")
-
 from infra.cli.import_sinks import ServerSink
 from infra.data_dir import operator_key
 from infra.embedded import Embedded
 from infra.serve.embedded import create_app
-from projections.catalog import PROJECTIONS
-from tests.end_to_end.deployment import Deployment, eventually
+from projections.catalog import PROJECTIONS, of_role
+from projections.rows import Role
+from tests.end_to_end.deployment import Deployment
 from tests.end_to_end.profiles import DEVICES, TENANTS, Profile, Tenant, first_part, second_part
 from tests.streams.intake.files.samples import real_data
 from tests.streams.intake.http.ways_in import served
+from tests.waiting import eventually
 
 pytestmark = real_data
 
@@ -138,13 +138,19 @@ def _lists(path: str) -> Callable[[Facts], Iterator[Question]]:
     }
 
     def questions(_facts: Facts) -> Iterator[Question]:
-        for sort, sign in product(view.sorts, ("", "-")):
+        for sort, sign in product(view.documents.sorts, ("", "-")):
             yield Question(path, {"sort": sign + sort, "limit": 100})
         yield Question(path, {"limit": 7})
-        for field in view.filters:
+        for field in view.documents.filters:
             for value in values.get(field, ("17850", "web-1", "server", "")):
                 yield Question(path, {field: value, "limit": 13})
-        yield Question(path, {view.filters[0]: "OPEN", view.filters[1]: "warning", "sort": f"-{view.sorts[0]}"})
+        yield Question(
+            path,
+            {
+                **dict(zip(view.documents.filters, ("OPEN", "warning"), strict=False)),
+                "sort": f"-{view.documents.sorts[0]}",
+            },
+        )
         yield Question(path, {"nonsense": "1"})
         yield Question(path, {"sort": "nonsense"})
         yield Question(path, {"limit": 0})
@@ -266,12 +272,12 @@ def _once(*paths: str) -> Callable[[Facts], Iterator[Question]]:
     return lambda _facts: chain((Question(path) for path in paths), (Question(path, key="narrow") for path in paths))
 
 
+LISTS = [f"/v1/{view.name}" for view in of_role(Role.DOCUMENTS) if view.layout.example]
+
 QUESTIONS: Mapping[str, Callable[[Facts], Iterator[Question]]] = {
-    **{path: _lists(path) for path in ("/v1/devices", "/v1/alerts", "/v1/watches", "/v1/invoices")},
-    **{
-        path: _once(path)
-        for path in ("/v1/devices/filters", "/v1/alerts/filters", "/v1/watches/filters", "/v1/invoices/filters")
-    },
+    **{path: _lists(path) for path in LISTS},
+    **{f"{path}/filters": _once(f"{path}/filters") for path in LISTS},
+    **{f"{path}/{{id}}": _each(f"{path}/{{id}}") for path in LISTS},
     "/v1/devices/{id}": _each("/v1/devices/{id}", *DEVICES, "steps"),
     "/v1/alerts/{id}": _each("/v1/alerts/{id}", "a0", "a1", "a2", "a3"),
     "/v1/watches/{id}": _each("/v1/watches/{id}", "threshold", "rate_of_change"),

@@ -25,7 +25,6 @@ from tests.streams.kit import TESTER
 MARKS = ("AAxqz", "BByqw")
 NOBODY = "CCzqv"
 SENT = tuple(messages(mark) for mark in MARKS)
-NAMES = {command: name for name, command in catalog.COMMANDS.items()}
 NUMBERS = count()
 
 PUBLIC = {"/metrics", "/v1/ops/health", "/v1/ops/alive", "/docs", "/openapi.json", "/docs/oauth2-redirect"}
@@ -70,7 +69,7 @@ class Tenant:
 
     def send(self, commands: list[Any], facts: list[list[FactSubmission]]) -> None:
         items = [
-            {"command": NAMES[type(command)], "body": _body(command), "id": f"{self.mark}-{n}"}
+            {"command": catalog.name_of(type(command)), "body": _body(command), "id": f"{self.mark}-{n}"}
             for n, command in enumerate(commands)
         ]
         replies = self._post("/v1/commands", items)["replies"]

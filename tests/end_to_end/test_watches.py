@@ -1,7 +1,5 @@
 """Watches on the server as users run it: alerts that are raised and resolved by what devices report."""
 
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -13,9 +11,9 @@ import pytest
 from tests.end_to_end.conftest import Server
 from tests.infra.server_process import ServerProcess, factline
 from tests.streams.intake.files.samples import REAL_DATA, real_data
+from tests.waiting import eventually
 
 BEGAN = datetime(2026, 1, 31, tzinfo=UTC)
-WAIT_S = 60.0
 
 BRUTE_FORCE = {"kind": "failures", "contains": "Failed password", "key_after": " from ", "count": 5, "within_s": 60}
 
@@ -36,14 +34,6 @@ ATTACKING = {
     )
 }
 """As tests/domain/test_observe.py counts them, apart from the rule."""
-
-
-def eventually(found: Callable[[], Any], within_s: float = WAIT_S) -> Any:
-    deadline = time.monotonic() + within_s
-    while not (answer := found()):
-        assert time.monotonic() < deadline, "it did not come to that in time"
-        time.sleep(0.1)
-    return answer
 
 
 def cpu(second: int, value: float, device: str = "web-7") -> dict[str, Any]:
@@ -71,6 +61,7 @@ def test_reading_over_a_threshold_is_an_alert_until_it_is_under_it(server: Serve
     assert (alert["resolved_by"], alert["resolved_at"]) == ("watch-cpu", "2026-01-31T00:03:30.000000Z")
 
 
+@pytest.mark.full
 @real_data
 def test_hosts_that_attack_in_an_imported_log_are_found_once_also_over_a_kill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

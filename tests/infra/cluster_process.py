@@ -1,4 +1,4 @@
-"""A worker or gateway as a process of its own, told by its environment where the cluster is."""
+"""Tests start a worker or a gateway as a process of its own here."""
 
 import os
 import re

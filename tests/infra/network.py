@@ -1,4 +1,4 @@
-"""A line to an engine that can be cut: what an outage of the network looks like to a driver."""
+"""A test can cut this line to an engine, as an outage of the network would."""
 
 import selectors
 import socket

@@ -1,4 +1,4 @@
-"""`factline serve` as a process of its own, for tests that stop, kill or starve it."""
+"""Tests start `factline serve` as a process of its own here, to stop it, kill it or starve it."""
 
 import re
 import signal
@@ -19,7 +19,7 @@ _GREETING = re.compile(r"on (http://127\.0\.0\.1:\d+)(?:/#key=(\S+))?")
 class ServerProcess:
     """A server on a data directory; started once, or again after it ended.
 
-    Shape: `api_key` is the demo tenant's, which the first start on an empty directory shows.
+    Shape: `api_key` is the demo tenant's, which the first start on an empty directory shows; `port` is kept.
     """
 
     def __init__(self, data_dir: Path, *, port: int = 0, errors: Path | None = None) -> None:
@@ -57,6 +57,7 @@ class ServerProcess:
         found = _GREETING.search(self.process.stdout.readline())
         assert found, f"the server did not start: {self.errors[-2000:]}"
         self.address = found[1]
+        self.port = httpx.URL(self.address).port or 0
         self.api_key = found[2] or self.api_key
 
     def _wait_until_it_answers(self) -> None:

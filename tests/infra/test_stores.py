@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-pytest.importorskip("cassandra", reason="the drivers come with the extra 'distributed'", exc_type=ImportError)
-
 from click.testing import CliRunner
 
 from infra.cassandra import connection as connection_cassandra
@@ -23,7 +20,8 @@ from infra.mongo import connection as connection_mongo
 from infra.settings import BadSettings, Settings, StoreSettings
 from infra.stores import migrate_stores, open_stores
 from projections.catalog import of_role
-from projections.rows import MetricRow, Patch, Role, Row, View
+from projections.fleet.metric_rows import MetricRow
+from projections.rows import Patch, Role, Row, View
 from projections.stores import StoreUnavailable
 from streams.topics import Topics
 from tests.contracts.dead_letters import letter
@@ -45,8 +43,10 @@ WRITTEN: dict[Role, tuple[View, type]] = {
 
 
 @pytest.fixture(scope="module")
-def engines(cassandra: "Cassandra", clickhouse_front: "ClickHouseFront", mongo: "Mongo") -> "dict[Role, Engine]":
-    return {Role.TIMELINE: cassandra, Role.ANALYTICS: clickhouse_front, Role.DOCUMENTS: mongo}
+def engines(
+    own_cassandra: "Cassandra", own_clickhouse_front: "ClickHouseFront", own_mongo: "Mongo"
+) -> "dict[Role, Engine]":
+    return {Role.TIMELINE: own_cassandra, Role.ANALYTICS: own_clickhouse_front, Role.DOCUMENTS: own_mongo}
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_a_role_has_dead_letters_of_its_own(settings: Settings, role: Role) -> N
     mine = letter(1, view=f"of_{role.value}_v1")
     with open_stores(role, settings) as stores:
         stores.dead_letters.park([mine])
-        assert list(stores.dead_letters.page(ACME, view=None, after=None, limit=10)) == [mine]
+        assert list(stores.dead_letters.page(ACME, table=None, after=None, limit=10)) == [mine]
         stores.dead_letters.remove([mine])
 
 

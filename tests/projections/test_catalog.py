@@ -1,6 +1,9 @@
 """What holds for every projection."""
 
 import json
+import re
+from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -8,8 +11,10 @@ import pytest
 from domain.catalog import EVENTS
 from domain.message import Fact
 from projections.catalog import PROJECTIONS, of_role
+from projections.history.event_rows import EventRow
 from projections.projection import Projection
-from projections.rows import EventRow, Patch, Role
+from projections.question import Choice, Question
+from projections.rows import Patch, Role
 from schemas.envelope import Topic
 from tests.examples import EVENTS as EXAMPLES
 from tests.given_when_then import Rows
@@ -30,7 +35,7 @@ def test_names_are_different_and_in_the_order_of_the_roles() -> None:
 @pytest.mark.parametrize("view", PROJECTIONS, ids=BY_NAME)
 def test_topics_are_those_of_the_events(view: Projection) -> None:
     if view.events is None:
-        assert (view.topics, view.row) == ((Topic.EVENTS,), EventRow)
+        assert (view.topics, view.layout.row) == ((Topic.EVENTS,), EventRow)
         return
     observed = {issubclass(event, Fact) for event in view.events}
     assert set(view.topics) == {Topic.TELEMETRY if fact else Topic.EVENTS for fact in observed}
@@ -51,11 +56,83 @@ def test_fields_of_documents_are_json_like(view: Projection) -> None:
 @pytest.mark.parametrize("view", of_role(Role.DOCUMENTS), ids=lambda view: view.name)
 def test_lists_filter_and_sort_by_fields_that_documents_have(view: Projection) -> None:
     fields: dict[str, Any] = {name: value for patch in patches(view) for name, value in patch.fields.items()}
-    assert set(view.filters) | set(view.sorts) <= set(fields)
-    assert view.sorts
-    assert all(isinstance(fields[name], str) for name in (*view.filters, *view.sorts))
+    filters, sorts, numbers = view.documents.filters, view.documents.sorts, view.documents.numbers
+    assert {*filters, *sorts} <= set(fields)
+    assert sorts
+    # stores make columns and paths of these names
+    assert all(name.isidentifier() for name in (*filters, *sorts))
+    assert set(numbers) <= set(sorts)
+    assert all(isinstance(fields[name], int | float if name in numbers else str) for name in (*filters, *sorts))
 
 
-@pytest.mark.parametrize("view", [*of_role(Role.TIMELINE), *of_role(Role.ANALYTICS)], ids=lambda view: view.name)
-def test_only_documents_have_filters_and_sorts(view: Projection) -> None:
-    assert (view.filters, view.sorts) == ((), ())
+@pytest.mark.parametrize("view", of_role(Role.DOCUMENTS), ids=lambda view: view.name)
+def test_a_listed_view_says_all_that_its_routes_need(view: Projection) -> None:
+    layout = view.documents
+    if not layout.example:
+        assert (layout.scope, layout.default_sort) == ("", "")
+        return
+    fields = {name for patch in patches(view) for name in patch.fields}
+    assert set(layout.example) <= {"id", "version", *fields}
+    assert layout.scope
+    assert layout.filters
+    assert layout.default_sort.removeprefix("-") in layout.sorts
+
+
+def test_only_who_asks_is_looked_up_without_a_tenant() -> None:
+    assert [view.name for view in of_role(Role.DOCUMENTS) if view.documents.found_by_id] == ["api_keys"]
+
+
+QUESTIONS = [question for view in of_role(Role.ANALYTICS) for question in view.analytics.questions]
+
+
+def test_questions_have_different_names_and_belong_to_the_view_that_they_read() -> None:
+    assert len({question.name for question in QUESTIONS}) == len(QUESTIONS)
+    for view in of_role(Role.ANALYTICS):
+        assert {question.view for question in view.analytics.questions} <= {view.name}
+        assert view.layout.scope
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.name)
+def test_a_question_reads_its_view_alone_and_leaves_the_tenant_to_the_store(question: Question[Any]) -> None:
+    # the store puts the tenant's own rows in front, under the name of the view: WITH <view> AS (…)
+    assert question.sql.split()[0] == "SELECT"
+    assert set(re.findall(r"\b(?:FROM|JOIN|IN)\s+([^\s(]+)", question.sql, re.IGNORECASE)) == {question.view}
+    assert not re.search(rf"\bFROM {question.view}\s*,", question.sql)
+    assert "tenant_id" not in question.sql
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.name)
+def test_a_question_uses_the_parameters_that_it_declares(question: Question[Any]) -> None:
+    choices = {name for name, kind in question.parameters.items() if isinstance(kind, Choice)}
+    assert set(re.findall(r"\{(\w+)\}", question.sql)) == choices
+    assert set(re.findall(r"\{(\w+):\w+\}", question.sql)) | choices == set(question.parameters)
+    for name in choices:
+        assert question.parameters[name].default in question.parameters[name].sql
+
+
+@pytest.mark.parametrize("view", of_role(Role.TIMELINE), ids=lambda view: view.name)
+def test_a_timeline_layout_names_columns_of_its_rows_and_of_the_right_type(view: Projection) -> None:
+    layout = view.timeline
+    cuts = [cut for cut in (layout.bucket, layout.shards, layout.noted) if cut]
+    texts = {*layout.series, *layout.filters, *([layout.search] if layout.search else [])}
+    named = {*layout.key, *layout.order, *texts, *(cut.of for cut in cuts), *chain.from_iterable(layout.indexes)}
+    assert named <= set(layout.columns)
+    assert {layout.columns[column] for column in texts} <= {str}
+    assert layout.columns["position"] is int
+    assert layout.value is None or layout.columns[layout.value] is float
+    assert layout.day is None or layout.columns[layout.day] is datetime
+    # what stores add beside them
+    assert {"slice", *(cut.column for cut in cuts)}.isdisjoint(layout.columns)
+
+
+@pytest.mark.parametrize("view", of_role(Role.TIMELINE), ids=lambda view: view.name)
+def test_a_timeline_layout_can_be_asked_by_range(view: Projection) -> None:
+    layout = view.timeline
+    assert layout.key[0] == "tenant_id"
+    assert layout.bucket.of == layout.order[0]
+    assert set(layout.filters).isdisjoint({*layout.order, *layout.series})
+    assert layout.day not in layout.order[1:]
+    assert layout.value is None or layout.order[0] == layout.day
+    assert (layout.noted is None) or (layout.noted.of == layout.day != layout.order[0])
+    assert layout.scope
+    assert layout.example

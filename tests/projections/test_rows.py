@@ -9,26 +9,19 @@ from typing import Any
 import pytest
 
 from domain.message import Fact
-from projections.fields import earlier_wins
 from projections.finance import invoice_facts
+from projections.finance.invoice_facts import InvoiceLineRow
 from projections.fleet import device_logs, device_metrics, metrics_5m
+from projections.fleet.device_logs import LogRow
+from projections.fleet.metric_rows import MetricRow
 from projections.history import audit_trail, events, stream_history
-from projections.rows import EventRow, InvoiceLineRow, LogRow, MetricRow
-from schemas.codec import canonical_json
+from projections.history.event_rows import EventRow
+from schemas.canonical_json import canonical_json
 from schemas.envelope import StreamId
-from tests.examples import (
-    ACME,
-    EVENTS,
-    FACTS,
-    HAPPENED_AT,
-    LOG,
-    METRICS,
-    RECEIVED,
-    RECORDED_AT,
-    RETIRED,
-    Place,
-    stored,
-)
+from tests.examples import ACME, EVENTS, FACTS, Place, stored
+from tests.examples.finance import RECEIVED
+from tests.examples.fleet import LOG, METRICS, RETIRED
+from tests.examples.moments import HAPPENED_AT, RECORDED_AT
 from tests.given_when_then import Rows
 
 EVENT_ID = "01943b1e-7a00-7000-8000-000000000001"
@@ -37,8 +30,8 @@ EVENT_ID = "01943b1e-7a00-7000-8000-000000000001"
 @pytest.mark.parametrize("view", [device_metrics, metrics_5m])
 def test_reported_metrics_make_a_row_for_each(view: ModuleType) -> None:
     Rows(view.PROJECTION).when(METRICS).then(
-        MetricRow(ACME, "42", "cpu.load", HAPPENED_AT, 0.75, "ratio", earlier_wins(7)),
-        MetricRow(ACME, "42", "cpu.steal", HAPPENED_AT, -0.0, "ratio", earlier_wins(7)),
+        MetricRow(ACME, "42", "cpu.load", HAPPENED_AT, 0.75, "ratio", 7),
+        MetricRow(ACME, "42", "cpu.steal", HAPPENED_AT, -0.0, "ratio", 7),
     )
 
 
@@ -48,7 +41,8 @@ def test_of_two_facts_with_one_identity_stores_keep_the_first(view: ModuleType, 
     repeat: Any
     first, repeat = (Rows(view.PROJECTION).when(fact, Place(position=position)).rows() for position in (7, 8))
     assert [row._replace(position=0) for row in first] == [row._replace(position=0) for row in repeat]
-    assert all(one.position > other.position for one, other in zip(first, repeat, strict=True))
+    assert all(one.position < other.position for one, other in zip(first, repeat, strict=True))
+    assert view.PROJECTION.layout.first_wins
 
 
 def log_row(device_id: str, event_type: str, hostname: str, details: str) -> LogRow:
@@ -62,7 +56,7 @@ def log_row(device_id: str, event_type: str, hostname: str, details: str) -> Log
         hostname=hostname,
         summary="Failed password for root",
         details=details,
-        position=earlier_wins(7),
+        position=7,
     )
 
 

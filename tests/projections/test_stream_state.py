@@ -7,26 +7,10 @@ import pytest
 from domain.message import Event
 from projections.history.stream_state import state_at
 from schemas.envelope import StreamId
-from tests.examples import (
-    ALERT_RAISED,
-    ALERT_RESOLVED,
-    APPROVED,
-    CATEGORISED,
-    DESCRIPTION,
-    KEY_ISSUED,
-    KEY_ROTATED,
-    PAID_IN_PART,
-    RECEIVED,
-    REGISTERED,
-    RETIRED,
-    SHA_2,
-    TAGGED,
-    TENANT_REGISTERED,
-    TENANT_SUSPENDED,
-    UPDATED,
-    Place,
-    envelope_of,
-)
+from tests.examples import Place, envelope_of
+from tests.examples.finance import APPROVED, CATEGORISED, PAID_IN_PART, RECEIVED
+from tests.examples.fleet import ALERT_RAISED, ALERT_RESOLVED, DESCRIPTION, REGISTERED, RETIRED, TAGGED, UPDATED
+from tests.examples.identity import KEY_ISSUED, KEY_ROTATED, SHA_2, TENANT_REGISTERED, TENANT_SUSPENDED
 
 
 def state(*events: Event) -> dict[str, Any] | None:

@@ -4,7 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from projections.rows import EventRow, InvoiceLineRow, MetricRow
+from projections.finance.invoice_facts import InvoiceLineRow
+from projections.fleet.metric_rows import MetricRow
+from projections.history.event_rows import EventRow
 from schemas.envelope import StreamId, TenantId
 from tests.read_api.world import ACME, BOLT, Caller, Stores, at
 

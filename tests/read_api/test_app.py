@@ -35,8 +35,8 @@ def test_a_fault_says_nothing_of_the_inside(acme: Caller, answers: Answers, monk
     ("question", "path"),
     [
         ("documents.find", "/v1/devices"),
-        ("timeline.logs", "/v1/logs"),
-        ("analytics.revenue", "/v1/analytics/revenue"),
+        ("timeline.rows", "/v1/logs"),
+        ("analytics.ask", "/v1/analytics/revenue"),
     ],
 )
 def test_a_store_that_does_not_answer_is_worth_another_try(

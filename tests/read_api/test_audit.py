@@ -5,10 +5,10 @@ from urllib.parse import quote
 import pytest
 
 from domain.catalog import payload_of
-from domain.identity.events import TenantRegistered, TenantSuspended
+from domain.identity.tenant import TenantRegistered, TenantSuspended
 from domain.message import Event
-from projections.rows import EventRow
-from schemas.codec import canonical_json
+from projections.history.event_rows import EventRow
+from schemas.canonical_json import canonical_json
 from schemas.envelope import StreamId, TenantId
 from tests.read_api.world import ACME, BOLT, Caller, Stores, at, problem
 

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from domain.finance.commands import invoice_id
+from domain.finance.invoice import invoice_id
 from tests.read_api.world import ACME, BOLT, Caller, Stores, problem
 
 HOSTS = ("web-1", "web-2", "db-1", "db-2", "db-3")

@@ -100,4 +100,4 @@ def test_the_projections_lag_is_measured(nobody: Caller) -> None:
     assert 'factline_projection_lag_seconds{projection="devices"} 1.5' in response.text
     assert 'factline_partition_lag_events{partition="0",projection="devices"} 3.0' in response.text
     assert 'factline_partition_lag_seconds{partition="1",projection="devices"} 0.0' in response.text
-    assert 'factline_parked_letters{projection="devices"} 2.0' in response.text
+    assert 'factline_parked_streams{projection="devices"} 2.0' in response.text

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from projections.rows import LogRow, MetricRow
+from projections.fleet.device_logs import LogRow
+from projections.fleet.metric_rows import MetricRow
 from tests.read_api.world import ACME, BOLT, Caller, Stores, at, problem
 
 

@@ -1,4 +1,4 @@
-"""Two tenants, real embedded stores, and the answers served over HTTP as users reach them."""
+"""Two tenants with real embedded stores are served over HTTP here, as users reach them."""
 
 import hashlib
 import socket
@@ -109,9 +109,9 @@ class Operating:
         ]
 
     def dead_letters(
-        self, tenant_id: TenantId, *, view: str | None, after: tuple[str, Position] | None, limit: int
+        self, tenant_id: TenantId, *, table: str | None, after: tuple[str, Position] | None, limit: int
     ) -> Sequence[DeadLetter]:
-        mine = [letter for letter in self.letters if letter.tenant_id == tenant_id and view in (None, letter.view)]
+        mine = [letter for letter in self.letters if letter.tenant_id == tenant_id and table in (None, letter.view)]
         return [
             letter
             for letter in mine

@@ -3,7 +3,8 @@
 import pytest
 
 from schemas.envelope import Position, Topic
-from tests.examples import HEARTBEAT, REGISTERED, envelope_of
+from tests.examples import envelope_of
+from tests.examples.fleet import HEARTBEAT, REGISTERED
 
 
 def test_position_is_read_as_it_was_written() -> None:

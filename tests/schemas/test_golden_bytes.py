@@ -7,10 +7,12 @@ import pytest
 from domain.catalog import EVENTS, adapter, payload_of
 from domain.message import Event
 from schemas import upcast
-from schemas.codec import decode_payload, decode_record, encode_payload, encode_record, schema_files
 from schemas.envelope import StreamId
-from tests.examples import ACME, REGISTERED, envelope_of
+from schemas.payload import decode_payload, encode_payload, schema_files
+from schemas.stored_record import decode_record, encode_record
+from tests.examples import ACME, envelope_of
 from tests.examples import EVENTS as EXAMPLES
+from tests.examples.fleet import REGISTERED
 
 GOLDEN = Path(__file__).parent / "golden"
 RELEASED = [(type_, version) for type_, version, _ in schema_files()]

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.codec import _RECORD, decode_record, encode_payload, encode_record
 from schemas.envelope import Actor, ActorType, Envelope
-from tests.examples import REGISTERED, envelope_of
+from schemas.payload import encode_payload
+from schemas.stored_record import _RECORD, decode_record, encode_record
+from tests.examples import envelope_of
+from tests.examples.fleet import REGISTERED
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=300)
 INSTANTS = st.datetimes(timezones=st.just(UTC))

@@ -1,9 +1,9 @@
-"""Short ways to say what tests of the write side say often."""
+"""Tests of the write side share these short ways to say what they often say."""
 
 from itertools import count
 
-from domain.fleet.commands import RegisterDevice, RetireDevice, TagDevice
-from domain.identity.commands import RegisterTenant
+from domain.fleet.device import RegisterDevice, RetireDevice, TagDevice
+from domain.identity.tenant import RegisterTenant
 from domain.message import Command
 from schemas.envelope import Actor, ActorType, TenantId
 from streams.ports import Reply, Submission

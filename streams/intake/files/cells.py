@@ -1,4 +1,4 @@
-"""What a cell of a file may say: instants and numbers, read strictly, with the reason where they cannot be."""
+"""This reads instants and numbers from the cells of a file strictly, and says why where it cannot."""
 
 import re
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Invoices and readings in CSV files, read as the commands and facts that they ask for."""
+"""This reads invoices and readings from CSV files, as the commands and facts that they ask for."""
 
 from collections.abc import Generator, Iterator, Mapping
 from operator import itemgetter
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from domain.fleet.facts import DeviceMetricsReported
 from streams.intake.files.cells import BadCell, decimal, instant, reading
 from streams.intake.files.csv_rows import CsvRows, Record
-from streams.intake.files.invoice_rows import InvoiceLine, InvoiceRows, NumberRows, Terms, party_of
+from streams.intake.files.invoice_rows import InvoiceRows, LineText, NumberRows, Terms, party_of
 from streams.intake.files.text import FactRow, RefusedRow, TextFile
 from streams.ports import FactSubmission
 
@@ -134,7 +134,7 @@ class InvoicesFile:
         _, product, description, quantity, at, price, customer, country = itemgetter(*self._rows.places)(row.cells)
         party = party_of(customer)
         try:
-            line = InvoiceLine(
+            line = LineText(
                 party=party,
                 country=country,
                 at=instant("InvoiceDate", at),

@@ -1,4 +1,4 @@
-"""The rows of a CSV file with a header, with their line numbers; what cannot be read becomes a row with a problem."""
+"""This reads the rows of a CSV file with their line numbers; one that it cannot read becomes a problem."""
 
 import csv
 from collections.abc import Iterator, Sequence

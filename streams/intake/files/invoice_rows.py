@@ -1,4 +1,4 @@
-"""From the rows of one invoice number to the commands that record them: an invoice is taken whole or not at all."""
+"""This makes commands from the rows of one invoice; an invoice is taken whole or not at all."""
 
 import hashlib
 import re
@@ -11,7 +11,7 @@ import orjson
 from pydantic import ValidationError
 
 from domain.catalog import adapter
-from domain.finance.commands import Direction, ReceiveInvoice
+from domain.finance.invoice import Direction, ReceiveInvoice
 from schemas.envelope import TenantId
 from streams.identifiers import named_uuid
 from streams.intake.files.text import RefusedRow, SourceRow
@@ -39,7 +39,7 @@ class Terms(NamedTuple):
     direction: Direction
 
 
-class InvoiceLine(NamedTuple):
+class LineText(NamedTuple):
     """One row's part of an invoice; amounts as their shortest text."""
 
     party: str
@@ -67,7 +67,7 @@ class InvoiceRows(NamedTuple):
 @dataclass(slots=True)
 class _Invoice:
     rows: list[SourceRow] = field(default_factory=list)
-    lines: list[InvoiceLine] = field(default_factory=list)
+    lines: list[LineText] = field(default_factory=list)
     spoiled_by: int | None = None
 
 
@@ -80,7 +80,7 @@ class NumberRows:
         self._invoices: dict[str, _Invoice] = {}
         self._spoiled_by: int | None = None
 
-    def add(self, row: SourceRow, line: InvoiceLine) -> Iterator[RefusedRow]:
+    def add(self, row: SourceRow, line: LineText) -> Iterator[RefusedRow]:
         invoice = self._invoices.setdefault(line.party, _Invoice())
         if (spoiled_by := self._spoiled_by or invoice.spoiled_by) is not None:
             yield _with_another(row, spoiled_by)
@@ -90,7 +90,7 @@ class NumberRows:
             invoice.rows.append(row)
             invoice.lines.append(line)
 
-    def _problem(self, invoice: _Invoice, line: InvoiceLine) -> str | None:
+    def _problem(self, invoice: _Invoice, line: LineText) -> str | None:
         if not self._number:
             return "InvoiceNo is empty"
         if len(invoice.lines) == MAX_LINES:
@@ -131,7 +131,7 @@ class NumberRows:
         command_id = named_uuid(self._terms.tenant_id, "import", party, self._number, digest)
         yield InvoiceRows(command_id, command, tuple(invoice.rows), len(content))
 
-    def _body(self, party: str, lines: list[InvoiceLine]) -> dict[str, Any]:
+    def _body(self, party: str, lines: list[LineText]) -> dict[str, Any]:
         issue_date = min(line.at for line in lines)
         return {
             "number": self._number,
@@ -149,7 +149,7 @@ def party_of(customer: str) -> str:
     return customer[:-2] if _FLOAT_ID.fullmatch(customer) else customer
 
 
-def _line_body(line: InvoiceLine, issue_date: datetime) -> dict[str, Any]:
+def _line_body(line: LineText, issue_date: datetime) -> dict[str, Any]:
     body: dict[str, Any] = {
         "product": line.product,
         "description": line.description,

@@ -1,4 +1,4 @@
-"""System logs in text files, read as facts.
+"""This reads the lines of system logs as facts.
 
 Shape: `Dec 10 06:55:46 host program[pid]: message`, whose year is worked out, or `2026-12-10T06:55:46.123456+01:00 host
 …`, as newer systems write it.

@@ -1,4 +1,4 @@
-"""Text files as people have them: read whole once to see that they can be read at all, before anything is taken."""
+"""A text file is read whole once, to see that it can be read at all, before anything of it is taken."""
 
 import codecs
 import stat

@@ -1,23 +1,28 @@
-"""Commands over HTTP: one at a time, or a batch of them; answered only when durable."""
+"""Commands come in over HTTP here, one or many at a time, and are answered only when they are durable."""
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Protocol
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from uuid_utils import uuid7
 
 from domain import catalog
-from domain.identity.commands import RegisterTenant
+from domain.identity.tenant import RegisterTenant
 from domain.message import Command
 from domain.rejection import Kind
-from schemas.values import Instant
-from streams.intake.http.requests import Authenticate, Caller, Refused, actor_of, body_of, identify, require
+from read_api.edge.asking import Asking
+from read_api.edge.auth import Caller
+from read_api.edge.parameters import INSTANT, parse_version
+from read_api.edge.problems import Problem, faults, faulty
+from read_api.edge.responses import Json
+from read_api.edge.scopes import require
+from streams.intake.http.bodies import body_of
 from streams.ports import Reply, Submission
 
 MAX_COMMANDS = 1_000
@@ -32,8 +37,6 @@ STATUS: Mapping[Kind, HTTPStatus] = {
 }
 
 _COMMAND_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_VERSION = re.compile(r"[0-9]{1,18}")
-_INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
 
 
 class Gate(Protocol):
@@ -46,7 +49,7 @@ class Gate(Protocol):
         """
 
 
-def commands_router(gate: Gate, authenticate: Authenticate) -> APIRouter:
+def commands_router(gate: Gate) -> APIRouter:
     router = APIRouter(tags=["commands"])
 
     @router.post(
@@ -54,8 +57,7 @@ def commands_router(gate: Gate, authenticate: Authenticate) -> APIRouter:
         summary="One command; 200 with its reply once it is durable",
         openapi_extra=_one_command_docs(),
     )
-    async def one_command(context: str, name: str, request: Request) -> Response:
-        caller = await identify(request, authenticate)
+    async def one_command(context: str, name: str, request: Request, caller: Asking) -> Response:
         async with body_of(request) as body:
             item = {
                 "command": f"{context}.{name}",
@@ -72,15 +74,13 @@ def commands_router(gate: Gate, authenticate: Authenticate) -> APIRouter:
         summary="Up to 1,000 commands; 200 with a reply for each, in order",
         openapi_extra=_batch_docs(),
     )
-    async def batch(request: Request) -> Response:
-        caller = await identify(request, authenticate)
+    async def batch(request: Request, caller: Asking) -> Response:
         async with body_of(request) as body:
             items = _json(body)
             if not isinstance(items, list) or len(items) > MAX_COMMANDS:
-                detail = f"the body must be a JSON array of at most {MAX_COMMANDS} commands"
-                raise Refused(HTTPStatus.BAD_REQUEST, detail)
+                raise Problem(400, f"the body must be a JSON array of at most {MAX_COMMANDS} commands")
             answers = await asyncio.gather(*(_one_of_batch(gate, item, caller) for item in items))
-        return Response(orjson.dumps({"replies": answers}), media_type="application/json")
+        return Json({"replies": answers})
 
     return router
 
@@ -90,14 +90,14 @@ async def _one_of_batch(gate: Gate, item: Any, caller: Caller) -> dict[str, Any]
         item = {}
     try:
         submission = _submission(item, caller, None)
-    except Refused as refused:
-        return _refusal_json(str(item.get("id", "")), refused)
+    except Problem as problem:
+        return _refusal_json(str(item.get("id", "")), problem)
     return reply_json(await gate.execute(submission))
 
 
-def _refusal_json(command_id: str, refused: Refused) -> dict[str, Any]:
-    kind = next((kind for kind, status in STATUS.items() if status == refused.status), Kind.INVALID)
-    return {"command_id": command_id, "outcome": "refused", "kind": kind.value, "reason": refused.detail}
+def _refusal_json(command_id: str, problem: Problem) -> dict[str, Any]:
+    kind = next((kind for kind, status in STATUS.items() if status == problem.status), Kind.INVALID)
+    return {"command_id": command_id, "outcome": "refused", "kind": kind.value, "reason": problem.detail}
 
 
 def reply_json(reply: Reply) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def reply_json(reply: Reply) -> dict[str, Any]:
 def _answer(reply: Reply) -> Response:
     if reply.refusal is not None:
         shown = reply_json(reply)
-        raise Refused(
+        raise Problem(
             STATUS[reply.refusal.kind],
             shown.pop("reason"),
             retry_after_s=1 if reply.refusal.kind is Kind.NOT_NOW else None,
@@ -133,15 +133,14 @@ def _answer(reply: Reply) -> Response:
     headers = {"ETag": f'"{reply.version}"'}
     if reply.position is not None:
         headers["X-Position"] = str(reply.position)
-    return Response(orjson.dumps(reply_json(reply)), media_type="application/json", headers=headers)
+    return Json(reply_json(reply), headers=headers)
 
 
 def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None) -> Submission:
     name = str(item.get("command"))
     command_class = catalog.COMMANDS.get(name)
     if command_class is None or command_class is RegisterTenant:
-        detail = f"there is no command {name!r}; /docs lists what there is"
-        raise Refused(HTTPStatus.NOT_FOUND, detail)
+        raise Problem(404, f"there is no command {name!r}; /docs lists what there is")
     require(caller, f"{name.partition('.')[0]}:write")
     try:
         command: Command = catalog.adapter(command_class).validate_python(item.get("body"))
@@ -152,7 +151,7 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
         tenant_id=caller.tenant_id,
         name=name,
         command=command,
-        actor=actor_of(caller),
+        actor=caller.actor,
         happened_at=_happened_at(item.get("happened_at")),
         expected_version=_expected_version(item.get("expected_version")),
         traceparent=traceparent,
@@ -164,57 +163,44 @@ def _command_id(given: Any) -> str:
         return str(uuid7())
     if not (isinstance(given, str) and _COMMAND_ID.fullmatch(given)):
         detail = "a command's id (Idempotency-Key) must be 1 to 128 visible ASCII characters without spaces"
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, kind=Kind.INVALID.value)
+        raise Problem(422, detail, kind=Kind.INVALID.value)
     return given
 
 
 def _happened_at(given: Any) -> datetime | None:
     try:
-        return None if given is None else _INSTANT.validate_python(given)
+        return None if given is None else INSTANT.validate_python(given)
     except ValidationError as error:
-        detail = f"happened_at (X-Happened-At) {readable_errors(error)[0]['what']}"
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, kind=Kind.INVALID.value) from error
+        detail = f"happened_at (X-Happened-At) {faults(error)[0].what}"
+        raise Problem(422, detail, kind=Kind.INVALID.value) from error
 
 
 def _expected_version(given: Any) -> int | None:
     if given is not None and (not isinstance(given, int) or isinstance(given, bool) or given < 0):
         detail = "expected_version (If-Match) must be a version: 0, 1, 2, …"
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, kind=Kind.INVALID.value)
+        raise Problem(422, detail, kind=Kind.INVALID.value)
     return given
 
 
-def invalid(error: ValidationError) -> Refused:
+def invalid(error: ValidationError) -> Problem:
     """Return the refusal (422) of a message that does not validate."""
-    errors = readable_errors(error)
-    detail = "; ".join(f"{e['where']}: {e['what']}" if e["where"] else e["what"] for e in errors)
-    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors, kind=Kind.INVALID.value)
-
-
-def readable_errors(error: ValidationError) -> Sequence[dict[str, str]]:
-    """Return what is wrong with a message: where in it, and what."""
-    return [
-        {
-            "where": ".".join(str(step) for step in found["loc"]),
-            "what": found["msg"].removeprefix("Value error, "),
-        }
-        for found in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
+    return faulty(faults(error), kind=Kind.INVALID.value)
 
 
 def _json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Refused(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
+        raise Problem(400, f"the body is not JSON: {error}") from error
 
 
 def _if_match(header: str | None) -> int | None:
     if header is None:
         return None
-    version = header.strip().strip('"')
-    if not _VERSION.fullmatch(version):
-        raise Refused(HTTPStatus.BAD_REQUEST, f"If-Match must be a version like 3, not {header[:100]!r}")
-    return int(version)
+    version = parse_version(header.strip().strip('"'))
+    if version is None:
+        raise Problem(400, f"If-Match must be a version like 3, not {header[:100]!r}")
+    return version
 
 
 def _one_command_docs() -> dict[str, Any]:

@@ -1,86 +1,70 @@
-"""What an operator does to a running server: rebuild, verify, dead letters; for keys of the operator's tenant only."""
+"""The operator's tenant can rebuild and verify views and handle dead letters on a running server here."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from http import HTTPStatus
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 
 from projections.operations import DeadLetter
-from streams.intake.http.requests import Authenticate, Refused, identify
-from streams.intake.http.tenants import SYSTEM_TENANT
+from read_api.edge.asking import Asking
+from read_api.edge.responses import Json
+from read_api.edge.scopes import require_operator
 from streams.project.rebuild import Step
 from streams.project.verify import Verdict
-from streams.project.view_jobs import UnknownProjection, ViewJobs, WrongBuild
+from streams.project.view_jobs import UnknownProjection, ViewJobs
 
 _PROGRESS_S = 0.2
 
 MaxRate = Annotated[float | None, Query(gt=0, description="records of the log a second; as fast as it can without it")]
 
 
-Allow = Callable[[Request, str | None], Awaitable[None]]
+async def _operator(caller: Asking) -> None:
+    require_operator(caller, "do this; it is in DATA_DIR/operator.key")
 
 
-def operator_router(operations: ViewJobs, authenticate: Authenticate) -> APIRouter:
-    router = APIRouter(prefix="/v1/operator", tags=["operator"])
+def operator_router(operations: ViewJobs) -> APIRouter:
+    router = APIRouter(prefix="/v1/operator", tags=["operator"], dependencies=[Depends(_operator)])
 
-    async def allow(request: Request, name: str | None = None) -> None:
-        caller = await identify(request, authenticate)
-        if caller.tenant_id != SYSTEM_TENANT:
-            raise Refused(HTTPStatus.FORBIDDEN, "only the operator's key may do this; it is in DATA_DIR/operator.key")
-        if name is not None and name not in operations.names():
-            raise Refused(HTTPStatus.NOT_FOUND, str(UnknownProjection(name)))
+    async def known(name: str) -> str:
+        if name not in operations.names():
+            raise UnknownProjection(name)
+        return name
 
-    _add_builds(router, operations, allow)
-    _add_dead_letters(router, operations, allow)
-    return router
+    view = Annotated[str, Depends(known)]
 
-
-def _add_builds(router: APIRouter, operations: ViewJobs, allow: Allow) -> None:
     @router.post("/projections/{name}/rebuild", summary="Build a view anew and switch to it; progress as NDJSON")
-    async def rebuild(name: str, request: Request, max_rate: MaxRate = None) -> Response:
-        await allow(request, name)
+    async def rebuild(name: view, max_rate: MaxRate = None) -> Response:
         return _job(lambda on_step: operations.rebuild(name, on_step, max_rate=max_rate).table)
 
     @router.post("/projections/{name}/builds/{build}/switch", summary="Answer from another build; progress as NDJSON")
-    async def switch(name: str, build: int, request: Request) -> Response:
-        await allow(request, name)
+    async def switch(name: view, build: int) -> Response:
         return _job(lambda on_step: operations.switch(name, build, on_step).table)
 
     @router.delete("/projections/{name}/builds/{build}", summary="Remove a build that is not live")
-    async def drop(name: str, build: int, request: Request) -> Response:
-        await allow(request, name)
-        try:
-            dropped = await asyncio.to_thread(operations.drop, name, build)
-        except WrongBuild as error:
-            raise Refused(HTTPStatus.CONFLICT, str(error)) from error
-        return _json({"dropped": dropped.table})
+    async def drop(name: view, build: int) -> Response:
+        return Json({"dropped": (await asyncio.to_thread(operations.drop, name, build)).table})
 
     @router.post("/projections/{name}/verify", summary="Compare a view with the log; progress as NDJSON")
-    async def verify(name: str, request: Request) -> Response:
-        await allow(request, name)
+    async def verify(name: view) -> Response:
         return _job(lambda on_step: verdict_json(operations.verify(name, on_step)))
 
-
-def _add_dead_letters(router: APIRouter, operations: ViewJobs, allow: Allow) -> None:
     @router.get("/dead-letters", summary="What all views have parked, of all tenants, as NDJSON")
-    async def dead_letters(request: Request) -> Response:
-        await allow(request, None)
+    async def dead_letters() -> Response:
         lines = (orjson.dumps(letter_json(letter)) + b"\n" for letter in operations.all_dead_letters())
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
     @router.post("/projections/{name}/dead-letters/retry", summary="Try a view's parked records again")
-    async def retry(name: str, request: Request) -> Response:
-        await allow(request, name)
-        return _json((await asyncio.to_thread(operations.retry_dead_letters, name))._asdict())
+    async def retry(name: view) -> Response:
+        return Json((await asyncio.to_thread(operations.retry_dead_letters, name))._asdict())
 
     @router.post("/projections/{name}/dead-letters/discard", summary="Go on without a view's parked records")
-    async def discard(name: str, request: Request) -> Response:
-        await allow(request, name)
-        return _json({"discarded": await asyncio.to_thread(operations.discard_dead_letters, name)})
+    async def discard(name: view) -> Response:
+        return Json({"discarded": await asyncio.to_thread(operations.discard_dead_letters, name)})
+
+    return router
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
@@ -101,10 +85,6 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
 
 def letter_json(letter: DeadLetter) -> dict[str, Any]:
     return {**letter._asdict(), "topic": letter.topic.value, "parked_at": letter.parked_at.isoformat()}
-
-
-def _json(answer: Any) -> Response:
-    return Response(orjson.dumps(answer), media_type="application/json")
 
 
 def _job(work: Callable[[Callable[[Step], None]], Any]) -> Response:

@@ -1,9 +1,8 @@
-"""Telemetry over HTTP: batches of facts, answered when they are durable, with a reason for each refused one."""
+"""Facts come in over HTTP here and are answered when they are durable, with a reason for each refused one."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from http import HTTPStatus
 from typing import Annotated, Any, Literal, NamedTuple, Union
 
 import orjson
@@ -12,10 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from domain.catalog import FACTS
 from domain.message import Fact
+from read_api.edge.asking import Asking
+from read_api.edge.problems import Problem, faults
+from read_api.edge.responses import Json
+from read_api.edge.scopes import require
 from schemas.envelope import Actor, TenantId
 from schemas.values import Id, Instant
-from streams.intake.http.commands import readable_errors
-from streams.intake.http.requests import Authenticate, Refused, actor_of, body_of, identify, require
+from streams.intake.http.bodies import body_of
 from streams.ports import FactSubmission, OutcomeUnknown, Overloaded, TelemetryLog, TelemetryReply
 
 MAX_FACTS = 10_000
@@ -62,7 +64,7 @@ class _CloudEvent(BaseModel):
 _CLOUDEVENT = TypeAdapter(_CloudEvent)
 
 
-class Refusal(NamedTuple):
+class RefusedLine(NamedTuple):
     """A fact that was not taken. Units: `line` counts the facts of the request from 1."""
 
     line: int
@@ -71,7 +73,7 @@ class Refusal(NamedTuple):
 
 class Parsed(NamedTuple):
     facts: list[FactSubmission]
-    refused: list[Refusal]
+    refused: list[RefusedLine]
 
 
 class TelemetryGate:
@@ -101,10 +103,10 @@ class TelemetryGate:
 
     async def take(
         self, tenant_id: TenantId, body: bytes, parse: Callable[[bytes], Parsed], actor: Actor
-    ) -> tuple[TelemetryReply, Sequence[Refusal]]:
+    ) -> tuple[TelemetryReply, Sequence[RefusedLine]]:
         """Return what became of a body's facts, once those that were taken are durable.
 
-        Raises: Overloaded; LogUnavailable, nothing was kept; OutcomeUnknown, the log did not answer in time; Refused,
+        Raises: Overloaded; LogUnavailable, nothing was kept; OutcomeUnknown, the log did not answer in time; Problem,
         nothing of the body can be read.
         """
         if self._waiting >= self._max_waiting:
@@ -112,7 +114,7 @@ class TelemetryGate:
         if self._waiting_bytes and self._waiting_bytes + len(body) > self._max_waiting_bytes:
             raise Overloaded
 
-        def work() -> tuple[TelemetryReply, Sequence[Refusal]]:
+        def work() -> tuple[TelemetryReply, Sequence[RefusedLine]]:
             facts, refused = parse(body)
             return self._log.append_facts(tenant_id, facts, actor), refused
 
@@ -138,7 +140,7 @@ class TelemetryGate:
         return await loop.run_in_executor(self._executor, self._log.append_facts, tenant_id, facts, actor)
 
 
-def telemetry_router(gate: TelemetryGate, authenticate: Authenticate) -> APIRouter:
+def telemetry_router(gate: TelemetryGate) -> APIRouter:
     router = APIRouter(tags=["telemetry"])
 
     @router.post(
@@ -146,20 +148,19 @@ def telemetry_router(gate: TelemetryGate, authenticate: Authenticate) -> APIRout
         summary="Up to 10,000 facts; 200 once they are durable, with a reason for each refused one",
         openapi_extra={"requestBody": {"required": True, "content": _DOCS}},
     )
-    async def telemetry(request: Request) -> Response:
-        caller = await identify(request, authenticate)
+    async def telemetry(request: Request, caller: Asking) -> Response:
         require(caller, "telemetry:write")
         content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         parse = _PARSERS.get(content_type, parse_json)
         async with body_of(request) as body:
-            reply, refused = await gate.take(caller.tenant_id, body, parse, actor_of(caller))
+            reply, refused = await gate.take(caller.tenant_id, body, parse, caller.actor)
         answer = {
             "accepted": reply.accepted,
             "repeated": reply.repeated,
             "refused": [refusal._asdict() for refusal in refused],
             "position": str(reply.position) if reply.position else None,
         }
-        return Response(orjson.dumps(answer), media_type="application/json")
+        return Json(answer)
 
     return router
 
@@ -167,7 +168,7 @@ def telemetry_router(gate: TelemetryGate, authenticate: Authenticate) -> APIRout
 def parse_json(body: bytes) -> Parsed:
     """Read a JSON array of facts, or NDJSON where the body does not begin with `[`.
 
-    Raises: Refused, it is neither, or holds more than MAX_FACTS facts.
+    Raises: Problem, it is neither, or holds more than MAX_FACTS facts.
     """
     if body[:64].lstrip()[:1] != b"[":
         return parse_ndjson(body)
@@ -181,7 +182,7 @@ def parse_json(body: bytes) -> Parsed:
 
 
 def parse_ndjson(body: bytes) -> Parsed:
-    """Read a fact a line; empty lines count, but are no facts. Raises: Refused, more than MAX_FACTS lines."""
+    """Read a fact a line; empty lines count, but are no facts. Raises: Problem, more than MAX_FACTS lines."""
     lines = body.splitlines()
     _check_count(len(lines))
     return _one_by_one(lines, lambda line: _submission(_FACT.validate_json(line)), skip=lambda line: not line.strip())
@@ -190,7 +191,7 @@ def parse_ndjson(body: bytes) -> Parsed:
 def parse_cloudevents(body: bytes) -> Parsed:
     """Read a CloudEvents JSON batch: `subject` is the stream (`device-42`), `time` when it happened.
 
-    Raises: Refused, it is not a JSON array, or holds more than MAX_FACTS events.
+    Raises: Problem, it is not a JSON array, or holds more than MAX_FACTS events.
     Source: CloudEvents 1.0, JSON batch format.
     """
     return _one_by_one(_items(body), _from_cloudevent)
@@ -206,9 +207,7 @@ def _one_by_one(
         try:
             parsed.facts.append(read(item))
         except ValidationError as error:
-            errors = readable_errors(error)
-            reason = "; ".join(f"{e['where']}: {e['what']}" if e["where"] else e["what"] for e in errors)
-            parsed.refused.append(Refusal(line, reason))
+            parsed.refused.append(RefusedLine(line, "; ".join(map(str, faults(error)))))
     return parsed
 
 
@@ -229,17 +228,16 @@ def _items(body: bytes) -> list[Any]:
     try:
         items = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Refused(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
+        raise Problem(400, f"the body is not JSON: {error}") from error
     if not isinstance(items, list):
-        raise Refused(HTTPStatus.BAD_REQUEST, "the body must be a JSON array of facts, or one fact a line (NDJSON)")
+        raise Problem(400, "the body must be a JSON array of facts, or one fact a line (NDJSON)")
     _check_count(len(items))
     return items
 
 
 def _check_count(facts: int) -> None:
     if facts > MAX_FACTS:
-        detail = f"{facts} facts are too many for one request; send at most {MAX_FACTS}"
-        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+        raise Problem(413, f"{facts} facts are too many for one request; send at most {MAX_FACTS}")
 
 
 _PARSERS: Mapping[str, Callable[[bytes], Parsed]] = {

@@ -1,26 +1,26 @@
-"""New tenants: registered by the operator, who gets the tenant's first API key, once."""
+"""The operator registers a new tenant here and gets its first API key, once."""
 
-import hashlib
 import secrets
 from contextlib import suppress
-from http import HTTPStatus
 from typing import NamedTuple
 
-import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 from uuid_utils import uuid7
 
-from domain.identity.commands import IssueApiKey, RegisterTenant, Scope
+from domain.identity.api_key import IssueApiKey, Scope
+from domain.identity.tenant import RegisterTenant
 from domain.message import Command
-from schemas import envelope
+from read_api.edge.asking import Asking
+from read_api.edge.auth import secret_sha256
+from read_api.edge.problems import Problem
+from read_api.edge.responses import Json
+from read_api.edge.scopes import require_operator
 from schemas.envelope import Actor, TenantId
 from schemas.values import Name, TenantName
+from streams.intake.http.bodies import body_of
 from streams.intake.http.commands import STATUS, Gate, invalid
-from streams.intake.http.requests import Authenticate, Refused, actor_of, body_of, identify
 from streams.ports import LogUnavailable, Reply, Submission
-
-SYSTEM_TENANT = envelope.SYSTEM_TENANT
 
 EVERYTHING: tuple[Scope, ...] = ("*",)
 
@@ -36,8 +36,7 @@ class NewKey(NamedTuple):
 
 def new_key(scopes: tuple[Scope, ...] = EVERYTHING, name: str | None = None) -> NewKey:
     key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
-    digest = hashlib.sha256(secret.encode()).hexdigest()
-    command = IssueApiKey(key_id=key_id, secret_sha256=digest, scopes=scopes, name=name)
+    command = IssueApiKey(key_id=key_id, secret_sha256=secret_sha256(secret), scopes=scopes, name=name)
     return NewKey(f"ak_{key_id}.sk_{secret}", command)
 
 
@@ -64,7 +63,7 @@ class _NewTenant(BaseModel):
     name: Name
 
 
-def tenants_router(gate: Gate, authenticate: Authenticate) -> APIRouter:
+def tenants_router(gate: Gate) -> APIRouter:
     router = APIRouter(tags=["commands"])
 
     @router.post(
@@ -82,22 +81,20 @@ def tenants_router(gate: Gate, authenticate: Authenticate) -> APIRouter:
             }
         },
     )
-    async def new_tenant(request: Request) -> Response:
-        caller = await identify(request, authenticate)
-        if caller.tenant_id != SYSTEM_TENANT:
-            raise Refused(HTTPStatus.FORBIDDEN, "only the operator's key may register tenants")
+    async def new_tenant(request: Request, caller: Asking) -> Response:
+        require_operator(caller, "register tenants")
         try:
             async with body_of(request) as body:
                 wanted = _NewTenant.model_validate_json(body)
         except ValidationError as error:
             raise invalid(error) from error
-        onboarding = onboard(TenantId(wanted.tenant_id), wanted.name, actor_of(caller))
+        onboarding = onboard(TenantId(wanted.tenant_id), wanted.name, caller.actor)
         for submission in onboarding.submissions:
             reply = await _answered(gate, submission)
             if reply.refusal is not None:
-                raise Refused(STATUS[reply.refusal.kind], reply.refusal.reason, kind=reply.refusal.kind.value)
+                raise Problem(STATUS[reply.refusal.kind], reply.refusal.reason, kind=reply.refusal.kind.value)
         answer = {"tenant_id": wanted.tenant_id, "api_key": onboarding.api_key, "position": str(reply.position)}
-        return Response(orjson.dumps(answer), status_code=201, media_type="application/json")
+        return Json(answer, status_code=201)
 
     return router
 

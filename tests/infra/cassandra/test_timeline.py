@@ -7,24 +7,24 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
-import pytest
-
-pytest.importorskip("cassandra", reason="the driver comes with the extra 'distributed'", exc_type=ImportError)
-
 import orjson
+import pytest
 from cassandra.cluster import Cluster
 
 from infra.cassandra import connection as connection_cassandra
 from infra.cassandra.connection import CassandraAddress
 from infra.cassandra.dead_letters import CassandraDeadLetters
-from infra.cassandra.timeline import EVENTS_IN_BUCKET, VERSIONS_IN_BUCKET, CassandraTimeline
+from infra.cassandra.timeline import CassandraTimeline
+from projections.fleet.device_logs import LogRow
+from projections.history.event_rows import EventRow
 from projections.projection import Projection
 from projections.readers import MetricPoint
-from projections.rows import EventRow, LogRow, View
+from projections.rows import View
 from projections.stores import StoreUnavailable
 from tests.contracts.dead_letters import DeadLettersContract
+from tests.contracts.new_views import NOON, NewViewsContract
 from tests.contracts.samples import ACME, checkpoint, sample, stored
-from tests.contracts.timeline_reader import NOON, TimelineReaderContract, decided, line, reading
+from tests.contracts.timeline_reader import TimelineReaderContract, decided, line, reading
 from tests.contracts.view_writer import V1, Store, ViewWriterContract, projections_of, reopening
 from tests.infra.network import Line
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from infra.engines.cassandra import Cassandra
 
 NUMBERS = count()
+# what a bucket of the audit trail and of a stream's history holds
+EVENTS_IN_BUCKET, VERSIONS_IN_BUCKET = 20_000, 10_000
 
 
 def address(place: str) -> CassandraAddress:
@@ -162,9 +164,8 @@ class TestReader(TimelineReaderContract):
         versions = [1, VERSIONS_IN_BUCKET - 1, VERSIONS_IN_BUCKET, VERSIONS_IN_BUCKET + 1, 3 * VERSIONS_IN_BUCKET]
         rows = [decided(at, version=version) for at, version in enumerate(versions, 1)]
         self.write(store, "stream_history", rows)
-        stream = rows[0].stream
-        assert list(store.history(ACME, stream, after=0, limit=10)) == rows
-        assert list(store.history(ACME, stream, after=versions[1], limit=2)) == rows[2:4]
+        assert self.history(store, "device-1") == rows
+        assert self.history(store, "device-1", after=versions[1], limit=2) == rows[2:4]
         assert list(store.scan(View("stream_history", 1), ACME)) == rows
 
     def test_long_invoices_that_come_together_are_kept_each_in_its_stream(self, store: CassandraTimeline) -> None:
@@ -199,6 +200,16 @@ class TestReader(TimelineReaderContract):
         assert self.events(store, start=midnight) == after_midnight
 
 
+class TestNewViews(NewViewsContract):
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> CassandraTimeline:
+        return opened(place, projections)
+
+    @pytest.fixture
+    def place(self, place: str) -> str:
+        return place
+
+
 class TestDeadLetters(DeadLettersContract):
     @staticmethod
     def open(place: str) -> CassandraDeadLetters:
@@ -210,4 +221,4 @@ class TestDeadLetters(DeadLettersContract):
 
     @pytest.fixture
     def outage(self, store: CassandraDeadLetters, network: Line) -> Callable[[], AbstractContextManager[None]]:
-        return lambda: until_it_answers(lambda: store.parked("devices_v1"), network.cut())
+        return lambda: until_it_answers(lambda: store.parked_streams("devices_v1"), network.cut())

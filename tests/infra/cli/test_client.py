@@ -5,13 +5,14 @@ from time import monotonic
 import httpx
 import pytest
 
-from infra.cli.client import ServerClient, ServerGone, ServerRefused
+from infra.cli.client import PATIENCE_S, ServerClient, ServerGone, ServerRefused
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
 
-def client(answer: Answer) -> ServerClient:
-    return ServerClient("http://127.0.0.1:8080/", "ak_1.sk_1", transport=httpx.MockTransport(answer))
+def client(answer: Answer, patience_s: float = PATIENCE_S) -> ServerClient:
+    transport = httpx.MockTransport(answer)
+    return ServerClient("http://127.0.0.1:8080/", "ak_1.sk_1", patience_s=patience_s, transport=transport)
 
 
 def one_after_another(*answers: httpx.Response | Exception) -> Answer:
@@ -84,6 +85,33 @@ def test_a_server_that_stays_away_is_given_up_with_the_last_reason() -> None:
     asking = client(answer)
     with pytest.raises(ServerGone, match="did not answer for 1 s: the disk under the log is full"):
         asking.get("/", patience_s=1)
+    asking.close()
+
+
+def test_what_must_not_be_sent_twice_is_sent_once_and_the_answer_told() -> None:
+    asking = client(one_after_another(httpx.Response(503, json={"detail": "the queue is full"})), patience_s=0)
+    with pytest.raises(ServerRefused, match="the queue is full"):
+        asking.post("/v1/tenants", b"{}")
+    asking.close()
+    asking = client(one_after_another(httpx.ConnectError("refused")), patience_s=0)
+    with pytest.raises(ServerGone, match="does not answer: refused"):
+        asking.delete("/")
+    asking.close()
+
+
+class Breaks(httpx.SyncByteStream):
+    def __iter__(self) -> Iterator[bytes]:
+        yield b'{"done": 1}\n{"do'
+        yield b'ne": 2}\n'
+        raise httpx.ReadError("")
+
+
+def test_what_a_job_says_is_told_line_by_line_until_the_server_is_gone() -> None:
+    asking = client(one_after_another(httpx.Response(200, stream=Breaks())), patience_s=0)
+    said = asking.lines("POST", "/job")
+    assert [next(said), next(said)] == [{"done": 1}, {"done": 2}]
+    with pytest.raises(ServerGone, match="broke off its answer: ReadError"):
+        next(said)
     asking.close()
 
 

@@ -3,10 +3,8 @@
 import csv
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -19,7 +17,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.fleet.commands import RegisterDevice
+from domain.fleet.device import RegisterDevice
 from infra.cli.client import ServerClient
 from infra.cli.import_run import Outcome, run
 from infra.cli.import_sinks import IMPORTER, EmbeddedSink, FactsTaken, ImportFailed, ServerSink
@@ -28,7 +26,9 @@ from infra.embedded import DEMO_TENANT, Embedded
 from schemas.envelope import Envelope, TenantId, Topic
 from streams.intake.files.text import RefusedRow, SourceRow
 from streams.ports import Submission
+from tests.infra.server_process import ServerProcess
 from tests.streams.intake.files.samples import HEADER, REAL_DATA, invoice_row, real_data, write
+from tests.waiting import eventually
 
 COUNTS = re.compile(r"^(rows read|accepted|repeated|refused|without an answer): (\d+)$", re.MULTILINE)
 
@@ -366,56 +366,10 @@ def test_any_file_of_invoices_is_accounted_for_and_a_second_import_adds_nothing(
 # --- with a server
 
 
-class Server:
-    """`factline serve` on one port, which it keeps over restarts."""
-
-    def __init__(self, data_dir: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.data_dir = data_dir
-        self._errors = data_dir.with_name("server.stderr")
-
-    def start(self) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "infra.cli.main",
-            "serve",
-            "--data-dir",
-            str(self.data_dir),
-            "--port",
-            str(self.port),
-        ]
-        with self._errors.open("a") as errors:
-            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, self._errors.read_text()[-2_000:]
-            try:
-                if httpx.get(f"{self.url}/v1/ops/health", trust_env=False).is_success:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.05)
-        raise AssertionError("the server does not answer")
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
 @contextmanager
-def served(folder: Path) -> Iterator[tuple[Server, dict[str, str]]]:
-    with Embedded.open(folder / "data") as embedded:
-        key = embedded.first_start()
-    assert key is not None
-    server = Server(folder / "data")
-    server.start()
-    try:
-        yield server, {"FACTLINE_URL": server.url, "FACTLINE_API_KEY": key}
-    finally:
-        server.kill()
+def served(folder: Path) -> Iterator[tuple[ServerProcess, dict[str, str]]]:
+    with ServerProcess(folder / "data") as server:
+        yield server, {"FACTLINE_URL": server.address, "FACTLINE_API_KEY": server.api_key}
 
 
 @pytest.fixture(scope="module")
@@ -433,7 +387,7 @@ def test_a_server_takes_real_files_once_and_answers_with_their_exact_revenue(env
     assert dict(factline(*call, environment=environment)) == counts(accepted=len(rows))
     assert dict(factline(*call, environment=environment)) == counts(repeated=len(rows))
     expected = sum(Decimal(row["Quantity"]) * Decimal(row["UnitPrice"]) for row in rows)
-    assert until(lambda: revenue(environment), expected) == expected
+    eventually(lambda: revenue(environment) == expected, lambda: f"{revenue(environment)} of {expected}")
 
 
 def revenue(environment: dict[str, str]) -> Decimal:
@@ -441,13 +395,6 @@ def revenue(environment: dict[str, str]) -> Decimal:
     answer = asking.get("/v1/analytics/revenue?by=month")
     asking.close()
     return sum((Decimal(row["revenue"]) for row in answer["rows"]), Decimal(0))
-
-
-def until(ask: Any, expected: Any) -> Any:
-    deadline = time.monotonic() + 30
-    while (found := ask()) != expected and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return found
 
 
 @real_data
@@ -525,6 +472,7 @@ def test_a_server_that_is_gone_for_good_ends_an_import_with_what_to_do() -> None
     asking.close()
 
 
+@pytest.mark.full
 def test_an_import_goes_on_when_its_server_is_killed_and_comes_back(tmp_path: Path) -> None:
     rows = [invoice_row(f"{n}", product=f"{line}") for n in range(12_000) for line in range(2)]
     path = write(tmp_path / "f.csv", [HEADER, *rows])
@@ -542,6 +490,7 @@ def test_an_import_goes_on_when_its_server_is_killed_and_comes_back(tmp_path: Pa
     assert len(recorded_lines(tmp_path / "data")) == len(rows)
 
 
+@pytest.mark.full
 def test_an_interrupted_import_says_what_is_done_and_can_be_run_again(tmp_path: Path) -> None:
     rows = [invoice_row(f"{n}") for n in range(15_000)]
     path = write(tmp_path / "f.csv", [HEADER, *rows])
@@ -572,5 +521,5 @@ def importing(path: Path, settings: dict[str, str]) -> Iterator["subprocess.Pope
 
 def wait_for_invoices(settings: dict[str, str]) -> None:
     asking = ServerClient(settings["FACTLINE_URL"], settings["FACTLINE_API_KEY"])
-    assert until(lambda: bool(asking.get("/v1/invoices?limit=1")["rows"]), expected=True)
+    eventually(lambda: asking.get("/v1/invoices?limit=1")["rows"])
     asking.close()

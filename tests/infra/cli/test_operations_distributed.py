@@ -17,11 +17,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-import pytest
-
-pytest.importorskip("cassandra", reason="the drivers come with the extra 'distributed'", exc_type=ImportError)
-
 import httpx
+import pytest
 from click.testing import CliRunner
 from pymongo import MongoClient
 
@@ -36,7 +33,10 @@ from projections.rows import Role
 from schemas.envelope import Actor, ActorType
 from streams.ports import FactSubmission, SystemClock
 from tests.cluster import PARTITIONS, SCHEMA_IDS, Cluster
-from tests.examples import ACME, HAPPENED_AT, LOG, METRICS, RECEIVED, TAGGED, envelope_of
+from tests.examples import ACME, envelope_of
+from tests.examples.finance import RECEIVED
+from tests.examples.fleet import LOG, METRICS, TAGGED
+from tests.examples.moments import HAPPENED_AT
 from tests.infra.kafka.test_command_gate import working
 from tests.streams.faust.test_apps import Log, registered
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from infra.cli.replay import log_, replay_
 from infra.sqlite.event_log import SqliteEventLog
-from schemas.container import write_container
+from schemas.avro_file import write_avro_file
 from schemas.envelope import Envelope
 from streams.ports import Batch
 from tests.contracts.event_log import ACME, BOLT, events
@@ -24,13 +24,12 @@ if TYPE_CHECKING:
 Ask = Callable[..., Result]
 
 
-@pytest.fixture(params=["embedded", "distributed"])
+@pytest.fixture(params=["embedded", pytest.param("distributed", marks=pytest.mark.full)])
 def ask(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Return what runs a command on a log with two events of one tenant and one of another."""
     if request.param == "embedded":
         log: SqliteEventLog | object = SqliteEventLog(tmp_path)
     else:
-        pytest.importorskip("confluent_kafka")
         from tests.cluster import PARTITIONS, Cluster  # noqa: PLC0415, the drivers come with an extra
 
         kafka: Kafka = request.getfixturevalue("kafka")
@@ -107,7 +106,7 @@ def test_an_instant_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_every_event_type_fits_into_an_avro_file(tmp_path: Path) -> None:
     envelopes: list[Envelope] = [envelope_of(event) for event in EVENTS.values()]
     with (tmp_path / "all.avro").open("wb") as file:
-        write_container(file, envelopes)
+        write_avro_file(file, envelopes)
     with (tmp_path / "all.avro").open("rb") as file:
         found = list(fastavro.reader(file))
     assert [record["data"] for record in found if isinstance(record, dict)] == [e.data for e in envelopes]

@@ -5,17 +5,24 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra.clickhouse.analytics import ClickHouseAnalytics
+from projections.catalog import of_role
+from projections.finance.invoice_facts import InvoiceLineRow
+from projections.fleet.metric_rows import MetricRow
+from projections.history.event_rows import EventRow
 from projections.projection import Projection
-from projections.rows import EventRow, InvoiceLineRow, MetricRow
+from projections.question import Choice, Question
+from projections.rows import Role, View
 from projections.stores import StoreUnavailable, WriteRefused
+from schemas.envelope import TenantId
 from tests.contracts.analytics_reader import (
     FACTS,
     METRICS,
@@ -26,7 +33,7 @@ from tests.contracts.analytics_reader import (
     line,
     reading,
 )
-from tests.contracts.samples import ACME, checkpoint, sample, stored
+from tests.contracts.samples import ACME, BOLT, checkpoint, sample, samples, stored
 from tests.contracts.view_writer import V1, Store, ViewWriterContract
 
 BATCH_ROWS = 20_000
@@ -75,6 +82,59 @@ class TestViews(ViewWriterContract):
         store.apply(V1, [first], checkpoint(4))
         store.apply(V1, [second])
         assert list(store.scan(V1, ACME)) == stored([second])
+
+
+class TestQuestions:
+    """Every question of the catalog, on every view of the role."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[ClickHouseAnalytics]:
+        with closing(ClickHouseAnalytics(f"chdb://{tmp_path}", of_role(Role.ANALYTICS))) as store:
+            for projection in of_role(Role.ANALYTICS):
+                store.create(View(projection.name, 1))
+                store.switch(View(projection.name, 1))
+            yield store
+
+    @pytest.mark.parametrize("view", of_role(Role.ANALYTICS), ids=lambda view: view.name)
+    def test_the_answer_is_made_of_the_tenants_own_rows(self, store: ClickHouseAnalytics, view: Projection) -> None:
+        def answers() -> list[Any]:
+            return [
+                store.ask(question, ACME, **one)
+                for question in view.analytics.questions
+                for one in parameters(question, sample(view.layout.row, 1))
+            ]
+
+        def write(tenant: TenantId, rows: int) -> None:
+            for other in of_role(Role.ANALYTICS):
+                store.apply(View(other.name, 1), samples(other.layout.row, rows, tenant=tenant), checkpoint(rows))
+
+        nothing = answers()
+        write(BOLT, 3)
+        assert answers() == nothing
+        write(ACME, 3)
+        own = answers()
+        assert all(answer != none for answer, none in zip(own, nothing, strict=True))
+        write(BOLT, 4)
+        assert answers() == own
+
+
+def parameters(question: Question[Any], row: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield parameters for each choice, so that the row counts."""
+    choices = {name: kind.sql for name, kind in question.parameters.items() if isinstance(kind, Choice)}
+    shared = {"start": None, "end": None, "limit": 10}
+    for chosen in itertools.product(*choices.values()):
+        known = {**shared, **row._asdict(), **dict(zip(choices, chosen, strict=True))}
+        yield {name: known[name] for name in question.parameters}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_facts_with_one_identity_the_first_of_the_log_stays(tmp_path: Path, *, turned: bool) -> None:
+    rows = [reading(1.0, position=7), reading(2.0, position=8)]
+    with closing(ClickHouseAnalytics(f"chdb://{tmp_path}", of_role(Role.ANALYTICS))) as store:
+        store.create(METRICS)
+        for row in reversed(rows) if turned else rows:
+            store.apply(METRICS, [row])
+        assert list(store.scan(METRICS, ACME)) == rows[:1]
 
 
 class TestRefusals:

@@ -14,7 +14,7 @@ import pytest
 
 from infra.clickhouse.analytics import ClickHouseAnalytics
 from infra.clickhouse.dead_letters import ClickHouseDeadLetters
-from projections.rows import InvoiceLineRow
+from projections.finance.invoice_facts import InvoiceLineRow
 from tests.contracts.analytics_reader import AnalyticsReaderContract, analytics_projections
 from tests.contracts.dead_letters import DeadLettersContract
 from tests.infra.clickhouse import test_analytics as test_analytics_clickhouse

@@ -4,22 +4,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from subprocess import PIPE, STDOUT
 from typing import Any
 
-import pytest
-
-pytest.importorskip("cassandra", reason="needs factline[distributed,engines]")
-pytest.importorskip("confluent_kafka", reason="needs factline[distributed,engines]")
-pytest.importorskip("pymongo", reason="needs factline[distributed,engines]")
-
 import clickhouse_connect
 import psutil
+import pytest
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
 from cassandra.policies import RoundRobinPolicy
 from clickhouse_connect.driver.client import Client
@@ -45,7 +39,8 @@ from infra.engines.java import ToolMissing
 from infra.engines.kafka import Kafka
 from infra.engines.mongo import Mongo, mongod
 from infra.engines.registry import Registry
-from tests.engines import without
+from tests.tiers import without
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = '{"type": "record", "name": "Heard", "fields": [{"name": "at", "type": "long"}]}'
@@ -86,39 +81,39 @@ def test_cassandra_returns_the_row_it_was_given(cassandra: Cassandra) -> None:
         cluster.shutdown()
 
 
-def test_mongo_is_a_replica_set_that_takes_transactions(mongo: Mongo) -> None:
-    client: MongoClient[dict[str, Any]] = MongoClient(mongo.url)
+def test_mongo_is_a_replica_set_that_takes_transactions(own_mongo: Mongo) -> None:
+    client: MongoClient[dict[str, Any]] = MongoClient(own_mongo.url)
     with client, client.start_session() as session:
         session.with_transaction(lambda inside: client.db.c.insert_one({"_id": "a"}, session=inside))
         assert client.db.c.find_one() == {"_id": "a"}
 
 
-def test_killed_mongo_restarts_on_the_same_port_with_its_data(mongo: Mongo) -> None:
-    client: MongoClient[dict[str, Any]] = MongoClient(mongo.url)
+def test_killed_mongo_restarts_on_the_same_port_with_its_data(own_mongo: Mongo) -> None:
+    client: MongoClient[dict[str, Any]] = MongoClient(own_mongo.url)
     with client:
         client.db.kept.insert_one({"_id": "b"})
-        before = mongo.pid
-        mongo.kill()
-        assert mongo.pid is None
-        mongo.restart()
-        assert mongo.pid != before
+        before = own_mongo.pid
+        own_mongo.kill()
+        assert own_mongo.pid is None
+        own_mongo.restart()
+        assert own_mongo.pid != before
         assert client.db.kept.find_one() == {"_id": "b"}
 
 
-def test_paused_engine_gives_no_answer_until_it_is_resumed(mongo: Mongo) -> None:
-    mongo.pause()
+def test_paused_engine_gives_no_answer_until_it_is_resumed(own_mongo: Mongo) -> None:
+    own_mongo.pause()
     try:
-        assert not mongo.ready()
+        assert not own_mongo.ready()
     finally:
-        mongo.resume()
-    mongo.wait_ready()
+        own_mongo.resume()
+    own_mongo.wait_ready()
 
 
-def test_registry_knows_a_schema_by_the_same_id_after_it_was_killed(registry: Registry) -> None:
-    with closing(_Registry(registry.url)) as client:
+def test_registry_knows_a_schema_by_the_same_id_after_it_was_killed(own_registry: Registry) -> None:
+    with closing(_Registry(own_registry.url)) as client:
         number = client.register_schema("Heard", Schema(SCHEMA, "AVRO"))
-        registry.kill()
-        registry.restart()
+        own_registry.kill()
+        own_registry.restart()
         assert client.lookup_schema("Heard", Schema(SCHEMA, "AVRO")).schema_id == number
 
 
@@ -177,8 +172,8 @@ def test_access_rule_keeps_a_user_out(secure_kafka: Kafka) -> None:
 
 
 @pytest.fixture
-def table(clickhouse_front: ClickHouseFront) -> Iterator[str]:
-    with closing(_clickhouse(clickhouse_front)) as client:
+def table(own_clickhouse_front: ClickHouseFront) -> Iterator[str]:
+    with closing(_clickhouse(own_clickhouse_front)) as client:
         client.command(
             "CREATE TABLE t (n UInt32, s String) ENGINE = MergeTree ORDER BY n"
             " SETTINGS non_replicated_deduplication_window = 100"
@@ -188,36 +183,38 @@ def table(clickhouse_front: ClickHouseFront) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("compress", [False, "lz4", "zstd", "gzip"])
-def test_front_takes_rows_in_any_compression(clickhouse_front: ClickHouseFront, table: str, *, compress: Any) -> None:
-    with closing(_clickhouse(clickhouse_front, compress=compress)) as client:
+def test_front_takes_rows_in_any_compression(
+    own_clickhouse_front: ClickHouseFront, table: str, *, compress: Any
+) -> None:
+    with closing(_clickhouse(own_clickhouse_front, compress=compress)) as client:
         client.insert(table, [list(range(5_000)), ["ä\n\t'"] * 5_000], ["n", "s"], column_oriented=True)
         assert client.query(f"SELECT count(), sum(n), any(s) FROM {table}").result_rows == [
             (5_000, 12_497_500, "ä\n\t'")
         ]
 
 
-def test_front_binds_parameters(clickhouse_front: ClickHouseFront) -> None:
-    with closing(_clickhouse(clickhouse_front)) as client:
+def test_front_binds_parameters(own_clickhouse_front: ClickHouseFront) -> None:
+    with closing(_clickhouse(own_clickhouse_front)) as client:
         rows = client.query(
             "SELECT {a:String}, {b:Array(UInt8)}", parameters={"a": "x'\n\t\\", "b": [1, 2]}
         ).result_rows
         assert rows == [("x'\n\t\\", [1, 2])]
 
 
-def test_front_binds_more_parameters_than_a_url_can_hold(clickhouse_front: ClickHouseFront) -> None:
-    with closing(_clickhouse(clickhouse_front)) as client:
+def test_front_binds_more_parameters_than_a_url_can_hold(own_clickhouse_front: ClickHouseFront) -> None:
+    with closing(_clickhouse(own_clickhouse_front)) as client:
         many = [f"device-{number}" for number in range(5_000)]
         assert client.query("SELECT length({d:Array(String)})", parameters={"d": many}).result_rows == [(5_000,)]
 
 
-def test_front_inserts_values_that_look_like_a_format(clickhouse_front: ClickHouseFront, table: str) -> None:
-    with closing(_clickhouse(clickhouse_front)) as client:
+def test_front_inserts_values_that_look_like_a_format(own_clickhouse_front: ClickHouseFront, table: str) -> None:
+    with closing(_clickhouse(own_clickhouse_front)) as client:
         client.command(f"INSERT INTO {table} VALUES (1, ' FORMAT Native ')")
         assert client.query(f"SELECT s FROM {table}").result_rows == [(" FORMAT Native ",)]
 
 
-def test_front_passes_settings_of_one_request_only(clickhouse_front: ClickHouseFront, table: str) -> None:
-    with closing(_clickhouse(clickhouse_front)) as client:
+def test_front_passes_settings_of_one_request_only(own_clickhouse_front: ClickHouseFront, table: str) -> None:
+    with closing(_clickhouse(own_clickhouse_front)) as client:
         for _ in range(2):
             client.insert(table, [[1, "once"]], ["n", "s"], settings={"insert_deduplication_token": "a"})
         assert client.query(f"SELECT count() FROM {table}").result_rows == [(1,)]
@@ -228,30 +225,33 @@ def test_front_passes_settings_of_one_request_only(clickhouse_front: ClickHouseF
         } == {0}
 
 
-def test_front_answers_an_error_with_the_engines_code(clickhouse_front: ClickHouseFront) -> None:
-    with closing(_clickhouse(clickhouse_front)) as client, pytest.raises(DatabaseError, match="UNKNOWN_TABLE") as error:
+def test_front_answers_an_error_with_the_engines_code(own_clickhouse_front: ClickHouseFront) -> None:
+    with (
+        closing(_clickhouse(own_clickhouse_front)) as client,
+        pytest.raises(DatabaseError, match="UNKNOWN_TABLE") as error,
+    ):
         client.query("SELECT * FROM nowhere")
     assert error.value.code == 60
 
 
-def test_front_serves_many_clients_at_once(clickhouse_front: ClickHouseFront, table: str) -> None:
+def test_front_serves_many_clients_at_once(own_clickhouse_front: ClickHouseFront, table: str) -> None:
     def insert(first: int) -> None:
-        with closing(_clickhouse(clickhouse_front)) as client:
+        with closing(_clickhouse(own_clickhouse_front)) as client:
             for number in range(first, first + 10):
                 client.insert(table, [[number, "x"]], ["n", "s"])
 
     with ThreadPoolExecutor(4) as clients:
         list(clients.map(insert, range(0, 40, 10)))
-    with closing(_clickhouse(clickhouse_front)) as client:
+    with closing(_clickhouse(own_clickhouse_front)) as client:
         assert client.query(f"SELECT count(), uniqExact(n) FROM {table}").result_rows == [(40, 40)]
 
 
-def test_front_killed_after_an_insert_still_has_the_rows(clickhouse_front: ClickHouseFront, table: str) -> None:
-    with closing(_clickhouse(clickhouse_front)) as client:
+def test_front_killed_after_an_insert_still_has_the_rows(own_clickhouse_front: ClickHouseFront, table: str) -> None:
+    with closing(_clickhouse(own_clickhouse_front)) as client:
         client.insert(table, [[1, "kept"]], ["n", "s"])
-    clickhouse_front.kill()
-    clickhouse_front.restart()
-    with closing(_clickhouse(clickhouse_front)) as client:
+    own_clickhouse_front.kill()
+    own_clickhouse_front.restart()
+    with closing(_clickhouse(own_clickhouse_front)) as client:
         assert client.query(f"SELECT s FROM {table}").result_rows == [("kept",)]
 
 
@@ -279,7 +279,7 @@ def test_engines_die_with_a_killed_launcher(directory: Path) -> None:
         pids = _pids(directory, "mongo", "clickhouse")
         launcher.kill()
         launcher.wait()
-    _soon(lambda: not any(_alive(pid) for pid in pids))
+    eventually(lambda: not any(_alive(pid) for pid in pids))
 
 
 @pytest.mark.usefixtures("needs_mongod")
@@ -345,11 +345,11 @@ def test_engine_that_ends_while_it_starts_shows_its_log(directory: Path) -> None
         engine.start()
 
 
-def test_taken_port_is_named(directory: Path, clickhouse_front: ClickHouseFront) -> None:
+def test_taken_port_is_named(directory: Path, own_clickhouse_front: ClickHouseFront) -> None:
     engine = engines(directory)["clickhouse"]
     engine.directory.mkdir()
-    (engine.directory / "ports.json").write_text(f'{{"client": {clickhouse_front.port}}}')
-    with pytest.raises(EngineFailed, match=f"port {clickhouse_front.port} is taken"):
+    (engine.directory / "ports.json").write_text(f'{{"client": {own_clickhouse_front.port}}}')
+    with pytest.raises(EngineFailed, match=f"port {own_clickhouse_front.port} is taken"):
         engine.start()
 
 
@@ -379,17 +379,15 @@ def test_without_maven_and_jars_it_is_said_what_to_install(directory: Path) -> N
     assert "maven is missing" in done.stderr
 
 
-@pytest.mark.parametrize(("required", "outcome"), [("0", "1 skipped"), ("1", "1 error")])
-def test_engine_test_without_java_is_skipped_or_fails_where_engines_are_required(
-    tmp_path: Path, required: str, outcome: str
-) -> None:
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_engine_test_without_java_fails_where_engines_are_required(tmp_path: Path, workers: str) -> None:
     case = tmp_path / "test_case.py"
     case.write_text("def test_case(kafka): pass\n")
-    command = [sys.executable, "-m", "pytest", "-p", "tests.engines", "-rs", str(case)]
-    environment = {**os.environ, "PATH": "", "JAVA_HOME": "", "REQUIRE_ENGINES": required}
+    command = [sys.executable, "-m", "pytest", "-p", "tests.tiers", "-p", "tests.engines", "-n", workers, str(case)]
+    environment = {**os.environ, "PATH": "", "JAVA_HOME": "", "REQUIRE_ENGINES": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert outcome in done.stdout
-    assert "java is missing" in done.stdout
+    assert done.returncode != 0
+    assert "java is missing" in done.stdout + done.stderr
 
 
 class _Registry(SchemaRegistryClient):
@@ -466,13 +464,6 @@ def _pids(directory: Path, *names: str) -> list[int]:
 def _alive(pid: int) -> bool:
     # A dead one whose new parent has not asked for its end yet is still listed.
     return psutil.pid_exists(pid) and bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-
-
-def _soon(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + ASK_S
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def _fake(program: Path, script: str) -> None:

@@ -10,10 +10,6 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-
-pytest.importorskip("confluent_kafka")
-pytest.importorskip("faust")
-
 from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AclBinding,
@@ -34,9 +30,9 @@ from schemas.envelope import TenantId, Topic
 from streams.ports import LogUnavailable
 from streams.topics import Topics
 from tests.cluster import Cluster, until
-from tests.engines import without
 from tests.infra.cluster_process import ClusterProcess
 from tests.infra.serve.test_gateway_process import client_of, register, report
+from tests.tiers import without
 
 if TYPE_CHECKING:
     from infra.engines.registry import Registry

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("confluent_kafka")
-
 from domain.rejection import Kind
 from infra.kafka.command_gate import KafkaCommandGate
+from infra.kafka.command_queue import KafkaCommandQueue
 from infra.kafka.event_log import KafkaEventLog
 from schemas.envelope import Topic
 from streams.ports import OutcomeUnknown, Overloaded, SystemClock
@@ -24,15 +23,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def cluster(kafka: "Kafka") -> Cluster:
-    return Cluster(kafka.bootstrap)
+def cluster(own_kafka: "Kafka") -> Cluster:
+    return Cluster(own_kafka.bootstrap)
 
 
 @contextmanager
 def working(cluster: Cluster, folder: Path) -> Iterator[KafkaEventLog]:
     """Decide commands in a thread of its own."""
     with closing(cluster.open(folder)) as log:
-        worker = CommandWorker(log, Writer(log, SystemClock()))
+        worker = CommandWorker(KafkaCommandQueue(log), Writer(log, SystemClock()))
         thread = threading.Thread(target=worker.run)
         thread.start()
         try:
@@ -104,11 +103,11 @@ def test_a_command_larger_than_a_message_is_refused(cluster: Cluster) -> None:
     assert reply.refusal.kind is Kind.INVALID
 
 
-def test_a_broker_that_is_away_leaves_the_outcome_unknown(cluster: Cluster, kafka: "Kafka") -> None:
+def test_a_broker_that_is_away_leaves_the_outcome_unknown(cluster: Cluster, own_kafka: "Kafka") -> None:
     with closing(KafkaCommandGate(cluster.connection, cluster.topics, timeout_s=2)) as gate:
-        kafka.pause()
+        own_kafka.pause()
         try:
             with pytest.raises(OutcomeUnknown):
                 asyncio.run(gate.execute(register_tenant("acme")))
         finally:
-            kafka.resume()
+            own_kafka.resume()

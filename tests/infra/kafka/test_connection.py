@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-
-pytest.importorskip("confluent_kafka")
-
 from confluent_kafka import KafkaException
 
 from infra.kafka import connection as connection_kafka

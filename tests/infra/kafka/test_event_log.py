@@ -1,26 +1,24 @@
 """The log on the real broker: the same promises as the embedded one, and what only several writers can break."""
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-pytest.importorskip("confluent_kafka")
-
-from confluent_kafka import TopicPartition
+from confluent_kafka import Message, TopicPartition
 
 from infra.kafka.event_log import KafkaEventLog
 from infra.kafka.log_reader import KafkaLogReader
 from infra.sqlite.writer_state import Stored
-from schemas.codec import BadPayload, encode_kafka
 from schemas.envelope import Entry, StreamId, Topic
+from schemas.kafka_record import encode_kafka
+from schemas.payload import BadPayload
 from streams.ports import Batch, LogUnavailable, Reply, SystemClock
 from streams.write.messages import decode_submission
-from streams.write.worker import Incoming, WriterLost
+from streams.write.turn import WriterLost
 from streams.write.writer import Writer
-from tests.cluster import PARTITIONS, SCHEMA_IDS, Cluster, own, until
+from tests.cluster import PARTITIONS, SCHEMA_IDS, Cluster, own, taken, until, waiting
 from tests.contracts.event_log import ACME, EventLogContract, events
 from tests.streams.kit import register, register_tenant
 
@@ -58,54 +56,78 @@ def test_a_transaction_that_is_aborted_leaves_nothing(cluster: Cluster, tmp_path
         assert [(entry.stream, entry.position) for entry in history(cluster)] == [("device-1", 1), ("device-3", 2)]
 
 
-def test_what_was_taken_and_not_appended_comes_again(cluster: Cluster, tmp_path: Path) -> None:
+def test_what_was_taken_and_not_committed_comes_again(cluster: Cluster, tmp_path: Path) -> None:
     with closing(cluster.open(tmp_path)) as log:
         cluster.send(register_tenant("acme"))
-        first = taken(log)
-        assert taken(log) == first
-        log.refuse(0, Reply("test", "refused", StreamId("?"), 0))
-        log.append(Batch((), ()))
-        assert not log.take(limit=10, timeout_s=0.5)
+        with taken(log) as given_up:
+            pass
+        with suppress(ZeroDivisionError), taken(log) as failed:
+            raise ZeroDivisionError
+        with taken(log) as turn:
+            assert turn.incoming == given_up.incoming == failed.incoming
+            turn.commit(Batch((), [Reply("test", "refused", StreamId("?"), 0)]))
+        assert not waiting(log, timeout_s=0.5)
 
 
-def test_an_owner_that_was_replaced_can_not_append(cluster: Cluster, tmp_path: Path) -> None:
+def test_what_was_polled_when_taking_failed_comes_again(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(cluster.open(tmp_path)) as log:
+        poll, failing = log.owned.poll, [True]
+
+        def fails_late(limit: int, timeout_s: float) -> Sequence[Message]:
+            messages = poll(limit, timeout_s)
+            if messages and failing and failing.pop():
+                raise LogUnavailable("for a test")
+            return messages
+
+        monkeypatch.setattr(log.owned, "poll", fails_late)
+        cluster.send(register_tenant("acme"))
+        with pytest.raises(LogUnavailable), taken(log):
+            pass
+        with taken(log) as turn:
+            assert len(turn.incoming) == 1
+
+
+def test_an_owner_that_was_replaced_can_not_commit(cluster: Cluster, tmp_path: Path) -> None:
     cluster.send(register_tenant("acme"))
-    with closing(cluster.open(tmp_path / "old", "old", partitions=None)) as old:
+    with closing(cluster.open(tmp_path / "old", "old", partitions=None)) as old, taken(old) as turn:
         writer = Writer(old, SystemClock())
-        [command] = taken(old)
-        old._consumer.close()
+        [command] = turn.incoming
+        old.owned._commands.close()
         with closing(cluster.open(tmp_path / "new", "new")) as new:
             # it lost its partitions without knowing; its state and its turn are as they were
-            old._owned, old._turn = dict(new._owned), old._turn
+            old.owned._given = dict(new.owned._given)
             submission = decode_submission(command.raw, partition=cluster.home, partitions=PARTITIONS)
             with pytest.raises((LogUnavailable, WriterLost)):
-                writer.write([submission])
-            old._owned = {}
+                writer.write([submission], turn.commit)
+            old.owned._given = {}
             Writer(new, SystemClock()).write([submission])
         assert [entry.position for entry in history(cluster)] == [1]
 
 
 def test_a_new_owner_waits_for_the_transaction_of_the_one_before(cluster: Cluster, tmp_path: Path) -> None:
     cluster.send(register_tenant("acme"))
-    with closing(cluster.open(tmp_path / "old", "old")) as old:
-        taken(old)
+    with closing(cluster.open(tmp_path / "old", "old")) as old, taken(old):
         batch = events(old, ACME, "device-1", 1)
         record = encode_kafka(batch[0], SCHEMA_IDS[batch[0].type, 1])
         producer = old._transactions.producer
         producer.begin_transaction()
         old._produce(producer, cluster.home, [Stored(1, record)], {})
         producer.flush()
-        producer.send_offsets_to_transaction([TopicPartition(cluster.topics.commands, cluster.home, 1)], old._group)
-        old._consumer.close()
+        producer.send_offsets_to_transaction(
+            [TopicPartition(cluster.topics.commands, cluster.home, 1)], old.owned.group
+        )
+        old.owned._commands.close()
         with closing(cluster.open(tmp_path / "new", "new", partitions=PARTITIONS - 1)) as new:
             for _ in range(10):
-                assert not new.take(limit=10, timeout_s=0.05)
+                assert not waiting(new)
             assert cluster.home not in new.owned
             old._transactions.commit()
             own(new, PARTITIONS)
             # both halves of that transaction are seen: the event, and that its command is done
             assert new.end(Topic.EVENTS, cluster.home) == 1
-            assert not new.take(limit=10, timeout_s=0.5)
+            assert not waiting(new, timeout_s=0.5)
 
 
 def test_a_new_owner_with_no_state_of_its_own_reads_the_log_again(cluster: Cluster, tmp_path: Path) -> None:
@@ -167,23 +189,12 @@ def test_two_workers_share_the_partitions_and_each_reads_only_its_own(cluster: C
         with closing(other):
 
             def shared() -> bool:
-                one.take(limit=1, timeout_s=0.05)
-                other.take(limit=1, timeout_s=0.05)
+                waiting(one)
+                waiting(other)
                 return bool(other.owned) and len(one.owned) + len(other.owned) == PARTITIONS
 
             until(shared, 60)
-            assert not one.owned & other.owned
+            assert not one.owned.keys() & other.owned.keys()
             [lost, *_] = other.owned
             with pytest.raises(LogUnavailable, match="not yet, this worker's"):
                 one.tenants(lost)
-
-
-def taken(log: KafkaEventLog) -> Sequence[Incoming]:
-    found: list[Incoming] = []
-
-    def some() -> bool:
-        found.extend(log.take(limit=10, timeout_s=0.1))
-        return bool(found)
-
-    until(some, 30)
-    return found

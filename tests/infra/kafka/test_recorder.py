@@ -16,9 +16,6 @@ from unittest import TestCase
 from uuid import UUID, uuid4
 
 import pytest
-
-pytest.importorskip("confluent_kafka")
-
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 from eventsourcing.persistence import (

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("confluent_kafka")
-
 from infra.kafka.log_reader import KafkaLogReader
 from infra.kafka.telemetry_log import KafkaTelemetryLog
 from schemas.envelope import Actor, ActorType, Envelope, Position, Topic
 from streams.ports import FactSubmission, OutcomeUnknown, SystemClock
 from tests.cluster import SCHEMA_IDS, Cluster
 from tests.contracts.event_log import ACME
-from tests.examples import HAPPENED_AT, METRICS, stored
+from tests.examples import stored
+from tests.examples.fleet import METRICS
+from tests.examples.moments import HAPPENED_AT
 
 if TYPE_CHECKING:
     from infra.engines.kafka import Kafka
@@ -22,8 +22,8 @@ AGENT = Actor(ActorType.AGENT, "agent-1")
 
 
 @pytest.fixture
-def cluster(kafka: "Kafka") -> Cluster:
-    return Cluster(kafka.bootstrap)
+def cluster(own_kafka: "Kafka") -> Cluster:
+    return Cluster(own_kafka.bootstrap)
 
 
 @pytest.fixture
@@ -71,17 +71,17 @@ def test_no_facts_have_no_position(log: KafkaTelemetryLog) -> None:
 
 
 def test_a_broker_that_is_away_is_told_and_the_facts_are_taken_when_it_is_back(
-    cluster: Cluster, log: KafkaTelemetryLog, kafka: "Kafka", monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, log: KafkaTelemetryLog, own_kafka: "Kafka", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infra.kafka.telemetry_log.DELIVERY_TIMEOUT_MS", 3_000)
     clock = SystemClock()
     log.append_facts(ACME, facts(1), AGENT)
     impatient = KafkaTelemetryLog(cluster.connection, cluster.topics, schema_ids=SCHEMA_IDS, clock=clock)
     with closing(impatient):
-        kafka.pause()
+        own_kafka.pause()
         try:
             with pytest.raises(OutcomeUnknown, match="send them again"):
                 impatient.append_facts(ACME, facts(1), AGENT)
         finally:
-            kafka.resume()
+            own_kafka.resume()
         assert impatient.append_facts(ACME, facts(1), AGENT).accepted == 1

@@ -3,9 +3,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-pytest.importorskip("confluent_kafka")
-
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AlterConfigOpType,
     ConfigEntry,
@@ -19,7 +16,7 @@ from infra.kafka.schema_registry import RegistryUnavailable, SchemaRefused
 from infra.kafka.topics import TopicsUnfit, check_topics
 from infra.migrate import migrate_log, schema_registry
 from infra.settings import BadSettings, Settings
-from schemas import codec
+from schemas import payload
 from streams.topics import Topics
 from tests.cluster import Cluster, until
 
@@ -88,7 +85,7 @@ def test_migrating_registers_every_schema_and_may_be_repeated(
     assert again.topics_made == ()
     with SchemaRegistryClient({"url": registry.url}) as client:
         for (type_, version), id_ in schema_registry(wanted).ids().items():
-            subject = codec.full_name(type_, version)
+            subject = payload.full_name(type_, version)
             assert client.get_version(subject, version).schema_id == id_
             assert client.get_config(subject).compatibility_level == "BACKWARD_TRANSITIVE"
 
@@ -100,25 +97,25 @@ def test_a_schema_that_can_not_follow_is_refused_before_there_is_a_topic(
     changed = (
         '{"type":"record","name":"DeviceTagged","namespace":"factline.fleet","fields":[{"name":"new","type":"int"}]}'
     )
-    released = [*codec.schema_files(), ("device.tagged", 2, changed)]
-    monkeypatch.setattr(codec, "schema_files", lambda: iter(released))
-    monkeypatch.setattr(codec, "full_name", lambda type_, _version: _full_name(type_, 1))
+    released = [*payload.schema_files(), ("device.tagged", 2, changed)]
+    monkeypatch.setattr(payload, "schema_files", lambda: iter(released))
+    monkeypatch.setattr(payload, "full_name", lambda type_, _version: _full_name(type_, 1))
     with pytest.raises(SchemaRefused, match=r"factline\.fleet\.DeviceTagged"):
         migrate_log(settings(kafka, registry.url, "refused-2", tmp_path))
     assert "refused-2.events" not in Cluster(kafka.bootstrap).connection.admin().list_topics(timeout=10).topics
 
 
-_full_name = codec.full_name
+_full_name = payload.full_name
 
 
-def test_ids_are_known_while_the_registry_is_away(kafka: "Kafka", registry: "Registry", tmp_path: Path) -> None:
-    there = settings(kafka, registry.url, "away", tmp_path)
+def test_ids_are_known_while_the_registry_is_away(kafka: "Kafka", own_registry: "Registry", tmp_path: Path) -> None:
+    there = settings(kafka, own_registry.url, "away", tmp_path)
     ids = schema_registry(there).register()
-    registry.pause()
+    own_registry.pause()
     try:
         assert schema_registry(there).ids() == ids
     finally:
-        registry.resume()
+        own_registry.resume()
 
 
 def test_a_registry_that_never_answered_is_named(kafka: "Kafka", tmp_path: Path) -> None:

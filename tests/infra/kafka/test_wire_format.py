@@ -5,9 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-pytest.importorskip("confluent_kafka")
-
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 from confluent_kafka import Message, TopicPartition
 from confluent_kafka.schema_registry import SchemaRegistryClient, record_subject_name_strategy
@@ -16,10 +13,10 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from infra.migrate import schema_registry
 from infra.settings import Settings
-from schemas.codec import KafkaRecord, decode_kafka, encode_kafka, kafka_record
-from schemas.envelope import Envelope, Undecodable
+from schemas.kafka_record import decode_kafka, encode_kafka, kafka_record
 from tests.cluster import Cluster
-from tests.examples import EVENTS, HAPPENED_AT, REGISTERED, envelope_of
+from tests.examples import EVENTS, envelope_of
+from tests.examples.moments import HAPPENED_AT
 
 if TYPE_CHECKING:
     from infra.engines.kafka import Kafka
@@ -81,35 +78,3 @@ def test_an_event_is_read_back_exactly_as_it_was_written(messages: Sequence[Mess
         record = kafka_record(message.key(), message.value(), headers)
         place = {"topic": envelope.topic, "partition": envelope.partition, "position": envelope.position}
         assert decode_kafka(record, **place) == envelope  # type: ignore[arg-type]
-
-
-RECORD = encode_kafka(envelope_of(REGISTERED), 1)
-
-
-@pytest.mark.parametrize(
-    "record",
-    [
-        RECORD._replace(value=RECORD.value[:-1]),
-        RECORD._replace(value=b""),
-        RECORD._replace(value=b"\x01" + RECORD.value[1:]),
-        RECORD._replace(key=b"no bar"),
-        RECORD._replace(key=b"\xff|device-1"),
-        *(
-            RECORD._replace(attributes=[*RECORD.attributes[:n], bad, *RECORD.attributes[n + 1 :]])
-            for n in (0, 1, 2, 3, 6, 7, 8, 9)
-            for bad in (None, b"\xff")
-        ),
-    ],
-)
-def test_a_record_that_can_not_be_read_is_undecodable_in_its_place(record: KafkaRecord) -> None:
-    envelope = envelope_of(REGISTERED)
-    entry = decode_kafka(record, topic=envelope.topic, partition=3, position=7)
-    assert isinstance(entry, Undecodable)
-    assert (entry.partition, entry.position, entry.raw) == (3, 7, record.value)
-
-
-def test_an_envelope_without_optional_parts_is_read_back() -> None:
-    envelope: Envelope = envelope_of(REGISTERED)._replace(organization_id=None, traceparent=None)
-    record = encode_kafka(envelope, 1)
-    assert "traceparent" not in dict(record.headers)
-    assert decode_kafka(record, topic=envelope.topic, partition=0, position=envelope.position) == envelope

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("pymongo", reason="the driver comes with the extra 'distributed'")
-
 from infra.mongo import connection as connection_mongo
 from infra.mongo.dead_letters import MongoDeadLetters
 from infra.mongo.documents import MongoDocuments

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("pymongo", reason="the driver comes with the extra 'distributed'")
-
 from infra.mongo.watch_states import MongoWatchStates
 from tests.contracts.watch_states import WatchStatesContract
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from infra.river.anomaly import MEMORY, RiverScorer
+from infra.river.anomaly import MEMORY, RiverScorer, _Learned
 
 
 def readings(count: int, seed: int = 1) -> list[float]:
@@ -62,6 +62,18 @@ def test_saved_in_the_middle_it_goes_on_as_if_it_had_not_been() -> None:
     part = RiverScorer(0.99, part.dump())
     found += [part.beyond(value) for value in row[700:]]
     assert found == expected
+
+
+@pytest.mark.parametrize("module", ["infra.anomaly_river", "infra.river.anomaly"])
+def test_saved_by_an_earlier_version_it_goes_on_as_if_it_had_not_been(module: str) -> None:
+    scorer = RiverScorer(0.99)
+    for value in readings(1_000):
+        scorer.beyond(value)
+    learned = _Learned(*pickle.loads(scorer.dump()))
+    saved = pickle.dumps(learned).replace(b"infra.river.anomaly", module.encode())
+    assert module.encode() in saved
+    again = RiverScorer(0.99, saved)
+    assert [again.beyond(value) for value in (99, 50, 1)] == [scorer.beyond(value) for value in (99, 50, 1)]
 
 
 def test_saved_for_another_quantile_begins_anew() -> None:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from infra.data_dir import FORMAT, operator_key, running_server
 from infra.sqlite.event_log import SqliteEventLog
 from schemas.envelope import StreamId, Topic
 from tests.infra.server_process import ServerProcess, factline
+from tests.waiting import eventually
 
 MIB = 1024 * 1024
 HAPPENED_AT = "2026-01-31T08:30:00Z"
@@ -51,13 +52,6 @@ def log_lines(client: httpx.Client, batch: str, rows: int = 20) -> httpx.Respons
         for row in range(rows)
     ]
     return client.post("/v1/telemetry", json=facts)
-
-
-def eventually(question: Callable[[], bool], within_s: float = 30.0) -> bool:
-    deadline = time.monotonic() + within_s
-    while not (true := question()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return true
 
 
 # --- starting --------------------------------------------------------------------------------------------------------
@@ -144,7 +138,7 @@ def test_server_that_is_told_to_stop_ends_with_0_and_its_directory_is_free(tmp_p
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_server_that_is_told_to_stop_while_it_starts_ends_with_0(tmp_path: Path, how: signal.Signals) -> None:
     with _spawned(tmp_path / "data") as server:
-        assert eventually((tmp_path / "data" / "events.sqlite").exists)
+        eventually((tmp_path / "data" / "events.sqlite").exists)
         assert server.stop(how) == 0
         assert "Traceback" not in server.errors
 
@@ -172,7 +166,7 @@ def test_views_that_are_gone_are_made_from_the_log_by_the_next_start(tmp_path: P
     shutil.rmtree(server.data_dir / "views")
     with server, server.client() as client:
         # the key itself is a row of a view
-        assert eventually(lambda: client.get("/v1/devices").status_code == 200)
+        eventually(lambda: client.get("/v1/devices").status_code == 200)
         found = client.get("/v1/devices/web-1", headers={"X-Consistent-With": last})
         assert found.json()["rows"][0]["hostname"] == "web-1.example"
         server.stop()
@@ -195,12 +189,12 @@ def test_revoked_key_opens_nothing_after_a_second(server: ServerProcess) -> None
         assert made.status_code == 201
     key = made.json()["api_key"]
     with server.client(key) as client:
-        assert eventually(lambda: client.get("/v1/devices").status_code == 200)
+        eventually(lambda: client.get("/v1/devices").status_code == 200)
         assert register(client, "web-1").status_code == 200
         body = {"key_id": key.removeprefix("ak_").partition(".sk_")[0], "reason": "leaked"}
         assert client.post("/v1/commands/identity/RevokeApiKey", json=body).status_code == 200
         began = time.monotonic()
-        assert eventually(lambda: register(client, "web-2").status_code == 401)
+        eventually(lambda: register(client, "web-2").status_code == 401)
         # a second of memory, and what the projector needs
         assert time.monotonic() - began < 2.5
         assert client.get("/v1/devices").status_code == 401
@@ -259,6 +253,7 @@ def test_bodies_that_many_callers_send_at_once_are_bounded_together(server: Serv
 # --- a full disk -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 def test_full_disk_refuses_writes_loses_nothing_and_heals_by_itself(tmp_path: Path) -> None:
     with _small_disk(tmp_path / "disk", size_mib=32) as disk:
         server = ServerProcess(disk / "data", errors=tmp_path / "stderr")
@@ -273,7 +268,7 @@ def test_full_disk_refuses_writes_loses_nothing_and_heals_by_itself(tmp_path: Pa
             assert after.status_code == 200
             assert log_lines(client, "after").status_code == 200
             kept.append(StreamId("device-after"))
-            assert eventually(lambda: client.get("/v1/ops/health").status_code == 200)
+            eventually(lambda: client.get("/v1/ops/health").status_code == 200)
             again = register(client, kept[0].removeprefix("device-"))
             assert (again.status_code, again.json()["repeated"]) == (200, True)
             assert server.stop() == 0
@@ -286,6 +281,7 @@ def test_full_disk_refuses_writes_loses_nothing_and_heals_by_itself(tmp_path: Pa
             assert verified.returncode == 0, verified.stdout
 
 
+@pytest.mark.full
 def test_server_that_was_killed_starts_on_a_full_disk_and_answers(tmp_path: Path) -> None:
     with _small_disk(tmp_path / "disk", size_mib=32) as disk:
         server = ServerProcess(disk / "data", errors=tmp_path / "stderr")

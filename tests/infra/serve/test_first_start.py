@@ -9,8 +9,7 @@ import pytest
 from infra.serve import first_start as module
 from infra.serve.first_start import first_start
 from infra.sqlite.event_log import SqliteEventLog
-from schemas.envelope import Topic
-from streams.intake.http.tenants import SYSTEM_TENANT
+from schemas.envelope import SYSTEM_TENANT, Topic
 from streams.ports import OutcomeUnknown, Reply, Submission, SystemClock
 from streams.write.writer import Writer
 from tests.streams.kit import register_tenant

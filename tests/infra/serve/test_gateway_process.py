@@ -16,8 +16,6 @@ from uuid import UUID
 import httpx
 import pytest
 
-pytest.importorskip("confluent_kafka")
-
 from infra.kafka.log_reader import KafkaLogReader
 from infra.migrate import schema_registry
 from infra.settings import Settings
@@ -48,8 +46,8 @@ class Running(NamedTuple):
 
 
 @pytest.fixture
-def running(kafka: "Kafka", registry: "Registry", tmp_path: Path) -> Iterator[Running]:
-    cluster = Cluster(kafka.bootstrap)
+def running(own_kafka: "Kafka", registry: "Registry", tmp_path: Path) -> Iterator[Running]:
+    cluster = Cluster(own_kafka.bootstrap)
     schema_registry(Settings(cluster.bootstrap, registry.url, tmp_path, cluster.topics)).register()
     worker = ClusterProcess("worker commands --supervise", cluster, registry.url, tmp_path / "worker")
     gateway = ClusterProcess("serve --profile distributed", cluster, registry.url, tmp_path / "gateway")
@@ -160,7 +158,7 @@ def check_and_ask_again(answers: Sequence[Answer], ask: Ask, client: httpx.Clien
 
 
 def test_without_a_broker_callers_are_told_to_come_again_and_what_is_answered_is_in_the_log_once(
-    running: Running, kafka: "Kafka"
+    running: Running, own_kafka: "Kafka"
 ) -> None:
     cluster, _, client = running
     stop = threading.Event()
@@ -172,9 +170,9 @@ def test_without_a_broker_callers_are_told_to_come_again_and_what_is_answered_is
             for n in range(CALLERS)
         ]
         until(lambda: all(len(some) >= CALLERS for some in answers.values()), 60)
-        kafka.kill()
+        own_kafka.kill()
         time.sleep(AWAY_S)
-        kafka.start()
+        own_kafka.start()
         stop.set()
         for one in asking:
             one.result(60)

@@ -13,25 +13,29 @@ import pytest
 from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.documents import SqliteDocuments
 from infra.sqlite.timeline import SqliteTimeline
-from projections.rows import Document, MetricRow, Patch, View
+from projections.catalog import of_role
+from projections.fleet.metric_rows import MetricRow
+from projections.rows import Document, Patch, Role, View
 from projections.stores import StoreUnavailable, WriteRefused
-from schemas.envelope import StreamId
-from tests.contracts import documents_reader, timeline_reader
+from tests.contracts import documents_reader
 from tests.contracts.dead_letters import letter
 from tests.contracts.documents_reader import patch
+from tests.contracts.new_views import NEW_VIEWS, NOON, SECOND
 from tests.contracts.samples import ACME, checkpoint, projection, sample, samples, stored
-from tests.contracts.timeline_reader import NOON, SECOND, reading
+from tests.contracts.timeline_reader import reading
 
 METRICS = View("device_metrics", 1)
+CPU = {"device_id": "web-1", "metric": "cpu"}
 DEVICES = View("devices", 1)
 
 
 @pytest.fixture
 def timeline(tmp_path: Path) -> Iterator[SqliteTimeline]:
-    store = SqliteTimeline(tmp_path / "timeline.db", timeline_reader.PROJECTIONS)
-    for name in timeline_reader.VIEWS:
-        store.create(View(name, 1))
-        store.switch(View(name, 1))
+    views = (*of_role(Role.TIMELINE), *NEW_VIEWS)
+    store = SqliteTimeline(tmp_path / "timeline.db", views)
+    for one in views:
+        store.create(View(one.name, 1))
+        store.switch(View(one.name, 1))
     yield store
     store.close()
 
@@ -80,7 +84,7 @@ def test_a_closed_store_does_not_answer(timeline: SqliteTimeline, documents: Sql
     with pytest.raises(StoreUnavailable, match="was closed"):
         list(timeline.scan(METRICS, ACME))
     with pytest.raises(StoreUnavailable, match="was closed"):
-        documents.find_api_keys("key-1")
+        documents.find_by_id("badges", "b1")
     with pytest.raises(StoreUnavailable, match="was closed"):
         letters.park([letter(1)])
 
@@ -201,8 +205,8 @@ def test_switching_and_dropping_under_readers_never_shows_half_a_build(timeline:
     def read() -> None:
         try:
             while not done.is_set():
-                found = timeline.metrics(
-                    ACME, "web-1", "cpu", start=NOON, end=NOON + 1_000 * SECOND, step_s=0, aggregate="avg"
+                found = timeline.points(
+                    "device_metrics", ACME, of=CPU, start=NOON, end=NOON + 1_000 * SECOND, step_s=0, aggregate="avg"
                 )
                 seen.append(len(found))
         except BaseException as error:
@@ -253,25 +257,22 @@ def test_every_question_is_answered_through_an_index(
         connection.set_trace_callback(partial(_note, asked, connection))
         store._database._idle.append(connection)
     timeline.apply(METRICS, [sample(MetricRow, 1)])
-    timeline.metric_names(ACME, "web-1")
-    timeline.metrics(ACME, "web-1", "cpu", start=NOON, end=NOON + SECOND, step_s=0, aggregate="avg")
-    timeline.metrics(ACME, "web-1", "cpu", start=NOON, end=NOON + SECOND, step_s=60, aggregate="last")
-    for device, severity in ((None, None), ("web-1", None), (None, "error"), ("web-1", "error")):
-        timeline.logs(
-            ACME,
-            device_id=device,
-            severity=severity,
-            contains=None,
-            start=NOON,
-            end=None,
-            before=(NOON, "fact"),
-            limit=3,
-        )
-    timeline.audit(ACME, types=["a", "b"], start=NOON, end=None, before=7, limit=3)
-    timeline.history(ACME, StreamId("device-1"), after=0, limit=3)
+    timeline.series("device_metrics", ACME, of={"device_id": "web-1"})
+    day = {"start": NOON, "end": NOON + SECOND}
+    timeline.points("device_metrics", ACME, of=CPU, **day, step_s=0, aggregate="avg")
+    timeline.points("device_metrics", ACME, of=CPU, **day, step_s=60, aggregate="last")
+    device, severity = {"device_id": "web-1"}, {"severity": "error"}
+    for of in ({}, device, severity, device | severity):
+        timeline.rows("device_logs", ACME, of=of, start=NOON, after=(NOON, "fact"), limit=3)
+    timeline.rows("audit_trail", ACME, of={"type": ("a", "b")}, start=NOON, after=(7,), limit=3)
+    timeline.rows("stream_history", ACME, of={"stream": "device-1"}, after=(0,), limit=3)
+    timeline.rows("execution_logs", ACME, of={"execution_id": "run-1"}, after=(3,), limit=3)
+    timeline.rows("command_results", ACME, of={"kind": "deploy"}, after=(NOON, "fact"), limit=3)
     documents.get("devices", ACME, "web-1")
     documents.facets("devices", ACME, "status")
-    documents.find_api_keys("key-1")
+    documents.create(documents_reader.BADGES)
+    documents.switch(documents_reader.BADGES)
+    documents.find_by_id("badges", "b1")
     documents.find("devices", ACME, filters={}, sort="hostname", descending=True, after=("a", "b"), limit=3)
     documents.find("devices", ACME, filters={"os": "linux"}, sort="count", descending=False, after=("a", "b"), limit=3)
     plans = [
@@ -279,7 +280,7 @@ def test_every_question_is_answered_through_an_index(
         for connection, sql in list(asked)
         if "_v1" in sql and sql.lstrip().startswith(("SELECT", "WITH"))
     ]
-    assert len(plans) >= 12
+    assert len(plans) >= 14
     for sql, plan in plans:
         assert any("SEARCH" in step for step in plan), (sql, plan)
         assert not any(step.startswith("SCAN") and "_v1" in step for step in plan), (sql, plan)

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("faust")
-
-from domain.fleet.commands import DefineWatch, RemoveWatch
 from domain.fleet.facts import DeviceMetricsReported, LogRecorded
 from domain.fleet.rules import Failures, Rule, Threshold
+from domain.fleet.watch import DefineWatch, RemoveWatch
 from infra.kafka.command_gate import KafkaCommandGate
 from infra.kafka.log_reader import KafkaLogReader
 from infra.kafka.telemetry_log import KafkaTelemetryLog

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("confluent_kafka")
-
 from infra.kafka.command_gate import KafkaCommandGate
 from infra.kafka.log_reader import KafkaLogReader
 from infra.migrate import SCHEMA_IDS as IDS_FILE
@@ -32,16 +30,16 @@ CALLERS = 16
 
 
 @pytest.fixture
-def cluster(kafka: "Kafka") -> Cluster:
-    return Cluster(kafka.bootstrap)
+def cluster(own_kafka: "Kafka") -> Cluster:
+    return Cluster(own_kafka.bootstrap)
 
 
 @pytest.fixture
-def workers(cluster: Cluster, registry: "Registry", tmp_path: Path) -> Iterator[list[ClusterProcess]]:
+def workers(cluster: Cluster, own_registry: "Registry", tmp_path: Path) -> Iterator[list[ClusterProcess]]:
     found = []
     for name in ("one", "other"):
-        worker = ClusterProcess("worker commands", cluster, registry.url, tmp_path / name)
-        schema_registry(Settings(cluster.bootstrap, registry.url, worker.folder, cluster.topics)).register()
+        worker = ClusterProcess("worker commands", cluster, own_registry.url, tmp_path / name)
+        schema_registry(Settings(cluster.bootstrap, own_registry.url, worker.folder, cluster.topics)).register()
         found.append(worker)
     yield found
     for worker in found:
@@ -153,14 +151,14 @@ def test_a_worker_paused_for_longer_than_its_session_changes_nothing_when_it_wak
 
 
 def test_a_broker_that_is_restarted_is_found_again(
-    cluster: Cluster, workers: list[ClusterProcess], kafka: "Kafka"
+    cluster: Cluster, workers: list[ClusterProcess], own_kafka: "Kafka"
 ) -> None:
     workers[0].run()
 
     async def restart() -> None:
         await asyncio.sleep(2)
-        await asyncio.to_thread(kafka.kill)
-        await asyncio.to_thread(kafka.start)
+        await asyncio.to_thread(own_kafka.kill)
+        await asyncio.to_thread(own_kafka.start)
         for _ in range(20):
             await asyncio.sleep(0.5)
             workers[0].run()
@@ -169,10 +167,10 @@ def test_a_broker_that_is_restarted_is_found_again(
 
 
 def test_a_supervised_worker_that_may_not_write_any_more_is_started_again_until_it_is_told_to_stop(
-    cluster: Cluster, workers: list[ClusterProcess], registry: "Registry"
+    cluster: Cluster, workers: list[ClusterProcess], own_registry: "Registry"
 ) -> None:
     folder, taken_over = workers[0].folder, f"partition {cluster.home} taken over"
-    with closing(ClusterProcess("worker commands --supervise", cluster, registry.url, folder)) as supervised:
+    with closing(ClusterProcess("worker commands --supervise", cluster, own_registry.url, folder)) as supervised:
         supervised.run()
         until(lambda: taken_over in supervised.said(), 30)
         name = (folder / "writers" / "0" / "name").read_text()
@@ -189,14 +187,14 @@ def test_a_supervised_worker_that_may_not_write_any_more_is_started_again_until_
 
 
 def test_a_worker_starts_while_the_registry_is_away(
-    cluster: Cluster, workers: list[ClusterProcess], registry: "Registry"
+    cluster: Cluster, workers: list[ClusterProcess], own_registry: "Registry"
 ) -> None:
-    registry.pause()
+    own_registry.pause()
     try:
         workers[0].run()
         until(lambda: f"partition {cluster.home} taken over" in workers[0].said(), 30)
     finally:
-        registry.resume()
+        own_registry.resume()
 
 
 def test_a_worker_that_was_told_to_stop_ends_in_order_and_keeps_its_state(
@@ -213,10 +211,10 @@ def test_a_worker_that_was_told_to_stop_ends_in_order_and_keeps_its_state(
     assert (tmp_path / "one" / IDS_FILE).exists()
 
 
-def test_a_worker_without_topics_says_what_to_run(cluster: Cluster, registry: "Registry", tmp_path: Path) -> None:
+def test_a_worker_without_topics_says_what_to_run(cluster: Cluster, own_registry: "Registry", tmp_path: Path) -> None:
     missing = Cluster.__new__(Cluster)
     missing.bootstrap, missing.topics = cluster.bootstrap, cluster.topics._replace(prefix="nothing")
-    worker = ClusterProcess("worker commands", missing, registry.url, tmp_path)
+    worker = ClusterProcess("worker commands", missing, own_registry.url, tmp_path)
     worker.run()
     until(lambda: "factline migrate" in worker.said(), 30)
     worker.close()

@@ -11,16 +11,14 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("faust")
-
 from infra.engines.java import ToolMissing
 from infra.engines.kafka import Kafka
 from streams.faust.batch_agent import UNEXPECTED
 from streams.faust.batch_transport import BatchApp, Limits
 from streams.faust.credentials import credentials
-from tests.engines import without
 from tests.streams.faust.kafka_topics import NumberedTopic
 from tests.streams.faust.test_batch_commits import holding, options, reached, started
+from tests.tiers import without
 
 
 @pytest.fixture

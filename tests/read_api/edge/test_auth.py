@@ -1,5 +1,6 @@
 """Keys, scopes and tenants."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from infra.sqlite.documents import SqliteDocuments
 from projections.rows import Patch
 from read_api.edge.auth import Authenticator, Caller, Forbidden, Key, Unauthenticated, parse_key
-from read_api.edge.tenancy import may_read
+from read_api.edge.scopes import may
 from tests.read_api.world import ACME, BOLT, Stores, problem
 from tests.read_api.world import Caller as Client
 
@@ -51,7 +52,7 @@ def test_anything_else_is_no_key(header: str | None) -> None:
     ],
 )
 def test_a_scope_allows_its_own_resource(scopes: tuple[str, ...], *, allowed: bool) -> None:
-    assert may_read(Caller(ACME, "ci", scopes), "devices") is allowed
+    assert may(Caller(ACME, "ci", scopes), "devices:read") is allowed
 
 
 def test_a_request_without_a_key_is_refused(nobody: Client) -> None:
@@ -165,6 +166,20 @@ def test_a_wrong_secret_is_refused_while_the_right_one_is_remembered(
     authenticator.authenticate(key)
     with pytest.raises(Unauthenticated):
         authenticator.authenticate(key + "x")
+
+
+def test_a_caller_is_known_on_the_event_loop_as_off_it(
+    stores: Stores, authenticator: Authenticator, clock: HandClock
+) -> None:
+    async def twice() -> list[Caller]:
+        return [await authenticator.identify(key), await authenticator.identify(key)]
+
+    key = stores.issue_key(ACME, "on-the-loop", "*")
+    assert asyncio.run(twice()) == [authenticator.authenticate(key)] * 2
+    stores.write("api_keys", [Patch(ACME, "on-the-loop", "events", 2, {"revoked": True})])
+    clock.now = 1.0
+    with pytest.raises(Unauthenticated):
+        asyncio.run(authenticator.identify(key))
 
 
 def test_the_documents_are_not_asked_again_within_a_second(tmp_path: Path, stores: Stores) -> None:

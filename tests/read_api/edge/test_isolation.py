@@ -7,7 +7,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from projections.rows import EventRow, LogRow, Patch, Row
+from projections.fleet.device_logs import LogRow
+from projections.history.event_rows import EventRow
+from projections.rows import Patch, Row
 from schemas.envelope import StreamId, TenantId
 from tests.read_api.world import Caller, Stores, at, problem
 

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.catalog import event_from
-from domain.fleet.commands import DefineWatch, RemoveWatch, ResolveAlert
-from domain.fleet.events import AlertRaised, AlertResolved
+from domain.fleet.alert import AlertRaised, AlertResolved, ResolveAlert
 from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported, LogRecorded
 from domain.fleet.rules import Anomaly, Failures, RateOfChange, Rule, Threshold
-from domain.identity.commands import SuspendTenant
+from domain.fleet.watch import DefineWatch, RemoveWatch
+from domain.identity.tenant import SuspendTenant
 from domain.message import Fact
 from domain.rejection import Kind
 from infra.river.anomaly import RiverScorer

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import os
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -21,7 +22,7 @@ class NumberedTopic:
 
     def __init__(self, bootstrap: str, *, partitions: int) -> None:
         self.bootstrap = bootstrap
-        self.name = f"numbers-{next(_SERIAL)}"
+        self.name = f"numbers-{os.getpid()}-{next(_SERIAL)}"
         self.group = f"{self.name}-group"
         self.written = dict.fromkeys(range(partitions), 0)
         self._admin = AdminClient({"bootstrap.servers": bootstrap})

@@ -13,8 +13,6 @@ from typing import Any
 import httpx
 import pytest
 
-pytest.importorskip("faust")
-
 from infra.engines.engine import free_ports
 from infra.engines.kafka import Kafka
 from infra.kafka.connection import Connection, high_watermarks, last_stable_offsets
@@ -25,14 +23,15 @@ from infra.sqlite.documents import SqliteDocuments
 from infra.sqlite.scratch import scratch
 from projections.catalog import of_role
 from projections.rows import Document, Role, View
-from schemas.codec import encode_kafka
 from schemas.envelope import Envelope, Position, StreamId, TenantId, Topic
+from schemas.kafka_record import encode_kafka
 from schemas.partitioning import partition_of
 from streams.ports import Stores, SystemClock
 from streams.project.distributed_operations import DistributedOperations
 from streams.project.rebuild import Step
 from streams.topics import Topics
-from tests.examples import REGISTERED, TAGGED, envelope_of
+from tests.examples import envelope_of
+from tests.examples.fleet import REGISTERED, TAGGED
 
 DEVICES = View("devices", 1)
 WAIT_S = 60

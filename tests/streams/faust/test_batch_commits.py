@@ -6,11 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
-import pytest
-
-pytest.importorskip("faust")
-
 import faust
+import pytest
 from faust.types import TP
 
 from infra.engines.kafka import Kafka

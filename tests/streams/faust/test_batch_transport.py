@@ -7,18 +7,17 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-pytest.importorskip("faust")
-
 from infra.engines.kafka import Kafka
 from streams.faust.batch_agent import UNEXPECTED
 from tests.streams.faust.kafka_topics import NumberedTopic
+from tests.waiting import eventually
 
 WAIT_S = 60
 
@@ -83,7 +82,7 @@ class Workers:
             assert all(worker.poll() is None for worker in self.running), self.logs()
             return self.effects >= effects
 
-        wait_until(reached, lambda: f"{self.effects} of {effects}\n{self.logs()}")
+        eventually(reached, lambda: f"{self.effects} of {effects}\n{self.logs()}")
 
     def logs(self) -> str:
         return "\n".join(path.read_text()[-3000:] for path in sorted(self.sink.parent.glob("*.log")))
@@ -100,19 +99,12 @@ class Workers:
 
     def check_committed(self) -> None:
         """The group stands at the end of every partition, behind the markers there."""
-        wait_until(lambda: self.topic.committed() == self.topic.ends(), lambda: f"{self.topic.committed()}")
-
-
-def wait_until(reached: Callable[[], bool], what: Callable[[], str] = lambda: "") -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not reached():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.1)
+        eventually(lambda: self.topic.committed() == self.topic.ends(), lambda: f"{self.topic.committed()}")
 
 
 @pytest.fixture
-def workers(kafka: Kafka, tmp_path: Path) -> Iterator[Workers]:
-    running = Workers(NumberedTopic(kafka.bootstrap, partitions=4), tmp_path)
+def workers(own_kafka: Kafka, tmp_path: Path) -> Iterator[Workers]:
+    running = Workers(NumberedTopic(own_kafka.bootstrap, partitions=4), tmp_path)
     yield running
     running.close()
 
@@ -156,11 +148,11 @@ def test_workers_come_go_and_are_killed_under_load_and_nothing_is_lost_or_double
     assert workers.delivered < 1.3 * workers.topic.total
 
 
-def test_broker_restarts_and_workers_go_on(kafka: Kafka, workers: Workers) -> None:
+def test_broker_restarts_and_workers_go_on(own_kafka: Kafka, workers: Workers) -> None:
     workers.topic.write(2_000)
     worker = workers.start(slow_s=0.05, batch_records=100)
     workers.wait_for(500)
-    kafka.restart()
+    own_kafka.restart()
     workers.topic.write(500)
     workers.check()
     workers.check_committed()

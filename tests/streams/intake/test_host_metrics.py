@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from domain.fleet.commands import ChangeDeviceStatus, RegisterDevice, UpdateDevice
+from domain.fleet.device import ChangeDeviceStatus, RegisterDevice, UpdateDevice
 from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported
 from domain.message import Command
 from streams.intake import host_metrics

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import pytest
 
-from domain.fleet.commands import TagDevice
+from domain.fleet.device import TagDevice
 from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.documents import SqliteDocuments
 from infra.sqlite.event_log import SqliteEventLog
@@ -41,8 +41,8 @@ class World:
     """Two roles with a worker each, and operations that know the workers only by what they write."""
 
     def __init__(self, folder: Path, log: SqliteEventLog) -> None:
-        self.timeline = SqliteTimeline(folder / "timeline.sqlite", PROJECTIONS)
-        self.documents = SqliteDocuments(folder / "documents.sqlite", PROJECTIONS)
+        self.timeline = SqliteTimeline(folder / "timeline.sqlite", PROJECTIONS[:1])
+        self.documents = SqliteDocuments(folder / "documents.sqlite", PROJECTIONS[1:])
         self.letters = {role: SqliteDeadLetters(folder / f"{role.value}-letters.sqlite") for role in self._stores}
         self.workers = {
             projection.role: RoleRunner(
@@ -137,11 +137,11 @@ def test_dead_letters_of_all_stores_come_in_one_order_page_by_page(world: World)
     world.letters[Role.DOCUMENTS].park(documents)
     world.letters[Role.TIMELINE].park([*history, *audit])
     wanted = [*audit, *documents, *history]
-    assert world.operations.dead_letters(ACME, view=None, after=None, limit=10) == wanted
+    assert world.operations.dead_letters(ACME, table=None, after=None, limit=10) == wanted
     last = wanted[2]
     after = (last.view, Position(last.topic, last.partition, last.position))
-    assert world.operations.dead_letters(ACME, view=None, after=after, limit=2) == wanted[3:5]
-    assert world.operations.dead_letters(ACME, view="devices_v1", after=None, limit=10) == documents
+    assert world.operations.dead_letters(ACME, table=None, after=after, limit=2) == wanted[3:5]
+    assert world.operations.dead_letters(ACME, table="devices_v1", after=None, limit=10) == documents
 
 
 class Fragile:
@@ -173,7 +173,7 @@ class Worker:
         for turn in count():
             self.run.run(self._log.read(Topic.EVENTS, 0, after=self.run.position(Topic.EVENTS, 0), limit=3))
             if turn % 10 == 0:
-                self.run.look()
+                self.run.parked.look(self.run.retry)
             if self._stop.wait(0.01):
                 return
 
@@ -220,7 +220,7 @@ def test_retry_takes_what_is_parked_meanwhile_too_and_nothing_comes_before_what_
         assert retried.taken >= 1
         assert retried.still_parked == 0
         assert world.operations.wait_for(["devices"], tag_once(), 10.0)
-        assert worker.run.parked == frozenset()
+        assert worker.run.parked.streams == frozenset()
     assert list(world.letters[Role.DOCUMENTS].letters("devices_v1")) == []
     assert world.operations.verify("devices", ignore).differences == 0
     device = world.documents.get("devices", TenantId("demo"), "web-1")

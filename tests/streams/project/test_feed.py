@@ -8,7 +8,8 @@ from schemas.envelope import Position, TenantId, Topic
 from streams.ports import FactSubmission
 from streams.project.feed import LogFeed
 from streams.write.writer import Writer
-from tests.examples import HAPPENED_AT, METRICS
+from tests.examples.fleet import METRICS
+from tests.examples.moments import HAPPENED_AT
 from tests.streams.kit import TESTER, register
 
 DEMO, ACME = TenantId("demo"), TenantId("acme")

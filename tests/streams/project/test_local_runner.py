@@ -16,8 +16,9 @@ from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.event_log import SqliteEventLog
 from infra.sqlite.timeline import SqliteTimeline
 from projections.history import audit_trail, stream_history
+from projections.history.event_rows import EventRow
 from projections.projection import Projection
-from projections.rows import EventRow, Role, View
+from projections.rows import Role, View
 from projections.stores import StoreUnavailable
 from schemas.envelope import Position, TenantId, Topic
 from streams.ports import SystemClock
@@ -310,7 +311,7 @@ def test_view_that_equals_the_log_has_no_difference(world: World, writer: Writer
     writer.write([register("web-1"), tag("web-1", "a")])
     world.runner.catch_up()
     verdict = world.operations.verify("stream_history", ignore)
-    assert (verdict.rows, verdict.differences, verdict.parked) == (4, 0, 0)
+    assert (verdict.rows, verdict.differences, verdict.dead_letters) == (4, 0, 0)
 
 
 def test_view_that_is_written_meanwhile_is_compared_all_the_same(

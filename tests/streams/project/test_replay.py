@@ -7,7 +7,8 @@ from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId, Top
 from streams.ports import Batch, FactSubmission
 from streams.project.replay import Selection, replay
 from tests.contracts.event_log import ACME, BOLT, events
-from tests.examples import HAPPENED_AT, METRICS, RECORDED_AT
+from tests.examples.fleet import METRICS
+from tests.examples.moments import HAPPENED_AT, RECORDED_AT
 
 AGENT = Actor(ActorType.AGENT, "agent-1")
 

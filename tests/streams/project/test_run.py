@@ -10,14 +10,17 @@ from infra.sqlite.event_log import SqliteEventLog
 from infra.sqlite.timeline import SqliteTimeline
 from projections.fleet import devices
 from projections.history import stream_history
+from projections.history.event_rows import EventRow
 from projections.projection import Projection
-from projections.rows import Checkpoint, EventRow, Patch, Row, View
+from projections.rows import Checkpoint, Document, Patch, Row, View
 from projections.stores import StoreUnavailable, WriteRefused
 from schemas.envelope import Entry, Envelope, StreamId, TenantId, Topic
 from streams.ports import SystemClock
-from streams.project.run import MAX_POISON_IN_BATCH, ProjectionRun, TooMuchPoison
+from streams.project.parked import MAX_POISON_IN_BATCH, TooMuchPoison
+from streams.project.run import ProjectionRun
 from streams.write.writer import Writer
-from tests.examples import HEARTBEAT, envelope_of
+from tests.examples import envelope_of
+from tests.examples.fleet import HEARTBEAT
 from tests.streams.kit import register, tag
 
 DEMO = TenantId("demo")
@@ -65,7 +68,7 @@ class Poisoned:
 
     def projection(self) -> Projection:
         live = stream_history.PROJECTION
-        return Projection(live.name, live.role, live.row, live.topics, live.events, self)
+        return Projection(live.name, live.layout, live.topics, live.events, self)
 
 
 def fill(writer: Writer) -> None:
@@ -247,17 +250,18 @@ def test_telemetry_that_is_poison_parks_itself_alone(
 
     live = devices.PROJECTION
     run = ProjectionRun(
-        Projection(live.name, live.role, live.row, (Topic.TELEMETRY,), live.events, project),
+        Projection(live.name, live.layout, (Topic.TELEMETRY,), live.events, project),
         view,
         documents,
         letters,
         SystemClock(),
     )
     run.run([_fact(position) for position in (1, 2, 3)])
-    document = next(documents.scan(view, DEMO))
-    assert document.fields["last"] == 3  # type: ignore[union-attr]
+    (document,) = documents.scan(view, DEMO)
+    assert isinstance(document, Document)
+    assert document.fields["last"] == 3
     assert [letter.position for letter in letters.letters("devices_v1")] == [2]
-    assert run.parked == frozenset()
+    assert run.parked.streams == frozenset()
     documents.close()
 
 

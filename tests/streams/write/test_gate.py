@@ -13,7 +13,8 @@ from streams.ports import FactSubmission, LogFull, LogUnavailable, OutcomeUnknow
 from streams.write import gate as command_gate
 from streams.write.gate import CommandGate
 from streams.write.writer import Writer
-from tests.examples import HAPPENED_AT, METRICS
+from tests.examples.fleet import METRICS
+from tests.examples.moments import HAPPENED_AT
 from tests.streams.kit import TESTER, accepted, register, tag
 
 DEMO = TenantId("demo")

@@ -1,17 +1,15 @@
 """The worker's loop on the real broker: what no command of a caller may do is stop its partition."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-
-pytest.importorskip("confluent_kafka")
-
 from confluent_kafka import TopicPartition
 
 from domain.rejection import Kind
+from infra.kafka.command_queue import KafkaCommandQueue
 from infra.kafka.event_log import KafkaEventLog
 from schemas.envelope import StreamId, Topic
 from streams.ports import Batch, LogUnavailable, Recorded, Refusal, Reply, Submission, SystemClock
@@ -20,7 +18,8 @@ from streams.write.worker import CommandWorker
 from streams.write.writer import Writer
 from tests.cluster import PARTITIONS, Cluster, until
 from tests.contracts.event_log import ACME
-from tests.examples import COMMANDS, HAPPENED_AT
+from tests.examples import COMMANDS
+from tests.examples.moments import HAPPENED_AT
 from tests.streams.kit import register, register_tenant, submission
 
 if TYPE_CHECKING:
@@ -47,6 +46,10 @@ def replies(cluster: Cluster, count: int) -> list[Reply]:
     return found
 
 
+def worker_of(log: KafkaEventLog, writer: Writer | None = None) -> CommandWorker:
+    return CommandWorker(KafkaCommandQueue(log), writer or Writer(log, SystemClock()))
+
+
 def decide(worker: CommandWorker, count: int) -> None:
     done = 0
 
@@ -60,7 +63,7 @@ def decide(worker: CommandWorker, count: int) -> None:
 
 def test_commands_are_answered_in_order_where_they_came_from(cluster: Cluster, log: KafkaEventLog) -> None:
     cluster.send(register_tenant("acme"), register("web-1", tenant="acme"), reply_to="0|gateway|1")
-    decide(CommandWorker(log, Writer(log, SystemClock())), 2)
+    decide(worker_of(log), 2)
     found = replies(cluster, 2)
     assert [reply.outcome for reply in found] == ["accepted", "accepted"]
     assert [reply.stream for reply in found] == ["tenant-acme", "device-web-1"]
@@ -72,7 +75,7 @@ def test_a_message_that_is_no_command_is_refused_and_the_next_is_decided(
 ) -> None:
     cluster.send_raw(raw, cluster.home, "0|gateway|1")
     cluster.send(register_tenant("acme"), reply_to="0|gateway|2")
-    decide(CommandWorker(log, Writer(log, SystemClock())), 2)
+    decide(worker_of(log), 2)
     poison, fine = replies(cluster, 2)
     assert poison.refusal is not None
     assert poison.refusal.kind is Kind.INVALID
@@ -81,7 +84,7 @@ def test_a_message_that_is_no_command_is_refused_and_the_next_is_decided(
 
 def test_a_command_in_a_partition_of_others_is_refused(cluster: Cluster, log: KafkaEventLog) -> None:
     cluster.send_raw(encode_submission(register_tenant("acme")), (cluster.home + 1) % PARTITIONS, "0|gateway|1")
-    decide(CommandWorker(log, Writer(log, SystemClock())), 1)
+    decide(worker_of(log), 1)
     [reply] = replies(cluster, 1)
     assert reply.refusal is not None
     assert f"belongs in partition {cluster.home}" in reply.refusal.reason
@@ -91,17 +94,17 @@ def test_a_command_in_a_partition_of_others_is_refused(cluster: Cluster, log: Ka
 @pytest.mark.parametrize("reply_to", [None, "", "99|gateway|1", "-1|gateway|1", "one|gateway|1"])
 def test_a_command_that_nobody_waits_for_is_decided(cluster: Cluster, log: KafkaEventLog, reply_to: str | None) -> None:
     cluster.send(register_tenant("acme"), reply_to=reply_to)
-    decide(CommandWorker(log, Writer(log, SystemClock())), 1)
+    decide(worker_of(log), 1)
     assert log.tenants(cluster.home) == [ACME]
 
 
 class Fails(Writer):
     """A writer that one command makes fail itself, not only its rule."""
 
-    def write(self, submissions: "list[Submission]") -> list[Reply]:  # type: ignore[override]
+    def write(self, submissions: Sequence[Submission], commit: Callable[[Batch], None] | None = None) -> list[Reply]:
         if any(submission.command_id == "bad" for submission in submissions):
             raise ZeroDivisionError
-        return super().write(submissions)
+        return super().write(submissions, commit)
 
 
 def test_a_command_that_makes_the_writer_fail_is_refused_alone(cluster: Cluster, log: KafkaEventLog) -> None:
@@ -112,22 +115,24 @@ def test_a_command_that_makes_the_writer_fail_is_refused_alone(cluster: Cluster,
         register("web-3", tenant="acme"),
     ]
     cluster.send(*commands, reply_to="0|gateway|1")
-    worker = CommandWorker(log, Fails(log, SystemClock()))
+    worker = worker_of(log, Fails(log, SystemClock()))
     until(lambda: worker.turn(0.1) == 0 and log.end(Topic.EVENTS, cluster.home) == 3, 60)
     assert [reply.outcome for reply in replies(cluster, 4)] == ["accepted", "accepted", "refused", "accepted"]
 
 
-def test_a_batch_that_was_not_kept_is_taken_again(cluster: Cluster, log: KafkaEventLog) -> None:
-    append, failing = log.append, [True]
+def test_a_batch_that_was_not_kept_is_taken_again(
+    cluster: Cluster, log: KafkaEventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, failing = log.commit, [True]
 
-    def fails_once(batch: Batch) -> None:
+    def fails_once(*batch: Any) -> None:
         if failing and failing.pop():
             raise LogUnavailable("for a test")
-        append(batch)
+        commit(*batch)
 
-    log.append = fails_once  # type: ignore[method-assign]
+    monkeypatch.setattr(log, "commit", fails_once)
     cluster.send(register_tenant("acme"), reply_to="0|gateway|1")
-    worker = CommandWorker(log, Writer(log, SystemClock()))
+    worker = worker_of(log)
     with pytest.raises(LogUnavailable):
         decide(worker, 1)
     decide(worker, 1)

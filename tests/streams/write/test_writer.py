@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 
 from domain import catalog
-from domain.fleet.commands import TagDevice
-from domain.fleet.events import DeviceRegistered
+from domain.fleet.device import DeviceRegistered, TagDevice
 from domain.message import Command, Decider, Event, Process
 from domain.rejection import Kind
 from infra.sqlite.event_log import SqliteEventLog

@@ -56,7 +56,7 @@ def test_rebuild_says_how_far_it_is_and_which_table_answers_now(server: Server) 
 def test_verify_ends_with_its_verdict(server: Server) -> None:
     for name in server.embedded.views.operations.names():
         verdict = server.job(f"/v1/operator/projections/{name}/verify")[-1]["result"]
-        assert (verdict["differences"], verdict["examples"], verdict["parked"]) == (0, [], 0)
+        assert (verdict["differences"], verdict["examples"], verdict["dead_letters"]) == (0, [], 0)
 
 
 def test_nothing_parked_is_nothing_to_retry_or_discard(server: Server) -> None:

@@ -1,8 +1,10 @@
 import pytest
 from fastapi import FastAPI
 
+from read_api.edge.asking import add_edge
+from read_api.edge.auth import Caller
 from schemas.envelope import StreamId, TenantId, Topic
-from streams.intake.http.requests import add_intake_problems
+from streams.intake.http.app import add_intake_problems
 from streams.intake.http.tenants import new_key, tenants_router
 from streams.ports import OutcomeUnknown, Reply, Submission
 from streams.write.writer import Writer
@@ -35,11 +37,16 @@ class LosesAnswers:
         return reply
 
 
+async def _operator(_key: str | None) -> Caller:
+    return CALLERS["operator"]
+
+
 def test_key_is_told_although_answers_were_lost_on_the_way(writer: Writer) -> None:
     writer.write([register_tenant("system")])
     app = FastAPI()
+    add_edge(app, _operator)
     add_intake_problems(app)
-    app.include_router(tenants_router(LosesAnswers(writer, 2), lambda _key: CALLERS["operator"]))
+    app.include_router(tenants_router(LosesAnswers(writer, 2)))
     with served(app) as client:
         answer = client.post("/v1/tenants", json={"tenant_id": "globex", "name": "Globex"})
     assert answer.status_code == 201

@@ -13,13 +13,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from infra.sqlite.event_log import SqliteEventLog
+from read_api.edge.asking import add_edge
 from read_api.edge.auth import Caller, Unauthenticated
-from read_api.edge.problems import add_problem_handlers
-from schemas.envelope import Entry, Envelope, TenantId, Topic
+from schemas.envelope import SYSTEM_TENANT, Entry, Envelope, TenantId, Topic
+from streams.intake.http.app import add_intake_problems
+from streams.intake.http.bodies import BodyBudget
 from streams.intake.http.commands import commands_router
-from streams.intake.http.requests import BodyBudget, add_intake_problems
 from streams.intake.http.telemetry import TelemetryGate, telemetry_router
-from streams.intake.http.tenants import SYSTEM_TENANT, tenants_router
+from streams.intake.http.tenants import tenants_router
 from streams.ports import SystemClock
 from streams.write.gate import MAX_WAITING, CommandGate
 from streams.write.writer import Writer
@@ -35,7 +36,7 @@ CALLERS: Mapping[str, Caller] = {
 }
 
 
-def _authenticate(header: str | None) -> Caller:
+async def _identify(header: str | None) -> Caller:
     if caller := CALLERS.get(header or ""):
         return caller
     raise Unauthenticated("the api key is not valid")
@@ -86,11 +87,11 @@ def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING) -> Iterator[WaysIn]
     deciding, taking = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
     gate = CommandGate(writer, deciding, max_waiting=max_waiting)
     app = FastAPI()
-    add_problem_handlers(app)
+    add_edge(app, _identify)
     add_intake_problems(app)
-    app.include_router(commands_router(gate, _authenticate))
-    app.include_router(telemetry_router(TelemetryGate(log, taking), _authenticate))
-    app.include_router(tenants_router(gate, _authenticate))
+    app.include_router(commands_router(gate))
+    app.include_router(telemetry_router(TelemetryGate(log, taking)))
+    app.include_router(tenants_router(gate))
     try:
         with served(app) as client:
             yield WaysIn(client, log, app)

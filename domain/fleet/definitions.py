@@ -1,0 +1,87 @@
+"""This knows the watches of one tenant as they are now: which look at a fact, and what a new one ends."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple, assert_never
+
+from domain.fleet.facts import DeviceMetricsReported, LogRecorded
+from domain.fleet.observe import Subject, device_of
+from domain.fleet.rules import Failures
+from domain.fleet.watch import Watch, WatchDefined, WatchEvent, WatchRemoved, watch_of
+from schemas.envelope import Envelope
+
+CHANGED = "the watch was changed or removed"
+"""Why alerts are resolved that a definition had open which is no more."""
+
+
+class Defined(NamedTuple):
+    """A watch as it is now. Shape: it looks at what was recorded from `since` on."""
+
+    watch_id: str
+    version: int
+    since: datetime
+    watch: Watch
+
+
+class Definitions(NamedTuple):
+    """A tenant's watches by their id, and by what they look at."""
+
+    by_id: Mapping[str, Defined] = {}
+    by_metric: Mapping[str, tuple[Defined, ...]] = {}
+    of_logs: tuple[Defined, ...] = ()
+
+    @classmethod
+    def of(cls, watches: Iterable[Defined]) -> "Definitions":
+        by_id = {defined.watch_id: defined for defined in watches}
+        by_metric: dict[str, tuple[Defined, ...]] = {}
+        of_logs: tuple[Defined, ...] = ()
+        for defined in by_id.values():
+            rule = defined.watch.rule
+            if isinstance(rule, Failures):
+                of_logs += (defined,)
+            else:
+                by_metric[rule.metric] = (*by_metric.get(rule.metric, ()), defined)
+        return cls(by_id, by_metric, of_logs)
+
+    def has(self, entry: Envelope) -> bool:
+        """Return whether an event of a watch, or a later one of it, made these definitions."""
+        now = self.by_id.get(watch_id_of(entry))
+        return now is not None and now.version >= entry.version
+
+    def after(self, entry: Envelope, event: WatchEvent) -> "Definitions":
+        watch_id = watch_id_of(entry)
+        match event:
+            case WatchDefined():
+                defined = Defined(watch_id, entry.version, entry.recorded_at, watch_of(event))
+                return self.of({**self.by_id, watch_id: defined}.values())
+            case WatchRemoved():
+                return self.of(defined for defined in self.by_id.values() if defined.watch_id != watch_id)
+            case _:
+                assert_never(event)
+
+    def current(self, of: Subject) -> Defined | None:
+        """Return the definition that a subject is of, None where it is changed or removed."""
+        defined = self.by_id.get(of.watch_id)
+        return defined if defined is not None and defined.version == of.version else None
+
+    def looking_at(self, fact: Envelope) -> Iterator[tuple[Defined, str]]:
+        """Yield the watches that look at a fact, each with the device that the fact is about."""
+        if fact.type == DeviceMetricsReported.TYPE:
+            for metric in fact.data["metrics"]:
+                yield from _looks(self.by_metric.get(metric, ()), fact)
+        elif fact.type == LogRecorded.TYPE:
+            yield from _looks(self.of_logs, fact)
+
+
+NO_WATCHES = Definitions()
+
+
+def watch_id_of(entry: Envelope) -> str:
+    return entry.stream.partition("-")[2]
+
+
+def _looks(watches: tuple[Defined, ...], fact: Envelope) -> Iterator[tuple[Defined, str]]:
+    for defined in watches:
+        device_id = device_of(fact)
+        if fact.recorded_at >= defined.since and defined.watch.device_id in (None, device_id):
+            yield defined, device_id

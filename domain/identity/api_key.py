@@ -1,0 +1,127 @@
+"""These are the commands, the events, the state and the rules of an API key."""
+
+from dataclasses import replace
+from typing import Annotated, ClassVar, assert_never
+
+from pydantic import Field, StringConstraints
+
+from domain.message import Command, Decider, Event, classes_of, filled, known, value
+from domain.rejection import conflict, not_allowed, not_found
+from schemas.envelope import StreamId
+from schemas.values import Id, Name, Text
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Scope = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z_]+:(read|write|\*))$")]
+
+# --- commands
+
+
+@value
+class _OfApiKey(Command):
+    key_id: Id
+
+    @property
+    def stream(self) -> StreamId:
+        return StreamId(f"api_key-{self.key_id}")
+
+
+@value
+class IssueApiKey(_OfApiKey):
+    """The caller makes the secret and sends its hash: the secret itself never enters the system."""
+
+    secret_sha256: Sha256
+    scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=50)]
+    name: Name | None = None
+
+
+@value
+class RotateApiKey(_OfApiKey):
+    secret_sha256: Sha256
+
+
+@value
+class RevokeApiKey(_OfApiKey):
+    reason: Text = ""
+
+
+ApiKeyCommand = IssueApiKey | RotateApiKey | RevokeApiKey
+
+# --- events
+
+
+@value
+class ApiKeyIssued(Event):
+    TYPE: ClassVar = "api_key.issued"
+    key_id: str
+    prefix: str
+    secret_sha256: str
+    scopes: tuple[str, ...]
+    name: str | None
+
+
+@value
+class ApiKeyRotated(Event):
+    TYPE: ClassVar = "api_key.rotated"
+    key_id: str
+    secret_sha256: str
+
+
+@value
+class ApiKeyRevoked(Event):
+    TYPE: ClassVar = "api_key.revoked"
+    key_id: str
+    reason: str
+
+
+ApiKeyEvent = ApiKeyIssued | ApiKeyRotated | ApiKeyRevoked
+
+# --- state
+
+
+@value
+class ApiKey:
+    secret_sha256: str
+    scopes: tuple[str, ...]
+    revoked: bool
+
+
+def evolve_api_key(state: ApiKey | None, event: ApiKeyEvent) -> ApiKey:
+    match event:
+        case ApiKeyIssued():
+            return ApiKey(secret_sha256=event.secret_sha256, scopes=event.scopes, revoked=False)
+        case ApiKeyRotated():
+            return replace(known(state), secret_sha256=event.secret_sha256)
+        case ApiKeyRevoked():
+            return replace(known(state), revoked=True)
+        case _:
+            assert_never(event)
+
+
+# --- rules
+
+
+def decide_api_key(command: ApiKeyCommand, state: ApiKey | None) -> tuple[ApiKeyEvent, ...]:
+    if isinstance(command, IssueApiKey):
+        if state is not None:
+            raise conflict(f"api key {command.key_id} is issued already")
+        return (filled(ApiKeyIssued, command, prefix=f"ak_{command.key_id}"),)
+    if state is None:
+        raise not_found(f"api key {command.key_id} is not known")
+    match command:
+        case RotateApiKey():
+            if state.revoked:
+                raise not_allowed(f"api key {command.key_id} is revoked")
+            return (filled(ApiKeyRotated, command),)
+        case RevokeApiKey():
+            return () if state.revoked else (filled(ApiKeyRevoked, command),)
+        case _:
+            assert_never(command)
+
+
+API_KEY = Decider(
+    category="api_key",
+    commands=classes_of(ApiKeyCommand),
+    events=classes_of(ApiKeyEvent),
+    decide=decide_api_key,
+    evolve=evolve_api_key,
+)

@@ -1,0 +1,131 @@
+"""These are the commands, the events, the state and the rules of a tenant."""
+
+from dataclasses import replace
+from enum import StrEnum
+from typing import ClassVar, assert_never
+
+from domain.message import Command, Decider, Event, classes_of, filled, known, value
+from domain.rejection import CommandRejected, conflict, not_allowed, not_found
+from schemas.envelope import StreamId
+from schemas.values import Id, Name, TenantName, Text
+
+# --- commands
+
+
+@value
+class _OfTenant(Command):
+    tenant_id: TenantName
+
+    @property
+    def stream(self) -> StreamId:
+        return StreamId(f"tenant-{self.tenant_id}")
+
+
+@value
+class RegisterTenant(_OfTenant):
+    name: Name
+    domain: Name | None = None
+    owner_id: Id | None = None
+
+
+@value
+class SuspendTenant(_OfTenant):
+    reason: Text
+
+
+@value
+class CloseTenant(_OfTenant):
+    reason: Text
+
+
+TenantCommand = RegisterTenant | SuspendTenant | CloseTenant
+
+# --- events
+
+
+@value
+class TenantRegistered(Event):
+    TYPE: ClassVar = "tenant.registered"
+    name: str
+    domain: str | None
+    owner_id: str | None
+
+
+@value
+class TenantSuspended(Event):
+    TYPE: ClassVar = "tenant.suspended"
+    reason: str
+
+
+@value
+class TenantClosed(Event):
+    TYPE: ClassVar = "tenant.closed"
+    reason: str
+
+
+TenantEvent = TenantRegistered | TenantSuspended | TenantClosed
+
+# --- state
+
+
+class TenantStatus(StrEnum):
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    CLOSED = "CLOSED"
+
+
+@value
+class Tenant:
+    name: str
+    status: TenantStatus
+
+
+def evolve_tenant(state: Tenant | None, event: TenantEvent) -> Tenant:
+    match event:
+        case TenantRegistered():
+            return Tenant(name=event.name, status=TenantStatus.ACTIVE)
+        case TenantSuspended():
+            return replace(known(state), status=TenantStatus.SUSPENDED)
+        case TenantClosed():
+            return replace(known(state), status=TenantStatus.CLOSED)
+        case _:
+            assert_never(event)
+
+
+# --- rules
+
+
+def decide_tenant(command: TenantCommand, state: Tenant | None) -> tuple[TenantEvent, ...]:
+    if isinstance(command, RegisterTenant):
+        if state is not None:
+            raise conflict(f"tenant {command.tenant_id} is registered already")
+        return (filled(TenantRegistered, command),)
+    if state is None:
+        raise not_found(f"tenant {command.tenant_id} is not the tenant of this key")
+    match command:
+        case SuspendTenant():
+            return (TenantSuspended(reason=command.reason),) if state.status is TenantStatus.ACTIVE else ()
+        case CloseTenant():
+            return () if state.status is TenantStatus.CLOSED else (TenantClosed(reason=command.reason),)
+        case _:
+            assert_never(command)
+
+
+def admit(command: Command, tenant: Tenant | None) -> CommandRejected | None:
+    """Return why a tenant may not run this command at all, or None."""
+    if isinstance(command, RegisterTenant):
+        return None
+    if tenant is None:
+        return not_found("tenant is not known here; register it with `factline tenants add`")
+    if tenant.status is not TenantStatus.ACTIVE:
+        return not_allowed(f"tenant is {tenant.status.value}")
+    return None
+
+
+TENANT = Decider(
+    category="tenant",
+    commands=classes_of(TenantCommand),
+    events=classes_of(TenantEvent),
+    decide=decide_tenant,
+    evolve=evolve_tenant,
+)

@@ -1,0 +1,77 @@
+"""All requests share these: the readers that answers are made from, a clock, and bounds."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import BoundedSemaphore, Event
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from projections.operations import Feed, Operations, Progress
+from projections.readers import AnalyticsReader, DocumentsReader, TimelineReader
+from read_api.edge.auth import Authenticator
+
+LIVE_STREAMS = 100
+_ANALYTICS_THREADS = 4
+_WAITING_READS = 16
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(kw_only=True)
+class Answers:
+    """The readers behind the API, its clock, and its bounds. Call `stop` when the server begins to stop.
+
+    Shape: `keys` answers for the views `api_keys` and `tenants` alone: who may ask may be known without the store.
+    """
+
+    timeline: TimelineReader
+    analytics: AnalyticsReader
+    documents: DocumentsReader
+    keys: DocumentsReader
+    progress: Progress
+    operations: Operations
+    feed: Feed
+    cursor_secret: bytes
+    now: Callable[[], datetime] = _utc_now
+    consistency_wait_s: float = 5.0
+    heartbeat_s: float = 15.0
+    authenticator: Authenticator = field(init=False)
+    # few threads, because each has its own session with the analytics engine
+    analytics_threads: ThreadPoolExecutor = field(init=False)
+    # a live stream blocks one thread while it waits for news
+    live_threads: ThreadPoolExecutor = field(init=False)
+    live_slots: BoundedSemaphore = field(init=False)
+    # reads that wait for a view hold a thread of the server's pool: most of the pool stays free
+    waiting_slots: BoundedSemaphore = field(init=False)
+    stopping: Event = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.authenticator = Authenticator(self.keys)
+        self.analytics_threads = ThreadPoolExecutor(_ANALYTICS_THREADS, "analytics")
+        self.live_threads = ThreadPoolExecutor(LIVE_STREAMS, "live")
+        self.live_slots = BoundedSemaphore(LIVE_STREAMS)
+        self.waiting_slots = BoundedSemaphore(_WAITING_READS)
+        self.stopping = Event()
+
+    def stop(self) -> None:
+        """End the live streams: a server that stops waits for its open connections, and these never end."""
+        self.stopping.set()
+
+    def close(self) -> None:
+        """Stop, and wait until no thread reads a store any more; call it when no request is left."""
+        self.stop()
+        self.live_threads.shutdown()
+        self.analytics_threads.shutdown()
+
+
+async def _answers(request: Request) -> Answers:
+    answers: Answers = request.app.state.answers
+    return answers
+
+
+Asked = Annotated[Answers, Depends(_answers)]

@@ -1,0 +1,31 @@
+"""Every route, of reads and of writes, learns here who asks."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Request, Security
+from fastapi.security import APIKeyHeader
+
+from read_api.edge.auth import Caller
+from read_api.edge.problems import PROBLEMS, add_problems
+
+_API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="ak_<id>.sk_<secret>")
+
+Identify = Callable[[str | None], Awaitable[Caller]]
+
+
+def add_edge(app: FastAPI, identify: Identify) -> None:
+    """Let the routes of an application know who asks, and answer errors with problems.
+
+    Shape: `identify` is told what came as `X-API-Key`; it does not block the event loop.
+    """
+    app.state.identify = identify
+    add_problems(app, PROBLEMS)
+
+
+async def _caller(request: Request, key: Annotated[str | None, Security(_API_KEY)]) -> Caller:
+    caller: Caller = await request.app.state.identify(key)
+    return caller
+
+
+Asking = Annotated[Caller, Depends(_caller)]

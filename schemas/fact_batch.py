@@ -1,0 +1,117 @@
+"""The embedded log stores a batch of facts as this one record."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import fastavro
+
+from schemas.avro import INSTANT, UUID_BYTES, decode_uuid
+from schemas.envelope import Actor, ActorType, Entry, Envelope, StreamId, TenantId, Topic, Undecodable
+from schemas.payload import BadPayload, decode_newest
+
+_FACTS = fastavro.parse_schema(
+    {
+        "type": "record",
+        "name": "factline.FactBatch",
+        "fields": [
+            {"name": "recorded_at", "type": INSTANT},
+            {"name": "actor_type", "type": "string"},
+            {"name": "actor_id", "type": "string"},
+            {"name": "batch_id", "type": "string"},
+            {
+                "name": "facts",
+                "type": {
+                    "type": "array",
+                    "items": {
+                        "type": "record",
+                        "name": "factline.StoredFact",
+                        "fields": [
+                            {"name": "id", "type": {"type": "fixed", "name": "factline.FactId", "size": UUID_BYTES}},
+                            {"name": "type", "type": "string"},
+                            {"name": "schema_version", "type": "int"},
+                            {"name": "device_id", "type": "string"},
+                            {"name": "happened_at", "type": INSTANT},
+                            {"name": "data", "type": "bytes"},
+                        ],
+                    },
+                },
+            },
+        ],
+    }
+)
+
+
+class StoredFact(NamedTuple):
+    """One fact of a batch, its payload already Avro."""
+
+    id: bytes
+    type: str
+    schema_version: int
+    device_id: str
+    happened_at: datetime
+    data: bytes
+
+
+def encode_facts(facts: Sequence[StoredFact], *, recorded_at: datetime, actor: Actor, batch_id: str) -> bytes:
+    """Return the bytes of a batch of facts: one record of the embedded log's telemetry. Raises: BadPayload."""
+    out = BytesIO()
+    try:
+        fastavro.schemaless_writer(
+            out,
+            _FACTS,
+            {
+                "recorded_at": recorded_at,
+                "actor_type": actor.type.value,
+                "actor_id": actor.id,
+                "batch_id": batch_id,
+                "facts": [fact._asdict() for fact in facts],
+            },
+        )
+    except Exception as error:
+        raise BadPayload(f"batch of facts: {error}") from error
+    return out.getvalue()
+
+
+def decode_facts(raw: bytes, *, tenant_id: TenantId, partition: int, first_position: int) -> list[Entry]:
+    """Return the facts of a batch, upcast; one that does not fit its schema as Undecodable.
+
+    Raises: BadPayload, the batch itself cannot be read.
+    """
+    try:
+        batch: Any = fastavro.schemaless_reader(BytesIO(raw), _FACTS, None)
+    except Exception as error:
+        raise BadPayload(f"batch of facts: {error}") from error
+    actor = Actor(ActorType(batch["actor_type"]), batch["actor_id"])
+    recorded_at, batch_id = batch["recorded_at"], batch["batch_id"]
+    entries: list[Entry] = []
+    for position, fact in enumerate(batch["facts"], first_position):
+        type_, stream = fact["type"], StreamId(f"device-{fact['device_id']}")
+        try:
+            schema_version, data = decode_newest(type_, fact["schema_version"], fact["data"])
+        except ValueError as error:
+            entries.append(
+                Undecodable(tenant_id, stream, type_, Topic.TELEMETRY, partition, position, fact["data"], str(error))
+            )
+            continue
+        entries.append(
+            Envelope(
+                decode_uuid(fact["id"]),
+                type_,
+                schema_version,
+                tenant_id,
+                stream,
+                0,
+                Topic.TELEMETRY,
+                partition,
+                position,
+                fact["happened_at"],
+                recorded_at,
+                actor,
+                batch_id,
+                batch_id,
+                data,
+            )
+        )
+    return entries

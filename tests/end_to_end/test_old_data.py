@@ -1,0 +1,113 @@
+"""A data folder that commit 864c86d wrote opens, answers and goes on: see old_data/README.md."""
+
+import json
+import shutil
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.data_dir import operator_key
+from infra.embedded import Embedded
+from infra.serve.embedded import create_app
+from projections.catalog import PROJECTIONS
+from tests.infra.server_process import ServerProcess, factline
+from tests.streams.intake.http.ways_in import served
+from tests.waiting import eventually
+
+HERE = Path(__file__).parent / "old_data"
+TENANTS = ("acme", "bolt", "gone", "held")
+PARKED = "watches"
+"""The view that could not take an event."""
+
+ANSWERS = [json.loads(line) for line in (HERE / "answers.jsonl").read_text().splitlines()]
+PATHS = sorted({asked["described"] for asked in ANSWERS})
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("old")
+    with tarfile.open(HERE / "data.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "data"
+
+
+@pytest.fixture
+def data(unpacked: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(unpacked, tmp_path / "data", symlinks=True)
+
+
+@pytest.fixture(scope="module")
+def client(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """Serve a copy, without the readings of this machine, and give a client of the operator."""
+    folder = shutil.copytree(unpacked, tmp_path_factory.mktemp("asked") / "data", symlinks=True)
+    with Embedded.open(folder) as embedded:
+        assert embedded.first_start() is None
+        with served(create_app(embedded, host_metrics=False)) as client:
+            client.headers["X-API-Key"] = operator_key(folder) or ""
+            eventually(lambda: all(row["state"] == "live" for row in client.get("/v1/ops/lag").json()["rows"]))
+            yield client
+
+
+def key_of(tenant: str) -> str:
+    return f"ak_all.sk_of-{tenant}"
+
+
+def ran(*arguments: str, folder: Path) -> str:
+    done = factline(*arguments, "--data-dir", str(folder))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def comparable(text: str) -> Sequence[Mapping[str, Any]]:
+    """Return an answer, which may be JSON lines, without the moment at which it was given."""
+    found = [json.loads(line) for line in text.splitlines()]
+    for one in found:
+        one.get("as_of", {}).pop("at", None)
+    return found
+
+
+def test_every_event_and_fact_of_the_log_is_read_byte_for_byte(data: Path) -> None:
+    found = "".join(ran("replay", "--tenant", tenant, folder=data) for tenant in TENANTS)
+    assert found == (HERE / "replay.jsonl").read_text()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_endpoint_gives_the_answers_of_before(client: httpx.Client, path: str) -> None:
+    for asked in (one for one in ANSWERS if one["described"] == path):
+        headers = {} if asked["who"] == "operator" else {"X-API-Key": key_of(asked["who"])}
+        answer = client.get(asked["path"], params=asked["query"], headers=headers)
+        assert (answer.status_code, comparable(answer.text)) == (asked["status"], comparable(asked["answer"])), asked
+
+
+def test_views_equal_the_log_without_a_rebuild(data: Path) -> None:
+    names = [projection.name for projection in PROJECTIONS if projection.name != PARKED]
+    assert ran("verify", *names, folder=data).count("no difference") == len(names)
+
+
+def test_what_was_parked_is_taken_by_a_retry(data: Path) -> None:
+    assert "1 taken, 0 still parked" in ran("dead-letters", "retry", PARKED, folder=data)
+    assert "no difference" in ran("verify", PARKED, folder=data)
+
+
+def test_new_commands_and_facts_follow_on_what_is_there(data: Path) -> None:
+    reading = {"type": "device.metrics.reported", "device_id": "db-1", "data": {"metrics": {"heat": 20.0}}}
+    with ServerProcess(data) as server, server.client(key_of("acme")) as client:
+        tag = {"device_id": "web-1", "key": "site", "value": "Oslo"}
+        reply = client.post("/v1/commands/fleet/TagDevice", json=tag).raise_for_status().json()
+        token = {"X-Consistent-With": reply["position"]["token"]}
+        [device] = client.get("/v1/devices/web-1", headers=token).raise_for_status().json()["rows"]
+        assert device["tag:site"] == "Oslo"
+        # the watch remembers what it has seen, and that its alert is open
+        open_ = {"status": "OPEN"}
+        before = [row["rule"] for row in client.get("/v1/alerts", params=open_).json()["rows"]]
+        assert "watch of hot" in before
+        cool = [{**reading, "happened_at": f"2026-01-31T{hour}:00:00Z"} for hour in (11, 12)]
+        client.post("/v1/telemetry", json=cool).raise_for_status()
+        before.remove("watch of hot")
+        eventually(lambda: [row["rule"] for row in client.get("/v1/alerts", params=open_).json()["rows"]] == before)
+    names = [projection.name for projection in PROJECTIONS if projection.name != PARKED]
+    assert ran("verify", *names, folder=data).count("no difference") == len(names)

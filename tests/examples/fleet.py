@@ -1,0 +1,83 @@
+"""One valid example of every command, event and fact of the fleet context."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from domain.fleet import alert, device, facts, rules, watch
+
+DESCRIPTION: Mapping[str, Any] = {
+    "os_type": "linux",
+    "os_version": "12",
+    "device_type": "server",
+    "serial": "SN-1",
+    "manufacturer": "Dell",
+    "model": "R640",
+    "ip": "192.0.2.7",
+    "mac": "02:00:5e:10:00:07",
+    "agent_version": "1.4.2",
+    "organization_id": "org-1",
+}
+REGISTER_DEVICE = device.RegisterDevice(device_id="42", hostname="web-1", **DESCRIPTION)
+UPDATE_DEVICE = device.UpdateDevice(device_id="42", os_version="13", hostname="web-1")
+TAG_DEVICE = device.TagDevice(device_id="42", key="site", value="Berlin")
+CHANGE_STATUS = device.ChangeDeviceStatus(device_id="42", status=device.DeviceStatus.ONLINE, reason="first heartbeat")
+RETIRE_DEVICE = device.RetireDevice(device_id="42", reason="replaced")
+RAISE_ALERT = alert.RaiseAlert(
+    alert_id="a1", severity="warning", rule="cpu high", device_id="42", value=97.5, threshold=90.0, window=300
+)
+ACKNOWLEDGE_ALERT = alert.AcknowledgeAlert(alert_id="a1", note="looking")
+RESOLVE_ALERT = alert.ResolveAlert(alert_id="a1", note="restarted")
+DEFINE_WATCH = watch.DefineWatch(
+    watch_id="w1",
+    name="cpu high",
+    severity="warning",
+    rule=rules.Threshold(metric="cpu.load", above=90.0, clear=80.0, for_s=300),
+    device_id="42",
+    quiet_s=600,
+)
+REMOVE_WATCH = watch.RemoveWatch(watch_id="w1", reason="too loud")
+
+REGISTERED = device.DeviceRegistered(hostname="web-1", **DESCRIPTION)
+UPDATED = device.DeviceUpdated(**{**dict.fromkeys(DESCRIPTION), "hostname": None, "os_version": "13"})
+TAGGED = device.DeviceTagged(key="site", value="Berlin")
+STATUS_CHANGED = device.DeviceStatusChanged(from_status="PENDING", to_status="ONLINE", reason="first heartbeat")
+RETIRED = device.DeviceRetired(reason="replaced")
+ALERT_RAISED = alert.AlertRaised(
+    severity="warning", rule="cpu high", device_id="42", value=97.5, threshold=90.0, window=300
+)
+ALERT_ACKNOWLEDGED = alert.AlertAcknowledged(note="looking")
+ALERT_RESOLVED = alert.AlertResolved(note="restarted")
+WATCH_DEFINED = watch.WatchDefined(
+    name="cpu high",
+    severity="warning",
+    device_id="42",
+    quiet_s=600,
+    kind="threshold",
+    metric="cpu.load",
+    above=90.0,
+    below=None,
+    clear=80.0,
+    for_s=300,
+    by=None,
+    within_s=None,
+    contains=None,
+    key_after=None,
+    count=None,
+    quantile=None,
+)
+WATCH_REMOVED = watch.WatchRemoved(reason="too loud")
+
+HEARTBEAT = facts.DeviceHeartbeat(agent_version="1.4.2")
+METRICS = facts.DeviceMetricsReported(metrics={"cpu.load": 0.75, "cpu.steal": -0.0}, unit="ratio")
+LOG = facts.LogRecorded(
+    severity="error",
+    summary="Failed password for root",
+    tool_type="sshd",
+    source_event_type="auth",
+    event_type="login.failed",
+    device_id="43",
+    user_id="root",
+    hostname="LabSZ",
+    details="from 173.234.31.186 port 38926 ssh2",
+    ingest_day="2026-01-31",
+)
