@@ -4,16 +4,22 @@ import fcntl
 import json
 import os
 import secrets
+import uuid
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-FORMAT = 1
+from streams.ports import LogIdentity
+
+FORMAT = 2
 """Raised when an older version could not read what this one writes."""
 
 GATEWAYS = "gateways"
 """The folder of a machine's gateways, which have a numbered one each."""
+
+LOG_FILES = ("events.sqlite", "telemetry.sqlite")
+"""All that must be kept of a directory: everything else is made from it again."""
 
 _FORMAT_FILE = "factline.json"
 _LOCK_FILE = "lock"
@@ -28,6 +34,13 @@ class DataDirError(Exception):
 
 class DataDirInUse(DataDirError):  # noqa: N818
     """Another process has the directory open; stop it, then try again, or talk to its server."""
+
+
+class Log(NamedTuple):
+    """The log of a directory. Shape: `made` says that its files were there once, so they have to be there now."""
+
+    identity: LogIdentity
+    made: bool
 
 
 class RunningServer(NamedTuple):
@@ -71,18 +84,36 @@ class DataDir:
     def _check_format(self) -> None:
         found = _read_json(self.path / _FORMAT_FILE)
         if found is None:
-            if any((self.path / name).exists() for name in ("events.sqlite", "telemetry.sqlite")):
+            if any((self.path / name).exists() for name in LOG_FILES):
                 raise DataDirError(f"data directory {self.path} has a log but no {_FORMAT_FILE}; restore that file")
-            _write(self.path / _FORMAT_FILE, json.dumps({"format": FORMAT}), mode=0o644)
+            _write(self.path / _FORMAT_FILE, json.dumps({"format": FORMAT}), mode=0o600)
         elif not isinstance(found.get("format"), int) or found["format"] > FORMAT:
             raise DataDirError(
                 f"data directory {self.path} has format {found.get('format')}, written by a newer version; this version"
                 f" knows formats up to {FORMAT}: install the newer version, nothing here was changed"
             )
 
+    def log(self) -> Log:
+        """Return what the log in this directory is; a directory without one gets the identity of a new one.
+
+        Raises: DataDirError.
+        """
+        found = (_read_json(self.path / _FORMAT_FILE) or {}).get("log")
+        if isinstance(found, dict):
+            return Log(LogIdentity(str(found["id"]), int(found["epoch"])), bool(found["made"]))
+        # a version before this one wrote no identity: whatever it left shows that its log was made
+        made = any((self.path / name).exists() for name in (*LOG_FILES, "views", _OPERATOR_FILE))
+        log = Log(LogIdentity(str(uuid.uuid4()), 1), made)
+        self.keep_log(log)
+        return log
+
+    def keep_log(self, log: Log) -> None:
+        """Write down what the log in this directory is; before its files are made, and again once they are."""
+        write_log(self.path, log)
+
     def announce(self, url: str) -> None:
         """Tell other processes where this one answers."""
-        _write(self.path / _SERVER_FILE, json.dumps({"url": url, "pid": os.getpid()}), mode=0o644)
+        _write(self.path / _SERVER_FILE, json.dumps({"url": url, "pid": os.getpid()}), mode=0o600)
 
     def keep_operator_key(self, key: str) -> None:
         _write(self.path / _OPERATOR_FILE, key + "\n", mode=0o600)
@@ -103,6 +134,20 @@ class DataDir:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def write_log(path: Path, log: Log) -> None:
+    identity = {**log.identity._asdict(), "made": log.made}
+    _write(path / _FORMAT_FILE, json.dumps({"format": FORMAT, "log": identity}), mode=0o600)
+
+
+def log_of(path: Path) -> LogIdentity | None:
+    """Return the log of a directory that another process may have open, None where there is none.
+
+    Raises: DataDirError.
+    """
+    found = (_read_json(path / _FORMAT_FILE) or {}).get("log")
+    return LogIdentity(str(found["id"]), int(found["epoch"])) if isinstance(found, dict) else None
 
 
 def running_server(path: Path) -> RunningServer | None:

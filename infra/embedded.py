@@ -19,7 +19,7 @@ from projections.stores import StoreUnavailable, ViewWriter
 from schemas.envelope import SYSTEM_TENANT, Actor, ActorType, StreamId, TenantId
 from streams.correlate.local import LocalCorrelator
 from streams.intake.http.tenants import onboard
-from streams.ports import AnomalyScorer, LogUnavailable, SystemClock
+from streams.ports import AnomalyScorer, LogDamaged, LogUnavailable, SystemClock
 from streams.project.local_runner import RoleRunner
 from streams.project.operations import LocalOperations
 from streams.shared_log import SharedLog
@@ -39,8 +39,12 @@ class Embedded:
         self.dir = DataDir(data_dir)
         self.clock = SystemClock()
         try:
-            self.log = SqliteEventLog(data_dir, self.clock)
-        except LogUnavailable as error:
+            log = self.dir.log()
+            self.identity = log.identity
+            self.log = SqliteEventLog(data_dir, self.clock, identity=log.identity, made=log.made)
+            if not log.made:
+                self.dir.keep_log(log._replace(made=True))
+        except (LogUnavailable, LogDamaged) as error:
             self.dir.close()
             raise DataDirError(f"the log in {data_dir} cannot be opened: {error}") from error
         self.writer = Writer(self.log, self.clock)
@@ -53,7 +57,7 @@ class Embedded:
     def views(self) -> "Views":
         try:
             return Views(self)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, LogDamaged) as error:
             folder = self.dir.folder("views")
             raise DataDirError(
                 f"the views cannot be opened: {error}; remove the folder {folder}, the next start makes it from the log"
@@ -94,9 +98,10 @@ class Views:
     def __init__(self, embedded: Embedded) -> None:
         clear(embedded.dir.path)
         folder = embedded.dir.folder("views")
-        self.dead_letters = SqliteDeadLetters(folder / "dead_letters.sqlite")
-        self.timeline = SqliteTimeline(folder / "timeline.sqlite", of_role(Role.TIMELINE))
-        self.documents = SqliteDocuments(folder / "documents.sqlite", of_role(Role.DOCUMENTS))
+        of = embedded.identity
+        self.dead_letters = SqliteDeadLetters(folder / "dead_letters.sqlite", of)
+        self.timeline = SqliteTimeline(folder / "timeline.sqlite", of_role(Role.TIMELINE), of)
+        self.documents = SqliteDocuments(folder / "documents.sqlite", of_role(Role.DOCUMENTS), of)
         analytics = folder / "analytics"
         self.analytics = ClickHouseAnalytics(f"chdb://{analytics.resolve()}", of_role(Role.ANALYTICS))
         stores: dict[Role, ViewWriter] = {
@@ -105,7 +110,7 @@ class Views:
             Role.DOCUMENTS: self.documents,
         }
         log = SharedLog(embedded.log)
-        self._watch_states = SqliteWatchStates(folder / "correlation.sqlite")
+        self._watch_states = SqliteWatchStates(folder / "correlation.sqlite", of)
         self.correlator = LocalCorrelator(log, self._watch_states, _new_scorer)
         self.runners = [
             RoleRunner(role, of_role(role), log=log, store=store, dead_letters=self.dead_letters, clock=embedded.clock)

@@ -31,6 +31,27 @@ class Overloaded(Exception):  # noqa: N818
         self.retry_after_s = retry_after_s
 
 
+class LogDamaged(Exception):  # noqa: N818
+    """A part of the log cannot be read, is missing or belongs to another log; a retry gives the same answer.
+
+    The message says what to do: restore a backup, or put the right file back.
+    """
+
+
+class LogIdentity(NamedTuple):
+    """Which log something belongs to.
+
+    Shape: `id` is a UUID that is made once with the log; `epoch` counts from 1 and grows by one with every restore,
+    because what was recorded after the backup's moment is not in the restored log.
+    """
+
+    id: str
+    epoch: int
+
+    def __str__(self) -> str:
+        return f"{self.id}/{self.epoch}"
+
+
 class Submission(NamedTuple):
     """A command on its way to its writer.
 

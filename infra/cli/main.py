@@ -1,5 +1,6 @@
 """This is the command line; it loads the module of a command when the command is asked for."""
 
+import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -15,6 +16,7 @@ class _Lazy(click.Group):
     """Loads a command's module when it is asked for: the engines take a second, and --help should not."""
 
     _MODULES: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "backup": ("infra.cli.backup", "backup"),
         "dead-letters": ("infra.cli.operator", "dead_letters"),
         "engines": ("infra.cli.engines", "engines"),
         "import": ("infra.cli.imports", "import_"),
@@ -22,6 +24,7 @@ class _Lazy(click.Group):
         "migrate": ("infra.cli.worker", "migrate"),
         "projections": ("infra.cli.operator", "projections"),
         "replay": ("infra.cli.replay", "replay_"),
+        "restore": ("infra.cli.backup", "restore"),
         "tenants": ("infra.cli.operator", "tenants"),
         "verify": ("infra.cli.operator", "verify"),
         "worker": ("infra.cli.worker", "worker"),
@@ -85,6 +88,8 @@ def serve(data_dir: Path, port: int, profile: str) -> None:
 
 def main() -> None:
     """Run the command line; a known error is one line and exit status 2."""
+    # history and keys are for their owner: whatever this process makes is
+    os.umask(0o077)
     try:
         cli()
     except (DataDirError, OSError) as error:

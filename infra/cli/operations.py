@@ -17,7 +17,7 @@ from read_api.ops import status_answer
 from schemas.envelope import Actor, ActorType, TenantId
 from streams.intake.http.operator import letter_json, verdict_json
 from streams.intake.http.tenants import onboard
-from streams.ports import LogUnavailable
+from streams.ports import LogDamaged, LogUnavailable
 from streams.project.parked import TooMuchPoison
 from streams.project.rebuild import Step
 from streams.project.verify import CannotCompare
@@ -197,5 +197,8 @@ def named_failures() -> Iterator[None]:
     """Say what an operator meets in one line. Raises: Failed."""
     try:
         yield
-    except (UnknownProjection, WrongBuild, CannotCompare, StoreUnavailable, LogUnavailable, TooMuchPoison) as error:
+    except _NAMED as error:
         raise Failed(str(error)) from error
+
+
+_NAMED = (UnknownProjection, WrongBuild, CannotCompare, StoreUnavailable, LogUnavailable, LogDamaged, TooMuchPoison)

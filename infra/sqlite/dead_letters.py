@@ -8,6 +8,7 @@ from infra.instants import from_microseconds, to_microseconds
 from infra.sqlite.views import Database
 from projections.operations import DeadLetter
 from schemas.envelope import Position, StreamId, StreamKey, TenantId, Topic
+from streams.ports import LogIdentity
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS letters (
@@ -25,9 +26,9 @@ _SELECT = (
 class SqliteDeadLetters:
     """DeadLetters of the embedded profile."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, belongs_to: LogIdentity | None = None) -> None:
         # FULL: the checkpoint that passes a letter is in another file, so power loss must not take the letter back
-        self._database = Database(path, _SCHEMA, synchronous="FULL")
+        self._database = Database(path, _SCHEMA, synchronous="FULL", belongs_to=belongs_to)
 
     def close(self) -> None:
         self._database.close()

@@ -4,7 +4,7 @@ import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -21,6 +21,7 @@ from eventsourcing.sqlite import (
 
 from domain import catalog
 from infra.sqlite.bulk import insert_many
+from infra.sqlite.identity import check, claim, is_damage
 from schemas.envelope import (
     UNKNOWN_TYPE,
     Actor,
@@ -37,7 +38,17 @@ from schemas.fact_batch import StoredFact, decode_facts, encode_facts
 from schemas.payload import BadPayload, encode_payload
 from schemas.stored_record import decode_record, encode_record
 from streams.identifiers import fact_id, named_uuid, sender_id
-from streams.ports import Batch, Clock, FactSubmission, LogFull, LogUnavailable, SystemClock, TelemetryReply
+from streams.ports import (
+    Batch,
+    Clock,
+    FactSubmission,
+    LogDamaged,
+    LogFull,
+    LogIdentity,
+    LogUnavailable,
+    SystemClock,
+    TelemetryReply,
+)
 
 _PARTITION = 0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,6 +58,13 @@ _NOBODY = TenantId("")
 _LATE_MARKS = 1_000
 """Commands that wait in memory for their place in the index: a thousand at once touch its pages once."""
 _STATEMENTS = 32  # prepared for each connection, up to 100 kB each: batches of one size find theirs again
+_CREATE_EVENTS = """
+    CREATE TABLE IF NOT EXISTS {} (
+        rowid INTEGER PRIMARY KEY, originator_id TEXT, originator_version INTEGER, topic TEXT, state BLOB,
+        UNIQUE (originator_id, originator_version)
+    )
+"""
+"""The library's table, with the position as a column of its own: SQLite may number rows that have none anew."""
 _CREATE_COMMANDS = """
     CREATE TABLE IF NOT EXISTS commands (
         tenant_id TEXT, command_id TEXT, first INTEGER, last INTEGER, PRIMARY KEY (tenant_id, command_id)
@@ -117,11 +135,13 @@ class CommandRecorder(SQLiteApplicationRecorder):
     The index may be late: what follows its newest event (the row of no tenant) is for the log to remember.
     """
 
+    def __init__(self, datastore: SQLiteDatastore, events_table_name: str = "stored_events") -> None:
+        super().__init__(datastore, events_table_name)
+        columns = "originator_id, originator_version, topic, state"
+        self.insert_events_statement = f"INSERT INTO {events_table_name} ({columns}) VALUES (?,?,?,?)"
+
     def construct_create_table_statements(self) -> list[str]:
-        return [
-            *super().construct_create_table_statements(),
-            _CREATE_COMMANDS,
-        ]
+        return [_CREATE_EVENTS.format(self.events_table_name), _CREATE_COMMANDS]
 
     def _insert_events(
         self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], *, marks: Sequence[CommandMark] = (), **kwargs: Any
@@ -147,10 +167,25 @@ class SqliteEventLog:
 
     partitions = 1
 
-    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
+    def __init__(
+        self, folder: Path, clock: Clock | None = None, *, identity: LogIdentity | None = None, made: bool = False
+    ) -> None:
+        """Shape: `identity` is the log that both files must belong to, None for one that is only read; files of a log
+        that was `made` have to be there.
+
+        Raises: LogUnavailable, safe to retry; LogDamaged.
+        """
         self._clock = clock or SystemClock()
-        self._events = DurableDatastore(str(folder / "events.sqlite"))
-        self._facts = DurableDatastore(str(folder / "telemetry.sqlite"))
+        files = [folder / name for name in ("events.sqlite", "telemetry.sqlite")]
+        for file in files:
+            if made and not file.exists():
+                raise LogDamaged(
+                    f"{file.name} is missing; put it back, or restore a backup into another folder with `factline"
+                    " restore`"
+                )
+            if identity is not None:
+                _look_through(file, identity)
+        self._events, self._facts = (DurableDatastore(str(file)) for file in files)
         self._recorder = CommandRecorder(self._events)
         self._grown = threading.Condition()
         self._facts_lock = threading.Lock()
@@ -404,6 +439,21 @@ def _marks(values: Sequence[Any]) -> str:
     return ",".join("?" * len(values))
 
 
+def _look_through(file: Path, identity: LogIdentity) -> None:
+    """Compare a file with what it must be, and bring the table of an earlier version to this one's."""
+    with _log_errors(), closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        check(connection, file.name)
+        claim(connection, identity, file.name)
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(stored_events)")]
+        if columns and "rowid" not in columns:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ALTER TABLE stored_events RENAME TO earlier_events")
+            connection.execute(_CREATE_EVENTS.format("stored_events"))
+            connection.execute("INSERT INTO stored_events SELECT rowid, * FROM earlier_events ORDER BY rowid")
+            connection.execute("DROP TABLE earlier_events")
+            connection.execute("COMMIT")
+
+
 @contextmanager
 def _log_errors() -> Iterator[None]:
     try:
@@ -411,6 +461,8 @@ def _log_errors() -> Iterator[None]:
     except ConnectionPoolClosedError as error:
         raise LogUnavailable("the log was closed; open it again") from error
     except (sqlite3.Error, PersistenceError) as error:
+        if is_damage(error):
+            raise LogDamaged(f"the log is damaged ({error}); stop the server and restore a backup") from error
         if "full" in str(error):
             raise LogFull("the disk under the log is full; free some space and send it again") from error
         raise LogUnavailable(f"the log did not answer: {error}") from error

@@ -16,6 +16,7 @@ from projections.projection import Projection
 from projections.readers import Aggregate, MetricPoint
 from projections.rows import Row, StoredRow, View
 from schemas.envelope import TenantId
+from streams.ports import LogIdentity
 
 _TYPES: Mapping[type, str] = {str: "TEXT", int: "INTEGER", float: "REAL", datetime: "INTEGER", Decimal: "TEXT"}
 
@@ -113,8 +114,10 @@ class _Conditions:
 class SqliteTimeline(SqliteViews):
     """ViewWriter and TimelineReader of the embedded profile."""
 
-    def __init__(self, path: Path | str, projections: Sequence[Projection]) -> None:
-        super().__init__(path, projections)
+    def __init__(
+        self, path: Path | str, projections: Sequence[Projection], belongs_to: LogIdentity | None = None
+    ) -> None:
+        super().__init__(path, projections, belongs_to)
         self._shapes: dict[str, _Shape] = {}
 
     def _schema(self, view: View) -> Sequence[str]:

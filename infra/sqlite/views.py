@@ -9,10 +9,12 @@ from threading import Lock
 from typing import Any, Literal
 
 from infra.instants import from_microseconds, to_microseconds
+from infra.sqlite.identity import claim
 from projections.projection import Projection
 from projections.rows import Checkpoint, Row, StoredRow, View
 from projections.stores import StoreUnavailable, WriteRefused
 from schemas.envelope import TenantId, Topic
+from streams.ports import LogDamaged, LogIdentity
 
 BUSY_TIMEOUT_MS = 5_000
 # 64 MB: a page that many batches touch is copied into the main file once for all of them
@@ -46,7 +48,18 @@ def marks(count: int) -> str:
 class Database:
     """One SQLite file: one connection that writes, guarded by a lock, and as many that read as read at once."""
 
-    def __init__(self, path: Path | str, schema: str, *, synchronous: Literal["NORMAL", "FULL"]) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        schema: str,
+        *,
+        synchronous: Literal["NORMAL", "FULL"],
+        belongs_to: LogIdentity | None = None,
+    ) -> None:
+        """Shape: `belongs_to` is the log that the file is made from, None where that is all the same.
+
+        Raises: StoreUnavailable; LogDamaged, the file is made from another log.
+        """
         self._path = path
         self._synchronous = synchronous
         self._writing = Lock()
@@ -61,6 +74,11 @@ class Database:
             self._writer.execute("PRAGMA journal_mode = WAL")
             self._writer.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
             self._writer.executescript(schema)
+            if belongs_to is not None:
+                claim(self._writer, belongs_to, Path(path).name)
+        except LogDamaged:
+            self._writer.close()
+            raise
         except sqlite3.Error as error:
             self._writer.close()
             raise StoreUnavailable(f"{path}: {error}") from error
@@ -135,10 +153,12 @@ class Database:
 class SqliteViews(ABC):
     """The ViewWriter of one SQLite file; a subclass knows what the tables look like."""
 
-    def __init__(self, path: Path | str, projections: Sequence[Projection]) -> None:
+    def __init__(
+        self, path: Path | str, projections: Sequence[Projection], belongs_to: LogIdentity | None = None
+    ) -> None:
         # NORMAL: a commit survives `kill -9`. Power loss may take the last ones back, rows and checkpoint together
         # because they are in one file, and then the worker reads on from that older checkpoint.
-        self._database = Database(path, _REGISTRY, synchronous="NORMAL")
+        self._database = Database(path, _REGISTRY, synchronous="NORMAL", belongs_to=belongs_to)
         self._projections = {projection.name: projection for projection in projections}
 
     def close(self) -> None:

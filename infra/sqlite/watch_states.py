@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from infra.sqlite.views import Database
-from streams.ports import WatchState
+from streams.ports import LogIdentity, WatchState
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS states (
@@ -17,9 +17,9 @@ CREATE TABLE IF NOT EXISTS states (
 class SqliteWatchStates:
     """WatchStates of the embedded profile: all that is kept at once is one transaction."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, belongs_to: LogIdentity | None = None) -> None:
         # NORMAL: what power loss takes back is found again in the log, and leads to the same commands
-        self._database = Database(path, _SCHEMA, synchronous="NORMAL")
+        self._database = Database(path, _SCHEMA, synchronous="NORMAL", belongs_to=belongs_to)
 
     def close(self) -> None:
         self._database.close()

@@ -6,7 +6,7 @@ from projections.operations import DeadLetter, ProjectionStatus
 from projections.rows import Checkpoint
 from schemas.envelope import Position, TenantId, Topic
 from streams.correlate.local import LocalCorrelator
-from streams.ports import Clock, DeadLetters, LogReader, LogUnavailable
+from streams.ports import Clock, DeadLetters, LogDamaged, LogReader, LogUnavailable
 from streams.project.lag import Ends, ends_of, status_of
 from streams.project.local_runner import RoleRunner
 from streams.project.rebuild import Site
@@ -83,7 +83,7 @@ class LocalOperations(ViewJobs):
         try:
             self._log.read(Topic.EVENTS, 0, after=max(0, self._log.end(Topic.EVENTS, 0) - 1), limit=1)
             parts["log"] = "ok"
-        except LogUnavailable as error:
+        except (LogUnavailable, LogDamaged) as error:
             parts["log"] = str(error)
         return parts
 

@@ -5,7 +5,7 @@ from collections import deque
 from concurrent.futures import Executor
 from typing import NamedTuple
 
-from streams.ports import LogUnavailable, Overloaded, Reply, Submission
+from streams.ports import LogDamaged, LogUnavailable, Overloaded, Reply, Submission
 from streams.write.writer import Writer
 
 MAX_WAITING = 10_000
@@ -75,5 +75,7 @@ class CommandGate:
 def _fail(batch: list[_Waiting], error: Exception) -> None:
     for waiting in batch:
         if not waiting.answer.done():
-            waiting.answer.set_exception(error if isinstance(error, LogUnavailable) else LogUnavailable(str(error)))
+            waiting.answer.set_exception(
+                error if isinstance(error, LogUnavailable | LogDamaged) else LogUnavailable(str(error))
+            )
             waiting.answer.exception()  # seen: a caller that left must not make asyncio complain

@@ -15,7 +15,7 @@ from schemas.envelope import Actor, ActorType, Entry, Envelope, Position, Stream
 from schemas.partitioning import partition_of
 from schemas.payload import encoded
 from streams.identifiers import named_uuid
-from streams.ports import Batch, Clock, EventLog, LogUnavailable, Recorded, Refusal, Reply, Submission
+from streams.ports import Batch, Clock, EventLog, Recorded, Refusal, Reply, Submission
 
 _LOG = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Writer:
         replies = [draft.answer(submission) for submission in submissions]
         try:
             (commit or self._log.append)(Batch(draft.events, replies))
-        except LogUnavailable:
+        except Exception:
             # what became of the batch is the log's to say: the next one reads it again
             self._cache.clear()
             raise

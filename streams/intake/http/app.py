@@ -10,7 +10,7 @@ from streams.intake.http.commands import Gate, commands_router
 from streams.intake.http.operator import operator_router
 from streams.intake.http.telemetry import TelemetryGate, telemetry_router
 from streams.intake.http.tenants import tenants_router
-from streams.ports import LogFull, LogUnavailable, Overloaded
+from streams.ports import LogDamaged, LogFull, LogUnavailable, Overloaded
 from streams.project.view_jobs import UnknownProjection, ViewJobs, WrongBuild
 
 
@@ -38,6 +38,8 @@ _PROBLEMS: Mapping[type[Exception], ProblemOf] = {
     LogUnavailable: lambda *_: Problem(
         503, "the log does not answer; send it again under the same id", retry_after_s=2
     ),
+    # not one that passes: without an operator the same request gets the same answer
+    LogDamaged: lambda *_: Problem(500, "the log is damaged: nothing can be recorded until it is restored"),
     UnknownProjection: lambda _request, error: Problem(404, str(error)),
     WrongBuild: lambda _request, error: Problem(409, str(error)),
 }

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.envelope import StreamId, TenantId, Topic
+from streams.ports import LogDamaged
 from tests.streams.intake.http.ways_in import WaysIn, refused, ways_in
 
 REGISTER = "fleet.RegisterDevice"
@@ -365,3 +366,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return max(-(2**63), min(value, 2**64 - 1))
     return value
+
+
+def test_damaged_log_is_no_outage_that_is_worth_another_try(way: WaysIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(_batch: object) -> None:
+        raise LogDamaged("events.sqlite is damaged; restore a backup")
+
+    monkeypatch.setattr(way.log, "append", damaged)
+    answer = way.command(REGISTER, DEVICE)
+    assert answer.status_code == 500
+    assert "Retry-After" not in answer.headers
+    assert "damaged" in answer.json()["detail"]

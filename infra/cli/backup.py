@@ -1,0 +1,58 @@
+"""`factline backup` and `factline restore`: the log of a data directory, kept elsewhere and brought back."""
+
+from pathlib import Path
+
+import click
+
+from infra.cli.options import data_dir_option
+from infra.sqlite.backup import Backup, back_up
+from infra.sqlite.backup import restore as restore_to
+from streams.ports import LogDamaged
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command()
+@click.argument("to", type=_FOLDER)
+@data_dir_option("The folder whose log is copied; its server may be running and go on writing.")
+def backup(to: Path, data_dir: Path) -> None:
+    """Copy the log into the new folder TO, whole and with a digest of every file.
+
+    Everything that was answered before this command began is in the copy. The views are not: they are made from the
+    log again. The copy holds the operator's key, so keep it as safe as the data itself.
+
+    \b
+    factline backup /backups/2026-11-26
+    """
+    try:
+        done = back_up(data_dir, to)
+    except LogDamaged as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{to} holds {_told(done)}")
+
+
+@click.command()
+@click.argument("source", type=_FOLDER)
+@data_dir_option("The new folder that becomes a data directory.")
+def restore(source: Path, data_dir: Path) -> None:
+    """Make a new data directory from the backup SOURCE, after comparing every file with its digest.
+
+    What was recorded after the backup is not in it. The restored log is a new epoch of the same log: consistency
+    tokens and pages of lists from the time after the backup are refused instead of answered wrongly.
+
+    \b
+    factline restore /backups/2026-11-26 --data-dir data-restored
+    factline serve --data-dir data-restored
+    """
+    try:
+        done = restore_to(source, data_dir)
+    except LogDamaged as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{data_dir} holds {_told(done)}; start it with: factline serve --data-dir {data_dir}")
+
+
+def _told(done: Backup) -> str:
+    return (
+        f"the log {done.identity.id} of {done.taken_at}: {done.events:,} events and {done.facts:,} facts,"
+        f" {done.size_bytes / 1_000_000:,.1f} MB"
+    )
