@@ -11,6 +11,8 @@ class Kind(StrEnum):
     NOT_FOUND = "not_found"
     NOT_ALLOWED = "not_allowed"
     NOT_NOW = "not_now"
+    REUSED = "reused"
+    """The id is that of another command; no rule says so, the writer does."""
 
 
 class CommandRejected(Exception):  # noqa: N818 - the design's name: it says what happened

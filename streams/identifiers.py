@@ -19,6 +19,14 @@ def named_uuid(*parts: str) -> str:
     return str(UUID(bytes=named_id(*parts)))
 
 
+def system_id(*parts: str) -> str:
+    """Return the id of a command that the system gives itself.
+
+    Shape: it has a space, and an id that comes in over HTTP has none: no caller can name it.
+    """
+    return f"system {named_uuid(*parts)}"
+
+
 def sender_id(text: str) -> bytes:
     """Return a sender's own fact id as 16 bytes: itself if it is a UUID."""
     try:

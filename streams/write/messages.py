@@ -35,6 +35,8 @@ def encode_submission(submission: Submission) -> bytes:
             "expected_version": submission.expected_version,
             "correlation_id": submission.correlation_id,
             "traceparent": submission.traceparent,
+            "hash": submission.command_hash.hex(),
+            "causation_id": submission.causation_id,
         }
     )
 
@@ -58,6 +60,9 @@ def decode_submission(raw: bytes, *, partition: int, partitions: int) -> Submiss
             expected_version=None if expected is None else int(expected),
             correlation_id=message["correlation_id"],
             traceparent=message["traceparent"],
+            # a gateway of an earlier version sends neither
+            command_hash=bytes.fromhex(message.get("hash", "")),
+            causation_id=message.get("causation_id"),
         )
     except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
         command_id = str(message.get("id", "")) if isinstance(message, dict) else ""

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -23,7 +23,8 @@ from read_api.edge.problems import Problem, faults, faulty
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require
 from streams.intake.http.bodies import body_of
-from streams.ports import Reply, Submission
+from streams.ports import LogUnavailable, OutcomeUnknown, Overloaded, Reply, Submission
+from streams.write.answers import fingerprint
 
 MAX_COMMANDS = 1_000
 """Commands of one batch request."""
@@ -34,6 +35,7 @@ STATUS: Mapping[Kind, HTTPStatus] = {
     Kind.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Kind.NOT_ALLOWED: HTTPStatus.FORBIDDEN,
     Kind.NOT_NOW: HTTPStatus.SERVICE_UNAVAILABLE,
+    Kind.REUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 
 _COMMAND_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -79,20 +81,50 @@ def commands_router(gate: Gate) -> APIRouter:
             items = _json(body)
             if not isinstance(items, list) or len(items) > MAX_COMMANDS:
                 raise Problem(400, f"the body must be a JSON array of at most {MAX_COMMANDS} commands")
-            answers = await asyncio.gather(*(_one_of_batch(gate, item, caller) for item in items))
+            answers = await _answers(gate, items, caller)
         return Json({"replies": answers})
 
     return router
 
 
-async def _one_of_batch(gate: Gate, item: Any, caller: Caller) -> dict[str, Any]:
-    if not isinstance(item, dict):
-        item = {}
+async def _answers(gate: Gate, items: Sequence[Any], caller: Caller) -> Sequence[dict[str, Any]]:
+    """Return an answer for each item, under its id, also for those that were not taken while others were.
+
+    Raises: Overloaded, LogUnavailable: none was taken, or the sender knows the ids under which to send them again.
+    """
+    items = [item if isinstance(item, dict) else {} for item in items]
+    read = [_read(item, caller) for item in items]
+    sent = [one for one in read if isinstance(one, Submission)]
+    replies: Sequence[Reply | BaseException] = await asyncio.gather(*map(gate.execute, sent), return_exceptions=True)
+    failed = [reply for reply in replies if isinstance(reply, BaseException)]
+    nameless = any(item.get("id") is None for item in items)
+    told = any(isinstance(reply, Reply) or (nameless and isinstance(reply, OutcomeUnknown)) for reply in replies)
+    for error in failed:
+        if not (told and isinstance(error, Overloaded | LogUnavailable)):
+            raise error
+    each = (_reply_of(submission, reply) for submission, reply in zip(sent, replies, strict=True))
+    return [next(each) if isinstance(one, Submission) else one for one in read]
+
+
+def _read(item: Mapping[str, Any], caller: Caller) -> Submission | dict[str, Any]:
+    """Return the command of an item, or the answer to one that is none."""
     try:
-        submission = _submission(item, caller, None)
+        return _submission(item, caller, None)
     except Problem as problem:
         return _refusal_json(str(item.get("id", "")), problem)
-    return reply_json(await gate.execute(submission))
+
+
+def _reply_of(submission: Submission, reply: Reply | BaseException) -> dict[str, Any]:
+    if isinstance(reply, Reply):
+        return reply_json(reply)
+    unknown = isinstance(reply, OutcomeUnknown)
+    reason = "no answer came in time" if unknown else "the queue is full or the log does not answer: nothing was kept"
+    return {
+        "command_id": submission.command_id,
+        "outcome": "unknown" if unknown else "refused",
+        "kind": Kind.NOT_NOW.value,
+        "reason": f"{reason}; send it again under the same id",
+    }
 
 
 def _refusal_json(command_id: str, problem: Problem) -> dict[str, Any]:
@@ -142,10 +174,12 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
     if command_class is None or command_class is RegisterTenant:
         raise Problem(404, f"there is no command {name!r}; /docs lists what there is")
     require(caller, f"{name.partition('.')[0]}:write")
+    body = item.get("body")
     try:
-        command: Command = catalog.adapter(command_class).validate_python(item.get("body"))
+        command: Command = catalog.adapter(command_class).validate_python(body)
     except ValidationError as error:
         raise invalid(error) from error
+    expected_version = _expected_version(item.get("expected_version"))
     return Submission(
         command_id=_command_id(item.get("id")),
         tenant_id=caller.tenant_id,
@@ -153,8 +187,9 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
         command=command,
         actor=caller.actor,
         happened_at=_happened_at(item.get("happened_at")),
-        expected_version=_expected_version(item.get("expected_version")),
+        expected_version=expected_version,
         traceparent=traceparent,
+        command_hash=fingerprint(name, body, expected_version),
     )
 
 

@@ -45,6 +45,44 @@ def test_repeated_command_gets_its_first_answer(way: WaysIn) -> None:
     assert again == {**first, "repeated": True}
 
 
+def test_key_of_another_command_body_or_version_is_refused(way: WaysIn) -> None:
+    once = {"Idempotency-Key": "same-key-1"}
+    first = way.command(REGISTER, {"device_id": "es-1", "hostname": "es-1.example"}, headers=once)
+    assert first.status_code == 200
+    for name, body, more in (
+        (REGISTER, {"device_id": "es-2", "hostname": "es-2.example"}, {}),
+        ("fleet.RetireDevice", {"device_id": "es-1"}, {}),
+        (REGISTER, {"device_id": "es-1", "hostname": "es-1.example"}, {"If-Match": "0"}),
+    ):
+        problem = refused(way.command(name, body, headers=once | more), 422)
+        assert (problem["kind"], problem["command_id"]) == ("reused", "same-key-1")
+        assert "give this command an id of its own" in problem["detail"]
+    again = way.command(REGISTER, b'{ "hostname":"es-1.example", "device_id":"es-1" }', headers=once)
+    assert again.json() == {**first.json(), "repeated": True}
+    tag = {"device_id": "es-1", "key": "a", "value": "b"}
+    assert way.command("fleet.TagDevice", tag, headers=once, key="fleet").status_code == 200
+    assert [event.type for event in way.entries(Topic.EVENTS)] == [
+        "tenant.registered",
+        "device.registered",
+        "device.tagged",
+    ]
+
+
+def test_refusal_and_no_op_are_answered_again_as_they_were(way: WaysIn) -> None:
+    retire = ("fleet.RetireDevice", {"device_id": "web-1"})
+    first = refused(way.command(*retire, headers={"Idempotency-Key": "early"}), 404)
+    assert way.command(REGISTER, DEVICE).status_code == 200
+    assert refused(way.command(*retire, headers={"Idempotency-Key": "early"}), 404) == {**first, "repeated": True}
+    tag = ("fleet.TagDevice", {"device_id": "web-1", "key": "room", "value": "a"})
+    other = {**tag[1], "value": "b"}
+    way.command(*tag)
+    nothing = way.command(*tag, headers={"Idempotency-Key": "late"}).json()
+    assert nothing["events"] == []
+    way.command(tag[0], other)
+    assert way.command(*tag, headers={"Idempotency-Key": "late"}).json() == {**nothing, "repeated": True}
+    assert [event.data.get("value") for event in way.entries(Topic.EVENTS)][-2:] == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"{", b'{"device_id": NaN}', b'{"a": "\\ud800"}', b'{"a": "\xff"}', b"[" * 100_000, b'{"a": 1} trailing'],
@@ -307,6 +345,20 @@ def test_batch_has_a_reply_for_each_command_in_order(way: WaysIn) -> None:
     assert replies[6]["actual_version"] == 1
     assert all(reply["reason"] for reply in replies if reply["outcome"] == "refused")
     assert [event.type for event in way.entries(Topic.EVENTS)][1:] == ["device.registered", "device.retired"]
+
+
+def test_item_that_met_a_full_queue_is_answered_with_its_id_and_the_others_as_ever(tmp_path: Path) -> None:
+    items = [{"command": REGISTER, "body": {**DEVICE, "device_id": f"web-{n}"}} for n in range(5)]
+    with ways_in(tmp_path, max_waiting=2) as way:
+        replies = way.batch(*items)
+        assert [reply["outcome"] for reply in replies] == ["accepted"] * 2 + ["refused"] * 3
+        assert {reply["kind"] for reply in replies[2:]} == {"not_now"}
+        ids = [reply["command_id"] for reply in replies]
+        assert len(set(ids)) == 5
+        for item, id_, reply in zip(items, ids, replies, strict=True):
+            [again] = way.batch({**item, "id": id_})
+            assert (again["outcome"], again["repeated"]) == ("accepted", reply["outcome"] == "accepted")
+        assert len(way.entries(Topic.EVENTS)) == 1 + 5
 
 
 def test_batch_that_is_no_list_or_too_long_is_refused_whole(way: WaysIn) -> None:

@@ -1,0 +1,212 @@
+"""One batch is decided in a draft, command by command; what one of them breaks is its own."""
+
+import logging
+from collections import deque
+from collections.abc import Mapping, MutableMapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from uuid_utils import uuid7
+
+from domain import catalog
+from domain.identity.tenant import admit
+from domain.message import Command, Event, Process
+from domain.rejection import CommandRejected, Kind
+from schemas.envelope import Actor, ActorType, Envelope, StreamId, StreamKey, TenantId, Topic
+from schemas.partitioning import partition_of
+from schemas.payload import encoded
+from streams.identifiers import system_id
+from streams.ports import Answered, CommandKey, EventLog, LogDamaged, LogUnavailable, Mark, Refusal, Reply, Submission
+from streams.write.answers import accepted, again, is_final
+from streams.write.states import StreamState, fold
+
+_LOG = logging.getLogger(__name__)
+
+MAX_REACTIONS = 1_000
+"""Commands that processes may add to one command: more is a loop between two processes."""
+
+
+class Draft:
+    """One batch being decided: its effects are in here until the log has them.
+
+    Shape: `answered` and `states` are what is known of the batch's commands and streams; they are filled further.
+    """
+
+    def __init__(
+        self,
+        answered: MutableMapping[CommandKey, Answered],
+        states: MutableMapping[StreamKey, StreamState],
+        log: EventLog,
+        now: datetime,
+        processes: Sequence[Process],
+    ) -> None:
+        self.states = states
+        self.events: list[Envelope] = []
+        self.marks: list[Mark] = []
+        self._answered = answered
+        self._log = log
+        self._now = now
+        self._processes = processes
+        self._ends: dict[int, int] = {}
+        self._before: dict[StreamKey, StreamState] = {}
+        self._reactions: deque[Submission] = deque()
+
+    def answer(self, submission: Submission) -> Reply:
+        """Return the first answer to a command that is known, else decide it. Raises: LogUnavailable; LogDamaged."""
+        if first := self._answered.get(submission.key):
+            return again(submission, first)
+        reply = self._decide_whole(submission)
+        # a tenant that is not known keeps nothing: what is refused before it is registered may be sent again
+        if is_final(reply) and self._state(*tenant_key(submission.tenant_id)).version:
+            answered = self._answered[submission.key] = Answered(submission.command_hash, reply)
+            if not reply.events:
+                self.marks.append(Mark(submission.key, answered, self._now))
+        return reply
+
+    def _decide_whole(self, cause: Submission) -> Reply:
+        """Decide a command and all that processes answer to it; where a process fails, nothing of it is left."""
+        self._before = {}
+        events, ends = len(self.events), self._ends.copy()
+        try:
+            reply = self._decide(cause)
+            reacted = 0
+            while self._reactions:
+                reacted += 1
+                if reacted > MAX_REACTIONS:
+                    raise RuntimeError(f"more than {MAX_REACTIONS} commands of processes follow on one: a loop")  # noqa: TRY301
+                self._decide(self._reactions.popleft())
+        except (LogUnavailable, LogDamaged):
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, it may not stop the commands of others
+            reply = self._failed(cause)
+            self._reactions.clear()
+            self.states.update(self._before)
+            del self.events[events:]
+            self._ends = ends
+        return reply
+
+    def _decide(self, submission: Submission) -> Reply:
+        stream = submission.command.stream
+        current = self._state(submission.tenant_id, stream)
+        refusal = self._refusal(submission, current)
+        if refusal is None:
+            try:
+                events, state = _decided(submission.command, current.state)
+                payloads = [_checked_payload(event) for event in events]
+            except CommandRejected as rejected:
+                refusal = Refusal(rejected.kind, rejected.reason)
+            except Exception:  # noqa: BLE001 - one command that breaks a rule's code must not stop everyone else's
+                return self._failed(submission)
+        if refusal is not None:
+            return Reply(submission.command_id, "refused", stream, current.version, refusal=refusal)
+        if not events:
+            return Reply(submission.command_id, "accepted", stream, current.version)
+        envelopes = self._envelopes(submission, stream, current.version, events, payloads)
+        self._before.setdefault((submission.tenant_id, stream), current)
+        self.states[submission.tenant_id, stream] = StreamState(envelopes[-1].version, state)
+        self.events += envelopes
+        self._ends[envelopes[-1].partition] = envelopes[-1].position
+        self._react(submission, envelopes, events)
+        return accepted(submission.command_id, envelopes)
+
+    def _failed(self, submission: Submission) -> Reply:
+        _LOG.exception("deciding %s %s failed", submission.name, submission.command_id)
+        refusal = Refusal(Kind.NOT_NOW, f"{submission.name} failed inside; the server's log says why")
+        return Reply(submission.command_id, "refused", submission.command.stream, 0, refusal=refusal)
+
+    def _refusal(self, submission: Submission, current: StreamState) -> Refusal | None:
+        tenant = self._state(*tenant_key(submission.tenant_id))
+        for state in (tenant, current):
+            if state.unreadable:
+                return Refusal(Kind.NOT_NOW, state.unreadable)
+        if rejected := admit(submission.command, tenant.state):
+            return Refusal(rejected.kind, rejected.reason)
+        expected = submission.expected_version
+        if expected is not None and expected != current.version:
+            reason = f"stream {submission.command.stream} is at version {current.version}, not {expected}"
+            return Refusal(Kind.CONFLICT, reason, current.version)
+        return None
+
+    def _state(self, tenant_id: TenantId, stream: StreamId) -> StreamState:
+        key = (tenant_id, stream)
+        if (state := self.states.get(key)) is None:
+            # only a process's command names a stream that was not loaded with the batch
+            state = self.states[key] = fold(self._log.read_streams([key]).get(key, ()))
+        return state
+
+    def _envelopes(
+        self,
+        submission: Submission,
+        stream: StreamId,
+        version: int,
+        events: Sequence[Event],
+        payloads: Sequence[Mapping[str, Any]],
+    ) -> list[Envelope]:
+        partition = partition_of(submission.tenant_id, self._log.partitions)
+        if partition not in self._ends:
+            self._ends[partition] = self._log.end(Topic.EVENTS, partition)
+        end = self._ends[partition]
+        return [
+            Envelope(
+                event_id=str(uuid7()),
+                type=event.TYPE,
+                schema_version=event.VERSION,
+                tenant_id=submission.tenant_id,
+                stream=stream,
+                version=version + n,
+                topic=Topic.EVENTS,
+                partition=partition,
+                position=end + n,
+                happened_at=submission.happened_at or self._now,
+                recorded_at=self._now,
+                actor=submission.actor,
+                correlation_id=submission.correlation_id or submission.command_id,
+                causation_id=submission.causation_id or submission.command_id,
+                data=payload,
+                traceparent=submission.traceparent,
+                command_id=submission.command_id,
+                command_hash=submission.command_hash,
+            )
+            for n, (event, payload) in enumerate(zip(events, payloads, strict=True), 1)
+        ]
+
+    def _react(self, submission: Submission, envelopes: Sequence[Envelope], events: Sequence[Event]) -> None:
+        for process in self._processes:
+            for envelope, event in zip(envelopes, events, strict=True):
+                if isinstance(event, process.events):
+                    commands = process.react(event, envelope)
+                    self._reactions.extend(
+                        _reaction(process, submission, envelope, n, c) for n, c in enumerate(commands)
+                    )
+
+
+def tenant_key(tenant_id: TenantId) -> StreamKey:
+    return (tenant_id, StreamId(f"tenant-{tenant_id}"))
+
+
+def _decided(command: Command, state: Any) -> tuple[Sequence[Event], Any]:
+    """Return the events of a command and the state after them. Raises: CommandRejected; whatever a fault raises."""
+    decider = catalog.decider_of(type(command))
+    events = decider.decide(command, state)
+    for event in events:
+        state = decider.evolve(state, event)
+    return events, state
+
+
+def _checked_payload(event: Event) -> dict[str, Any]:
+    # encoded here and not by the log, so that a value its schema cannot hold fails its own command alone
+    return encoded(event.TYPE, event.VERSION, catalog.payload_of(event))
+
+
+def _reaction(process: Process, cause: Submission, envelope: Envelope, n: int, command: Command) -> Submission:
+    return Submission(
+        command_id=system_id(process.name, envelope.event_id, str(n)),
+        tenant_id=cause.tenant_id,
+        name=catalog.name_of(type(command)),
+        command=command,
+        actor=Actor(ActorType.SYSTEM, process.name),
+        happened_at=cause.happened_at,
+        correlation_id=envelope.correlation_id,
+        traceparent=cause.traceparent,
+        causation_id=envelope.event_id,
+    )
