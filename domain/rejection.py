@@ -12,7 +12,8 @@ class Kind(StrEnum):
     NOT_ALLOWED = "not_allowed"
     NOT_NOW = "not_now"
     REUSED = "reused"
-    """The id is that of another command; no rule says so, the writer does."""
+    EXPIRED = "expired"
+    """These two no rule says: the id is that of another command; the deadline was over before it was decided."""
 
 
 class CommandRejected(Exception):  # noqa: N818 - the design's name: it says what happened

@@ -62,7 +62,8 @@ class Submission(NamedTuple):
     Shape: `command_id` is the sender's idempotency key, unique for the tenant's actor; `expected_version` is the
     version that the sender last saw of the stream, 0 for one that must not exist, None for any. `command_hash` is the
     fingerprint that tells another command under the same key, b"" where the id follows from what is asked.
-    `causation_id` None means that nothing but the request itself led to the command.
+    `causation_id` None means that nothing but the request itself led to the command. What the writer comes to after
+    its `deadline` is refused.
     """
 
     command_id: str
@@ -76,6 +77,7 @@ class Submission(NamedTuple):
     traceparent: str | None = None
     command_hash: bytes = b""
     causation_id: str | None = None
+    deadline: datetime | None = None
 
     @property
     def key(self) -> CommandKey:

@@ -11,7 +11,7 @@ from schemas.envelope import Envelope, Position
 from streams.ports import Answered, CommandKey, Recorded, Refusal, Reply, Submission
 
 _HASH_BYTES = 16
-_UNMARKED = frozenset({Kind.NOT_NOW, Kind.REUSED})
+_UNMARKED = frozenset({Kind.NOT_NOW, Kind.REUSED, Kind.EXPIRED})
 
 
 def fingerprint(name: str, body: Any, expected_version: int | None) -> bytes:

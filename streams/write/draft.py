@@ -55,6 +55,9 @@ class Draft:
         """Return the first answer to a command that is known, else decide it. Raises: LogUnavailable; LogDamaged."""
         if first := self._answered.get(submission.key):
             return again(submission, first)
+        if submission.deadline is not None and submission.deadline < self._now:
+            reason = f"the deadline was over at {submission.deadline.isoformat()}; nothing was done"
+            return _refused(submission, Refusal(Kind.EXPIRED, reason))
         reply = self._decide_whole(submission)
         # a tenant that is not known keeps nothing: what is refused before it is registered may be sent again
         if is_final(reply) and self._state(*tenant_key(submission.tenant_id)).version:
@@ -98,7 +101,7 @@ class Draft:
             except Exception:  # noqa: BLE001 - one command that breaks a rule's code must not stop everyone else's
                 return self._failed(submission)
         if refusal is not None:
-            return Reply(submission.command_id, "refused", stream, current.version, refusal=refusal)
+            return _refused(submission, refusal, current.version)
         if not events:
             return Reply(submission.command_id, "accepted", stream, current.version)
         envelopes = self._envelopes(submission, stream, current.version, events, payloads)
@@ -112,7 +115,7 @@ class Draft:
     def _failed(self, submission: Submission) -> Reply:
         _LOG.exception("deciding %s %s failed", submission.name, submission.command_id)
         refusal = Refusal(Kind.NOT_NOW, f"{submission.name} failed inside; the server's log says why")
-        return Reply(submission.command_id, "refused", submission.command.stream, 0, refusal=refusal)
+        return _refused(submission, refusal)
 
     def _refusal(self, submission: Submission, current: StreamState) -> Refusal | None:
         tenant = self._state(*tenant_key(submission.tenant_id))
@@ -191,6 +194,10 @@ def _decided(command: Command, state: Any) -> tuple[Sequence[Event], Any]:
     for event in events:
         state = decider.evolve(state, event)
     return events, state
+
+
+def _refused(submission: Submission, refusal: Refusal, version: int = 0) -> Reply:
+    return Reply(submission.command_id, "refused", submission.command.stream, version, refusal=refusal)
 
 
 def _checked_payload(event: Event) -> dict[str, Any]:

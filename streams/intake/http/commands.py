@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -36,8 +36,12 @@ STATUS: Mapping[Kind, HTTPStatus] = {
     Kind.NOT_ALLOWED: HTTPStatus.FORBIDDEN,
     Kind.NOT_NOW: HTTPStatus.SERVICE_UNAVAILABLE,
     Kind.REUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Kind.EXPIRED: HTTPStatus.GATEWAY_TIMEOUT,
 }
 
+MAX_DEADLINE_S = 86_400
+
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _COMMAND_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -67,6 +71,7 @@ def commands_router(gate: Gate) -> APIRouter:
                 "id": request.headers.get("Idempotency-Key"),
                 "expected_version": _if_match(request.headers.get("If-Match")),
                 "happened_at": request.headers.get("X-Happened-At"),
+                "deadline": request.headers.get("X-Deadline"),
             }
             reply = await gate.execute(_submission(item, caller, request.headers.get("traceparent")))
         return _answer(reply)
@@ -189,6 +194,7 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
         happened_at=_happened_at(item.get("happened_at")),
         expected_version=expected_version,
         traceparent=traceparent,
+        deadline=_deadline(item.get("deadline")),
         command_hash=fingerprint(name, body, expected_version),
     )
 
@@ -208,6 +214,20 @@ def _happened_at(given: Any) -> datetime | None:
     except ValidationError as error:
         detail = f"happened_at (X-Happened-At) {faults(error)[0].what}"
         raise Problem(422, detail, kind=Kind.INVALID.value) from error
+
+
+def _deadline(given: Any) -> datetime | None:
+    """Return the instant after which a command is not done, from an instant or from seconds from now."""
+    if given is None:
+        return None
+    seconds = float(given) if isinstance(given, str) and _SECONDS.fullmatch(given) else given
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds <= MAX_DEADLINE_S:
+        return datetime.now(UTC) + timedelta(seconds=seconds)
+    try:
+        return INSTANT.validate_python(given)
+    except ValidationError as error:
+        detail = f"deadline (X-Deadline) must be seconds, more than 0 and at most {MAX_DEADLINE_S}, or an instant: "
+        raise Problem(422, f"{detail}{faults(error)[0].what}", kind=Kind.INVALID.value) from error
 
 
 def _expected_version(given: Any) -> int | None:

@@ -170,6 +170,33 @@ def test_wrong_if_match_is_a_conflict_with_the_actual_version(way: WaysIn) -> No
     assert way.command("fleet.TagDevice", tag, headers={"If-Match": '"1"'}).json()["version"] == 2
 
 
+REGISTER_AT = {"command": REGISTER, "body": DEVICE, "id": "timely"}
+
+
+@pytest.mark.parametrize("late", ["2026-01-31T08:30:00Z", "0.000001"])
+def test_command_past_its_deadline_is_refused_and_may_be_sent_again(way: WaysIn, late: str) -> None:
+    headers = {"Idempotency-Key": "timely", "X-Deadline": late}
+    problem = refused(way.command(REGISTER, DEVICE, headers=headers), 504)
+    assert problem["kind"] == "expired"
+    assert way.batch({**REGISTER_AT, "deadline": late})[0]["kind"] == "expired"
+    assert len(way.entries(Topic.EVENTS)) == 1
+    first = way.command(REGISTER, DEVICE, headers={**headers, "X-Deadline": "60"}).json()
+    assert not first["repeated"]
+    assert way.command(REGISTER, DEVICE, headers=headers).json() == {**first, "repeated": True}
+
+
+@pytest.mark.parametrize("deadline", [60, 0.5, "60", "9999-12-31T23:59:59Z", None])
+def test_command_before_its_deadline_is_done(way: WaysIn, deadline: Any) -> None:
+    assert way.batch({**REGISTER_AT, "deadline": deadline})[0]["outcome"] == "accepted"
+
+
+@pytest.mark.parametrize("deadline", [0, -1, True, "soon", "2026-01-31T08:30:00", 86_401, "1e3", [], 1e300, "9" * 5000])
+def test_deadline_that_is_none_is_refused(way: WaysIn, deadline: Any) -> None:
+    [reply] = way.batch({**REGISTER_AT, "deadline": deadline})
+    assert reply["kind"] == "invalid"
+    assert reply["reason"].startswith("deadline (X-Deadline) must be seconds")
+
+
 # --- who asks --------------------------------------------------------------------------------------------------------
 
 
@@ -379,7 +406,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
 )
-FIELDS = st.sampled_from(["id", "command", "body", "expected_version", "happened_at"])
+FIELDS = st.sampled_from(["id", "command", "body", "expected_version", "happened_at", "deadline"])
 
 
 @pytest.fixture(scope="module")
