@@ -1,8 +1,11 @@
 """The same thing gets the same identifier here, so that a repeat is recognised."""
 
 from hashlib import sha1
+from time import time_ns
 from typing import Any
 from uuid import UUID
+
+from uuid_utils import uuid7
 
 _NAMESPACE = UUID("7d0c2b1e-6a53-5a0e-9b65-3f0f5a6f4c11").bytes
 
@@ -13,6 +16,11 @@ def named_id(*parts: str) -> bytes:
     digest[6] = digest[6] & 0x0F | 0x50
     digest[8] = digest[8] & 0x3F | 0x80
     return bytes(digest)
+
+
+def new_id() -> str:
+    """Return a new UUID, version 7; also where the machine's clock stands before 1970, for which there is none."""
+    return str(uuid7() if time_ns() > 0 else uuid7(nanoseconds=0))
 
 
 def named_uuid(*parts: str) -> str:

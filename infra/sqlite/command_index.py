@@ -30,7 +30,7 @@ CREATE_COMMANDS = (
 )
 """The tables, in which a command is what `command_name` gives; earlier versions wrote a command's id alone."""
 
-MARKS_FOR = timedelta(days=MARK_DAYS)
+MARKS_FOR_US = timedelta(days=MARK_DAYS) // _MICROSECOND
 PRUNE_EVERY = timedelta(hours=1)
 
 

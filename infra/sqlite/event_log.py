@@ -23,7 +23,7 @@ from domain import catalog
 from infra.sqlite.bulk import insert_many
 from infra.sqlite.command_index import (
     CREATE_COMMANDS,
-    MARKS_FOR,
+    MARKS_FOR_US,
     PRUNE_EVERY,
     Caused,
     CausedBy,
@@ -68,6 +68,7 @@ from streams.ports import (
 from streams.write.answers import answered_with
 
 _PARTITION = 0
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _QUERY_KEYS = 500  # bound values in one statement; SQLite's parser allows many more, but gains nothing by them
 _LATE_COMMANDS = 1_000
 """Commands that wait in memory for their place in the index: a thousand at once touch its pages once."""
@@ -199,7 +200,8 @@ class SqliteEventLog:
                 Topic.TELEMETRY: self._one(self._facts, "SELECT COALESCE(MAX(last), 0) FROM fact_batches"),
             }
             self._not_indexed = self._read_not_indexed()
-            self._pruned_at = datetime.min.replace(tzinfo=UTC)
+            self._facts_recorded_at = self._read_facts_recorded_at()
+            self._pruned_at = _LONG_AGO
         except BaseException:
             self.close()
             raise
@@ -226,6 +228,10 @@ class SqliteEventLog:
         )
         late = self._select("WHERE rowid > ? ORDER BY rowid", (indexed,))
         return caused_by([event for event in late if isinstance(event, Envelope)])
+
+    def _read_facts_recorded_at(self) -> datetime:
+        last = self._read_facts(self._ends[Topic.TELEMETRY] - 1, 1)
+        return max((fact.recorded_at for fact in last if isinstance(fact, Envelope)), default=_LONG_AGO)
 
     def close(self) -> None:
         self._events.close()
@@ -354,7 +360,7 @@ class SqliteEventLog:
             return
         self._pruned_at = now
         with suppress(sqlite3.Error, PersistenceError), self._events.transaction(commit=True) as c:
-            c.execute("DELETE FROM marks WHERE recorded_at < ?", (micros(now - MARKS_FOR),))
+            c.execute("DELETE FROM marks WHERE recorded_at < ?", (micros(now) - MARKS_FOR_US,))
 
     def append_facts(self, tenant_id: TenantId, facts: Sequence[FactSubmission], actor: Actor) -> TelemetryReply:
         keyed: dict[bytes, StoredFact] = {}
@@ -366,7 +372,7 @@ class SqliteEventLog:
             fresh = _claim(c, tenant_id, keyed)
             last = first + len(fresh) - 1
             if fresh:
-                recorded_at = self._clock.now()
+                recorded_at = self._facts_recorded_at = max(self._clock.now(), self._facts_recorded_at)
                 batch_id = named_uuid("facts", tenant_id, str(first))
                 raw = encode_facts(fresh, recorded_at=recorded_at, actor=actor, batch_id=batch_id)
                 c.execute("INSERT INTO fact_batches VALUES (?,?,?,?)", (last, first, tenant_id, raw))

@@ -4,9 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Mapping, MutableMapping, Sequence
 from datetime import datetime
-from typing import Any
-
-from uuid_utils import uuid7
+from typing import Any, NamedTuple
 
 from domain import catalog
 from domain.identity.tenant import admit
@@ -15,7 +13,7 @@ from domain.rejection import CommandRejected, Kind
 from schemas.envelope import Actor, ActorType, Envelope, StreamId, StreamKey, TenantId, Topic
 from schemas.partitioning import partition_of
 from schemas.payload import encoded
-from streams.identifiers import system_id
+from streams.identifiers import new_id, system_id
 from streams.ports import Answered, CommandKey, EventLog, LogDamaged, LogUnavailable, Mark, Refusal, Reply, Submission
 from streams.write.answers import accepted, again, is_final
 from streams.write.states import StreamState, fold
@@ -26,24 +24,27 @@ MAX_REACTIONS = 1_000
 """Commands that processes may add to one command: more is a loop between two processes."""
 
 
+_LOOK_BACK = 100  # events at the end of a partition, in case the last ones cannot be read
+
+
+class Known(NamedTuple):
+    """What is known of the commands and the streams of a batch, and when partitions had their last events."""
+
+    answered: MutableMapping[CommandKey, Answered]
+    states: MutableMapping[StreamKey, StreamState]
+    recorded_at: MutableMapping[int, datetime]
+
+
 class Draft:
     """One batch being decided: its effects are in here until the log has them.
 
-    Shape: `answered` and `states` are what is known of the batch's commands and streams; they are filled further.
+    Shape: what is known before the batch is filled further.
     """
 
-    def __init__(
-        self,
-        answered: MutableMapping[CommandKey, Answered],
-        states: MutableMapping[StreamKey, StreamState],
-        log: EventLog,
-        now: datetime,
-        processes: Sequence[Process],
-    ) -> None:
-        self.states = states
+    def __init__(self, known: Known, log: EventLog, now: datetime, processes: Sequence[Process]) -> None:
+        self._answered, self._states, self._recorded_at = known
         self.events: list[Envelope] = []
         self.marks: list[Mark] = []
-        self._answered = answered
         self._log = log
         self._now = now
         self._processes = processes
@@ -83,7 +84,7 @@ class Draft:
         except Exception:  # noqa: BLE001 - whatever it is, it may not stop the commands of others
             reply = self._failed(cause)
             self._reactions.clear()
-            self.states.update(self._before)
+            self._states.update(self._before)
             del self.events[events:]
             self._ends = ends
         return reply
@@ -106,7 +107,7 @@ class Draft:
             return Reply(submission.command_id, "accepted", stream, current.version)
         envelopes = self._envelopes(submission, stream, current.version, events, payloads)
         self._before.setdefault((submission.tenant_id, stream), current)
-        self.states[submission.tenant_id, stream] = StreamState(envelopes[-1].version, state)
+        self._states[submission.tenant_id, stream] = StreamState(envelopes[-1].version, state)
         self.events += envelopes
         self._ends[envelopes[-1].partition] = envelopes[-1].position
         self._react(submission, envelopes, events)
@@ -132,9 +133,9 @@ class Draft:
 
     def _state(self, tenant_id: TenantId, stream: StreamId) -> StreamState:
         key = (tenant_id, stream)
-        if (state := self.states.get(key)) is None:
+        if (state := self._states.get(key)) is None:
             # only a process's command names a stream that was not loaded with the batch
-            state = self.states[key] = fold(self._log.read_streams([key]).get(key, ()))
+            state = self._states[key] = fold(self._log.read_streams([key]).get(key, ()))
         return state
 
     def _envelopes(
@@ -147,11 +148,11 @@ class Draft:
     ) -> list[Envelope]:
         partition = partition_of(submission.tenant_id, self._log.partitions)
         if partition not in self._ends:
-            self._ends[partition] = self._log.end(Topic.EVENTS, partition)
-        end = self._ends[partition]
+            self._begin(partition)
+        end, recorded_at = self._ends[partition], self._recorded_at[partition]
         return [
             Envelope(
-                event_id=str(uuid7()),
+                event_id=new_id(),
                 type=event.TYPE,
                 schema_version=event.VERSION,
                 tenant_id=submission.tenant_id,
@@ -160,8 +161,8 @@ class Draft:
                 topic=Topic.EVENTS,
                 partition=partition,
                 position=end + n,
-                happened_at=submission.happened_at or self._now,
-                recorded_at=self._now,
+                happened_at=submission.happened_at or recorded_at,
+                recorded_at=recorded_at,
                 actor=submission.actor,
                 correlation_id=submission.correlation_id or submission.command_id,
                 causation_id=submission.causation_id or submission.command_id,
@@ -173,6 +174,13 @@ class Draft:
             for n, (event, payload) in enumerate(zip(events, payloads, strict=True), 1)
         ]
 
+    def _begin(self, partition: int) -> None:
+        """Find where a partition ends, and when its events of this batch are recorded: never before its last one."""
+        end = self._log.end(Topic.EVENTS, partition)
+        last = self._recorded_at.get(partition) or _last_recorded(self._log, partition, end)
+        self._recorded_at[partition] = self._now if last is None else max(self._now, last)
+        self._ends[partition] = end
+
     def _react(self, submission: Submission, envelopes: Sequence[Envelope], events: Sequence[Event]) -> None:
         for process in self._processes:
             for envelope, event in zip(envelopes, events, strict=True):
@@ -181,6 +189,11 @@ class Draft:
                     self._reactions.extend(
                         _reaction(process, submission, envelope, n, c) for n, c in enumerate(commands)
                     )
+
+
+def _last_recorded(log: EventLog, partition: int, end: int) -> datetime | None:
+    last = log.read(Topic.EVENTS, partition, after=max(0, end - _LOOK_BACK), limit=_LOOK_BACK)
+    return max((entry.recorded_at for entry in last if isinstance(entry, Envelope)), default=None)
 
 
 def tenant_key(tenant_id: TenantId) -> StreamKey:

@@ -2,12 +2,13 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from domain import catalog
 from domain.message import Process
 from schemas.envelope import StreamKey
 from streams.ports import Batch, Clock, EventLog, Reply, Submission
-from streams.write.draft import Draft, tenant_key
+from streams.write.draft import Draft, Known, tenant_key
 from streams.write.states import StreamState, fold
 
 MAX_CACHED_STREAMS = 20_000
@@ -33,6 +34,7 @@ class Writer:
         self._processes = processes
         self._max_cached = max_cached_streams
         self._cache: OrderedDict[StreamKey, StreamState] = OrderedDict()
+        self._recorded_at: dict[int, datetime] = {}
 
     def write(self, submissions: Sequence[Submission], commit: Callable[[Batch], None] | None = None) -> list[Reply]:
         """Decide a batch and make its events durable, all of them or none; one reply for each submission, in order.
@@ -41,20 +43,23 @@ class Writer:
         Raises: LogUnavailable, nothing of the batch was kept; send it again under the same command ids.
         """
         answered = dict(self._log.find_commands({submission.key for submission in submissions}))
-        draft = Draft(answered, self._load(submissions), self._log, self._clock.now(), self._processes)
+        known = Known(answered, self._load(submissions), self._recorded_at.copy())
+        draft = Draft(known, self._log, self._clock.now(), self._processes)
         replies = [draft.answer(submission) for submission in submissions]
         try:
             (commit or self._log.append)(Batch(draft.events, replies, draft.marks))
         except Exception:
             # what became of the batch is the log's to say: the next one reads it again
-            self._cache.clear()
+            self.forget()
             raise
-        self._keep(draft.states)
+        self._keep(known.states)
+        self._recorded_at = dict(known.recorded_at)
         return replies
 
     def forget(self) -> None:
-        """Drop all states from memory: another writer may have written since."""
+        """Drop from memory what is known of the log: another writer may have written since."""
         self._cache.clear()
+        self._recorded_at.clear()
 
     def _load(self, submissions: Sequence[Submission]) -> dict[StreamKey, StreamState]:
         keys = {key for s in submissions for key in ((s.tenant_id, s.command.stream), tenant_key(s.tenant_id))}

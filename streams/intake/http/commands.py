@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
-from uuid_utils import uuid7
 
 from domain import catalog
 from domain.identity.tenant import RegisterTenant
@@ -22,6 +21,7 @@ from read_api.edge.parameters import INSTANT, parse_version
 from read_api.edge.problems import Problem, faults, faulty
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require
+from streams.identifiers import new_id
 from streams.intake.http.bodies import body_of
 from streams.ports import LogUnavailable, OutcomeUnknown, Overloaded, Reply, Submission
 from streams.write.answers import fingerprint
@@ -201,7 +201,7 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
 
 def _command_id(given: Any) -> str:
     if given is None:
-        return str(uuid7())
+        return new_id()
     if not (isinstance(given, str) and _COMMAND_ID.fullmatch(given)):
         detail = "a command's id (Idempotency-Key) must be 1 to 128 visible ASCII characters without spaces"
         raise Problem(422, detail, kind=Kind.INVALID.value)
