@@ -2,14 +2,16 @@
 
 import logging
 from collections import deque
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from domain import catalog
+from domain.given import Given
 from domain.identity.tenant import admit
-from domain.message import Command, Event, Process
-from domain.rejection import CommandRejected, Kind
+from domain.message import Command, Decider, Event, Process
+from domain.rejection import CommandRejected, Kind, not_now
 from schemas.envelope import Actor, ActorType, Envelope, StreamId, StreamKey, TenantId, Topic
 from schemas.partitioning import partition_of
 from schemas.payload import encoded
@@ -95,7 +97,12 @@ class Draft:
         refusal = self._refusal(submission, current)
         if refusal is None:
             try:
-                events, state = _decided(submission.command, current.state)
+                decider = catalog.decider_of(type(submission.command))
+                given = self._given(decider, submission, current)
+                events = decider.decide(submission.command, current.state, given)
+                state = current.state
+                for event in events:
+                    state = decider.evolve(state, event)
                 payloads = [_checked_payload(event) for event in events]
             except CommandRejected as rejected:
                 refusal = Refusal(rejected.kind, rejected.reason)
@@ -107,7 +114,8 @@ class Draft:
             return Reply(submission.command_id, "accepted", stream, current.version)
         envelopes = self._envelopes(submission, stream, current.version, events, payloads)
         self._before.setdefault((submission.tenant_id, stream), current)
-        self._states[submission.tenant_id, stream] = StreamState(envelopes[-1].version, state)
+        made_by = current.made_by or submission.actor
+        self._states[submission.tenant_id, stream] = StreamState(envelopes[-1].version, state, made_by)
         self.events += envelopes
         self._ends[envelopes[-1].partition] = envelopes[-1].position
         self._react(submission, envelopes, events)
@@ -131,10 +139,20 @@ class Draft:
             return Refusal(Kind.CONFLICT, reason, current.version)
         return None
 
+    def _given(self, decider: Decider, submission: Submission, current: StreamState) -> Given:
+        """Return what a rule may know besides. Raises: CommandRejected, a stream that it names cannot be read."""
+        streams: dict[StreamId, Any] = {}
+        for stream in decider.reads(submission.command, submission.actor) if decider.reads else ():
+            other = self._state(submission.tenant_id, stream)
+            if other.unreadable:
+                raise not_now(other.unreadable)
+            streams[stream] = other.state
+        return Given(self._now, submission.actor, current.made_by, streams)
+
     def _state(self, tenant_id: TenantId, stream: StreamId) -> StreamState:
         key = (tenant_id, stream)
         if (state := self._states.get(key)) is None:
-            # only a process's command names a stream that was not loaded with the batch
+            # only a process's command names a stream that was not loaded with the batch, and a decider that failed
             state = self._states[key] = fold(self._log.read_streams([key]).get(key, ()))
         return state
 
@@ -196,17 +214,19 @@ def _last_recorded(log: EventLog, partition: int, end: int) -> datetime | None:
     return max((entry.recorded_at for entry in last if isinstance(entry, Envelope)), default=None)
 
 
+def streams_of(submission: Submission) -> Iterator[StreamKey]:
+    """Yield the streams that a command is decided on."""
+    tenant_id, command = submission.tenant_id, submission.command
+    yield tenant_id, command.stream
+    yield tenant_key(tenant_id)
+    if reads := catalog.decider_of(type(command)).reads:
+        with suppress(Exception):  # it fails again, and is told of, where its command is decided
+            for stream in reads(command, submission.actor):
+                yield tenant_id, stream
+
+
 def tenant_key(tenant_id: TenantId) -> StreamKey:
     return (tenant_id, StreamId(f"tenant-{tenant_id}"))
-
-
-def _decided(command: Command, state: Any) -> tuple[Sequence[Event], Any]:
-    """Return the events of a command and the state after them. Raises: CommandRejected; whatever a fault raises."""
-    decider = catalog.decider_of(type(command))
-    events = decider.decide(command, state)
-    for event in events:
-        state = decider.evolve(state, event)
-    return events, state
 
 
 def _refused(submission: Submission, refusal: Refusal, version: int = 0) -> Reply:

@@ -8,7 +8,7 @@ from domain import catalog
 from domain.message import Process
 from schemas.envelope import StreamKey
 from streams.ports import Batch, Clock, EventLog, Reply, Submission
-from streams.write.draft import Draft, Known, tenant_key
+from streams.write.draft import Draft, Known, streams_of
 from streams.write.states import StreamState, fold
 
 MAX_CACHED_STREAMS = 20_000
@@ -62,7 +62,7 @@ class Writer:
         self._recorded_at.clear()
 
     def _load(self, submissions: Sequence[Submission]) -> dict[StreamKey, StreamState]:
-        keys = {key for s in submissions for key in ((s.tenant_id, s.command.stream), tenant_key(s.tenant_id))}
+        keys = {key for submission in submissions for key in streams_of(submission)}
         states = {key: self._cache[key] for key in keys if key in self._cache}
         missing = [key for key in keys if key not in states]
         if missing:

@@ -5,7 +5,8 @@ import pytest
 
 from domain import catalog
 from domain.fleet.device import DeviceRegistered, DeviceTagged, TagDevice
-from domain.message import Command, Decider, Event, Process
+from domain.given import Given
+from domain.message import Command, Event, Process
 from domain.rejection import Kind
 from infra.sqlite.event_log import SqliteEventLog
 from schemas.envelope import ActorType, Envelope, StreamId, TenantId, Topic
@@ -139,12 +140,12 @@ def test_rule_that_crashes_fails_its_own_command_alone(
 ) -> None:
     decider = catalog.decider_of(TagDevice)
 
-    def crash(command: Command, state: object) -> tuple[Event, ...]:
+    def crash(command: Command, state: object, given: Given) -> tuple[Event, ...]:
         if isinstance(command, TagDevice):
             raise ZeroDivisionError
-        return decider.decide(command, state)
+        return decider.decide(command, state, given)
 
-    broken = Decider(decider.category, decider.commands, decider.events, crash, decider.evolve)
+    broken = replace(decider, decide=crash)
     monkeypatch.setattr(catalog, "decider_of", lambda _command: broken)
     first, crashed, last = writer.write([register("web-1"), tag("web-1", "a"), register("web-2")])
     assert (accepted(first), accepted(crashed), accepted(last)) == (True, False, True)
