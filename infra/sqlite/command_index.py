@@ -48,7 +48,7 @@ CausedBy = Mapping[tuple[TenantId, str], Caused]
 
 def command_name(actor: Actor, command_id: str) -> str:
     # an id has no line break, so what stands behind the first one is the actor
-    return f"{command_id}\n{actor.type.value}:{actor.id}"
+    return f"{command_id}\n{actor.type}:{actor.id}"
 
 
 def caused_by(events: Iterable[Envelope]) -> CausedBy:

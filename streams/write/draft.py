@@ -56,17 +56,18 @@ class Draft:
 
     def answer(self, submission: Submission) -> Reply:
         """Return the first answer to a command that is known, else decide it. Raises: LogUnavailable; LogDamaged."""
-        if first := self._answered.get(submission.key):
+        key = submission.key
+        if first := self._answered.get(key):
             return again(submission, first)
         if submission.deadline is not None and submission.deadline < self._now:
             reason = f"the deadline was over at {submission.deadline.isoformat()}; nothing was done"
             return _refused(submission, Refusal(Kind.EXPIRED, reason))
         reply = self._decide_whole(submission)
         # a tenant that is not known keeps nothing: what is refused before it is registered may be sent again
-        if is_final(reply) and self._state(*tenant_key(submission.tenant_id)).version:
-            answered = self._answered[submission.key] = Answered(submission.command_hash, reply)
+        if is_final(reply) and (reply.events or self._state(*tenant_key(submission.tenant_id)).version):
+            answered = self._answered[key] = Answered(submission.command_hash, reply)
             if not reply.events:
-                self.marks.append(Mark(submission.key, answered, self._now))
+                self.marks.append(Mark(key, answered, self._now))
         return reply
 
     def _decide_whole(self, cause: Submission) -> Reply:
