@@ -7,7 +7,8 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform, get_args
 
 from pydantic import ConfigDict
 
-from schemas.envelope import StreamId
+from domain.given import Given
+from schemas.envelope import Actor, StreamId
 
 S = TypeVar("S")
 
@@ -49,8 +50,9 @@ class Fact(Event):
 class Decider:
     """The rules of one kind of stream.
 
-    Shape: `decide(command, state)` gives the events, none for a request that changes nothing; `evolve(state, event)`
-    gives the next state; the state of a stream that does not exist yet is None. The first command begins a stream.
+    Shape: `decide(command, state, given)` gives the events, none for a request that changes nothing; `evolve(state,
+    event)` gives the next state; the state of a stream that does not exist yet is None. The first command begins a
+    stream. `reads(command, actor)` names the other streams of the tenant whose states are wanted in `given`.
     Raises: CommandRejected, from `decide` only.
     Source: the decider pattern, docs/adr/0001.
     """
@@ -58,8 +60,9 @@ class Decider:
     category: str
     commands: tuple[type[Command], ...]
     events: tuple[type[Event], ...]
-    decide: Callable[[Any, Any], tuple[Event, ...]]
+    decide: Callable[[Any, Any, Given], tuple[Event, ...]]
     evolve: Callable[[Any, Any], Any]
+    reads: Callable[[Any, Actor], tuple[StreamId, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,9 @@ class Kind(StrEnum):
     NOT_FOUND = "not_found"
     NOT_ALLOWED = "not_allowed"
     NOT_NOW = "not_now"
+    REUSED = "reused"
+    EXPIRED = "expired"
+    """These two no rule says: the id is that of another command; the deadline was over before it was decided."""
 
 
 class CommandRejected(Exception):  # noqa: N818 - the design's name: it says what happened

@@ -33,6 +33,10 @@ def encode_instant(at: datetime) -> bytes:
     return encode_long((at - _EPOCH) // _MICROSECOND)
 
 
+def encode_bytes(raw: bytes) -> bytes:
+    return encode_long(len(raw)) + raw
+
+
 def encode_text(text: str) -> bytes:
     raw = text.encode()
     return encode_long(len(raw)) + raw

@@ -60,6 +60,9 @@ class Envelope(NamedTuple):
     """One immutable event or fact, as every reader of the log gets it.
 
     Shape: `data` is the payload as its newest Avro schema describes it; `stream` is category, dash, id (`device-42`).
+    `command_id` is the idempotency key of the command that was decided, `causation_id` what led to that command: the
+    request itself, or the event that a process answered. `command_hash` is the command's fingerprint, b"" where it
+    has none (docs/adr/0023); a fact has neither.
     Units: instants are UTC; `version` counts a stream's events from 1 and is 0 for a fact of telemetry, which has none.
     Source: CloudEvents 1.0 for the attribute meanings; docs/adr for what was added.
     """
@@ -81,6 +84,8 @@ class Envelope(NamedTuple):
     data: Mapping[str, Any]
     organization_id: str | None = None
     traceparent: str | None = None
+    command_id: str = ""
+    command_hash: bytes = b""
 
     @property
     def key(self) -> StreamKey:

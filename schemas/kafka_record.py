@@ -55,6 +55,8 @@ class KafkaRecord(NamedTuple):
     ce_actor: bytes
     ce_organizationid: bytes
     traceparent: bytes
+    ce_commandid: bytes
+    ce_commandhash: bytes
 
     @property
     def own_headers(self) -> tuple[bytes, ...]:
@@ -106,6 +108,8 @@ def encode_kafka(envelope: Envelope, schema_id: int) -> KafkaRecord:
         _actor(envelope.actor),
         envelope.organization_id.encode() if envelope.organization_id else b"",
         envelope.traceparent.encode() if envelope.traceparent else b"",
+        envelope.command_id.encode(),
+        envelope.command_hash.hex().encode(),
     )
 
 
@@ -139,6 +143,7 @@ def _decode_kafka(record: KafkaRecord, topic: Topic, partition: int, position: i
     type_raw, urn, recorded_at = record.ce_type, record.ce_dataschema, record.ce_recordedat
     correlation, causation, actor = record.ce_correlationid, record.ce_causationid, record.ce_actor
     version, organization, trace = record.ce_streamversion, record.ce_organizationid, record.traceparent
+    command, command_hash = record.ce_commandid, record.ce_commandhash
     tenant, bar, stream = record.key.decode().partition("|")
     if not (bar and id_ and type_raw and time and urn and recorded_at and correlation and causation and actor):
         raise BadPayload("the record lacks headers that every event has")
@@ -147,6 +152,7 @@ def _decode_kafka(record: KafkaRecord, topic: Topic, partition: int, position: i
     type_, written = _type_of(type_raw, urn)
     schema_version, data = decode_newest(type_, written, value[_BEFORE_PAYLOAD:])
     correlation_id = correlation.decode()
+    causation_id = correlation_id if causation == correlation else causation.decode()
     return Envelope(
         id_.decode(),
         type_,
@@ -161,11 +167,20 @@ def _decode_kafka(record: KafkaRecord, topic: Topic, partition: int, position: i
         _instant_of(recorded_at),
         _actor_of(actor),
         correlation_id,
-        correlation_id if causation == correlation else causation.decode(),
+        causation_id,
         data,
         organization.decode() if organization else None,
         trace.decode() if trace else None,
+        _command_id(command, causation, causation_id, topic),
+        bytes.fromhex(command_hash.decode()) if command_hash else b"",
     )
+
+
+def _command_id(command: bytes, causation: bytes, causation_id: str, topic: Topic) -> str:
+    if not command:
+        # a fact has none; an event of earlier versions was caused by its command
+        return causation_id if topic is Topic.EVENTS else ""
+    return causation_id if command == causation else command.decode()
 
 
 @lru_cache(1_024)

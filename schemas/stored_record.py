@@ -1,5 +1,6 @@
 """The embedded log stores this record of an event, beside its stream, version, type and position."""
 
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -10,6 +11,7 @@ from schemas.avro import (
     MAYBE_TEXT,
     UUID_BYTES,
     decode_uuid,
+    encode_bytes,
     encode_instant,
     encode_long,
     encode_maybe_text,
@@ -18,25 +20,36 @@ from schemas.avro import (
 from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId, Topic
 from schemas.payload import BadPayload, decode_newest, encode_payload
 
-_RECORD = fastavro.parse_schema(
-    {
-        "type": "record",
-        "name": "factline.StoredRecord",
-        "fields": [
-            {"name": "event_id", "type": {"type": "fixed", "name": "factline.Uuid", "size": UUID_BYTES}},
-            {"name": "schema_version", "type": "int"},
-            {"name": "happened_at", "type": INSTANT},
-            {"name": "recorded_at", "type": INSTANT},
-            {"name": "actor_type", "type": "string"},
-            {"name": "actor_id", "type": "string"},
-            {"name": "correlation_id", "type": "string"},
-            {"name": "causation_id", "type": "string"},
-            {"name": "organization_id", "type": MAYBE_TEXT},
-            {"name": "traceparent", "type": MAYBE_TEXT},
-            {"name": "data", "type": "bytes"},
-        ],
-    }
+_FIRST_FIELDS: Sequence[Mapping[str, Any]] = (
+    {"name": "event_id", "type": {"type": "fixed", "name": "factline.Uuid", "size": UUID_BYTES}},
+    {"name": "schema_version", "type": "int"},
+    {"name": "happened_at", "type": INSTANT},
+    {"name": "recorded_at", "type": INSTANT},
+    {"name": "actor_type", "type": "string"},
+    {"name": "actor_id", "type": "string"},
+    {"name": "correlation_id", "type": "string"},
+    {"name": "causation_id", "type": "string"},
 )
+_LAST_FIELDS: Sequence[Mapping[str, Any]] = (
+    {"name": "organization_id", "type": MAYBE_TEXT},
+    {"name": "traceparent", "type": MAYBE_TEXT},
+    {"name": "data", "type": "bytes"},
+)
+_COMMAND_FIELDS: Sequence[Mapping[str, Any]] = (
+    {"name": "command_id", "type": MAYBE_TEXT},
+    {"name": "command_hash", "type": "bytes"},
+)
+
+
+def _record(*fields: Mapping[str, Any]) -> Any:
+    return fastavro.parse_schema({"type": "record", "name": "factline.StoredRecord", "fields": fields})
+
+
+_RECORD_1 = _record(*_FIRST_FIELDS, *_LAST_FIELDS)
+_RECORD_2 = _record(*_FIRST_FIELDS, *_COMMAND_FIELDS, *_LAST_FIELDS)
+
+_VERSION_2 = b"\xf2"
+"""Begins a record of version 2; one of version 1 begins with its event's id, a UUIDv7, and so with 0x01 or 0x02."""
 
 
 def encode_record(envelope: Envelope) -> bytes:
@@ -48,9 +61,10 @@ def encode_record(envelope: Envelope) -> bytes:
     if len(raw_id) != UUID_BYTES:
         raise ValueError(f"event id {envelope.event_id!r} is not a UUID")
     payload = encode_payload(envelope.type, envelope.schema_version, envelope.data)
-    # field by field as _RECORD has them: fastavro, which works through a dict and the schema, takes four times as long
+    # field by field as _RECORD_2 has them: fastavro, which works through a dict and the schema, takes four times that
     return b"".join(
         (
+            _VERSION_2,
             raw_id,
             encode_long(envelope.schema_version),
             encode_instant(envelope.happened_at),
@@ -59,10 +73,11 @@ def encode_record(envelope: Envelope) -> bytes:
             encode_text(envelope.actor.id),
             encode_text(envelope.correlation_id),
             encode_text(envelope.causation_id),
+            encode_maybe_text(envelope.command_id if envelope.command_id != envelope.causation_id else None),
+            encode_bytes(envelope.command_hash),
             encode_maybe_text(envelope.organization_id),
             encode_maybe_text(envelope.traceparent),
-            encode_long(len(payload)),
-            payload,
+            encode_bytes(payload),
         )
     )
 
@@ -71,8 +86,9 @@ def decode_record(
     raw: bytes, *, tenant_id: TenantId, stream: StreamId, version: int, type_: str, partition: int, position: int
 ) -> Envelope:
     """Return the event of a stored record, upcast to its newest version. Raises: UnknownSchema; BadPayload."""
+    body, schema = (raw[1:], _RECORD_2) if raw[:1] == _VERSION_2 else (raw, _RECORD_1)
     try:
-        record: Any = fastavro.schemaless_reader(BytesIO(raw), _RECORD, None)
+        record: Any = fastavro.schemaless_reader(BytesIO(body), schema, None)
     except Exception as error:
         raise BadPayload(f"stored record of {type_}: {error}") from error
     schema_version, data = decode_newest(type_, record["schema_version"], record["data"])
@@ -94,4 +110,7 @@ def decode_record(
         data=data,
         organization_id=record["organization_id"],
         traceparent=record["traceparent"],
+        # of version 1, or the same
+        command_id=record.get("command_id") or record["causation_id"],
+        command_hash=record.get("command_hash", b""),
     )

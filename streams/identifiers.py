@@ -1,8 +1,11 @@
 """The same thing gets the same identifier here, so that a repeat is recognised."""
 
 from hashlib import sha1
+from time import time_ns
 from typing import Any
 from uuid import UUID
+
+from uuid_utils import uuid7
 
 _NAMESPACE = UUID("7d0c2b1e-6a53-5a0e-9b65-3f0f5a6f4c11").bytes
 
@@ -15,8 +18,21 @@ def named_id(*parts: str) -> bytes:
     return bytes(digest)
 
 
+def new_id() -> str:
+    """Return a new UUID, version 7; also where the machine's clock stands before 1970, for which there is none."""
+    return str(uuid7() if time_ns() > 0 else uuid7(nanoseconds=0))
+
+
 def named_uuid(*parts: str) -> str:
     return str(UUID(bytes=named_id(*parts)))
+
+
+def system_id(*parts: str) -> str:
+    """Return the id of a command that the system gives itself.
+
+    Shape: it has a space, and an id that comes in over HTTP has none: no caller can name it.
+    """
+    return f"system {named_uuid(*parts)}"
 
 
 def sender_id(text: str) -> bytes:

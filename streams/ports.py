@@ -52,11 +52,18 @@ class LogIdentity(NamedTuple):
         return f"{self.id}/{self.epoch}"
 
 
+CommandKey = tuple[TenantId, Actor, str]
+"""What tells commands apart: whose, who sent it, and the id that the sender gave it."""
+
+
 class Submission(NamedTuple):
     """A command on its way to its writer.
 
-    Shape: `command_id` is the caller's idempotency key, unique within the tenant; `expected_version` is the version the
-    caller last saw of the stream, 0 for one that must not exist, None for any.
+    Shape: `command_id` is the sender's idempotency key, unique for the tenant's actor; `expected_version` is the
+    version that the sender last saw of the stream, 0 for one that must not exist, None for any. `command_hash` is the
+    fingerprint that tells another command under the same key, b"" where the id follows from what is asked.
+    `causation_id` None means that nothing but the request itself led to the command. What the writer comes to after
+    its `deadline` is refused.
     """
 
     command_id: str
@@ -68,6 +75,13 @@ class Submission(NamedTuple):
     expected_version: int | None = None
     correlation_id: str | None = None
     traceparent: str | None = None
+    command_hash: bytes = b""
+    causation_id: str | None = None
+    deadline: datetime | None = None
+
+    @property
+    def key(self) -> CommandKey:
+        return (self.tenant_id, self.actor, self.command_id)
 
 
 class Recorded(NamedTuple):
@@ -88,7 +102,7 @@ class Reply(NamedTuple):
     """What a caller is told, once it is durable.
 
     Shape: an accepted command that changed nothing has no events and the version the stream already had; `position` is
-    None then, and for a refusal. `repeated` says that the id was accepted before and this is that first answer.
+    None then, and for a refusal. `repeated` says that the id was answered before and this is that first answer.
     """
 
     command_id: str
@@ -101,11 +115,31 @@ class Reply(NamedTuple):
     refusal: Refusal | None = None
 
 
+class Answered(NamedTuple):
+    """What was answered to a command, and the fingerprint it had then, b"" where that is not known."""
+
+    command_hash: bytes
+    reply: Reply
+
+
+class Mark(NamedTuple):
+    """The answer to a command that has no events, for the log to keep; `recorded_at` is when it was given."""
+
+    key: CommandKey
+    answered: Answered
+    recorded_at: datetime
+
+
 class Batch(NamedTuple):
     """What the writer makes durable at once, all of it or nothing."""
 
     events: Sequence[Envelope]
     replies: Sequence[Reply]
+    marks: Sequence[Mark] = ()
+
+
+MARK_DAYS = 7
+"""How long the answer to a command without events is known."""
 
 
 class LogReader(Protocol):
@@ -161,9 +195,10 @@ class EventLog(LogReader, Protocol):
         Raises: LogUnavailable, safe to retry.
         """
 
-    def find_commands(self, ids: Collection[tuple[TenantId, str]]) -> Mapping[tuple[TenantId, str], Sequence[Envelope]]:
-        """Return the events each command caused, for those commands that caused any.
+    def find_commands(self, keys: Collection[CommandKey]) -> Mapping[CommandKey, Answered]:
+        """Return what each command was answered, for those that are known: they have events, or a mark.
 
+        Shape: events are known for ever; a mark for MARK_DAYS where the log keeps marks, not at all where it does not.
         Raises: LogUnavailable, safe to retry.
         """
 

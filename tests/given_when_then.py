@@ -7,11 +7,18 @@ from typing import Any, Self
 import pytest
 
 from domain.catalog import event_from
+from domain.given import Given
 from domain.message import Command, Decider, Event, Fact
 from domain.rejection import CommandRejected, Kind
 from projections.projection import Projection
 from projections.rows import Row
+from schemas.envelope import Actor, ActorType
 from tests.examples import Place, envelope_of
+from tests.examples.moments import RECORDED_AT
+
+ANN = Actor(ActorType.USER, "ann")
+GIVEN = Given(now=RECORDED_AT, actor=ANN, made_by=ANN, streams={})
+"""What rules are given that ask for nothing else: Ann, who began every stream, at the moment of the examples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +28,17 @@ class Rules:
     decider: Decider
     history: tuple[Event, ...] = ()
     command: Command | None = None
+    beside: Given = GIVEN
 
     def given(self, *history: Event) -> Self:
         return type(self)(self.decider, history)
 
-    def when(self, command: Command) -> Self:
+    def when(self, command: Command, given: Given = GIVEN) -> Self:
         assert type(command) in self.decider.commands
         assert command.stream.startswith(f"{self.decider.category}-")
-        return type(self)(self.decider, self.history, command)
+        if self.decider.reads:
+            assert set(self.decider.reads(command, given.actor)) >= given.streams.keys()
+        return type(self)(self.decider, self.history, command, given)
 
     def then(self, *expected: Event) -> None:
         events = self._decide()
@@ -44,7 +54,7 @@ class Rules:
         assert (refused.value.kind, refused.value.reason) == (kind, reason)
 
     def _decide(self) -> tuple[Event, ...]:
-        return self.decider.decide(self.command, self._state(self.history))
+        return self.decider.decide(self.command, self._state(self.history), self.beside)
 
     def _state(self, events: Sequence[Event]) -> Any:
         state: Any = None

@@ -32,13 +32,14 @@ from domain.finance.invoice import (
     with_payment,
 )
 from domain.finance.values import TOTAL_LIMIT, amount_text, minus, plus, times, total
+from domain.given import Given
 from domain.message import Decider, classes_of, filled
 from domain.rejection import conflict, invalid, not_allowed, not_found
 
 CREDIT_NOTE_PREFIX = "C"
 
 
-def decide_invoice(command: InvoiceCommand, state: Invoice | None) -> tuple[InvoiceEvent, ...]:
+def decide_invoice(command: InvoiceCommand, state: Invoice | None, _given: Given) -> tuple[InvoiceEvent, ...]:
     if isinstance(command, ReceiveInvoice):
         return _receive(command, state)
     if state is None:

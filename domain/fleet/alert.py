@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, assert_never
 from pydantic import Field
 
 from domain.fleet.values import Reading, Severity
+from domain.given import Given
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
 from domain.rejection import conflict, not_allowed, not_found
 from schemas.envelope import StreamId
@@ -110,7 +111,7 @@ def evolve_alert(state: Alert | None, event: AlertEvent) -> Alert:
 # --- rules
 
 
-def decide_alert(command: AlertCommand, state: Alert | None) -> tuple[AlertEvent, ...]:
+def decide_alert(command: AlertCommand, state: Alert | None, _given: Given) -> tuple[AlertEvent, ...]:
     if isinstance(command, RaiseAlert):
         if state is not None:
             raise conflict(f"alert {command.alert_id} is raised already; a new occurrence needs a new alert_id")

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, assert_never
 from pydantic import Field
 
 from domain.fleet.values import TagKey
+from domain.given import Given
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
 from domain.rejection import conflict, not_allowed, not_found
 from schemas.envelope import StreamId
@@ -193,7 +194,7 @@ NEXT: Mapping[DeviceStatus, tuple[DeviceStatus, ...]] = {
 RETIRED = (_DECOMMISSIONED, _ARCHIVED, _DELETED)
 
 
-def decide_device(command: DeviceCommand, state: Device | None) -> tuple[DeviceEvent, ...]:
+def decide_device(command: DeviceCommand, state: Device | None, _given: Given) -> tuple[DeviceEvent, ...]:
     if isinstance(command, RegisterDevice):
         if state is not None:
             raise conflict(f"device {command.device_id} is registered already")

@@ -7,9 +7,11 @@ from pydantic import Field
 
 from domain.fleet.rules import FIELDS, KINDS, RateOfChange, Rule, Threshold
 from domain.fleet.values import Severity
+from domain.given import Given
+from domain.identity.api_key import ALL_SCOPES, ApiKey, api_key_stream
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
-from domain.rejection import invalid, not_found
-from schemas.envelope import StreamId
+from domain.rejection import invalid, not_allowed, not_found
+from schemas.envelope import Actor, ActorType, StreamId
 from schemas.values import Id, Name, Text
 
 # --- commands
@@ -41,7 +43,7 @@ class DefineWatch(_OfWatch):
 
 @value
 class RemoveWatch(_OfWatch):
-    """Its open alerts are resolved."""
+    """Its open alerts are resolved; for the watch's maker, or a key of all scopes."""
 
     reason: Text = ""
 
@@ -112,7 +114,12 @@ def watch_of(event: WatchDefined) -> Watch:
 # --- rules
 
 
-def decide_watch(command: WatchCommand, state: Watch | None) -> tuple[WatchEvent, ...]:
+def watch_reads(command: WatchCommand, actor: Actor) -> tuple[StreamId, ...]:
+    """Name the key that asks, where its scopes matter."""
+    return (api_key_stream(actor.id),) if isinstance(command, RemoveWatch) and actor.type is ActorType.API_KEY else ()
+
+
+def decide_watch(command: WatchCommand, state: Watch | None, given: Given) -> tuple[WatchEvent, ...]:
     match command:
         case DefineWatch():
             _check_rule(command.rule)
@@ -121,9 +128,18 @@ def decide_watch(command: WatchCommand, state: Watch | None) -> tuple[WatchEvent
         case RemoveWatch():
             if state is None:
                 raise not_found(f"watch {command.watch_id} is not known")
+            _check_remover(command, given)
             return () if state.removed else (WatchRemoved(reason=command.reason),)
         case _:
             assert_never(command)
+
+
+def _check_remover(command: RemoveWatch, given: Given) -> None:
+    key: ApiKey | None = given.streams.get(api_key_stream(given.actor.id))
+    if given.actor != given.made_by and not (key and ALL_SCOPES in key.scopes):
+        raise not_allowed(
+            f"watch {command.watch_id} is removed by who made it, or with a key of the scope {ALL_SCOPES}"
+        )
 
 
 def _check_rule(rule: Rule) -> None:
@@ -151,4 +167,5 @@ WATCH = Decider(
     events=classes_of(WatchEvent),
     decide=decide_watch,
     evolve=evolve_watch,
+    reads=watch_reads,
 )

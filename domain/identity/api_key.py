@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, assert_never
 
 from pydantic import Field, StringConstraints
 
+from domain.given import Given
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
 from domain.rejection import conflict, not_allowed, not_found
 from schemas.envelope import StreamId
@@ -12,6 +13,13 @@ from schemas.values import Id, Name, Text
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Scope = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z_]+:(read|write|\*))$")]
+
+ALL_SCOPES = "*"
+
+
+def api_key_stream(key_id: str) -> StreamId:
+    return StreamId(f"api_key-{key_id}")
+
 
 # --- commands
 
@@ -22,7 +30,7 @@ class _OfApiKey(Command):
 
     @property
     def stream(self) -> StreamId:
-        return StreamId(f"api_key-{self.key_id}")
+        return api_key_stream(self.key_id)
 
 
 @value
@@ -100,7 +108,7 @@ def evolve_api_key(state: ApiKey | None, event: ApiKeyEvent) -> ApiKey:
 # --- rules
 
 
-def decide_api_key(command: ApiKeyCommand, state: ApiKey | None) -> tuple[ApiKeyEvent, ...]:
+def decide_api_key(command: ApiKeyCommand, state: ApiKey | None, _given: Given) -> tuple[ApiKeyEvent, ...]:
     if isinstance(command, IssueApiKey):
         if state is not None:
             raise conflict(f"api key {command.key_id} is issued already")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import ClassVar, assert_never
 
+from domain.given import Given
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
 from domain.rejection import CommandRejected, conflict, not_allowed, not_found
 from schemas.envelope import StreamId
@@ -95,7 +96,7 @@ def evolve_tenant(state: Tenant | None, event: TenantEvent) -> Tenant:
 # --- rules
 
 
-def decide_tenant(command: TenantCommand, state: Tenant | None) -> tuple[TenantEvent, ...]:
+def decide_tenant(command: TenantCommand, state: Tenant | None, _given: Given) -> tuple[TenantEvent, ...]:
     if isinstance(command, RegisterTenant):
         if state is not None:
             raise conflict(f"tenant {command.tenant_id} is registered already")

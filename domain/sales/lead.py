@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, assert_never
 
 from pydantic import Field
 
+from domain.given import Given
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
 from domain.rejection import conflict, not_allowed, not_found
 from schemas.envelope import StreamId
@@ -133,7 +134,7 @@ _SIZES = ((1_000, 25), (100, 15), (10, 5))
 _HOT, _WARM = 70, 40
 
 
-def decide_lead(command: LeadCommand, state: Lead | None) -> tuple[LeadEvent, ...]:
+def decide_lead(command: LeadCommand, state: Lead | None, _given: Given) -> tuple[LeadEvent, ...]:
     if isinstance(command, CaptureLead):
         if state is not None:
             raise conflict(f"lead {command.lead_id} is captured already")

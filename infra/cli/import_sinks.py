@@ -22,6 +22,10 @@ IMPORTER = Actor(ActorType.TOOL, "factline-import")
 _QUICK_S = 5.0
 """How long an import waits for a server, or a new tenant, before it has sent anything."""
 
+_TRIES = 10
+_LATER_S = 1.0
+"""How often, and after what pause, commands are sent that a server could not take while it took others."""
+
 _AGAIN = "what is counted here is recorded; run the same import again to go on, nothing is recorded twice"
 
 
@@ -96,7 +100,7 @@ class ServerSink:
         body = orjson.dumps([_command_json(submission) for submission in batch])
         with _server_errors():
             try:
-                replies = self._client.post("/v1/commands", body)["replies"]
+                replies = self._taken(body)
             except ServerRefused as error:
                 if error.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                     raise
@@ -105,6 +109,16 @@ class ServerSink:
                 half = len(batch) // 2
                 return [*self.commands(batch[:half]), *self.commands(batch[half:])]
         return [_from_json(reply) for reply in replies]
+
+    def _taken(self, body: bytes) -> Sequence[Mapping[str, Any]]:
+        """Send commands until none of them is to be sent again later; those that were taken are known by their ids."""
+        replies: Sequence[Mapping[str, Any]] = ()
+        for _ in range(_TRIES):
+            replies = self._client.post("/v1/commands", body)["replies"]
+            if not any(reply.get("kind") == Kind.NOT_NOW for reply in replies):
+                break
+            sleep(_LATER_S)
+        return replies
 
     def facts(self, batch: Sequence[FactSubmission]) -> FactsTaken:
         body = orjson.dumps([_fact_json(fact) for fact in batch], option=orjson.OPT_UTC_Z)
@@ -228,6 +242,6 @@ def _fact_json(submission: FactSubmission) -> dict[str, Any]:
 
 
 def _from_json(reply: Mapping[str, Any]) -> CommandTaken:
-    if reply["outcome"] == "refused":
+    if reply["outcome"] != "accepted":
         return CommandTaken(kind=str(reply["kind"]), reason=str(reply["reason"]))
     return CommandTaken(bool(reply["repeated"]))

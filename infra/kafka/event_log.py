@@ -17,7 +17,7 @@ from infra.sqlite.writer_state import Stored, WriterState
 from schemas.envelope import Entry, Envelope, StreamId, StreamKey, TenantId, Topic
 from schemas.kafka_record import encode_kafka
 from schemas.partitioning import partition_of
-from streams.ports import Batch, LogUnavailable
+from streams.ports import Answered, Batch, CommandKey, LogUnavailable
 from streams.topics import Topics
 
 
@@ -157,8 +157,8 @@ class KafkaEventLog:
     def read_streams(self, keys: Collection[StreamKey]) -> Mapping[StreamKey, Sequence[Entry]]:
         return self._by_partition(keys, WriterState.read_streams)
 
-    def find_commands(self, ids: Collection[tuple[TenantId, str]]) -> Mapping[tuple[TenantId, str], Sequence[Envelope]]:
-        return self._by_partition(ids, WriterState.find_commands)
+    def find_commands(self, keys: Collection[CommandKey]) -> Mapping[CommandKey, Answered]:
+        return self._by_partition(keys, WriterState.find_commands)
 
     def _by_partition(
         self, keys: Collection[Any], ask: Callable[[WriterState, Collection[Any]], Mapping[Any, Any]]

@@ -12,7 +12,6 @@ from pathlib import Path
 import click
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
-from uuid_utils import uuid7
 
 from domain.message import Command
 from infra.collector import settle_collector
@@ -22,6 +21,7 @@ from infra.serve.http import Server, listen
 from read_api.answers import Answers
 from read_api.app import add_answers
 from schemas.envelope import Actor, ActorType
+from streams.identifiers import new_id
 from streams.intake.host_metrics import HostMetrics
 from streams.intake.http.app import add_intake
 from streams.intake.http.telemetry import TelemetryGate
@@ -78,7 +78,7 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
 async def _report_host(commands: CommandGate, telemetry: TelemetryGate) -> None:
     async def execute(command: Command) -> Reply:
         return await commands.execute(
-            Submission(str(uuid7()), DEMO_TENANT, f"fleet.{type(command).__name__}", command, _HOST)
+            Submission(new_id(), DEMO_TENANT, f"fleet.{type(command).__name__}", command, _HOST)
         )
 
     try:

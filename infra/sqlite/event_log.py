@@ -4,10 +4,10 @@ import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 from eventsourcing.persistence import ConnectionPoolClosedError, InterfaceError, PersistenceError, StoredEvent
 from eventsourcing.sqlite import (
@@ -21,6 +21,19 @@ from eventsourcing.sqlite import (
 
 from domain import catalog
 from infra.sqlite.bulk import insert_many
+from infra.sqlite.command_index import (
+    CREATE_COMMANDS,
+    MARKS_FOR_US,
+    PRUNE_EVERY,
+    Caused,
+    CausedBy,
+    answered_by_marks,
+    caused_by,
+    command_name,
+    index_rows,
+    mark_row,
+    micros,
+)
 from infra.sqlite.identity import check, claim, is_damage
 from schemas.envelope import (
     UNKNOWN_TYPE,
@@ -39,23 +52,25 @@ from schemas.payload import BadPayload, encode_payload
 from schemas.stored_record import decode_record, encode_record
 from streams.identifiers import fact_id, named_uuid, sender_id
 from streams.ports import (
+    Answered,
     Batch,
     Clock,
+    CommandKey,
     FactSubmission,
     LogDamaged,
     LogFull,
     LogIdentity,
     LogUnavailable,
+    Mark,
     SystemClock,
     TelemetryReply,
 )
+from streams.write.answers import answered_with
 
 _PARTITION = 0
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _QUERY_KEYS = 500  # bound values in one statement; SQLite's parser allows many more, but gains nothing by them
-_NOBODY = TenantId("")
-_LATE_MARKS = 1_000
+_LATE_COMMANDS = 1_000
 """Commands that wait in memory for their place in the index: a thousand at once touch its pages once."""
 _STATEMENTS = 32  # prepared for each connection, up to 100 kB each: batches of one size find theirs again
 _CREATE_EVENTS = """
@@ -65,23 +80,6 @@ _CREATE_EVENTS = """
     )
 """
 """The library's table, with the position as a column of its own: SQLite may number rows that have none anew."""
-_CREATE_COMMANDS = """
-    CREATE TABLE IF NOT EXISTS commands (
-        tenant_id TEXT, command_id TEXT, first INTEGER, last INTEGER, PRIMARY KEY (tenant_id, command_id)
-    ) WITHOUT ROWID
-"""
-
-
-class CommandMark(NamedTuple):
-    """A command that was accepted, and the positions of the events it caused."""
-
-    tenant_id: TenantId
-    command_id: str
-    first: int
-    last: int
-
-
-CommandMarks = Mapping[tuple[TenantId, str], CommandMark]
 
 
 class DurableDatastore(SQLiteDatastore):
@@ -141,17 +139,23 @@ class CommandRecorder(SQLiteApplicationRecorder):
         self.insert_events_statement = f"INSERT INTO {events_table_name} ({columns}) VALUES (?,?,?,?)"
 
     def construct_create_table_statements(self) -> list[str]:
-        return [_CREATE_EVENTS.format(self.events_table_name), _CREATE_COMMANDS]
+        return [_CREATE_EVENTS.format(self.events_table_name), *CREATE_COMMANDS]
 
     def _insert_events(
-        self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], *, marks: Sequence[CommandMark] = (), **kwargs: Any
+        self,
+        c: SQLiteCursor,
+        stored_events: Sequence[StoredEvent],
+        *,
+        caused: Sequence[Caused] = (),
+        marks: Sequence[Mark] = (),
+        **kwargs: Any,
     ) -> Sequence[int] | None:
+        if marks:
+            insert_many(c, "INSERT OR REPLACE INTO marks", [mark_row(mark) for mark in marks])
         # the library's for aggregates: many rows in one call, where that for applications makes one call for each
         super(SQLiteApplicationRecorder, self)._insert_events(c, stored_events, **kwargs)
-        if marks:
-            newest = max(mark.last for mark in marks)
-            # sorted, because neighbours share a page
-            insert_many(c, "INSERT OR REPLACE INTO commands", sorted([*marks, CommandMark(_NOBODY, "", 0, newest)]))
+        if caused:
+            insert_many(c, "INSERT OR REPLACE INTO commands", index_rows(caused))
         # rows are never deleted and one transaction writes at a time: their numbers follow each other
         c.execute("SELECT last_insert_rowid()")
         last = c.fetchone()[0]
@@ -195,7 +199,9 @@ class SqliteEventLog:
                 Topic.EVENTS: self._one(self._events, "SELECT COALESCE(MAX(rowid), 0) FROM stored_events"),
                 Topic.TELEMETRY: self._one(self._facts, "SELECT COALESCE(MAX(last), 0) FROM fact_batches"),
             }
-            self._late_marks = self._read_late_marks()
+            self._not_indexed = self._read_not_indexed()
+            self._facts_recorded_at = self._read_facts_recorded_at()
+            self._pruned_at = _LONG_AGO
         except BaseException:
             self.close()
             raise
@@ -213,15 +219,19 @@ class SqliteEventLog:
                     " (tenant_id TEXT, key BLOB, PRIMARY KEY (tenant_id, key)) WITHOUT ROWID"
                 )
 
-    def _read_late_marks(self) -> CommandMarks:
-        marked = self._one(
+    def _read_not_indexed(self) -> CausedBy:
+        indexed = self._one(
             self._events,
-            # a folder of an earlier version has no such row, and no mark that is late
+            # a folder of an earlier version has no such row, and no command that is late
             "SELECT COALESCE((SELECT last FROM commands WHERE tenant_id = '' AND command_id = ''),"
             " (SELECT MAX(last) FROM commands), 0)",
         )
-        late = self._select("WHERE rowid > ? ORDER BY rowid", (marked,))
-        return _command_marks([event for event in late if isinstance(event, Envelope)])
+        late = self._select("WHERE rowid > ? ORDER BY rowid", (indexed,))
+        return caused_by([event for event in late if isinstance(event, Envelope)])
+
+    def _read_facts_recorded_at(self) -> datetime:
+        last = self._read_facts(self._ends[Topic.TELEMETRY] - 1, 1)
+        return max((fact.recorded_at for fact in last if isinstance(fact, Envelope)), default=_LONG_AGO)
 
     def close(self) -> None:
         self._events.close()
@@ -280,26 +290,33 @@ class SqliteEventLog:
                 found[entry.key].append(entry)
         return found
 
-    def find_commands(self, ids: Collection[tuple[TenantId, str]]) -> Mapping[tuple[TenantId, str], Sequence[Envelope]]:
-        late = self._late_marks
-        by_tenant: dict[TenantId, list[str]] = defaultdict(list)
-        found: dict[tuple[TenantId, str], list[Envelope]] = defaultdict(list)
-        for key in ids:
-            if mark := late.get(key):
-                self._note(found, "WHERE rowid BETWEEN ? AND ? ORDER BY rowid", (mark.first, mark.last))
+    def find_commands(self, keys: Collection[CommandKey]) -> Mapping[CommandKey, Answered]:
+        late = self._not_indexed
+        names: dict[TenantId, list[str]] = defaultdict(list)
+        events: list[Entry] = []
+        for tenant_id, actor, command_id in keys:
+            name = command_name(actor, command_id)
+            if row := late.get((tenant_id, name)):
+                events += self._select("WHERE rowid BETWEEN ? AND ? ORDER BY rowid", (row.first, row.last))
             else:
-                by_tenant[key[0]].append(key[1])
-        for tenant_id, command_ids in by_tenant.items():
-            for part in _parts(command_ids):
-                marked = f"SELECT first, last FROM commands WHERE tenant_id = ? AND command_id IN ({_marks(part)})"
-                rest = f"JOIN ({marked}) ON stored_events.rowid BETWEEN first AND last ORDER BY stored_events.rowid"
-                self._note(found, rest, (tenant_id, *part))
-        return found
+                # an earlier version wrote the id alone
+                names[tenant_id] += (name, command_id)
+        found: dict[CommandKey, Answered] = {}
+        for tenant_id, commands in names.items():
+            for part in _parts(commands):
+                indexed = f"SELECT first, last FROM commands WHERE tenant_id = ? AND command_id IN ({_marks(part)})"
+                rest = f"JOIN ({indexed}) ON stored_events.rowid BETWEEN first AND last ORDER BY stored_events.rowid"
+                events += self._select(rest, (tenant_id, *part))
+                found |= self._find_marks(tenant_id, part)
+        answered = answered_with(event for event in events if isinstance(event, Envelope))
+        found |= answered
+        return {key: found[key] for key in keys if key in found}
 
-    def _note(self, found: dict[tuple[TenantId, str], list[Envelope]], rest: str, values: Sequence[Any]) -> None:
-        for entry in self._select(rest, values):
-            if isinstance(entry, Envelope):
-                found[entry.tenant_id, entry.causation_id].append(entry)
+    def _find_marks(self, tenant_id: TenantId, commands: Sequence[str]) -> Mapping[CommandKey, Answered]:
+        with _log_errors(), self._events.transaction(commit=False) as c:
+            of = f"tenant_id = ? AND command IN ({_marks(commands)})"
+            c.execute(f"SELECT tenant_id, command, mark FROM marks WHERE {of}", (tenant_id, *commands))
+            return answered_by_marks(c.fetchall())
 
     def _select(self, rest: str, values: Sequence[Any]) -> list[Entry]:
         columns = "stored_events.rowid, originator_id, originator_version, topic, state"
@@ -316,7 +333,7 @@ class SqliteEventLog:
     # --- writing
 
     def append(self, batch: Batch) -> None:
-        if not batch.events:
+        if not (batch.events or batch.marks):
             return
         stored = [
             StoredEvent(
@@ -327,12 +344,23 @@ class SqliteEventLog:
             )
             for event in batch.events
         ]
-        marks = {**self._late_marks, **_command_marks(batch.events)}
-        due = len(marks) > _LATE_MARKS
+        caused = {**self._not_indexed, **caused_by(batch.events)}
+        due = len(caused) > _LATE_COMMANDS
         with _log_errors():
-            self._recorder.insert_events(stored, marks=list(marks.values()) if due else ())
-        self._late_marks = {} if due else marks
-        self._grow(Topic.EVENTS, batch.events[-1].position)
+            self._recorder.insert_events(stored, caused=list(caused.values()) if due else (), marks=batch.marks)
+        self._not_indexed = {} if due else caused
+        if batch.events:
+            self._grow(Topic.EVENTS, batch.events[-1].position)
+        if batch.marks:
+            self._forget_marks(batch.marks[-1].recorded_at)
+
+    def _forget_marks(self, now: datetime) -> None:
+        """Delete what is too old to be asked for, now and then; what is durable is not lost if that fails."""
+        if now - self._pruned_at < PRUNE_EVERY:
+            return
+        self._pruned_at = now
+        with suppress(sqlite3.Error, PersistenceError), self._events.transaction(commit=True) as c:
+            c.execute("DELETE FROM marks WHERE recorded_at < ?", (micros(now) - MARKS_FOR_US,))
 
     def append_facts(self, tenant_id: TenantId, facts: Sequence[FactSubmission], actor: Actor) -> TelemetryReply:
         keyed: dict[bytes, StoredFact] = {}
@@ -344,7 +372,7 @@ class SqliteEventLog:
             fresh = _claim(c, tenant_id, keyed)
             last = first + len(fresh) - 1
             if fresh:
-                recorded_at = self._clock.now()
+                recorded_at = self._facts_recorded_at = max(self._clock.now(), self._facts_recorded_at)
                 batch_id = named_uuid("facts", tenant_id, str(first))
                 raw = encode_facts(fresh, recorded_at=recorded_at, actor=actor, batch_id=batch_id)
                 c.execute("INSERT INTO fact_batches VALUES (?,?,?,?)", (last, first, tenant_id, raw))
@@ -387,19 +415,10 @@ def _lost_fact(tenant_id: TenantId, position: int, raw: bytes, error: Exception)
     return Undecodable(tenant_id, StreamId("?"), UNKNOWN_TYPE, Topic.TELEMETRY, _PARTITION, position, raw, str(error))
 
 
-def _command_marks(events: Sequence[Envelope]) -> CommandMarks:
-    marks: dict[tuple[TenantId, str], CommandMark] = {}
-    for event in events:
-        key = (event.tenant_id, event.causation_id)
-        first = marks[key].first if key in marks else event.position
-        marks[key] = CommandMark(*key, first, event.position)
-    return marks
-
-
 def _stored_fact(submission: FactSubmission) -> tuple[bytes, StoredFact]:
     fact = submission.fact
     payload = catalog.payload_of(fact)
-    at_us = (submission.happened_at - _EPOCH) // _MICROSECOND
+    at_us = micros(submission.happened_at)
     if submission.fact_id is None:
         id_ = fact_id(fact.TYPE, submission.device_id, at_us, payload)
         # time first: a feed appends to the end of the index, instead of touching a random page for each fact

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 from infra.sqlite.bulk import insert_many
 from schemas.envelope import Entry, Envelope, StreamKey, TenantId, Topic
 from schemas.kafka_record import OWN_HEADERS, KafkaRecord, decode_kafka, record_key
+from streams.ports import Answered, CommandKey
+from streams.write.answers import answered_with, command_of
 
-_FORMAT = 1
+_FORMAT = 2
 _QUERY_KEYS = 500
 _CACHE_KIB = 4 * 1024  # for each partition; what is not in it is in the system's page cache
 _COMMIT_ROWS = 20_000
@@ -138,15 +140,13 @@ class WriterState:
                 found[entry.key].append(entry)
         return found
 
-    def find_commands(self, ids: Collection[tuple[TenantId, str]]) -> dict[tuple[TenantId, str], list[Envelope]]:
-        found: dict[tuple[TenantId, str], list[Envelope]] = defaultdict(list)
-        wanted = set(ids)
-        for part in _parts([command_id.encode() for _, command_id in ids]):
-            for entry in self._select(f"command IN ({_marks(part)}) ORDER BY position", part):
-                # the id of one tenant's command is another's too
-                if isinstance(entry, Envelope) and (entry.tenant_id, entry.causation_id) in wanted:
-                    found[entry.tenant_id, entry.causation_id].append(entry)
-        return found
+    def find_commands(self, keys: Collection[CommandKey]) -> Mapping[CommandKey, Answered]:
+        wanted = set(keys)
+        events: list[Entry] = []
+        for part in _parts(list({command_id.encode() for _, _, command_id in keys})):
+            events += self._select(f"command IN ({_marks(part)}) ORDER BY position", part)
+        # the id of one tenant's or actor's command is another's too
+        return answered_with(one for one in events if isinstance(one, Envelope) and command_of(one) in wanted)
 
     def tenants(self) -> list[TenantId]:
         rows = self._db.execute("SELECT DISTINCT substr(stream, 1, instr(stream, x'7c') - 1) FROM events")
@@ -177,7 +177,7 @@ def _row(event: Stored) -> tuple[int, bytes, bytes, bytes, bytes]:
     except TypeError:
         # a header without a value is not of our writers: it is met as an event that cannot be read
         packed = _BETWEEN.join([header or b"" for header in record.own_headers])
-    return position, record.key, record.ce_causationid, record.value, packed
+    return position, record.key, record.ce_commandid or record.ce_causationid, record.value, packed
 
 
 def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

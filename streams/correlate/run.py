@@ -13,7 +13,7 @@ from domain.fleet.watch import WATCH, WatchEvent
 from domain.rejection import Kind
 from schemas.envelope import Actor, ActorType, Entry, Envelope, TenantId, Topic
 from streams.correlate.kept import Kept, Progress, Unsent, definition_state, key_of, known_state, load, progress_state
-from streams.identifiers import named_uuid
+from streams.identifiers import system_id
 from streams.ports import AnomalyScorer, LogReader, LogUnavailable, Reply, Submission, WatchState, WatchStates
 
 _LOG = logging.getLogger(__name__)
@@ -248,7 +248,7 @@ class Correlation:
 def _submission(known: _Known, unsent: Unsent) -> Submission:
     command = unsent.command
     return Submission(
-        command_id=named_uuid("correlation", type(command).__name__, command.alert_id),
+        command_id=system_id("correlation", type(command).__name__, command.alert_id),
         tenant_id=known.tenant_id,
         name=name_of(type(command)),
         command=command,

@@ -35,6 +35,9 @@ def encode_submission(submission: Submission) -> bytes:
             "expected_version": submission.expected_version,
             "correlation_id": submission.correlation_id,
             "traceparent": submission.traceparent,
+            "hash": submission.command_hash.hex(),
+            "causation_id": submission.causation_id,
+            "deadline": submission.deadline,
         }
     )
 
@@ -54,10 +57,14 @@ def decode_submission(raw: bytes, *, partition: int, partitions: int) -> Submiss
             name=name,
             command=command,
             actor=Actor(ActorType(actor_type), str(actor_id)),
-            happened_at=None if happened_at is None else datetime.fromisoformat(happened_at),
+            happened_at=_instant(happened_at),
             expected_version=None if expected is None else int(expected),
             correlation_id=message["correlation_id"],
             traceparent=message["traceparent"],
+            # a gateway of an earlier version sends none of these
+            command_hash=bytes.fromhex(message.get("hash", "")),
+            causation_id=message.get("causation_id"),
+            deadline=_instant(message.get("deadline")),
         )
     except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
         command_id = str(message.get("id", "")) if isinstance(message, dict) else ""
@@ -67,6 +74,10 @@ def decode_submission(raw: bytes, *, partition: int, partitions: int) -> Submiss
         reason = f"a command of tenant {submission.tenant_id} belongs in partition {home}, not {partition}"
         raise BadCommand(submission.command_id, reason)
     return submission
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def encode_reply(reply: Reply) -> bytes:

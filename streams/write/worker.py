@@ -61,7 +61,7 @@ class CommandWorker:
             read = [self._read(message) for message in incoming]
             submissions = [one for one in read if isinstance(one, Submission)]
             self._writer.write(
-                submissions, lambda batch: turn.commit(Batch(batch.events, _all_replies(read, batch.replies)))
+                submissions, lambda batch: turn.commit(batch._replace(replies=_all_replies(read, batch.replies)))
             )
         except (LogUnavailable, WriterLost):
             raise

@@ -29,6 +29,7 @@ from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId, Top
 from streams.correlate.run import Correlation
 from streams.ports import Reply, Submission
 from tests.benchmarks.result import Result
+from tests.given_when_then import GIVEN
 from tests.streams.intake.files.samples import REAL_DATA
 
 NAB = REAL_DATA / "nab"
@@ -129,7 +130,7 @@ def _accept(submissions: Sequence[Submission]) -> Sequence[Reply]:
 
 def _definition(rule: Rule) -> Envelope:
     command = DefineWatch(watch_id="w", name="w", severity="warning", rule=rule)
-    (event,) = decide_watch(command, None)
+    (event,) = decide_watch(command, None, GIVEN)
     assert isinstance(event, WatchDefined)
     return _envelope(1, event)._replace(topic=Topic.EVENTS, stream=StreamId("watch-w"), version=1)
 

@@ -168,7 +168,7 @@ def take_over(cluster: Cluster, folder: Path) -> tuple[float, float]:
 
 
 def _of_its_own_stream(event: Envelope) -> Envelope:
-    return event._replace(stream=StreamId(f"device-{event.position}"), version=1, causation_id=event.event_id)
+    return event._replace(stream=StreamId(f"device-{event.position}"), version=1, command_id=event.event_id)
 
 
 async def _all_at_once(gate: KafkaCommandGate) -> None:

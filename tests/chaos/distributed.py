@@ -334,7 +334,7 @@ def run(
     events = read_topic(connection, topics, Topic.EVENTS)
     findings = check(history, events, read_topic(connection, topics, Topic.TELEMETRY))
     asked_ids, answered = set(history.asked), {id_ for id_, _, _ in history.commands}
-    caused = {event.causation_id for event in events if event.event_id not in before}
+    caused = {event.command_id for event in events if event.event_id not in before}
     unanswered = asked_ids - answered
     unasked = len(caused - asked_ids)
     ended = Counter(f"{m.name} with {status}" for m in deployment.members for status in m.ended)

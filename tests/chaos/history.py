@@ -275,7 +275,7 @@ def check(history: History, events: Sequence[Envelope], facts: Sequence[Envelope
     by_id = {entry.event_id: entry for entry in events}
     by_command: Mapping[str, list[Envelope]] = defaultdict(list)
     for entry in events:
-        by_command[entry.causation_id].append(entry)
+        by_command[entry.command_id].append(entry)
     fact_ids = Counter(entry.event_id for entry in facts)
     lost = sum(fact_ids[id_] == 0 for id_ in set(history.facts))
     wrong = 0

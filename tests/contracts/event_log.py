@@ -6,9 +6,12 @@ from typing import Protocol
 
 import pytest
 
-from schemas.envelope import Entry, Envelope, Position, StreamId, TenantId, Topic
+from domain.rejection import Kind
+from schemas.envelope import Actor, ActorType, Entry, Envelope, Position, StreamId, TenantId, Topic
 from schemas.partitioning import partition_of
-from streams.ports import Batch, EventLog, SystemClock
+from streams.ports import Answered, Batch, EventLog, SystemClock
+from streams.write.answers import accepted as accepted_with
+from streams.write.answers import command_of
 from streams.write.writer import Writer
 from tests.examples import envelope_of
 from tests.examples.fleet import REGISTERED
@@ -16,6 +19,7 @@ from tests.streams.kit import accepted, register, register_tenant, tag
 
 ACME = TenantId("acme")
 BOLT = TenantId("bolt")
+ANN = envelope_of(REGISTERED).actor
 ROUNDS = 100
 
 
@@ -35,7 +39,7 @@ def events(log: EventLog, tenant: TenantId, stream: str, count: int, *, version:
             version=version + n - 1,
             partition=partition,
             position=end + n,
-            causation_id=f"{stream}-{version + n - 1}",
+            command_id=f"{stream}-{version + n - 1}",
         )
         for n in range(1, count + 1)
     ]
@@ -71,7 +75,7 @@ class EventLogContract:
         assert [list(log.read(topic, partition, after=0, limit=10)) for topic in Topic] == [[], []]
         assert list(log.read_stream(ACME, StreamId("device-1"), after=0, limit=10)) == []
         assert log.read_streams([(ACME, StreamId("device-1"))]) == {}
-        assert log.find_commands([(ACME, "device-1-1")]) == {}
+        assert log.find_commands([(ACME, ANN, "device-1-1")]) == {}
         assert list(log.tenants(partition)) == []
 
     def test_events_are_read_at_once_and_exactly_as_appended(self, log: Log) -> None:
@@ -116,7 +120,7 @@ class EventLogContract:
         log.append(Batch(batch, ()))
         assert list(log.read_stream(BOLT, StreamId("device-1"), after=0, limit=10)) == []
         assert log.read_streams([(BOLT, StreamId("device-1"))]) == {}
-        assert log.find_commands([(BOLT, "device-1-1")]) == {}
+        assert log.find_commands([(BOLT, ANN, "device-1-1")]) == {}
 
     def test_streams_are_read_whole_and_unknown_ones_left_out(self, log: Log) -> None:
         one, other = events(log, ACME, "device-1", 3), "device-2"
@@ -129,19 +133,32 @@ class EventLogContract:
 
     def test_more_streams_and_commands_than_one_query_holds_are_found(self, log: Log) -> None:
         batch = [
-            event._replace(stream=StreamId(f"device-{n}"), version=1, causation_id=f"command-{n}")
+            event._replace(stream=StreamId(f"device-{n}"), version=1, command_id=f"command-{n}")
             for n, event in enumerate(events(log, ACME, "device", 1_200))
         ]
         log.append(Batch(batch, ()))
         assert len(log.read_streams([event.key for event in batch])) == 1_200
-        assert len(log.find_commands([(ACME, event.causation_id) for event in batch])) == 1_200
+        assert len(log.find_commands([command_of(event) for event in batch])) == 1_200
 
     def test_a_command_is_found_with_all_the_events_it_caused(self, log: Log) -> None:
-        batch = [event._replace(causation_id="once") for event in events(log, ACME, "device-1", 3)]
+        batch = [event._replace(command_id="once") for event in events(log, ACME, "device-1", 3)]
         log.append(Batch(batch, ()))
         log.append(Batch(events(log, ACME, "device-2", 1), ()))
-        found = log.find_commands([(ACME, "once"), (ACME, "never")])
-        assert {key: list(found[key]) for key in found} == {(ACME, "once"): batch}
+        found = log.find_commands([(ACME, ANN, "once"), (ACME, ANN, "never")])
+        assert found == {(ACME, ANN, "once"): Answered(batch[0].command_hash, accepted_with("once", batch))}
+
+    def test_a_command_of_another_actor_is_another_command(self, log: Log) -> None:
+        one, other = (
+            events(log, ACME, "device-1", 2)[n]._replace(command_id="same", actor=Actor(ActorType.API_KEY, f"key:{n}"))
+            for n in range(2)
+        )
+        log.append(Batch([one, other], ()))
+        keys = [command_of(event) for event in (one, other)]
+        found = log.find_commands([*keys, (ACME, ANN, "same")])
+        assert {key: answered.reply.events[0].event_id for key, answered in found.items()} == {
+            keys[0]: one.event_id,
+            keys[1]: other.event_id,
+        }
 
     def test_tenants_of_a_partition_are_those_with_an_event(self, log: Log) -> None:
         log.append(Batch(events(log, ACME, "device-1", 1), ()))
@@ -184,6 +201,17 @@ class EventLogContract:
         for _ in range(2):
             writer.forget()
             assert writer.write([register("web-2", tenant="acme", id_="once")]) == [first._replace(repeated=True)]
+
+    def test_another_command_under_a_known_id_is_refused_and_not_decided(self, log: Log, writer: Writer) -> None:
+        first = register("web-2", tenant="acme", id_="once", hash_=b"1")
+        writer.write([first])
+        end = log.end(Topic.EVENTS, partition_of(ACME, log.partitions))
+        for other in (register("web-3", tenant="acme", id_="once", hash_=b"2"), first._replace(command_hash=b"2")):
+            writer.forget()
+            [reply] = writer.write([other])
+            assert reply.refusal is not None
+            assert reply.refusal.kind is Kind.REUSED
+        assert log.end(Topic.EVENTS, partition_of(ACME, log.partitions)) == end
 
     def test_a_repeat_after_reopening_gets_its_first_reply(self, opening: Callable[[], Log]) -> None:
         log = opening()

@@ -16,6 +16,7 @@ from schemas.envelope import Envelope, StreamId
 from tests.examples import Place, envelope_of
 from tests.examples.fleet import DEFINE_WATCH, HEARTBEAT, LOG, METRICS, WATCH_DEFINED, WATCH_REMOVED
 from tests.examples.moments import RECORDED_AT
+from tests.given_when_then import GIVEN
 
 LOGINS = Failures(contains="Failed password", count=3, within_s=60)
 CPU = Threshold(metric="cpu.load", above=90)
@@ -32,7 +33,7 @@ def entry(event: WatchEvent, watch_id: str = "w1", version: int = 1) -> Envelope
 def watching(device_id: str | None, *rules: Threshold | Failures) -> Definitions:
     watches = NO_WATCHES
     for n, rule in enumerate(rules):
-        (event,) = decide_watch(replace(DEFINE_WATCH, rule=rule, device_id=device_id), None)
+        (event,) = decide_watch(replace(DEFINE_WATCH, rule=rule, device_id=device_id), None, GIVEN)
         watches = defined(watches, event, watch_id=f"w{n}")
     return watches
 

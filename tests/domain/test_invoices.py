@@ -31,7 +31,7 @@ from tests.examples.finance import (
     REJECT_INVOICE,
     REJECTED,
 )
-from tests.given_when_then import Rules
+from tests.given_when_then import GIVEN, Rules
 
 invoice = Rules(INVOICE)
 NAME = "invoice 536365 of party 17850"
@@ -41,7 +41,7 @@ LATER = (CATEGORISE_INVOICE, APPROVE_INVOICE, REJECT_INVOICE, CANCEL_INVOICE, DI
 def received(*lines: tuple[str, str], number: str = "536365", party: str = "17850", tax: str = "0") -> InvoiceReceived:
     items = tuple(LineItem(product="p", quantity=Decimal(q), unit_price=Decimal(p)) for q, p in lines)
     command = replace(RECEIVE_INVOICE, number=number, party=party, lines=items, tax=Decimal(tax))
-    (event,) = decide_invoice(command, None)
+    (event,) = decide_invoice(command, None, GIVEN)
     assert isinstance(event, InvoiceReceived)
     return event
 

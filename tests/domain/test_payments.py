@@ -32,7 +32,7 @@ from tests.examples.finance import (
     REFUNDED,
     REJECTED,
 )
-from tests.given_when_then import Rules
+from tests.given_when_then import GIVEN, Rules
 
 invoice = Rules(INVOICE)
 NAME = "invoice 536365 of party 17850"
@@ -170,7 +170,7 @@ def run(commands: list[Command]) -> tuple[Invoice, list[Event]]:
     state, events = evolve_invoice(None, RECEIVED), list[Event]()
     for command in commands:
         try:
-            decided = decide_invoice(command, state)  # type: ignore[arg-type]
+            decided = decide_invoice(command, state, GIVEN)  # type: ignore[arg-type]
         except CommandRejected:
             continue
         for event in decided:

@@ -8,9 +8,12 @@ from pydantic import ValidationError
 from domain.catalog import adapter, decider_of
 from domain.fleet.rules import Anomaly, Failures, RateOfChange, Rule, Threshold
 from domain.fleet.watch import WATCH, DefineWatch
+from domain.given import Given
+from domain.identity.api_key import ApiKey, api_key_stream
 from domain.rejection import Kind
+from schemas.envelope import Actor, ActorType
 from tests.examples.fleet import DEFINE_WATCH, REMOVE_WATCH, WATCH_DEFINED, WATCH_REMOVED
-from tests.given_when_then import Rules
+from tests.given_when_then import GIVEN, Rules
 
 watch = Rules(WATCH)
 
@@ -43,6 +46,33 @@ def test_known_watch_is_removed() -> None:
     watch.given(WATCH_DEFINED).when(REMOVE_WATCH).then(WATCH_REMOVED)
 
 
+KEY = Actor(ActorType.API_KEY, "k1")
+
+
+def asked_by(key: ApiKey | None) -> Given:
+    return GIVEN._replace(actor=KEY, streams={api_key_stream(KEY.id): key})
+
+
+def test_watch_of_another_is_removed_with_a_key_of_all_scopes() -> None:
+    admin = ApiKey(secret_sha256="", scopes=("*",), revoked=False)
+    watch.given(WATCH_DEFINED).when(REMOVE_WATCH, asked_by(admin)).then(WATCH_REMOVED)
+
+
+@pytest.mark.parametrize("key", [None, ApiKey(secret_sha256="", scopes=("fleet:*",), revoked=False)])
+def test_watch_of_another_is_not_removed_with_a_lesser_key(key: ApiKey | None) -> None:
+    refused = "watch w1 is removed by who made it, or with a key of the scope *"
+    watch.given(WATCH_DEFINED).when(REMOVE_WATCH, asked_by(key)).then_refused(Kind.NOT_ALLOWED, refused)
+    own = asked_by(key)._replace(made_by=KEY)
+    watch.given(WATCH_DEFINED).when(REMOVE_WATCH, own).then(WATCH_REMOVED)
+
+
+def test_only_a_removal_by_a_key_looks_at_the_key() -> None:
+    reads = WATCH.reads
+    assert reads is not None
+    assert reads(REMOVE_WATCH, KEY) == ("api_key-k1",)
+    assert reads(DEFINE_WATCH, KEY) == reads(REMOVE_WATCH, GIVEN.actor) == ()
+
+
 def test_removing_twice_records_nothing() -> None:
     watch.given(WATCH_DEFINED, WATCH_REMOVED).when(REMOVE_WATCH).then_nothing()
 
@@ -54,7 +84,7 @@ def test_unknown_watch_is_not_found() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.kind)
 def test_what_is_defined_is_what_is_known_afterwards(rule: Rule) -> None:
     decider = decider_of(DefineWatch)
-    (defined,) = decider.decide(replace(DEFINE_WATCH, rule=rule), None)
+    (defined,) = decider.decide(replace(DEFINE_WATCH, rule=rule), None, GIVEN)
     assert decider.evolve(None, defined).rule == rule
 
 

@@ -25,7 +25,8 @@ from streams.ports import FactSubmission, SystemClock
 from streams.project.local_runner import RoleRunner
 from streams.project.operations import LocalOperations
 from streams.project.rebuild import Step
-from streams.write.writer import StreamState, Writer, fold
+from streams.write.states import StreamState, fold
+from streams.write.writer import Writer
 from tests.strategies import messages
 from tests.streams.kit import TESTER, register_tenant, submission
 

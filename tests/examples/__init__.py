@@ -75,4 +75,6 @@ def envelope_of(event: Event, place: Place | None = None) -> Envelope:
         causation_id="command-1",
         data=stored(event),
         organization_id="org-1",
+        command_id="" if observed else "command-1",
+        command_hash=b"" if observed else bytes(range(16)),
     )

@@ -8,7 +8,8 @@ from domain.catalog import EVENTS, adapter, payload_of
 from domain.message import Event
 from schemas import upcast
 from schemas.envelope import StreamId
-from schemas.payload import decode_payload, encode_payload, schema_files
+from schemas.mark import StoredMark, decode_mark, encode_mark
+from schemas.payload import BadPayload, decode_payload, encode_payload, schema_files
 from schemas.stored_record import decode_record, encode_record
 from tests.examples import ACME, envelope_of
 from tests.examples import EVENTS as EXAMPLES
@@ -43,7 +44,7 @@ def test_bytes_of_every_release_are_read_as_an_event_of_today(type_: str, versio
 
 
 def test_there_are_no_bytes_of_an_event_that_was_never_released() -> None:
-    names = {path.stem for path in GOLDEN.glob("*.hex")} - {"stored_record"}
+    names = {path.stem for path in GOLDEN.glob("*.hex")} - {"stored_record", "stored_record.v2", "mark"}
     assert names == {f"{type_}.v{version}" for type_, version in RELEASED}
 
 
@@ -54,12 +55,13 @@ def test_every_event_of_the_catalog_has_its_schema_and_every_schema_its_event() 
 
 def test_whole_record_is_written_as_the_bytes_of_its_release() -> None:
     raw = encode_record(envelope_of(REGISTERED))
-    assert raw == golden("stored_record"), f"the stored record {FROZEN}; it is {raw.hex()} now"
+    assert raw == golden("stored_record.v2"), f"the stored record {FROZEN}; it is {raw.hex()} now"
 
 
-def test_whole_record_of_its_release_is_read_as_the_same_event() -> None:
+@pytest.mark.parametrize(("name", "command_hash"), [("stored_record", b""), ("stored_record.v2", bytes(range(16)))])
+def test_whole_record_of_every_release_is_read_as_the_same_event(name: str, command_hash: bytes) -> None:
     envelope = decode_record(
-        golden("stored_record"),
+        golden(name),
         tenant_id=ACME,
         stream=StreamId("device-42"),
         version=1,
@@ -67,4 +69,21 @@ def test_whole_record_of_its_release_is_read_as_the_same_event() -> None:
         partition=0,
         position=7,
     )
-    assert envelope == envelope_of(REGISTERED)
+    assert envelope == envelope_of(REGISTERED)._replace(command_hash=command_hash)
+
+
+MARK = StoredMark(bytes(range(16)), "device-42", 3, "conflict", "stream device-42 is at version 3, not 2", 3)
+
+
+def test_mark_is_written_as_the_bytes_of_its_release_and_read_back() -> None:
+    raw = encode_mark(MARK)
+    assert raw == golden("mark"), f"the mark {FROZEN}; it is {raw.hex()} now"
+    assert decode_mark(raw) == MARK
+    nothing = StoredMark(b"", "device-42", 3)
+    assert decode_mark(encode_mark(nothing)) == nothing
+
+
+@pytest.mark.parametrize("raw", [b"", b"\xf2", golden("mark")[1:], golden("mark")[:-5]])
+def test_bytes_that_are_no_mark_are_not_read(raw: bytes) -> None:
+    with pytest.raises(BadPayload):
+        decode_mark(raw)

@@ -46,12 +46,21 @@ def test_headers_of_an_event_are_those_of_its_release_in_their_order() -> None:
         ("ce_actor", b"user:ann"),
         ("ce_organizationid", b"org-1"),
         ("traceparent", b"00-1-2-01"),
+        ("ce_commandid", b"command-1"),
+        ("ce_commandhash", b"000102030405060708090a0b0c0d0e0f"),
     ]
+
+
+def test_a_record_without_the_headers_of_its_command_is_of_an_earlier_version() -> None:
+    earlier = RECORD._replace(ce_commandid=b"", ce_commandhash=b"")
+    assert read(earlier, REGISTERED) == REGISTERED._replace(command_hash=b"")
+    other = REGISTERED._replace(command_id="system 1", command_hash=b"")
+    assert read(encode_kafka(other, 1), other) == other
 
 
 def test_a_fact_has_neither_a_version_nor_a_position() -> None:
     record = encode_kafka(HEARTBEAT, 1)
-    assert not {"ce_streamversion", "ce_position"} & dict(record.headers).keys()
+    assert not {"ce_streamversion", "ce_position", "ce_commandid", "ce_commandhash"} & dict(record.headers).keys()
     assert position_of(record) is None
     assert read(record, HEARTBEAT) == HEARTBEAT
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.envelope import Actor, ActorType, Envelope
 from schemas.payload import encode_payload
-from schemas.stored_record import _RECORD, decode_record, encode_record
+from schemas.stored_record import _RECORD_2, decode_record, encode_record
 from tests.examples import envelope_of
 from tests.examples.fleet import REGISTERED
 
@@ -25,7 +25,9 @@ ENVELOPES = st.builds(
     recorded_at=INSTANTS,
     actor=st.builds(Actor, st.sampled_from(ActorType), TEXT),
     correlation_id=TEXT,
-    causation_id=TEXT,
+    causation_id=TEXT | st.just("command-1"),
+    command_id=st.just("command-1") | TEXT.filter(bool),
+    command_hash=st.binary(max_size=20),
     organization_id=st.none() | TEXT,
     traceparent=st.none() | TEXT,
 )
@@ -36,14 +38,16 @@ def test_any_record_is_written_as_avros_own_writer_does_it_and_read_as_the_same_
     record = {
         **{name: getattr(envelope, name) for name in ("schema_version", "happened_at", "recorded_at")},
         **{name: getattr(envelope, name) for name in ("correlation_id", "causation_id")},
-        **{name: getattr(envelope, name) for name in ("organization_id", "traceparent")},
+        **{name: getattr(envelope, name) for name in ("organization_id", "traceparent", "command_hash")},
+        "command_id": None if envelope.command_id == envelope.causation_id else envelope.command_id,
         "event_id": UUID(envelope.event_id).bytes,
         "actor_type": envelope.actor.type.value,
         "actor_id": envelope.actor.id,
         "data": encode_payload(envelope.type, envelope.schema_version, envelope.data),
     }
     out = BytesIO()
-    fastavro.schemaless_writer(out, _RECORD, record)
+    out.write(b"\xf2")
+    fastavro.schemaless_writer(out, _RECORD_2, record)
     raw = encode_record(envelope)
     assert raw == out.getvalue()
     tenant_id, stream, version, type_ = envelope.tenant_id, envelope.stream, envelope.version, envelope.type

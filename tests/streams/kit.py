@@ -1,6 +1,7 @@
 """Tests of the write side share these short ways to say what they often say."""
 
 from itertools import count
+from typing import Any
 
 from domain.fleet.device import RegisterDevice, RetireDevice, TagDevice
 from domain.identity.tenant import RegisterTenant
@@ -13,15 +14,22 @@ _IDS = count(1)
 
 
 def submission(
-    command: Command, *, tenant: str = "demo", id_: str | None = None, expected: int | None = None
+    command: Command,
+    *,
+    tenant: str = "demo",
+    id_: str | None = None,
+    expected: int | None = None,
+    hash_: bytes = b"",
+    actor: Actor = TESTER,
 ) -> Submission:
     return Submission(
         command_id=id_ or f"test-{next(_IDS)}",
         tenant_id=TenantId(tenant),
         name=type(command).__name__,
         command=command,
-        actor=TESTER,
+        actor=actor,
         expected_version=expected,
+        command_hash=hash_,
     )
 
 
@@ -29,20 +37,16 @@ def register_tenant(tenant: str) -> Submission:
     return submission(RegisterTenant(tenant_id=tenant, name=tenant.title()), tenant=tenant)
 
 
-def register(device: str, *, tenant: str = "demo", id_: str | None = None, expected: int | None = None) -> Submission:
-    command = RegisterDevice(device_id=device, hostname=f"{device}.example")
-    return submission(command, tenant=tenant, id_=id_, expected=expected)
+def register(device: str, **more: Any) -> Submission:
+    return submission(RegisterDevice(device_id=device, hostname=f"{device}.example"), **more)
 
 
-def tag(
-    device: str, value: str, *, tenant: str = "demo", expected: int | None = None, id_: str | None = None
-) -> Submission:
-    command = TagDevice(device_id=device, key="room", value=value)
-    return submission(command, tenant=tenant, expected=expected, id_=id_)
+def tag(device: str, value: str, **more: Any) -> Submission:
+    return submission(TagDevice(device_id=device, key="room", value=value), **more)
 
 
-def retire(device: str) -> Submission:
-    return submission(RetireDevice(device_id=device))
+def retire(device: str, **more: Any) -> Submission:
+    return submission(RetireDevice(device_id=device), **more)
 
 
 def accepted(reply: Reply) -> bool:

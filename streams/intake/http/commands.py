@@ -2,15 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Protocol
 
 import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
-from uuid_utils import uuid7
 
 from domain import catalog
 from domain.identity.tenant import RegisterTenant
@@ -22,8 +21,10 @@ from read_api.edge.parameters import INSTANT, parse_version
 from read_api.edge.problems import Problem, faults, faulty
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require
+from streams.identifiers import new_id
 from streams.intake.http.bodies import body_of
-from streams.ports import Reply, Submission
+from streams.ports import LogUnavailable, OutcomeUnknown, Overloaded, Reply, Submission
+from streams.write.answers import fingerprint
 
 MAX_COMMANDS = 1_000
 """Commands of one batch request."""
@@ -34,8 +35,13 @@ STATUS: Mapping[Kind, HTTPStatus] = {
     Kind.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Kind.NOT_ALLOWED: HTTPStatus.FORBIDDEN,
     Kind.NOT_NOW: HTTPStatus.SERVICE_UNAVAILABLE,
+    Kind.REUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Kind.EXPIRED: HTTPStatus.GATEWAY_TIMEOUT,
 }
 
+MAX_DEADLINE_S = 86_400
+
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _COMMAND_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -65,6 +71,7 @@ def commands_router(gate: Gate) -> APIRouter:
                 "id": request.headers.get("Idempotency-Key"),
                 "expected_version": _if_match(request.headers.get("If-Match")),
                 "happened_at": request.headers.get("X-Happened-At"),
+                "deadline": request.headers.get("X-Deadline"),
             }
             reply = await gate.execute(_submission(item, caller, request.headers.get("traceparent")))
         return _answer(reply)
@@ -79,20 +86,50 @@ def commands_router(gate: Gate) -> APIRouter:
             items = _json(body)
             if not isinstance(items, list) or len(items) > MAX_COMMANDS:
                 raise Problem(400, f"the body must be a JSON array of at most {MAX_COMMANDS} commands")
-            answers = await asyncio.gather(*(_one_of_batch(gate, item, caller) for item in items))
+            answers = await _answers(gate, items, caller)
         return Json({"replies": answers})
 
     return router
 
 
-async def _one_of_batch(gate: Gate, item: Any, caller: Caller) -> dict[str, Any]:
-    if not isinstance(item, dict):
-        item = {}
+async def _answers(gate: Gate, items: Sequence[Any], caller: Caller) -> Sequence[dict[str, Any]]:
+    """Return an answer for each item, under its id, also for those that were not taken while others were.
+
+    Raises: Overloaded, LogUnavailable: none was taken, or the sender knows the ids under which to send them again.
+    """
+    items = [item if isinstance(item, dict) else {} for item in items]
+    read = [_read(item, caller) for item in items]
+    sent = [one for one in read if isinstance(one, Submission)]
+    replies: Sequence[Reply | BaseException] = await asyncio.gather(*map(gate.execute, sent), return_exceptions=True)
+    failed = [reply for reply in replies if isinstance(reply, BaseException)]
+    nameless = any(item.get("id") is None for item in items)
+    told = any(isinstance(reply, Reply) or (nameless and isinstance(reply, OutcomeUnknown)) for reply in replies)
+    for error in failed:
+        if not (told and isinstance(error, Overloaded | LogUnavailable)):
+            raise error
+    each = (_reply_of(submission, reply) for submission, reply in zip(sent, replies, strict=True))
+    return [next(each) if isinstance(one, Submission) else one for one in read]
+
+
+def _read(item: Mapping[str, Any], caller: Caller) -> Submission | dict[str, Any]:
+    """Return the command of an item, or the answer to one that is none."""
     try:
-        submission = _submission(item, caller, None)
+        return _submission(item, caller, None)
     except Problem as problem:
         return _refusal_json(str(item.get("id", "")), problem)
-    return reply_json(await gate.execute(submission))
+
+
+def _reply_of(submission: Submission, reply: Reply | BaseException) -> dict[str, Any]:
+    if isinstance(reply, Reply):
+        return reply_json(reply)
+    unknown = isinstance(reply, OutcomeUnknown)
+    reason = "no answer came in time" if unknown else "the queue is full or the log does not answer: nothing was kept"
+    return {
+        "command_id": submission.command_id,
+        "outcome": "unknown" if unknown else "refused",
+        "kind": Kind.NOT_NOW.value,
+        "reason": f"{reason}; send it again under the same id",
+    }
 
 
 def _refusal_json(command_id: str, problem: Problem) -> dict[str, Any]:
@@ -142,10 +179,12 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
     if command_class is None or command_class is RegisterTenant:
         raise Problem(404, f"there is no command {name!r}; /docs lists what there is")
     require(caller, f"{name.partition('.')[0]}:write")
+    body = item.get("body")
     try:
-        command: Command = catalog.adapter(command_class).validate_python(item.get("body"))
+        command: Command = catalog.adapter(command_class).validate_python(body)
     except ValidationError as error:
         raise invalid(error) from error
+    expected_version = _expected_version(item.get("expected_version"))
     return Submission(
         command_id=_command_id(item.get("id")),
         tenant_id=caller.tenant_id,
@@ -153,14 +192,16 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
         command=command,
         actor=caller.actor,
         happened_at=_happened_at(item.get("happened_at")),
-        expected_version=_expected_version(item.get("expected_version")),
+        expected_version=expected_version,
         traceparent=traceparent,
+        deadline=_deadline(item.get("deadline")),
+        command_hash=fingerprint(name, body, expected_version),
     )
 
 
 def _command_id(given: Any) -> str:
     if given is None:
-        return str(uuid7())
+        return new_id()
     if not (isinstance(given, str) and _COMMAND_ID.fullmatch(given)):
         detail = "a command's id (Idempotency-Key) must be 1 to 128 visible ASCII characters without spaces"
         raise Problem(422, detail, kind=Kind.INVALID.value)
@@ -173,6 +214,20 @@ def _happened_at(given: Any) -> datetime | None:
     except ValidationError as error:
         detail = f"happened_at (X-Happened-At) {faults(error)[0].what}"
         raise Problem(422, detail, kind=Kind.INVALID.value) from error
+
+
+def _deadline(given: Any) -> datetime | None:
+    """Return the instant after which a command is not done, from an instant or from seconds from now."""
+    if given is None:
+        return None
+    seconds = float(given) if isinstance(given, str) and _SECONDS.fullmatch(given) else given
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds <= MAX_DEADLINE_S:
+        return datetime.now(UTC) + timedelta(seconds=seconds)
+    try:
+        return INSTANT.validate_python(given)
+    except ValidationError as error:
+        detail = f"deadline (X-Deadline) must be seconds, more than 0 and at most {MAX_DEADLINE_S}, or an instant: "
+        raise Problem(422, f"{detail}{faults(error)[0].what}", kind=Kind.INVALID.value) from error
 
 
 def _expected_version(given: Any) -> int | None:

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
-from uuid_utils import uuid7
 
 from domain.identity.api_key import IssueApiKey, Scope
 from domain.identity.tenant import RegisterTenant
@@ -18,6 +17,7 @@ from read_api.edge.responses import Json
 from read_api.edge.scopes import require_operator
 from schemas.envelope import Actor, TenantId
 from schemas.values import Name, TenantName
+from streams.identifiers import new_id
 from streams.intake.http.bodies import body_of
 from streams.intake.http.commands import STATUS, Gate, invalid
 from streams.ports import LogUnavailable, Reply, Submission
@@ -51,8 +51,7 @@ def onboard(tenant_id: TenantId, name: str, actor: Actor) -> Onboarding:
     key = new_key(name="first key")
     commands: tuple[Command, ...] = (RegisterTenant(tenant_id=tenant_id, name=name), key.command)
     submissions = tuple(
-        Submission(str(uuid7()), tenant_id, f"identity.{type(command).__name__}", command, actor)
-        for command in commands
+        Submission(new_id(), tenant_id, f"identity.{type(command).__name__}", command, actor) for command in commands
     )
     return Onboarding(submissions, key.text)
 

@@ -179,7 +179,7 @@ def test_without_a_broker_callers_are_told_to_come_again_and_what_is_answered_is
     for ask, some in answers.items():
         check_and_ask_again(some, ask, client)
 
-    caused = Counter(event.causation_id for event in in_log(cluster, Topic.EVENTS))
+    caused = Counter(event.command_id for event in in_log(cluster, Topic.EVENTS))
     commands = [answer.id_ for answer in answers[register]]
     assert {id_: caused[id_] for id_ in commands} == dict.fromkeys(commands, 1)
     kept = Counter(fact.event_id for fact in in_log(cluster, Topic.TELEMETRY))

@@ -8,6 +8,7 @@ import pytest
 from infra.sqlite.event_log import SqliteEventLog
 from schemas.envelope import Envelope
 from streams.ports import Batch, LogUnavailable
+from streams.write.answers import command_of
 from tests.contracts.event_log import ACME, EventLogContract, events
 
 
@@ -28,8 +29,13 @@ def append(log: SqliteEventLog, stream: str, count: int) -> list[Envelope]:
 
 
 def found(log: SqliteEventLog, asked: list[Envelope]) -> list[Envelope]:
-    by_command = log.find_commands([(event.tenant_id, event.causation_id) for event in asked])
-    return sorted((event for caused in by_command.values() for event in caused), key=lambda event: event.position)
+    by_command = log.find_commands([command_of(event) for event in asked])
+    return [
+        event
+        for event in asked
+        if (answered := by_command.get(command_of(event)))
+        and [one.event_id for one in answered.reply.events] == [event.event_id]
+    ]
 
 
 @pytest.mark.parametrize("count", [1, 1_000, 1_001, 2_650])
@@ -51,7 +57,7 @@ def test_command_of_an_append_that_failed_is_not_found(tmp_path: Path) -> None:
     with closing(SqliteEventLog(tmp_path)) as log:
         appended = append(log, "device-1", 990)
         taken = events(log, ACME, "device-1", 20, version=1)
-        failed = [event._replace(causation_id=f"failed-{n}") for n, event in enumerate(taken)]
+        failed = [event._replace(command_id=f"failed-{n}") for n, event in enumerate(taken)]
         with pytest.raises(LogUnavailable):
             log.append(Batch(failed, ()))
         assert found(log, appended + failed) == appended
@@ -63,7 +69,7 @@ def test_folder_of_a_version_that_indexed_every_command_at_once_goes_on(tmp_path
     with closing(SqliteEventLog(tmp_path)) as log:
         appended = append(log, "device-1", 200)
     with closing(sqlite3.connect(tmp_path / "events.sqlite")) as db, db:
-        rows = [(event.tenant_id, event.causation_id, event.position, event.position) for event in appended]
+        rows = [(event.tenant_id, event.command_id, event.position, event.position) for event in appended]
         db.executemany("INSERT INTO commands VALUES (?,?,?,?)", rows)
     with closing(SqliteEventLog(tmp_path)) as log:
         appended += append(log, "device-2", 1_500)

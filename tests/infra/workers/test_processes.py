@@ -99,7 +99,7 @@ class History:
                     assert isinstance(entry, Envelope)
                     versions[entry.key] += 1
                     assert entry.version == versions[entry.key]
-                    caused[entry.tenant_id, entry.causation_id] += 1
+                    caused[entry.tenant_id, entry.command_id] += 1
                     ids.add(entry.event_id)
         assert caused == {key: len(reply.events) for key, reply in self.replies.items() if reply.events}
         assert ids == {event.event_id for reply in self.replies.values() for event in reply.events}

@@ -143,7 +143,12 @@ def test_a_batch_that_was_not_kept_is_taken_again(
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=lambda command: type(command).__name__)
 def test_every_command_arrives_as_it_was_sent(command: object) -> None:
     sent = submission(command, tenant="acme", expected=3)._replace(  # type: ignore[arg-type]
-        happened_at=HAPPENED_AT, traceparent="00-1-2-01", correlation_id="request-1"
+        happened_at=HAPPENED_AT,
+        traceparent="00-1-2-01",
+        correlation_id="request-1",
+        causation_id="event-1",
+        command_hash=bytes(range(16)),
+        deadline=HAPPENED_AT,
     )
     found = decode_submission(encode_submission(sent), partition=0, partitions=1)
     assert found._replace(name=sent.name) == sent

@@ -1,16 +1,18 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from domain import catalog
-from domain.fleet.device import DeviceRegistered, TagDevice
-from domain.message import Command, Decider, Event, Process
+from domain.fleet.device import DeviceRegistered, DeviceTagged, TagDevice
+from domain.given import Given
+from domain.message import Command, Event, Process
 from domain.rejection import Kind
 from infra.sqlite.event_log import SqliteEventLog
-from schemas.envelope import Envelope, StreamId, TenantId, Topic
+from schemas.envelope import ActorType, Envelope, StreamId, TenantId, Topic
 from streams.ports import Batch, LogUnavailable, Refusal, SystemClock
 from streams.write.writer import Writer
-from tests.streams.kit import accepted, register, register_tenant, retire, submission, tag
+from tests.streams.kit import accepted, register, register_tenant, retire, tag
 
 DEMO = TenantId("demo")
 
@@ -66,14 +68,12 @@ def test_same_id_from_two_tenants_is_two_commands(writer: Writer, log: SqliteEve
     assert len(history(log, "device-web-1", "acme")) == 1
 
 
-def test_refused_command_records_nothing_and_may_be_tried_again(writer: Writer, log: SqliteEventLog) -> None:
+def test_refused_command_records_nothing(writer: Writer, log: SqliteEventLog) -> None:
     before = log.end(Topic.EVENTS, 0)
-    [refused] = writer.write([tag("web-1", "a", id_="tagging")])
+    [refused] = writer.write([tag("web-1", "a")])
     assert refused.refusal is not None
     assert refused.refusal.kind is Kind.NOT_FOUND
     assert log.end(Topic.EVENTS, 0) == before
-    _, tagged = writer.write([register("web-1"), tag("web-1", "a", id_="tagging")])
-    assert accepted(tagged)
 
 
 def test_wrong_expected_version_is_a_conflict_with_the_actual_one(writer: Writer) -> None:
@@ -140,12 +140,12 @@ def test_rule_that_crashes_fails_its_own_command_alone(
 ) -> None:
     decider = catalog.decider_of(TagDevice)
 
-    def crash(command: Command, state: object) -> tuple[Event, ...]:
+    def crash(command: Command, state: object, given: Given) -> tuple[Event, ...]:
         if isinstance(command, TagDevice):
             raise ZeroDivisionError
-        return decider.decide(command, state)
+        return decider.decide(command, state, given)
 
-    broken = Decider(decider.category, decider.commands, decider.events, crash, decider.evolve)
+    broken = replace(decider, decide=crash)
     monkeypatch.setattr(catalog, "decider_of", lambda _command: broken)
     first, crashed, last = writer.write([register("web-1"), tag("web-1", "a"), register("web-2")])
     assert (accepted(first), accepted(crashed), accepted(last)) == (True, False, True)
@@ -193,17 +193,85 @@ def test_commands_of_a_process_are_recorded_with_their_cause_and_once(log: Sqlit
     registered, tagged = history(log, "device-web-1")
     assert tagged.type == "device.tagged"
     assert tagged.correlation_id == registered.correlation_id
+    assert tagged.causation_id == registered.event_id
+    assert (registered.command_id, registered.causation_id) == ("once", "once")
+    assert tagged.command_id.startswith("system ")
     assert tagged.actor.id == "tag_new_devices"
     assert batches == [1, 4, 0]
 
 
-def test_loop_of_processes_is_stopped(log: SqliteEventLog) -> None:
+def register_others(count: int) -> Process:
+    """Return a process that answers the registration of a device by a caller with those of others."""
+
+    def react(event: Event, envelope: Envelope) -> tuple[Command, ...]:
+        assert isinstance(event, DeviceRegistered)
+        if envelope.actor.type is ActorType.SYSTEM:
+            return ()
+        return tuple(register(f"{envelope.stream}-{n}").command for n in range(count))
+
+    return Process("others", (DeviceRegistered,), react)
+
+
+def test_five_hundred_commands_with_three_reactions_each_are_one_batch(log: SqliteEventLog) -> None:
+    writer = Writer(log, SystemClock(), processes=(register_others(3),))
+    writer.write([register_tenant("demo")])
+    replies = writer.write([register(f"web-{n}") for n in range(500)])
+    assert all(accepted(reply) for reply in replies)
+    assert log.end(Topic.EVENTS, 0) == 1 + 500 * 4
+
+
+def test_loop_of_processes_refuses_what_began_it_and_nothing_of_it_is_left(log: SqliteEventLog) -> None:
     def again(_event: Event, envelope: Envelope) -> tuple[Command, ...]:
-        return (TagDevice(device_id="web-1", key="turn", value=envelope.event_id),)
+        device = envelope.stream.removeprefix("device-")
+        return (TagDevice(device_id=device, key="turn", value=envelope.event_id),) if device == "web-1" else ()
 
     events = catalog.decider_of(TagDevice).events
     writer = Writer(log, SystemClock(), processes=(Process("loop", events, again),))
     writer.write([register_tenant("demo")])
-    with pytest.raises(RuntimeError, match="a loop"):
-        writer.write([submission(register("web-1").command)])
+    before, loop, after = writer.write([register("web-0"), register("web-1", id_="loop"), register("web-2")])
+    assert (accepted(before), accepted(loop), accepted(after)) == (True, False, True)
+    assert loop.refusal is not None
+    assert loop.refusal.kind is Kind.NOT_NOW
     assert history(log, "device-web-1") == []
+    assert [entry.stream for entry in log.read(Topic.EVENTS, 0, after=1, limit=10)] == ["device-web-0", "device-web-2"]
+    # it left no mark and no state: without the process it is decided
+    assert accepted(Writer(log, SystemClock()).write([register("web-1", id_="loop")])[0])
+
+
+def test_process_that_crashes_refuses_its_cause_alone(log: SqliteEventLog) -> None:
+    def crash(_event: Event, envelope: Envelope) -> tuple[Command, ...]:
+        if envelope.stream == "device-web-1":
+            raise ZeroDivisionError
+        return ()
+
+    writer = Writer(log, SystemClock(), processes=(Process("crash", (DeviceRegistered,), crash),))
+    writer.write([register_tenant("demo")])
+    replies = writer.write([register("web-0"), register("web-1"), tag("web-1", "a"), register("web-2")])
+    assert [accepted(reply) for reply in replies] == [True, False, False, True]
+    assert history(log, "device-web-1") == []
+    assert log.end(Topic.EVENTS, 0) == 3
+    assert accepted(writer.write([tag("web-2", "a", expected=1)])[0])
+
+
+@pytest.mark.parametrize("cached", [True, False], ids=["when it is decided", "when it is read"])
+def test_event_that_the_state_cannot_take_refuses_the_commands_of_its_stream_alone(
+    log: SqliteEventLog, writer: Writer, monkeypatch: pytest.MonkeyPatch, *, cached: bool
+) -> None:
+    writer.write([register("web-1"), register("web-2"), tag("web-1", "a")])
+    decider = catalog.decider_of(TagDevice)
+
+    def evolve(state: object, event: Event) -> object:
+        if isinstance(event, DeviceTagged) and event.value != "fine":
+            raise ZeroDivisionError
+        return decider.evolve(state, event)
+
+    broken = replace(decider, evolve=evolve)
+    monkeypatch.setitem(catalog._DECIDER_OF, TagDevice, broken)  # type: ignore[arg-type]
+    monkeypatch.setitem(catalog._DECIDER_BY_CATEGORY, "device", broken)  # type: ignore[arg-type]
+    if not cached:
+        writer.forget()
+    failed, fine = writer.write([tag("web-1", "b"), tag("web-2", "fine")])
+    assert failed.refusal is not None
+    assert failed.refusal.kind is Kind.NOT_NOW
+    assert accepted(fine)
+    assert len(history(log, "device-web-1")) == 2

@@ -45,6 +45,44 @@ def test_repeated_command_gets_its_first_answer(way: WaysIn) -> None:
     assert again == {**first, "repeated": True}
 
 
+def test_key_of_another_command_body_or_version_is_refused(way: WaysIn) -> None:
+    once = {"Idempotency-Key": "same-key-1"}
+    first = way.command(REGISTER, {"device_id": "es-1", "hostname": "es-1.example"}, headers=once)
+    assert first.status_code == 200
+    for name, body, more in (
+        (REGISTER, {"device_id": "es-2", "hostname": "es-2.example"}, {}),
+        ("fleet.RetireDevice", {"device_id": "es-1"}, {}),
+        (REGISTER, {"device_id": "es-1", "hostname": "es-1.example"}, {"If-Match": "0"}),
+    ):
+        problem = refused(way.command(name, body, headers=once | more), 422)
+        assert (problem["kind"], problem["command_id"]) == ("reused", "same-key-1")
+        assert "give this command an id of its own" in problem["detail"]
+    again = way.command(REGISTER, b'{ "hostname":"es-1.example", "device_id":"es-1" }', headers=once)
+    assert again.json() == {**first.json(), "repeated": True}
+    tag = {"device_id": "es-1", "key": "a", "value": "b"}
+    assert way.command("fleet.TagDevice", tag, headers=once, key="fleet").status_code == 200
+    assert [event.type for event in way.entries(Topic.EVENTS)] == [
+        "tenant.registered",
+        "device.registered",
+        "device.tagged",
+    ]
+
+
+def test_refusal_and_no_op_are_answered_again_as_they_were(way: WaysIn) -> None:
+    retire = ("fleet.RetireDevice", {"device_id": "web-1"})
+    first = refused(way.command(*retire, headers={"Idempotency-Key": "early"}), 404)
+    assert way.command(REGISTER, DEVICE).status_code == 200
+    assert refused(way.command(*retire, headers={"Idempotency-Key": "early"}), 404) == {**first, "repeated": True}
+    tag = ("fleet.TagDevice", {"device_id": "web-1", "key": "room", "value": "a"})
+    other = {**tag[1], "value": "b"}
+    way.command(*tag)
+    nothing = way.command(*tag, headers={"Idempotency-Key": "late"}).json()
+    assert nothing["events"] == []
+    way.command(tag[0], other)
+    assert way.command(*tag, headers={"Idempotency-Key": "late"}).json() == {**nothing, "repeated": True}
+    assert [event.data.get("value") for event in way.entries(Topic.EVENTS)][-2:] == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"{", b'{"device_id": NaN}', b'{"a": "\\ud800"}', b'{"a": "\xff"}', b"[" * 100_000, b'{"a": 1} trailing'],
@@ -130,6 +168,33 @@ def test_wrong_if_match_is_a_conflict_with_the_actual_version(way: WaysIn) -> No
     assert (problem["kind"], problem["actual_version"]) == ("conflict", 1)
     assert problem["detail"] == "stream device-web-1 is at version 1, not 7"
     assert way.command("fleet.TagDevice", tag, headers={"If-Match": '"1"'}).json()["version"] == 2
+
+
+REGISTER_AT = {"command": REGISTER, "body": DEVICE, "id": "timely"}
+
+
+@pytest.mark.parametrize("late", ["2026-01-31T08:30:00Z", "0.000001"])
+def test_command_past_its_deadline_is_refused_and_may_be_sent_again(way: WaysIn, late: str) -> None:
+    headers = {"Idempotency-Key": "timely", "X-Deadline": late}
+    problem = refused(way.command(REGISTER, DEVICE, headers=headers), 504)
+    assert problem["kind"] == "expired"
+    assert way.batch({**REGISTER_AT, "deadline": late})[0]["kind"] == "expired"
+    assert len(way.entries(Topic.EVENTS)) == 1
+    first = way.command(REGISTER, DEVICE, headers={**headers, "X-Deadline": "60"}).json()
+    assert not first["repeated"]
+    assert way.command(REGISTER, DEVICE, headers=headers).json() == {**first, "repeated": True}
+
+
+@pytest.mark.parametrize("deadline", [60, 0.5, "60", "9999-12-31T23:59:59Z", None])
+def test_command_before_its_deadline_is_done(way: WaysIn, deadline: Any) -> None:
+    assert way.batch({**REGISTER_AT, "deadline": deadline})[0]["outcome"] == "accepted"
+
+
+@pytest.mark.parametrize("deadline", [0, -1, True, "soon", "2026-01-31T08:30:00", 86_401, "1e3", [], 1e300, "9" * 5000])
+def test_deadline_that_is_none_is_refused(way: WaysIn, deadline: Any) -> None:
+    [reply] = way.batch({**REGISTER_AT, "deadline": deadline})
+    assert reply["kind"] == "invalid"
+    assert reply["reason"].startswith("deadline (X-Deadline) must be seconds")
 
 
 # --- who asks --------------------------------------------------------------------------------------------------------
@@ -309,6 +374,20 @@ def test_batch_has_a_reply_for_each_command_in_order(way: WaysIn) -> None:
     assert [event.type for event in way.entries(Topic.EVENTS)][1:] == ["device.registered", "device.retired"]
 
 
+def test_item_that_met_a_full_queue_is_answered_with_its_id_and_the_others_as_ever(tmp_path: Path) -> None:
+    items = [{"command": REGISTER, "body": {**DEVICE, "device_id": f"web-{n}"}} for n in range(5)]
+    with ways_in(tmp_path, max_waiting=2) as way:
+        replies = way.batch(*items)
+        assert [reply["outcome"] for reply in replies] == ["accepted"] * 2 + ["refused"] * 3
+        assert {reply["kind"] for reply in replies[2:]} == {"not_now"}
+        ids = [reply["command_id"] for reply in replies]
+        assert len(set(ids)) == 5
+        for item, id_, reply in zip(items, ids, replies, strict=True):
+            [again] = way.batch({**item, "id": id_})
+            assert (again["outcome"], again["repeated"]) == ("accepted", reply["outcome"] == "accepted")
+        assert len(way.entries(Topic.EVENTS)) == 1 + 5
+
+
 def test_batch_that_is_no_list_or_too_long_is_refused_whole(way: WaysIn) -> None:
     bodies: list[Any] = [{}, None, "text", [{"command": REGISTER, "body": DEVICE}] * 1001]
     for body in bodies:
@@ -327,7 +406,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
 )
-FIELDS = st.sampled_from(["id", "command", "body", "expected_version", "happened_at"])
+FIELDS = st.sampled_from(["id", "command", "body", "expected_version", "happened_at", "deadline"])
 
 
 @pytest.fixture(scope="module")

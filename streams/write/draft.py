@@ -1,0 +1,253 @@
+"""One batch is decided in a draft, command by command; what one of them breaks is its own."""
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from domain import catalog
+from domain.given import Given
+from domain.identity.tenant import admit
+from domain.message import Command, Decider, Event, Process
+from domain.rejection import CommandRejected, Kind, not_now
+from schemas.envelope import Actor, ActorType, Envelope, StreamId, StreamKey, TenantId, Topic
+from schemas.partitioning import partition_of
+from schemas.payload import encoded
+from streams.identifiers import new_id, system_id
+from streams.ports import Answered, CommandKey, EventLog, LogDamaged, LogUnavailable, Mark, Refusal, Reply, Submission
+from streams.write.answers import accepted, again, is_final
+from streams.write.states import StreamState, fold
+
+_LOG = logging.getLogger(__name__)
+
+MAX_REACTIONS = 1_000
+"""Commands that processes may add to one command: more is a loop between two processes."""
+
+
+_LOOK_BACK = 100  # events at the end of a partition, in case the last ones cannot be read
+
+
+class Known(NamedTuple):
+    """What is known of the commands and the streams of a batch, and when partitions had their last events."""
+
+    answered: MutableMapping[CommandKey, Answered]
+    states: MutableMapping[StreamKey, StreamState]
+    recorded_at: MutableMapping[int, datetime]
+
+
+class Draft:
+    """One batch being decided: its effects are in here until the log has them.
+
+    Shape: what is known before the batch is filled further.
+    """
+
+    def __init__(self, known: Known, log: EventLog, now: datetime, processes: Sequence[Process]) -> None:
+        self._answered, self._states, self._recorded_at = known
+        self.events: list[Envelope] = []
+        self.marks: list[Mark] = []
+        self._log = log
+        self._now = now
+        self._processes = processes
+        self._ends: dict[int, int] = {}
+        self._before: dict[StreamKey, StreamState] = {}
+        self._reactions: deque[Submission] = deque()
+
+    def answer(self, submission: Submission) -> Reply:
+        """Return the first answer to a command that is known, else decide it. Raises: LogUnavailable; LogDamaged."""
+        key = submission.key
+        if first := self._answered.get(key):
+            return again(submission, first)
+        if submission.deadline is not None and submission.deadline < self._now:
+            reason = f"the deadline was over at {submission.deadline.isoformat()}; nothing was done"
+            return _refused(submission, Refusal(Kind.EXPIRED, reason))
+        reply = self._decide_whole(submission)
+        # a tenant that is not known keeps nothing: what is refused before it is registered may be sent again
+        if is_final(reply) and (reply.events or self._state(*tenant_key(submission.tenant_id)).version):
+            answered = self._answered[key] = Answered(submission.command_hash, reply)
+            if not reply.events:
+                self.marks.append(Mark(key, answered, self._now))
+        return reply
+
+    def _decide_whole(self, cause: Submission) -> Reply:
+        """Decide a command and all that processes answer to it; where a process fails, nothing of it is left."""
+        self._before = {}
+        events, ends = len(self.events), self._ends.copy()
+        try:
+            reply = self._decide(cause)
+            reacted = 0
+            while self._reactions:
+                reacted += 1
+                if reacted > MAX_REACTIONS:
+                    raise RuntimeError(f"more than {MAX_REACTIONS} commands of processes follow on one: a loop")  # noqa: TRY301
+                self._decide(self._reactions.popleft())
+        except (LogUnavailable, LogDamaged):
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, it may not stop the commands of others
+            reply = self._failed(cause)
+            self._reactions.clear()
+            self._states.update(self._before)
+            del self.events[events:]
+            self._ends = ends
+        return reply
+
+    def _decide(self, submission: Submission) -> Reply:
+        stream = submission.command.stream
+        current = self._state(submission.tenant_id, stream)
+        refusal = self._refusal(submission, current)
+        if refusal is None:
+            try:
+                decider = catalog.decider_of(type(submission.command))
+                given = self._given(decider, submission, current)
+                events = decider.decide(submission.command, current.state, given)
+                state = current.state
+                for event in events:
+                    state = decider.evolve(state, event)
+                payloads = [_checked_payload(event) for event in events]
+            except CommandRejected as rejected:
+                refusal = Refusal(rejected.kind, rejected.reason)
+            except Exception:  # noqa: BLE001 - one command that breaks a rule's code must not stop everyone else's
+                return self._failed(submission)
+        if refusal is not None:
+            return _refused(submission, refusal, current.version)
+        if not events:
+            return Reply(submission.command_id, "accepted", stream, current.version)
+        envelopes = self._envelopes(submission, stream, current.version, events, payloads)
+        self._before.setdefault((submission.tenant_id, stream), current)
+        made_by = current.made_by or submission.actor
+        self._states[submission.tenant_id, stream] = StreamState(envelopes[-1].version, state, made_by)
+        self.events += envelopes
+        self._ends[envelopes[-1].partition] = envelopes[-1].position
+        self._react(submission, envelopes, events)
+        return accepted(submission.command_id, envelopes)
+
+    def _failed(self, submission: Submission) -> Reply:
+        _LOG.exception("deciding %s %s failed", submission.name, submission.command_id)
+        refusal = Refusal(Kind.NOT_NOW, f"{submission.name} failed inside; the server's log says why")
+        return _refused(submission, refusal)
+
+    def _refusal(self, submission: Submission, current: StreamState) -> Refusal | None:
+        tenant = self._state(*tenant_key(submission.tenant_id))
+        for state in (tenant, current):
+            if state.unreadable:
+                return Refusal(Kind.NOT_NOW, state.unreadable)
+        if rejected := admit(submission.command, tenant.state):
+            return Refusal(rejected.kind, rejected.reason)
+        expected = submission.expected_version
+        if expected is not None and expected != current.version:
+            reason = f"stream {submission.command.stream} is at version {current.version}, not {expected}"
+            return Refusal(Kind.CONFLICT, reason, current.version)
+        return None
+
+    def _given(self, decider: Decider, submission: Submission, current: StreamState) -> Given:
+        """Return what a rule may know besides. Raises: CommandRejected, a stream that it names cannot be read."""
+        streams: dict[StreamId, Any] = {}
+        for stream in decider.reads(submission.command, submission.actor) if decider.reads else ():
+            other = self._state(submission.tenant_id, stream)
+            if other.unreadable:
+                raise not_now(other.unreadable)
+            streams[stream] = other.state
+        return Given(self._now, submission.actor, current.made_by, streams)
+
+    def _state(self, tenant_id: TenantId, stream: StreamId) -> StreamState:
+        key = (tenant_id, stream)
+        if (state := self._states.get(key)) is None:
+            # only a process's command names a stream that was not loaded with the batch, and a decider that failed
+            state = self._states[key] = fold(self._log.read_streams([key]).get(key, ()))
+        return state
+
+    def _envelopes(
+        self,
+        submission: Submission,
+        stream: StreamId,
+        version: int,
+        events: Sequence[Event],
+        payloads: Sequence[Mapping[str, Any]],
+    ) -> list[Envelope]:
+        partition = partition_of(submission.tenant_id, self._log.partitions)
+        if partition not in self._ends:
+            self._begin(partition)
+        end, recorded_at = self._ends[partition], self._recorded_at[partition]
+        return [
+            Envelope(
+                event_id=new_id(),
+                type=event.TYPE,
+                schema_version=event.VERSION,
+                tenant_id=submission.tenant_id,
+                stream=stream,
+                version=version + n,
+                topic=Topic.EVENTS,
+                partition=partition,
+                position=end + n,
+                happened_at=submission.happened_at or recorded_at,
+                recorded_at=recorded_at,
+                actor=submission.actor,
+                correlation_id=submission.correlation_id or submission.command_id,
+                causation_id=submission.causation_id or submission.command_id,
+                data=payload,
+                traceparent=submission.traceparent,
+                command_id=submission.command_id,
+                command_hash=submission.command_hash,
+            )
+            for n, (event, payload) in enumerate(zip(events, payloads, strict=True), 1)
+        ]
+
+    def _begin(self, partition: int) -> None:
+        """Find where a partition ends, and when its events of this batch are recorded: never before its last one."""
+        end = self._log.end(Topic.EVENTS, partition)
+        last = self._recorded_at.get(partition) or _last_recorded(self._log, partition, end)
+        self._recorded_at[partition] = self._now if last is None else max(self._now, last)
+        self._ends[partition] = end
+
+    def _react(self, submission: Submission, envelopes: Sequence[Envelope], events: Sequence[Event]) -> None:
+        for process in self._processes:
+            for envelope, event in zip(envelopes, events, strict=True):
+                if isinstance(event, process.events):
+                    commands = process.react(event, envelope)
+                    self._reactions.extend(
+                        _reaction(process, submission, envelope, n, c) for n, c in enumerate(commands)
+                    )
+
+
+def _last_recorded(log: EventLog, partition: int, end: int) -> datetime | None:
+    last = log.read(Topic.EVENTS, partition, after=max(0, end - _LOOK_BACK), limit=_LOOK_BACK)
+    return max((entry.recorded_at for entry in last if isinstance(entry, Envelope)), default=None)
+
+
+def streams_of(submission: Submission) -> Iterator[StreamKey]:
+    """Yield the streams that a command is decided on."""
+    tenant_id, command = submission.tenant_id, submission.command
+    yield tenant_id, command.stream
+    yield tenant_key(tenant_id)
+    if reads := catalog.decider_of(type(command)).reads:
+        with suppress(Exception):  # it fails again, and is told of, where its command is decided
+            for stream in reads(command, submission.actor):
+                yield tenant_id, stream
+
+
+def tenant_key(tenant_id: TenantId) -> StreamKey:
+    return (tenant_id, StreamId(f"tenant-{tenant_id}"))
+
+
+def _refused(submission: Submission, refusal: Refusal, version: int = 0) -> Reply:
+    return Reply(submission.command_id, "refused", submission.command.stream, version, refusal=refusal)
+
+
+def _checked_payload(event: Event) -> dict[str, Any]:
+    # encoded here and not by the log, so that a value its schema cannot hold fails its own command alone
+    return encoded(event.TYPE, event.VERSION, catalog.payload_of(event))
+
+
+def _reaction(process: Process, cause: Submission, envelope: Envelope, n: int, command: Command) -> Submission:
+    return Submission(
+        command_id=system_id(process.name, envelope.event_id, str(n)),
+        tenant_id=cause.tenant_id,
+        name=catalog.name_of(type(command)),
+        command=command,
+        actor=Actor(ActorType.SYSTEM, process.name),
+        happened_at=cause.happened_at,
+        correlation_id=envelope.correlation_id,
+        traceparent=cause.traceparent,
+        causation_id=envelope.event_id,
+    )

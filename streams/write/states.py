@@ -1,0 +1,49 @@
+"""A stream's state follows from its history; a history that cannot be read gives a state that says so."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from domain import catalog
+from schemas.envelope import Actor, Entry, Envelope
+
+_LOG = logging.getLogger(__name__)
+
+
+class StreamState(NamedTuple):
+    """What is known of a stream.
+
+    Shape: `made_by` is who recorded its first event; `unreadable` says why nothing may be decided on it, None where all
+    is well.
+    """
+
+    version: int
+    state: Any
+    made_by: Actor | None = None
+    unreadable: str | None = None
+
+
+NOTHING = StreamState(0, None)
+
+
+def fold(history: Sequence[Entry]) -> StreamState:
+    """Return the state and version that a stream's history gives."""
+    if not history:
+        return NOTHING
+    decider = catalog.decider_for_category(history[0].stream.partition("-")[0])
+    state, made_by = None, None
+    for entry in history:
+        if decider is None or not isinstance(entry, Envelope):
+            return _unreadable(history, entry)
+        made_by = made_by or entry.actor
+        try:
+            state = decider.evolve(state, catalog.event_from(entry))
+        except Exception:  # noqa: BLE001 - one stream that breaks a rule's code must not stop everyone else's
+            _LOG.exception("the event at position %d of stream %s cannot be read", entry.position, entry.stream)
+            return _unreadable(history, entry)
+    return StreamState(len(history), state, made_by)
+
+
+def _unreadable(history: Sequence[Entry], entry: Entry) -> StreamState:
+    reason = f"stream {entry.stream} has an event that cannot be read, at position {entry.position}"
+    return StreamState(len(history), None, unreadable=reason)

@@ -1,0 +1,55 @@
+"""An import sends again, under the same ids, what a server had no room for while it took the rest."""
+
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from infra.cli import import_sinks
+from infra.cli.client import ServerClient
+from infra.cli.import_sinks import ServerSink
+from schemas.envelope import TenantId
+from tests.streams.kit import register
+
+
+class Server:
+    """Takes one more of the commands it is sent, each time it is asked; the others it has no room for."""
+
+    def __init__(self) -> None:
+        self.room = 0
+        self.bodies: list[Any] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"rows": []})
+        items = orjson.loads(request.content)
+        self.bodies.append(items)
+        known, self.room = self.room, self.room + 1
+        replies = [
+            {"outcome": "accepted", "repeated": n < known}
+            if n < self.room
+            else {"outcome": "refused", "kind": "not_now", "reason": "the queue is full"}
+            for n, _ in enumerate(items)
+        ]
+        return httpx.Response(200, json={"replies": replies})
+
+
+def test_commands_that_met_a_full_queue_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_sinks, "_LATER_S", 0)
+    server = Server()
+    client = ServerClient("http://127.0.0.1:1", "key", transport=httpx.MockTransport(server))
+    batch = [register(f"web-{n}")._replace(name="fleet.RegisterDevice") for n in range(3)]
+    taken = ServerSink(client, TenantId("demo")).commands(batch)
+    assert [(one.kind, one.repeated) for one in taken] == [(None, True), (None, True), (None, False)]
+    assert server.bodies == [server.bodies[0]] * 3
+    assert [item["id"] for item in server.bodies[0]] == [one.command_id for one in batch]
+
+
+def test_what_a_server_never_has_room_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_sinks, "_LATER_S", 0)
+    monkeypatch.setattr(import_sinks, "_TRIES", 2)
+    client = ServerClient("http://127.0.0.1:1", "key", transport=httpx.MockTransport(Server()))
+    batch = [register(f"web-{n}")._replace(name="fleet.RegisterDevice") for n in range(3)]
+    last = ServerSink(client, TenantId("demo")).commands(batch)[-1]
+    assert (last.kind, last.reason) == ("not_now", "the queue is full")

@@ -1,0 +1,113 @@
+"""Rules are given the time, who asks, who began the stream, and the states of the streams that they name."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from domain import catalog
+from domain.fleet.device import RETIRED, RetireDevice
+from domain.given import Given
+from domain.message import Command, Event
+from domain.rejection import Kind, conflict
+from infra.sqlite.event_log import SqliteEventLog
+from schemas.envelope import Actor, ActorType, StreamId, StreamKey
+from streams.ports import Reply, SystemClock
+from streams.write.writer import Writer
+from tests.examples.fleet import DEFINE_WATCH, REMOVE_WATCH
+from tests.examples.identity import ISSUE_KEY
+from tests.streams.kit import accepted, register, register_tenant, retire, submission, tag
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[SqliteEventLog]:
+    with closing(SqliteEventLog(tmp_path)) as log:
+        yield log
+
+
+def retires_after_the_other(command: Command, state: object, given: Given) -> tuple[Event, ...]:
+    """Refuse to retire web-1 before web-2: a rule over two streams."""
+    assert isinstance(command, RetireDevice)
+    other = given.streams.get(StreamId("device-web-2"))
+    if command.device_id == "web-1" and other is not None and other.status not in RETIRED:
+        raise conflict("web-2 comes first")
+    return RULES.decide(command, state, given)
+
+
+RULES = catalog.decider_of(RetireDevice)
+
+
+def reads_the_other(command: RetireDevice, _actor: Actor) -> tuple[StreamId, ...]:
+    if command.device_id == "web-9":
+        raise ZeroDivisionError
+    return (StreamId("device-web-2"),)
+
+
+@pytest.fixture
+def writer(log: SqliteEventLog, monkeypatch: pytest.MonkeyPatch) -> Writer:
+    over_two = replace(RULES, decide=retires_after_the_other, reads=reads_the_other)
+    monkeypatch.setitem(catalog._DECIDER_OF, RetireDevice, over_two)  # type: ignore[arg-type]
+    writer = Writer(log, SystemClock())
+    writer.write([register_tenant("demo"), *(register(f"web-{n}") for n in (1, 2, 9))])
+    return writer
+
+
+def kinds(replies: list[Reply]) -> list[Kind | None]:
+    return [reply.refusal.kind if reply.refusal else None for reply in replies]
+
+
+def test_rule_over_two_streams_sees_what_was_decided_before_it_in_its_batch(writer: Writer) -> None:
+    assert kinds(writer.write([retire("web-1"), retire("web-2"), retire("web-1")])) == [Kind.CONFLICT, None, None]
+
+
+def test_streams_that_a_batch_names_are_read_together(
+    writer: Writer, log: SqliteEventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    read_streams = log.read_streams
+
+    def counting(keys: list[StreamKey]) -> object:
+        asked.append(len(keys))
+        return read_streams(keys)
+
+    monkeypatch.setattr(log, "read_streams", counting)
+    writer.forget()
+    writer.write([retire("web-1"), tag("web-9", "a")])
+    assert asked == [4]  # both devices, the one that the rule names, and the tenant
+
+
+def test_named_stream_that_cannot_be_read_and_reads_that_fails_refuse_their_command_alone(
+    writer: Writer, log: SqliteEventLog
+) -> None:
+    with log._events.transaction(commit=True) as c:
+        c.execute("UPDATE stored_events SET state = x'00' WHERE originator_id = 'demo|device-web-2'")
+    writer.forget()
+    assert kinds(writer.write([retire("web-1"), retire("web-9"), tag("web-1", "a")])) == [
+        Kind.NOT_NOW,
+        Kind.NOT_NOW,
+        None,
+    ]
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+def test_watch_is_removed_by_its_maker_or_a_key_of_all_scopes(log: SqliteEventLog, *, forgets: bool) -> None:
+    writer = Writer(log, SystemClock())
+    maker, lesser, admin = (Actor(ActorType.API_KEY, name) for name in ("maker", "lesser", "admin"))
+    scopes = {maker: ("fleet:write",), lesser: ("fleet:write",), admin: ("*",)}
+    issued = [submission(replace(ISSUE_KEY, key_id=key.id, scopes=scopes[key])) for key in scopes]
+    assert all(map(accepted, writer.write([register_tenant("demo"), *issued])))
+
+    def asks(key: Actor, command: Command) -> bool:
+        if forgets:
+            writer.forget()
+        return accepted(writer.write([submission(command, actor=key)])[0])
+
+    assert asks(maker, DEFINE_WATCH)
+    # whoever defines it again does not become its maker
+    assert asks(lesser, replace(DEFINE_WATCH, severity="critical"))
+    assert not asks(lesser, REMOVE_WATCH)
+    assert asks(admin, REMOVE_WATCH)
+    assert asks(maker, DEFINE_WATCH)
+    assert asks(maker, REMOVE_WATCH)
