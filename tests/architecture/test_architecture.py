@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import projections.keys
 import projections.operations
 import projections.readers
 import projections.stores
@@ -22,7 +23,7 @@ def modules() -> Iterator[Path]:
 
 
 def promises() -> Iterator[tuple[str, str]]:
-    for module in (projections.stores, projections.readers, projections.operations, streams.ports):
+    for module in (projections.stores, projections.readers, projections.operations, projections.keys, streams.ports):
         for _, port in inspect.getmembers(module, inspect.isclass):
             if port.__module__ == module.__name__ and getattr(port, "_is_protocol", False):
                 for name, method in vars(port).items():
