@@ -12,6 +12,12 @@ _DAY_MS = 24 * 60 * 60 * 1000
 KEPT_FOR_EVER: Mapping[str, str] = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 
 
+COMPRESSION = "lz4"
+"""How producers compress, and how topics are made: a broker keeps a batch as it came if the two are the same."""
+
+_COMPRESSED: Mapping[str, str] = {"compression.type": COMPRESSION}
+
+
 class TopicSpec(NamedTuple):
     """A topic as `factline migrate` makes it.
 
@@ -60,10 +66,14 @@ class Topics(NamedTuple):
 
     def specs(self) -> tuple[TopicSpec, ...]:
         return (
-            TopicSpec(self.events, self.partitions, KEPT_FOR_EVER, keep=tuple(KEPT_FOR_EVER)),
-            TopicSpec(self.telemetry, self.partitions, KEPT_FOR_EVER),
+            TopicSpec(self.events, self.partitions, {**KEPT_FOR_EVER, **_COMPRESSED}, keep=tuple(KEPT_FOR_EVER)),
+            TopicSpec(self.telemetry, self.partitions, {**KEPT_FOR_EVER, **_COMPRESSED}),
             # what was decided is in the events: commands and replies are kept only to look at
-            TopicSpec(self.commands, self.partitions, {"cleanup.policy": "delete", "retention.ms": str(7 * _DAY_MS)}),
-            TopicSpec(self.replies, self.partitions, {"cleanup.policy": "delete", "retention.ms": str(_DAY_MS // 24)}),
+            TopicSpec(self.commands, self.partitions, _kept_for(7 * _DAY_MS)),
+            TopicSpec(self.replies, self.partitions, _kept_for(_DAY_MS // 24)),
             TopicSpec(self.dead_letters, self.partitions, KEPT_FOR_EVER),
         )
+
+
+def _kept_for(milliseconds: int) -> Mapping[str, str]:
+    return {"cleanup.policy": "delete", "retention.ms": str(milliseconds), **_COMPRESSED}

@@ -43,8 +43,9 @@ class Cluster:
         for submission in submissions:
             self.send_raw(encode_submission(submission), partition_of(submission.tenant_id, PARTITIONS), reply_to)
 
-    def send_raw(self, raw: bytes, partition: int, reply_to: str | None = None) -> None:
-        producer = self.connection.producer()
+    def send_raw(self, raw: bytes | None, partition: int, reply_to: str | None = None) -> None:
+        # the broker takes messages that are a little larger than what our own clients send
+        producer = self.connection.producer(message_max_bytes=1_048_000)
         headers: list[tuple[str, str | bytes | None]] = [] if reply_to is None else [(REPLY_TO, reply_to)]
         producer.produce(self.topics.commands, raw, "acme", partition, headers=headers)
         producer.flush()

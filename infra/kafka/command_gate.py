@@ -19,7 +19,7 @@ from infra.kafka.command_queue import REPLY_TO
 from infra.kafka.connection import TOO_LARGE, Connection, high_watermarks, kafka_errors
 from schemas.partitioning import partition_of
 from streams.ports import LogUnavailable, OutcomeUnknown, Overloaded, Refusal, Reply, Submission
-from streams.topics import Topics
+from streams.topics import COMPRESSION, Topics
 from streams.write.messages import decode_reply, encode_submission
 
 _LOG = logging.getLogger(__name__)
@@ -59,8 +59,13 @@ class KafkaCommandGate:
         self._waiting: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Future[Reply]]] = {}
         self._stopping = threading.Event()
         with kafka_errors():
-            self._producer: Producer = connection.producer(linger_ms=1, delivery_timeout_ms=_DELIVERY_TIMEOUT_MS)
-            self._replies: Consumer = connection.consumer(f"{topics.prefix}.gateways", auto_offset_reset="latest")
+            self._producer: Producer = connection.producer(
+                linger_ms=1, delivery_timeout_ms=_DELIVERY_TIMEOUT_MS, compression_type=COMPRESSION
+            )
+            # a reply is sent after its commit and in no transaction: nothing that others leave open may hold it up
+            self._replies: Consumer = connection.consumer(
+                f"{topics.prefix}.gateways", auto_offset_reset="latest", isolation_level="read_uncommitted"
+            )
             self._replies.assign([self._end_of_replies(connection.admin())])
         self._threads = [
             threading.Thread(target=work, name=name, daemon=True)
@@ -135,7 +140,7 @@ class KafkaCommandGate:
             try:
                 messages = [first, *self._replies.consume(_REPLIES_AT_ONCE, 0)]
                 self._settle([(_key(message), self._reply(message)) for message in messages if self._is_mine(message)])
-            except KafkaException:
+            except Exception:  # noqa: BLE001 - whatever it is: without this thread nobody gets an answer
                 _LOG.exception("reading replies failed; it goes on")
                 time.sleep(_POLL_S)
 
@@ -148,7 +153,7 @@ class KafkaCommandGate:
     def _reply(self, message: Message) -> Reply | LogUnavailable:
         try:
             return decode_reply(message.value() or b"")
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, LookupError) as error:
             return OutcomeUnknown(f"the reply cannot be read: {error}")
 
     def _report(self) -> None:

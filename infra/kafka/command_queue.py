@@ -1,38 +1,46 @@
 """Commands of a log's partitions are taken from here in turns, each of which is one transaction."""
 
+import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import contextmanager
 
 from confluent_kafka import Message
 
+from infra.kafka.connection import headers_of
 from infra.kafka.event_log import KafkaEventLog
 from streams.ports import Batch
 from streams.write.messages import encode_reply
 from streams.write.turn import Incoming
 
 REPLY_TO = "reply-to"
-"""The header of a command that says where its sender waits: `<partition of the replies>|<anything>`."""
+"""The header of a command that says where its sender waits: `<partition of the replies>|<anything short>`."""
+
+_ADDRESS = re.compile(rb"[0-9]{1,6}\|[\x21-\x7e]{0,200}")
 
 
 class KafkaTurn:
     """Turn of commands of any of the partitions."""
 
     def __init__(self, log: KafkaEventLog, messages: Sequence[Message]) -> None:
-        self.incoming = [Incoming(_partition(message), message.value() or b"") for message in messages]
+        self.incoming = [
+            Incoming(_partition(message), _offset(message), message.value() or b"") for message in messages
+        ]
         self.is_committed = False
         self._log = log
         self._reply_tos = [_reply_to(message) for message in messages]
         self._offsets = {_partition(message): _offset(message) + 1 for message in messages}
 
     def commit(self, batch: Batch) -> None:
+        # encoded first: what cannot be said may not be done; sent last, without the transaction: what another's open
+        # transaction would hold up are the answers of all
         replies = [
             (reply_to, encode_reply(reply))
             for reply_to, reply in zip(self._reply_tos, batch.replies, strict=True)
             if reply_to is not None
         ]
-        self._log.commit(batch.events, replies, self._offsets)
+        self._log.commit(batch.events, self._offsets)
         self.is_committed = True
+        self._log.replies.send(replies)
 
 
 class KafkaCommandQueue:
@@ -63,11 +71,9 @@ class KafkaCommandQueue:
 
 
 def _reply_to(message: Message) -> str | None:
-    headers: Any = message.headers() or ()
-    for name, value in headers:
-        if name == REPLY_TO and value is not None:
-            with suppress(UnicodeDecodeError):
-                return str(value, "utf-8")
+    for name, value in headers_of(message):
+        if name == REPLY_TO and value is not None and _ADDRESS.fullmatch(value):
+            return value.decode()
     return None
 
 

@@ -4,11 +4,11 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from infra.settings import CannotStart
@@ -151,6 +151,14 @@ class Connection:
         _LOG.warning("kafka: %s", error.str())
         if error.code() in _REFUSED:
             self._refusal = f"kafka at {self._bootstrap} {_REFUSED[error.code()]}: {error.str()}"
+
+
+def headers_of(message: Message) -> Sequence[tuple[str, bytes | None]]:
+    """Return a message's headers; none where the client cannot give them: a name that is not UTF-8 is not ours."""
+    try:
+        return message.headers() or ()  # type: ignore[return-value]
+    except (SystemError, ValueError):
+        return ()
 
 
 def first_offsets(admin: AdminClient, topic: str, partitions: Collection[int]) -> dict[int, int]:

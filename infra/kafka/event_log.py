@@ -11,6 +11,7 @@ from confluent_kafka import Producer, TopicPartition
 from infra.kafka.connection import REQUEST_TIMEOUT_S, Connection, kafka_errors
 from infra.kafka.log_reader import KafkaLogReader
 from infra.kafka.partitions import OwnedPartitions, disk_errors
+from infra.kafka.replies import Replies
 from infra.kafka.take_over import Owned
 from infra.kafka.transaction import COMMIT_S, Transactions, noting
 from infra.sqlite.writer_state import Stored, WriterState
@@ -24,7 +25,8 @@ from streams.topics import Topics
 class KafkaEventLog:
     """EventLog of one process: it reads and writes the partitions that the consumer group gave it.
 
-    Shape: `owned` are those, and how they are gained and lost. Used by one thread at a time.
+    Shape: `owned` are those, and how they are gained and lost; `replies` is how its commands are answered, after their
+    commit. Used by one thread at a time.
     """
 
     def __init__(
@@ -46,12 +48,14 @@ class KafkaEventLog:
         with kafka_errors():
             self._transactions = Transactions(connection, *(f"{topics.prefix}.writer-{name}-{n}" for n in range(2)))
         self.owned = OwnedPartitions(connection, topics, folder=folder)
+        self.replies = Replies(connection, topics)
         self._reader = KafkaLogReader(connection, topics)
 
     def close(self) -> None:
-        """Give the partitions back, and keep what is known of them."""
+        """Give the partitions back, keep what is known of them, and send the replies that are left."""
         self.owned.close()
         self._reader.close()
+        self.replies.close()
 
     # --- writing
 
@@ -61,14 +65,11 @@ class KafkaEventLog:
         return self._transactions.since
 
     def append(self, batch: Batch) -> None:
-        self.commit(batch.events, (), {})
+        self.commit(batch.events, {})
 
-    def commit(
-        self, events: Sequence[Envelope], replies: Sequence[tuple[str, bytes]], offsets: Mapping[int, int]
-    ) -> None:
-        """Append events in one transaction with replies, and with where the commands of partitions go on.
+    def commit(self, events: Sequence[Envelope], offsets: Mapping[int, int]) -> None:
+        """Append events in one transaction with where the commands of partitions go on.
 
-        Shape: a reply comes with the address that its command gave.
         Raises: what `append` raises; WriterLost.
         """
         by_partition: dict[int, list[Stored]] = defaultdict(list)
@@ -81,25 +82,19 @@ class KafkaEventLog:
                 raise LogUnavailable(f"partition {partition} does not end before position {stored[0].position}")
         # one for every partition that is written, or the broker would not check whose it is
         offsets = {partition: owned[partition].next_command or 0 for partition in by_partition} | dict(offsets)
-        ends = self._produce_all(by_partition, replies, offsets)
+        ends = self._produce_all(by_partition, offsets)
         for partition, offset in offsets.items():
             owned[partition].next_command = offset
         with disk_errors():
             for partition, stored in by_partition.items():
                 owned[partition].state.add(stored, ends[partition] + 1)
 
-    def _produce_all(
-        self,
-        by_partition: Mapping[int, Sequence[Stored]],
-        replies: Sequence[tuple[str, bytes]],
-        offsets: Mapping[int, int],
-    ) -> dict[int, int]:
+    def _produce_all(self, by_partition: Mapping[int, Sequence[Stored]], offsets: Mapping[int, int]) -> dict[int, int]:
         """Produce all of it in one transaction; return the offset of the last event of each partition."""
         ends: dict[int, int] = {}
         with self._transactions.transaction() as producer:
             for partition, events in by_partition.items():
                 self._produce(producer, partition, events, ends)
-            self._answer(producer, replies)
             # first, or the broker is asked too early for the last transaction to be over, and asked again 100 ms later
             producer.flush(COMMIT_S)
             go_on = [TopicPartition(self._topics.commands, partition, offset) for partition, offset in offsets.items()]
@@ -113,13 +108,6 @@ class KafkaEventLog:
         last = events[-1].record
         # the one report that is needed: a commit does not succeed unless all were delivered
         produce(topic, last.value, last.key, partition, noting(ends, partition), headers=last.headers)
-
-    def _answer(self, producer: Producer, replies: Sequence[tuple[str, bytes]]) -> None:
-        produce, topic = producer.produce, self._topics.replies
-        for reply_to, raw in replies:
-            partition = reply_to.partition("|")[0]
-            if partition.isascii() and partition.isdigit() and int(partition) < self.partitions:
-                produce(topic, raw, reply_to, int(partition))
 
     # --- reading: events from this process's own state, so that what was appended is there at once
 

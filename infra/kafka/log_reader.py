@@ -7,7 +7,14 @@ from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from infra.kafka.connection import PARTITION_END, Connection, first_offsets, kafka_errors, last_stable_offsets
+from infra.kafka.connection import (
+    PARTITION_END,
+    Connection,
+    first_offsets,
+    headers_of,
+    kafka_errors,
+    last_stable_offsets,
+)
 from schemas.envelope import Entry, Envelope, StreamId, TenantId, Topic
 from schemas.kafka_record import KafkaRecord, decode_kafka, kafka_record, position_of
 from schemas.partitioning import partition_of
@@ -191,7 +198,7 @@ class KafkaLogReader:
 
 
 def _found(topic: Topic, message: Message, offset: int) -> _Found | None:
-    record = kafka_record(message.key(), message.value(), message.headers())  # type: ignore[arg-type]
+    record = kafka_record(message.key(), message.value(), headers_of(message))  # type: ignore[arg-type]
     position = offset + 1 if topic is Topic.TELEMETRY else position_of(record)
     # without a position it is not of our writers
     return None if position is None else _Found(offset, position, record)

@@ -12,6 +12,7 @@ from infra.kafka.connection import Connection, kafka_errors
 from infra.kafka.take_over import Owned, TakeOver
 from infra.kafka.topics import log_id
 from infra.sqlite.writer_state import STATE_ERRORS, WriterState
+from streams.ports import LogUnavailable
 from streams.topics import Topics
 from streams.write.turn import WriterLost
 
@@ -75,11 +76,15 @@ class OwnedPartitions(Mapping[int, Owned]):
 
         Raises: WriterLost; LogUnavailable, safe to retry.
         """
-        waiting = [owned for owned in self._given.values() if not owned.running]
+        waiting = [owned for owned in self._given.values() if not (owned.running or owned.is_damaged)]
         if not waiting:
             return math.inf
-        with kafka_errors(), disk_errors():
-            reading = self._take_over.advance(self._commands, waiting)
+        try:
+            with kafka_errors(), disk_errors():
+                reading = self._take_over.advance(self._commands, waiting)
+        except LogUnavailable:
+            self._take_over.begin_again(waiting)
+            raise
         for owned in waiting:
             if owned.running:
                 self.changes += 1

@@ -1,5 +1,6 @@
 """A worker takes a partition over here: it decides only when it has seen all that the last one wrote."""
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,11 +17,20 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-from infra.kafka.connection import NO_SUCH_OFFSET, PARTITION_END, TIMED_OUT, Connection, high_watermarks
+from infra.kafka.connection import (
+    NO_SUCH_OFFSET,
+    PARTITION_END,
+    TIMED_OUT,
+    Connection,
+    headers_of,
+    high_watermarks,
+)
 from infra.sqlite.writer_state import LogDamaged, Stored, WriterState
 from schemas.kafka_record import kafka_record, position_of
 from streams.topics import Topics
 from streams.write.turn import WriterLost
+
+_LOG = logging.getLogger(__name__)
 
 _READ_AT_ONCE = 1_000  # more at once is slower: neither the processor nor the collector of garbage keeps up
 _WAIT_S = 0.05
@@ -33,12 +43,13 @@ class Owned:
     """A partition that the group gave to this process.
 
     Shape: `next_command` is the stable offset where its commands go on; `seen` the end of the log that the state has
-    to reach before anything is decided.
+    to reach before anything is decided; `is_damaged` says that nothing will be.
     """
 
     def __init__(self, partition: int, state: WriterState) -> None:
         self.partition = partition
         self.state = state
+        self.is_damaged = False
         self.restart()
 
     def restart(self) -> None:
@@ -77,7 +88,8 @@ class TakeOver:
     def advance(self, commands: Consumer, waiting: Sequence[Owned]) -> bool:
         """Go a step on with each partition; False if there was nothing to read.
 
-        Raises: KafkaException, safe to retry; LogDamaged; WriterLost.
+        A partition in whose log there is a hole is left alone: the others are not to blame.
+        Raises: KafkaException, safe to retry after `begin_again`; LogDamaged; WriterLost.
         """
         self._find_offsets([owned for owned in waiting if owned.next_command is None])
         self._note_ends([owned for owned in waiting if owned.next_command is not None and owned.seen is None])
@@ -88,6 +100,14 @@ class TakeOver:
             if time.monotonic() > deadline:
                 break
         return read
+
+    def begin_again(self, waiting: Sequence[Owned]) -> None:
+        """Take the first step again with each: what was read before an error, and not kept, does not come again."""
+        self._reading.clear()
+        self._events.unassign()
+        for owned in waiting:
+            if not owned.running and owned.next_command is not None:
+                owned.restart()
 
     def _find_offsets(self, waiting: Sequence[Owned]) -> None:
         """Ask where the commands go on. There is no answer while a transaction holds that, and nothing waits for it."""
@@ -129,25 +149,39 @@ class TakeOver:
             partition, offset = _place(message)
             if partition not in self._reading:
                 continue
-            if (error := message.error()) is not None:
-                if error.code() == NO_SUCH_OFFSET:
-                    raise LogDamaged(f"partition {partition} has no offset {self._reading[partition].state.offset}")
-                if error.code() != PARTITION_END:
-                    raise KafkaException(error)
+            if self._is_end(message):
                 offsets[partition] = offset
                 reached.add(partition)
-                continue
-            record = kafka_record(message.key(), message.value(), message.headers())  # type: ignore[arg-type]
-            offsets[partition] = offset + 1
-            if (position := position_of(record)) is not None:
-                events[partition].append(Stored(position, record))
+            else:
+                record = kafka_record(message.key(), message.value(), headers_of(message))  # type: ignore[arg-type]
+                offsets[partition] = offset + 1
+                if (position := position_of(record)) is not None:
+                    events[partition].append(Stored(position, record))
         for partition, offset in offsets.items():
-            self._reading[partition].state.add(events[partition], offset)
-        for partition in reached:
+            self._keep(self._reading[partition], events[partition], offset)
+        for partition in reached & self._reading.keys():
             owned = self._reading[partition]
             if offsets[partition] >= (owned.seen or 0):
                 self._finish(commands, owned)
         return bool(offsets)
+
+    def _is_end(self, message: Message) -> bool:
+        if (error := message.error()) is None:
+            return False
+        if error.code() == NO_SUCH_OFFSET:
+            owned = self._reading[_place(message)[0]]
+            raise LogDamaged(f"partition {owned.partition} has no offset {owned.state.offset}")
+        if error.code() != PARTITION_END:
+            raise KafkaException(error)
+        return True
+
+    def _keep(self, owned: Owned, events: Sequence[Stored], offset: int) -> None:
+        try:
+            owned.state.add(events, offset)
+        except LogDamaged as error:
+            _LOG.critical("no command of partition %d is decided: %s", owned.partition, error)
+            owned.is_damaged = True
+            self.forget(owned)
 
     def _finish(self, commands: Consumer, owned: Owned) -> None:
         owned.state.complete()

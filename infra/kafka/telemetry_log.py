@@ -17,7 +17,7 @@ from schemas.kafka_record import KafkaRecord, encode_kafka
 from schemas.partitioning import partition_of
 from streams.identifiers import fact_id, sender_id
 from streams.ports import Clock, FactSubmission, LogUnavailable, OutcomeUnknown, TelemetryReply
-from streams.topics import Topics
+from streams.topics import COMPRESSION, Topics
 
 DELIVERY_TIMEOUT_MS = 10_000
 """After this a batch is answered as not taken; the sender sends it again, and the views keep each fact once."""
@@ -38,7 +38,7 @@ class KafkaTelemetryLog:
         self._schema_ids = schema_ids
         self._clock = clock
         self._producer: Producer = connection.producer(
-            linger_ms=5, compression_type="lz4", delivery_timeout_ms=DELIVERY_TIMEOUT_MS
+            linger_ms=5, compression_type=COMPRESSION, delivery_timeout_ms=DELIVERY_TIMEOUT_MS
         )
 
     def close(self) -> None:

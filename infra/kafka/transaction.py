@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from infra.kafka.connection import REQUEST_TIMEOUT_S, TOO_LARGE, Connection
 from schemas.payload import BadPayload
 from streams.ports import LogUnavailable
+from streams.topics import COMPRESSION
 from streams.write.turn import WriterLost
 
 TRANSACTION_TIMEOUT_MS = 6_000
@@ -43,7 +44,7 @@ class Transactions:
                 retry_backoff_ms=_RETRY_MS,
                 retry_backoff_max_ms=2 * _RETRY_MS,
                 linger_ms=5,
-                compression_type="lz4",
+                compression_type=COMPRESSION,
             )
             for id_ in ids
         ]
@@ -72,6 +73,10 @@ class Transactions:
             if isinstance(error, KafkaException) and _error(error).code() in TOO_LARGE:
                 raise BadPayload(f"an event is larger than the log takes: {error}") from error
             raise LogUnavailable(f"the transaction was aborted: {error}") from error
+        except Exception as error:
+            # our own mistake, and no reason to leave it open: readers would wait for its end
+            self._abort(error)
+            raise
         finally:
             self.since = None
             self._producers.append(self._producers.pop(0))
@@ -88,7 +93,7 @@ class Transactions:
             else:
                 return
 
-    def _abort(self, cause: KafkaException | BufferError) -> None:
+    def _abort(self, cause: Exception) -> None:
         """End the transaction without effect. Raises: WriterLost, that cannot be done or another owner has done it."""
         if isinstance(cause, KafkaException) and _error(cause).fatal():
             raise WriterLost(f"another writer has taken over: {cause}") from cause

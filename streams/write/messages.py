@@ -1,17 +1,24 @@
 """Commands and replies travel between a gateway and a writer as this JSON."""
 
-from datetime import datetime
+import re
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from domain import catalog
 from domain.message import Command
 from domain.rejection import Kind
 from schemas.envelope import Actor, ActorType, Position, StreamId, TenantId, Topic
 from schemas.partitioning import partition_of
+from schemas.values import Instant, TenantName
 from streams.ports import Recorded, Refusal, Reply, Submission
+
+_TENANT: TypeAdapter[str] = TypeAdapter(TenantName)
+_INSTANT: TypeAdapter[Any] = TypeAdapter(Instant | None)
+_LINE = re.compile(r"[^\x00-\x1f\x7f]+")
+_MAX_ID = 200
+_MAX_REASON = 500
 
 
 class BadCommand(ValueError):  # noqa: N818
@@ -43,32 +50,35 @@ def encode_submission(submission: Submission) -> bytes:
 
 
 def decode_submission(raw: bytes, *, partition: int, partitions: int) -> Submission:
-    """Return the command of a message that was found in a partition. Raises: BadCommand."""
-    message: Any = {}
+    """Return the command of a message that was found in a partition.
+
+    Raises: BadCommand, whatever is wrong with the message: what it says goes into an event as it is.
+    """
+    message: Any = None
     try:
         message = orjson.loads(raw)
         name = message["command"]
         command: Command = catalog.adapter(catalog.COMMANDS[name]).validate_python(message["body"])
         actor_type, actor_id = message["actor"]
-        happened_at, expected = message["happened_at"], message["expected_version"]
         submission = Submission(
-            command_id=str(message["id"]),
-            tenant_id=TenantId(message["tenant"]),
+            command_id=_id(message),
+            tenant_id=TenantId(_TENANT.validate_python(message["tenant"])),
             name=name,
             command=command,
-            actor=Actor(ActorType(actor_type), str(actor_id)),
-            happened_at=_instant(happened_at),
-            expected_version=None if expected is None else int(expected),
-            correlation_id=message["correlation_id"],
-            traceparent=message["traceparent"],
+            actor=Actor(ActorType(actor_type), _line(actor_id, "actor")),
+            happened_at=_INSTANT.validate_python(message["happened_at"]),
+            expected_version=_version(message["expected_version"]),
+            correlation_id=_line_or_none(message, "correlation_id"),
+            traceparent=_line_or_none(message, "traceparent"),
             # a gateway of an earlier version sends none of these
             command_hash=bytes.fromhex(message.get("hash", "")),
-            causation_id=message.get("causation_id"),
-            deadline=_instant(message.get("deadline")),
+            causation_id=_line(message["causation_id"], "causation_id") if message.get("causation_id") else None,
+            deadline=_INSTANT.validate_python(message.get("deadline")),
         )
-    except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
-        command_id = str(message.get("id", "")) if isinstance(message, dict) else ""
-        raise BadCommand(command_id, f"the message is not a command this version knows: {error}") from error
+    except Exception as error:
+        command_id = message.get("id") if isinstance(message, dict) else None
+        reason = f"the message is not a command this version knows: {_why(error)}"
+        raise BadCommand(command_id[:_MAX_ID] if isinstance(command_id, str) else "", reason) from error
     if (home := partition_of(submission.tenant_id, partitions)) != partition:
         # its tenant has another writer: to decide it here would give the tenant two
         reason = f"a command of tenant {submission.tenant_id} belongs in partition {home}, not {partition}"
@@ -76,8 +86,39 @@ def decode_submission(raw: bytes, *, partition: int, partitions: int) -> Submiss
     return submission
 
 
-def _instant(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+def _line(value: Any, name: str) -> str:
+    """Return a text that can be a header of an event. Raises: ValueError."""
+    if not (isinstance(value, str) and _LINE.fullmatch(value)):
+        raise ValueError(f"{name} must be a line of text")
+    return value
+
+
+def _line_or_none(message: Any, name: str) -> str | None:
+    return None if message[name] is None else _line(message[name], name)
+
+
+def _id(message: Any) -> str:
+    if len(id_ := _line(message["id"], "id")) > _MAX_ID:
+        raise ValueError(f"id must have at most {_MAX_ID} characters")
+    return id_
+
+
+def _version(value: Any) -> int | None:
+    if value is not None and (type(value) is not int or value < 0):
+        raise ValueError("expected_version must be a version: 0, 1, 2, …")
+    return value
+
+
+def _why(error: Exception) -> str:
+    """Say what is wrong, without the values that were sent: they are in the log's lines otherwise."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    elif isinstance(error, KeyError):
+        said = f"there is no {error}"
+    else:
+        said = str(error)
+    return said[:_MAX_REASON]
 
 
 def encode_reply(reply: Reply) -> bytes:

@@ -12,9 +12,13 @@ class WriterLost(Exception):  # noqa: N818
 
 
 class Incoming(NamedTuple):
-    """A command message, not looked at yet."""
+    """A command message, not looked at yet.
+
+    Shape: `offset` is its place in its partition; `raw` is b"" where it has no value.
+    """
 
     partition: int
+    offset: int
     raw: bytes
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from domain.rejection import Kind
 from schemas.envelope import StreamId
+from schemas.payload import BadPayload
 from streams.ports import Batch, LogUnavailable, Refusal, Reply, Submission
 from streams.write.messages import BadCommand, decode_submission
 from streams.write.turn import CommandQueue, Incoming, Turn, WriterLost
@@ -21,14 +22,17 @@ _PAUSE_S = 0.2
 
 
 class CommandWorker:
-    """Moves commands from a queue through the writer, whose events are committed with the turn that caused them."""
+    """Moves commands from a queue through the writer, whose events are committed with the turn that caused them.
+
+    Shape: `refused_unread` counts the messages that were no commands.
+    """
 
     def __init__(self, queue: CommandQueue, writer: Writer, *, max_batch: int = MAX_BATCH) -> None:
+        self.refused_unread = 0
         self._queue = queue
         self._writer = writer
-        self._max_batch = max_batch
+        self._max_batch = self._limit = max_batch
         self._ownership = queue.ownership
-        self._one_by_one = 0
         self._stopping = False
 
     def stop(self) -> None:
@@ -46,8 +50,7 @@ class CommandWorker:
 
     def turn(self, timeout_s: float) -> int:
         """Decide what waits; return how many commands that were. Raises: WriterLost; LogUnavailable, safe to retry."""
-        limit = 1 if self._one_by_one else self._max_batch
-        with self._queue.take(limit=limit, timeout_s=timeout_s) as turn:
+        with self._queue.take(limit=self._limit, timeout_s=timeout_s) as turn:
             if self._queue.ownership != self._ownership:
                 self._ownership = self._queue.ownership
                 self._writer.forget()
@@ -56,30 +59,35 @@ class CommandWorker:
             return len(turn.incoming)
 
     def _decide(self, turn: Turn) -> None:
-        incoming = turn.incoming
+        """Decide a turn; one that fails is given up, and its commands come again, half as many at a time.
+
+        So the command that makes the writer itself fail is soon alone, and is refused: nothing may block a partition.
+        """
+        read = [self._read(message) for message in turn.incoming]
+        submissions = [one for one in read if isinstance(one, Submission)]
         try:
-            read = [self._read(message) for message in incoming]
-            submissions = [one for one in read if isinstance(one, Submission)]
             self._writer.write(
                 submissions, lambda batch: turn.commit(batch._replace(replies=_all_replies(read, batch.replies)))
             )
-        except (LogUnavailable, WriterLost):
+        except WriterLost:
             raise
-        except Exception:  # noqa: BLE001 - whatever it is, it may not stop the partition
-            _LOG.exception("deciding a batch of %d failed", len(incoming))
-            self._isolate(turn)
-        else:
-            self._one_by_one = max(0, self._one_by_one - len(incoming))
+        except LogUnavailable:
+            # it may be too much for the time that a transaction has
+            self._limit = max(1, len(read) // 2)
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it may not stop the partition
+            _LOG.exception("deciding a batch of %d failed", len(read))
+            if len(read) > 1:
+                self._limit = len(read) // 2
+                return
+            self._refuse(turn, read, error)
+        self._limit = min(self._max_batch, 2 * self._limit)
+        self._count(turn.incoming, read)
 
-    def _isolate(self, turn: Turn) -> None:
-        """Find the command that makes the writer itself fail, and go on without it: nothing may block a partition."""
-        if len(turn.incoming) > 1:
-            # the turn is given up, and its commands come again one at a time
-            self._one_by_one = len(turn.incoming)
-            return
-        self._one_by_one = max(0, self._one_by_one - 1)
-        read = [self._read(message) for message in turn.incoming]
+    def _refuse(self, turn: Turn, read: Sequence[Submission | Reply], error: Exception) -> None:
         refusal = Refusal(Kind.NOT_NOW, "the command failed inside; the worker's log says why")
+        if isinstance(error, BadPayload):
+            refusal = Refusal(Kind.INVALID, "an event of the command does not fit into the log: it is too large")
         failed = [Reply(one.command_id, "refused", StreamId("?"), 0, refusal=refusal) for one in read]
         turn.commit(Batch((), _all_replies(read, failed)))
 
@@ -88,8 +96,22 @@ class CommandWorker:
         try:
             return decode_submission(message.raw, partition=message.partition, partitions=self._queue.partitions)
         except BadCommand as bad:
-            _LOG.warning("command refused unread: %s", bad)
             return bad.reply
+
+    def _count(self, incoming: Sequence[Incoming], read: Sequence[Submission | Reply]) -> None:
+        unread = [(message, one) for message, one in zip(incoming, read, strict=True) if isinstance(one, Reply)]
+        if not unread:
+            return
+        self.refused_unread += len(unread)
+        message, reply = unread[0]
+        _LOG.warning(
+            "%d messages were refused unread, %d since the start; the first is at offset %d of partition %d: %s",
+            len(unread),
+            self.refused_unread,
+            message.offset,
+            message.partition,
+            reply.refusal and reply.refusal.reason,
+        )
 
 
 def _all_replies(read: Sequence[Submission | Reply], decided: Sequence[Reply]) -> Sequence[Reply]:

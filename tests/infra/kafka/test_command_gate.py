@@ -15,7 +15,7 @@ from schemas.envelope import Topic
 from streams.ports import OutcomeUnknown, Overloaded, SystemClock
 from streams.write.worker import CommandWorker
 from streams.write.writer import Writer
-from tests.cluster import Cluster
+from tests.cluster import PARTITIONS, Cluster
 from tests.streams.kit import accepted, register, register_tenant
 
 if TYPE_CHECKING:
@@ -51,6 +51,50 @@ def test_many_callers_get_each_their_own_reply(cluster: Cluster, tmp_path: Path)
 
     with working(cluster, tmp_path), closing(KafkaCommandGate(cluster.connection, cluster.topics)) as gate:
         asyncio.run(calls(gate))
+
+
+def test_answers_do_not_wait_for_a_transaction_that_somebody_leaves_open_on_the_replies(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    async def calls(gate: KafkaCommandGate) -> None:
+        assert accepted(await gate.execute(register_tenant("acme")))
+        replies = await asyncio.gather(*(gate.execute(register(f"web-{n}", tenant="acme")) for n in range(50)))
+        assert all(accepted(reply) for reply in replies)
+
+    other = cluster.connection.producer(transactional_id="other", transaction_timeout_ms=60_000)
+    other.init_transactions(30)
+    other.begin_transaction()
+    for partition in range(PARTITIONS):
+        other.produce(cluster.topics.replies, b"?", "?", partition)
+    other.flush()
+    with working(cluster, tmp_path), closing(KafkaCommandGate(cluster.connection, cluster.topics)) as gate:
+        asyncio.run(calls(gate))
+    # it was open all the time: one that the broker has ended cannot be committed
+    other.commit_transaction(30)
+
+
+def test_a_reply_that_can_not_be_read_leaves_the_outcome_of_its_command_alone_unknown(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    async def calls(gate: KafkaCommandGate) -> None:
+        asked = asyncio.ensure_future(gate.execute(register_tenant("acme")))
+        await asyncio.sleep(0)
+        [reply_to] = gate._waiting
+        producer = cluster.connection.producer()
+        # a refusal without anything in it
+        raw = b'["test-1","refused","tenant-acme",0,[],null,false,[]]'
+        producer.produce(cluster.topics.replies, raw, reply_to, int(reply_to.partition("|")[0]))
+        producer.flush()
+        with pytest.raises(OutcomeUnknown, match="cannot be read"):
+            await asked
+
+    async def again(gate: KafkaCommandGate) -> None:
+        assert accepted(await gate.execute(register_tenant("bolt")))
+
+    with closing(KafkaCommandGate(cluster.connection, cluster.topics)) as gate:
+        asyncio.run(calls(gate))
+        with working(cluster, tmp_path):
+            asyncio.run(again(gate))
 
 
 def test_replies_of_one_gateway_do_not_reach_another(cluster: Cluster, tmp_path: Path) -> None:

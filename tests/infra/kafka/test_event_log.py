@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
+from infra.kafka.connection import headers_of
 from infra.kafka.event_log import KafkaEventLog
 from infra.kafka.log_reader import KafkaLogReader
-from infra.sqlite.writer_state import Stored
+from infra.sqlite.writer_state import Stored, WriterState
 from schemas.envelope import Entry, StreamId, Topic
 from schemas.kafka_record import encode_kafka
 from schemas.payload import BadPayload
@@ -147,7 +148,9 @@ def test_state_of_an_older_log_of_the_same_name_is_thrown_away(cluster: Cluster,
         assert log.end(Topic.EVENTS, cluster.home) == 0
 
 
-def test_a_hole_in_the_log_stops_the_writer(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_hole_in_the_log_stops_the_commands_of_its_partition_and_no_others(
+    cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with closing(cluster.open(tmp_path / "old", "old")) as log:
         log.append(Batch(events(log, ACME, "device-1", 1), ()))
         event = events(log, ACME, "device-1", 1, version=2)[0]._replace(position=3)
@@ -155,8 +158,63 @@ def test_a_hole_in_the_log_stops_the_writer(cluster: Cluster, tmp_path: Path) ->
     record = encode_kafka(event, 1)
     producer.produce(cluster.topics.events, record.value, record.key, cluster.home, headers=record.headers)
     producer.flush()
-    with pytest.raises(WriterLost, match="the log has 1 to 3 in 2 records"):
-        cluster.open(tmp_path / "new", "new")
+    cluster.send(register_tenant("acme"))
+    with closing(cluster.open(tmp_path / "new", "new", partitions=PARTITIONS - 1)) as log:
+        assert cluster.home not in log.owned
+        assert "the log has 1 to 3 in 2 records" in caplog.text
+        assert not waiting(log, timeout_s=0.5)
+        for partition in log.owned:
+            assert log.end(Topic.EVENTS, partition) == 0
+        with pytest.raises(LogUnavailable, match="not yet, this worker's"):
+            log.tenants(cluster.home)
+
+
+def test_an_error_while_a_partition_is_taken_over_loses_nothing_of_it(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(cluster.open(tmp_path / "old", "old")) as old:
+        old.append(Batch(events(old, ACME, "device-1", 3), ()))
+    cluster.send(register_tenant("acme"))
+    failing = [True]
+
+    class Fails(WriterState):
+        def add(self, events: Sequence[Stored], offset: int) -> None:
+            # what was read has not been kept, and the client goes on behind it
+            if events and failing and failing.pop():
+                raise KafkaException(KafkaError(KafkaError.UNKNOWN))
+            super().add(events, offset)
+
+    monkeypatch.setattr("infra.kafka.partitions.WriterState", Fails)
+    new = KafkaEventLog(cluster.connection, cluster.topics, schema_ids=SCHEMA_IDS, folder=tmp_path / "new", name="new")
+    with closing(new):
+        with pytest.raises(LogUnavailable):
+            until(lambda: waiting(new) > 0, 60)
+        with taken(new) as turn:
+            assert len(turn.incoming) == 1
+            assert new.owned[cluster.home].state.end == 3
+
+
+def test_an_error_of_ours_within_a_transaction_ends_it(cluster: Cluster, tmp_path: Path) -> None:
+    with closing(cluster.open(tmp_path)) as log:
+        batch = events(log, ACME, "device-1", 1)
+        record = encode_kafka(batch[0], SCHEMA_IDS[batch[0].type, 1])
+        with suppress(ZeroDivisionError), log._transactions.transaction() as producer:
+            log._produce(producer, cluster.home, [Stored(1, record)], {})
+            raise ZeroDivisionError
+        for n in (1, 2):
+            log.append(Batch(events(log, ACME, f"device-{n}", 1), ()))
+        assert [entry.stream for entry in history(cluster)] == ["device-1", "device-2"]
+
+
+class Unnamed:
+    """A message with a header whose name is not UTF-8, as the client gives it."""
+
+    def headers(self) -> None:
+        raise SystemError("returned a result with an exception set")
+
+
+def test_a_message_whose_headers_can_not_be_read_has_none() -> None:
+    assert list(headers_of(Unnamed())) == []  # type: ignore[arg-type]
 
 
 def test_records_of_strangers_in_the_log_are_passed_over(cluster: Cluster, tmp_path: Path) -> None:

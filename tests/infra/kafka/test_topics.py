@@ -13,11 +13,11 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from infra.kafka.connection import REQUEST_TIMEOUT_S
 from infra.kafka.schema_registry import RegistryUnavailable, SchemaRefused
-from infra.kafka.topics import TopicsUnfit, check_topics
+from infra.kafka.topics import TopicsUnfit, _configs, check_topics, create_missing, create_topics
 from infra.migrate import migrate_log, schema_registry
 from infra.settings import BadSettings, Settings
 from schemas import payload
-from streams.topics import Topics
+from streams.topics import COMPRESSION, KEPT_FOR_EVER, Topics, TopicSpec
 from tests.cluster import Cluster, until
 
 if TYPE_CHECKING:
@@ -42,6 +42,17 @@ def test_topics_as_they_were_made_are_fit_and_one_copy_is_warned_about(
     with caplog.at_level(logging.WARNING):
         check_topics(cluster.connection.admin(), cluster.topics)
     assert "min.insync.replicas=1" in caplog.text
+
+
+def test_topics_are_made_compressed_and_one_of_before_keeps_its_setting(cluster: Cluster) -> None:
+    admin = cluster.connection.admin()
+    topics = cluster.topics._replace(prefix=f"{cluster.topics.prefix}-old")
+    before = TopicSpec(topics.events, topics.partitions, KEPT_FOR_EVER)
+    assert create_missing(admin, [before], replication=1) == [topics.events]
+    assert topics.events not in create_topics(admin, topics, replication=1)
+    check_topics(admin, topics)
+    found = [config["compression.type"] for config in _configs(admin, topics.specs())]
+    assert found == ["producer", *[COMPRESSION] * 3, "producer"]
 
 
 @pytest.mark.parametrize(("name", "value"), [("retention.ms", "604800000"), ("cleanup.policy", "compact")])

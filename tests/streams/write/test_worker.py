@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 from confluent_kafka import TopicPartition
 
@@ -13,7 +14,7 @@ from infra.kafka.command_queue import KafkaCommandQueue
 from infra.kafka.event_log import KafkaEventLog
 from schemas.envelope import StreamId, Topic
 from streams.ports import Batch, LogUnavailable, Recorded, Refusal, Reply, Submission, SystemClock
-from streams.write.messages import decode_reply, decode_submission, encode_reply, encode_submission
+from streams.write.messages import BadCommand, decode_reply, decode_submission, encode_reply, encode_submission
 from streams.write.worker import CommandWorker
 from streams.write.writer import Writer
 from tests.cluster import PARTITIONS, Cluster, until
@@ -50,6 +51,11 @@ def worker_of(log: KafkaEventLog, writer: Writer | None = None) -> CommandWorker
     return CommandWorker(KafkaCommandQueue(log), writer or Writer(log, SystemClock()))
 
 
+def changed(**fields: object) -> bytes:
+    """Return the message of a good command in which some fields are others."""
+    return orjson.dumps(orjson.loads(encode_submission(register("web-2", tenant="acme", id_="changed"))) | fields)
+
+
 def decide(worker: CommandWorker, count: int) -> None:
     done = 0
 
@@ -69,17 +75,69 @@ def test_commands_are_answered_in_order_where_they_came_from(cluster: Cluster, l
     assert [reply.stream for reply in found] == ["tenant-acme", "device-web-1"]
 
 
-@pytest.mark.parametrize("raw", [b"", b"\xff", b"[]", b"{}", b'{"command":"fleet.Explode","body":{},"id":"x"}'])
-def test_a_message_that_is_no_command_is_refused_and_the_next_is_decided(
-    cluster: Cluster, log: KafkaEventLog, raw: bytes
+POISON = (
+    None,
+    b"",
+    b"\xff",
+    b"[]",
+    b"{}",
+    b'{"tenant":5}',
+    b'{"command":"fleet.Explode","body":{},"id":"x"}',
+    changed(tenant=5),
+    changed(id="x" * 1_010_000),
+    # fits into the commands, and its event does not fit into the log
+    changed(traceparent="x" * 1_010_000),
+)
+
+
+@pytest.mark.parametrize("raw", POISON, ids=[str(n) for n in range(len(POISON))])
+def test_a_message_that_is_no_command_is_refused_and_those_around_it_are_decided(
+    cluster: Cluster, log: KafkaEventLog, raw: bytes | None
 ) -> None:
-    cluster.send_raw(raw, cluster.home, "0|gateway|1")
-    cluster.send(register_tenant("acme"), reply_to="0|gateway|2")
-    decide(worker_of(log), 2)
-    poison, fine = replies(cluster, 2)
+    cluster.send(register_tenant("acme"), reply_to="0|gateway|1")
+    cluster.send_raw(raw, cluster.home, "0|gateway|2")
+    # nobody waits for this one: it is dropped
+    cluster.send_raw(raw, cluster.home)
+    cluster.send(register("web-1", tenant="acme"), reply_to="0|gateway|3")
+    worker = worker_of(log)
+    until(lambda: worker.turn(0.1) == 0 and log.end(Topic.EVENTS, cluster.home) == 2, 60)
+    before, poison, after = replies(cluster, 3)
     assert poison.refusal is not None
     assert poison.refusal.kind is Kind.INVALID
-    assert fine.outcome == "accepted"
+    assert [before.outcome, after.outcome] == ["accepted", "accepted"]
+
+
+def test_messages_that_are_no_commands_are_counted_and_the_place_of_the_first_is_logged(
+    cluster: Cluster, log: KafkaEventLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster.send(register_tenant("acme"))
+    cluster.send_raw(b'{"tenant":"secret"}', cluster.home)
+    cluster.send_raw(None, cluster.home)
+    worker = worker_of(log)
+    until(lambda: worker.turn(0.1) == 0 and worker.refused_unread == 2, 30)
+    assert f"at offset 1 of partition {cluster.home}" in caplog.text
+    assert "secret" not in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_a_reply_that_was_lost_with_its_worker_is_given_when_the_command_comes_again(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_replies: object) -> None:
+        raise SystemExit
+
+    command = register_tenant("acme")
+    with closing(cluster.open(tmp_path / "old", "old")) as old:
+        monkeypatch.setattr(old.replies, "send", killed)
+        cluster.send(command, reply_to="0|gateway|1")
+        with pytest.raises(SystemExit):
+            decide(worker_of(old), 1)
+    with closing(cluster.open(tmp_path / "new", "new")) as new:
+        cluster.send(command, reply_to="0|gateway|2")
+        decide(worker_of(new), 1)
+        [reply] = replies(cluster, 1)
+        assert reply.repeated
+        assert new.end(Topic.EVENTS, cluster.home) == 1
 
 
 def test_a_command_in_a_partition_of_others_is_refused(cluster: Cluster, log: KafkaEventLog) -> None:
@@ -91,7 +149,11 @@ def test_a_command_in_a_partition_of_others_is_refused(cluster: Cluster, log: Ka
     assert log.tenants(cluster.home) == []
 
 
-@pytest.mark.parametrize("reply_to", [None, "", "99|gateway|1", "-1|gateway|1", "one|gateway|1"])
+@pytest.mark.parametrize(
+    "reply_to",
+    [None, "", "99|gateway|1", "-1|gateway|1", "one|gateway|1", "9" * 5_000 + "|gateway|1", "0|" + "x" * 500_000],
+    ids=lambda reply_to: str(reply_to)[:20],
+)
 def test_a_command_that_nobody_waits_for_is_decided(cluster: Cluster, log: KafkaEventLog, reply_to: str | None) -> None:
     cluster.send(register_tenant("acme"), reply_to=reply_to)
     decide(worker_of(log), 1)
@@ -138,6 +200,54 @@ def test_a_batch_that_was_not_kept_is_taken_again(
     decide(worker, 1)
     assert [reply.outcome for reply in replies(cluster, 1)] == ["accepted"]
     assert log.end(Topic.EVENTS, cluster.home) == 1
+
+
+NUL, SECRET = "x\0y", "4929-1234-5678"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"id": ""},
+        {"id": None},
+        {"id": NUL},
+        {"id": "x" * 201},
+        {"tenant": 5},
+        {"tenant": ""},
+        {"tenant": "acme|device-1"},
+        {"tenant": ["acme"]},
+        {"body": {"device_id": SECRET, "hostname": [SECRET]}},
+        {"body": [SECRET] * 10_000},
+        {"actor": ["user", NUL]},
+        {"actor": ["user", 7]},
+        {"actor": [SECRET]},
+        {"actor": "ab"},
+        {"happened_at": 5},
+        {"happened_at": "2026-01-01T00:00:00"},
+        {"happened_at": "0001-01-01T00:00:00+02:00"},
+        {"expected_version": "3"},
+        {"expected_version": 1e308},
+        {"expected_version": True},
+        {"expected_version": -1},
+        {"correlation_id": 5},
+        {"correlation_id": NUL},
+        {"traceparent": {}},
+        {"traceparent": "a\nb"},
+    ],
+    ids=str,
+)
+def test_what_could_not_be_read_in_an_event_is_not_taken_from_a_message(fields: dict[str, object]) -> None:
+    with pytest.raises(BadCommand) as bad:
+        decode_submission(changed(**fields), partition=0, partitions=1)
+    said = encode_reply(bad.value.reply)
+    assert len(said) < 1_000
+    assert SECRET.encode() not in said
+
+
+def test_an_instant_with_an_offset_is_held_in_utc() -> None:
+    raw = changed(happened_at="2026-01-01T00:00:00+02:00")
+    found = decode_submission(raw, partition=0, partitions=1)
+    assert str(found.happened_at) == "2025-12-31 22:00:00+00:00"
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=lambda command: type(command).__name__)
