@@ -167,7 +167,7 @@ def _cancel(command: CancelInvoice, state: Invoice) -> tuple[InvoiceEvent, ...]:
 def _record_payment(command: RecordPayment, state: Invoice) -> tuple[InvoiceEvent, ...]:
     if command.currency not in {None, state.currency}:
         raise conflict(
-            f"payment {command.payment_id} is in {command.currency}; {_name(command)} is in {state.currency}"
+            f"payment {command.payment_id} is in {command.currency}, but {_name(command)} is in {state.currency}"
         )
     if (payment := state.payments.get(command.payment_id)) is not None:
         return _repeat(command, payment)
