@@ -10,6 +10,7 @@ from domain.fleet.context import CONTEXT as FLEET
 from domain.identity.context import CONTEXT as IDENTITY
 from domain.message import Command, Context, Decider, Event, Fact, Process
 from domain.sales.context import CONTEXT as SALES
+from schemas import upcast
 from schemas.envelope import Envelope
 
 CONTEXTS: tuple[Context, ...] = (IDENTITY, FLEET, FINANCE, SALES)
@@ -59,8 +60,12 @@ def adapter(message: type) -> TypeAdapter[Any]:
 
 
 def event_from(envelope: Envelope) -> Event:
-    """Return the typed event of an envelope. Raises: KeyError or ValueError, no released event looks like this."""
-    event: Event = adapter(EVENTS[envelope.type]).validate_python(envelope.data)
+    """Return the typed event of an envelope, made new where an old version wrote it.
+
+    Raises: KeyError or ValueError, no released event looks like this.
+    """
+    _, data = upcast.to_newest(envelope.type, envelope.schema_version, envelope.data)
+    event: Event = adapter(EVENTS[envelope.type]).validate_python(data)
     return event
 
 

@@ -57,9 +57,12 @@ def migrate_stores(settings: Settings) -> tuple[View, ...]:
     for role in Role:
         with open_stores(role, settings) as stores:
             for projection in of_role(role):
-                if stores.views.live(projection.name) is None:
-                    view = View(projection.name, 1)
+                live = stores.views.live(projection.name)
+                view = live or View(projection.name, 1)
+                # also where there is a table: one of an earlier version may lack columns
+                if live is None or live in stores.views.builds(projection.name):
                     stores.views.create(view)
+                if live is None:
                     stores.views.switch(view)
                     made.append(view)
     return tuple(made)

@@ -18,7 +18,6 @@ from read_api.edge.problems import Problem
 from read_api.edge.responses import Answer, documented, table
 from read_api.reading import Read, Reading
 from read_api.series import page
-from schemas import upcast
 from schemas.envelope import Actor, ActorType, Envelope, Position, StreamId, TenantId, Topic
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
@@ -132,11 +131,10 @@ def _history(timeline: TimelineReader, tenant_id: TenantId, stream: StreamId) ->
 
 
 def _envelope(row: EventRow) -> Envelope:
-    schema_version, data = upcast.to_newest(row.type, row.schema_version, orjson.loads(row.data))
     return Envelope(
         event_id=row.event_id,
         type=row.type,
-        schema_version=schema_version,
+        schema_version=row.schema_version,
         tenant_id=row.tenant_id,
         stream=row.stream,
         version=row.version,
@@ -148,5 +146,5 @@ def _envelope(row: EventRow) -> Envelope:
         actor=Actor(ActorType(row.actor_type), row.actor_id),
         correlation_id=row.correlation_id,
         causation_id=row.causation_id,
-        data=data,
+        data=orjson.loads(row.data),
     )

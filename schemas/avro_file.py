@@ -6,6 +6,7 @@ from typing import IO, Any
 
 import fastavro
 
+from schemas import upcast
 from schemas.avro import INSTANT, MAYBE_TEXT
 from schemas.envelope import Envelope
 from schemas.payload import BadPayload, full_name, schema_files
@@ -13,7 +14,7 @@ from schemas.payload import BadPayload, full_name, schema_files
 
 def _schema() -> Any:
     """Return the schema of the file: every released payload is a branch of `data`."""
-    # sorted: the newest version of a type comes last, and that is what every payload was upcast to
+    # sorted: the newest version of a type comes last, and that is what every payload is upcast to
     newest = {type_: text for type_, _, text in sorted(schema_files())}
     payloads = [json.loads(text) for text in newest.values()]
     fields: list[tuple[str, Any]] = [
@@ -56,11 +57,12 @@ def write_avro_file(out: IO[bytes], envelopes: Iterable[Envelope]) -> None:
 def _record(envelope: Envelope) -> Mapping[str, Any]:
     fields = envelope._asdict()
     actor, data = fields.pop("actor"), fields.pop("data")
-    name = full_name(envelope.type, envelope.schema_version)
+    version, data = upcast.to_newest(envelope.type, envelope.schema_version, data)
     return {
         **fields,
+        "schema_version": version,
         "topic": envelope.topic.value,
         "actor_type": actor.type.value,
         "actor_id": actor.id,
-        "data": (name, data),
+        "data": (full_name(envelope.type, version), data),
     }

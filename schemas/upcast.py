@@ -1,17 +1,36 @@
-"""An old payload becomes a new one in steps, one pure function for each, when an old event is read."""
+"""An old payload becomes a new one in steps, one pure function for each, when a rule or a view looks at an old event.
+
+An envelope holds the payload as it was written, so that histories show that and nothing of it is lost.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-Step = Callable[[dict[str, Any]], dict[str, Any]]
+Payload = Mapping[str, Any]
+Step = Callable[[Payload], Payload]
 
-STEPS: Mapping[tuple[str, int], Step] = {}
+
+def _with_exact_sums(data: Payload) -> Payload:
+    # eight decimals held every sum
+    lines = [{**line, "exact_price": None} for line in data["lines"]]
+    return {**data, "lines": lines, "exact_net": None, "exact_total": None}
+
+
+def _with_exact_payment(data: Payload) -> Payload:
+    return {**data, "exact_amount": None, "exact_paid_total": None}
+
+
+STEPS: Mapping[tuple[str, int], Step] = {
+    ("invoice.received", 1): _with_exact_sums,
+    ("payment.recorded", 1): _with_exact_payment,
+    ("payment.refunded", 1): _with_exact_payment,
+}
 """(type, version) -> the function that makes its payload one version newer."""
 
 
 def to_newest(
-    type_: str, version: int, data: dict[str, Any], steps: Mapping[tuple[str, int], Step] = STEPS
-) -> tuple[int, dict[str, Any]]:
+    type_: str, version: int, data: Payload, steps: Mapping[tuple[str, int], Step] = STEPS
+) -> tuple[int, Payload]:
     """Return the newest version's number and payload."""
     while step := steps.get((type_, version)):
         data = step(data)

@@ -15,7 +15,7 @@ import fastavro
 from pydantic.fields import FieldInfo
 
 from domain import catalog
-from domain.finance.values import Amount, Total
+from domain.finance.values import Amount, Exact, Price, Total
 from domain.message import Event
 from schemas.avro import INSTANT
 from tests import examples
@@ -24,6 +24,8 @@ ROOT = Path(__file__).parents[1]
 
 _AVRO: Sequence[tuple[Any, Any]] = [
     (Amount, {"type": "bytes", "logicalType": "decimal", "precision": 18, "scale": 4}),
+    (Price, {"type": "bytes", "logicalType": "decimal", "precision": 28, "scale": 12}),
+    (Exact, {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 16}),
     (Total, {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 8}),
     (datetime, INSTANT),
     (str, "string"),

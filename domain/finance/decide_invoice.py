@@ -1,24 +1,29 @@
 """These are the rules for invoices and their payments: which commands are accepted, and what follows."""
 
-from typing import assert_never
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, assert_never
 
 from domain.finance.invoice import (
     ApproveInvoice,
     CancelInvoice,
     CategoriseInvoice,
+    CommandOfKnown,
+    CorrectedLine,
+    CorrectInvoice,
     DisputeInvoice,
     Invoice,
     InvoiceApproved,
     InvoiceCancelled,
     InvoiceCategorised,
     InvoiceCommand,
+    InvoiceCorrected,
     InvoiceDisputed,
     InvoiceEvent,
     InvoiceLine,
     InvoiceReceived,
     InvoiceRejected,
     InvoiceStatus,
-    LineItem,
     Payment,
     PaymentRecorded,
     PaymentRefunded,
@@ -28,15 +33,14 @@ from domain.finance.invoice import (
     RejectInvoice,
     approved,
     categorised,
+    corrected,
     evolve_invoice,
     with_payment,
 )
-from domain.finance.values import TOTAL_LIMIT, amount_text, minus, plus, times, total
+from domain.finance.values import amount_text, beyond, cut, is_too_large, minus, plus, times, total
 from domain.given import Given
 from domain.message import Decider, classes_of, filled
 from domain.rejection import conflict, invalid, not_allowed, not_found
-
-CREDIT_NOTE_PREFIX = "C"
 
 
 def decide_invoice(command: InvoiceCommand, state: Invoice | None, _given: Given) -> tuple[InvoiceEvent, ...]:
@@ -44,7 +48,16 @@ def decide_invoice(command: InvoiceCommand, state: Invoice | None, _given: Given
         return _receive(command, state)
     if state is None:
         raise not_found(f"{_name(command)} is not known")
+    if command.direction not in {None, state.direction}:
+        # recorded before direction was part of the name
+        raise not_found(f"{_name(command)} is not known; the one of that name is incoming: leave out its direction")
+    return _go_on(command, state)
+
+
+def _go_on(command: CommandOfKnown, state: Invoice) -> tuple[InvoiceEvent, ...]:
     match command:
+        case CorrectInvoice():
+            return _correct(command, state)
         case CategoriseInvoice():
             return _categorise(command, state)
         case ApproveInvoice():
@@ -67,31 +80,57 @@ def decide_invoice(command: InvoiceCommand, state: Invoice | None, _given: Given
 def _receive(command: ReceiveInvoice, state: Invoice | None) -> tuple[InvoiceEvent, ...]:
     if state is not None:
         raise conflict(f"{_name(command)} was received already")
-    net = total(times(line.quantity, line.unit_price) for line in command.lines)
+    return (filled(InvoiceReceived, command, **_content(command, InvoiceLine)),)
+
+
+def _correct(command: CorrectInvoice, state: Invoice) -> tuple[InvoiceEvent, ...]:
+    _refuse_closed(command, state)
+    event = filled(
+        InvoiceCorrected,
+        command,
+        **_content(command, CorrectedLine),
+        direction=state.direction,
+        replaced_lines=state.line_count,
+        status=state.status.value,
+    )
+    after = corrected(state, event)
+    if state.paid_total:
+        paid = f"{_name(command)} has payments of {amount_text(state.paid_total)} {state.currency}"
+        if after.currency != state.currency:
+            raise conflict(f"{paid}; refund them before its currency becomes {after.currency}")
+        if after.kind == "credit_note":
+            raise conflict(f"{paid}; refund them before it becomes a credit note")
+        if state.paid_total > after.total:
+            raise conflict(f"{paid}, more than its right total of {amount_text(after.total)}; refund them first")
+    return (replace(event, status=after.status.value),)
+
+
+def _content(command: ReceiveInvoice | CorrectInvoice, line: type[InvoiceLine]) -> dict[str, Any]:
+    net = total(times(item.quantity, item.unit_price) for item in command.lines)
     gross = plus(net, command.tax)
-    if max(abs(net), abs(gross)) >= TOTAL_LIMIT:
-        raise invalid(f"{_name(command)} comes to {gross:f}; a total has at most 30 digits before the decimal point")
-    return (
-        filled(
-            InvoiceReceived,
-            command,
-            kind="credit_note" if command.number.startswith(CREDIT_NOTE_PREFIX) else "invoice",
-            lines=tuple(_line(item) for item in command.lines),
-            net=net,
-            total=gross,
-        ),
-    )
-
-
-def _line(item: LineItem) -> InvoiceLine:
+    if is_too_large(net) or is_too_large(gross):
+        raise invalid(
+            f"{_name(command)} comes to {gross:f}; a total has at most 30 digits before the decimal point,"
+            " or 22 if it has more than 8 after it"
+        )
     # written out: an import of invoices spends its time here
-    return InvoiceLine(
-        product=item.product,
-        description=item.description,
-        quantity=item.quantity,
-        unit_price=item.unit_price,
-        dated_at=item.dated_at,
+    lines = tuple(
+        line(
+            product=item.product,
+            description=item.description,
+            quantity=item.quantity,
+            unit_price=cut(item.unit_price, 4),
+            dated_at=item.dated_at,
+            exact_price=beyond(item.unit_price, 4),
+        )
+        for item in command.lines
     )
+    return {"lines": lines, **_in_two("net", net), **_in_two("total", gross)}
+
+
+def _in_two(name: str, amount: Decimal) -> dict[str, Decimal | None]:
+    """Return an amount of a released event, which ends at eight decimals, and beside it the whole of one with more."""
+    return {name: cut(amount, 8), f"exact_{name}": beyond(amount, 8)}
 
 
 def _categorise(command: CategoriseInvoice, state: Invoice) -> tuple[InvoiceEvent, ...]:
@@ -127,6 +166,10 @@ def _cancel(command: CancelInvoice, state: Invoice) -> tuple[InvoiceEvent, ...]:
 
 
 def _record_payment(command: RecordPayment, state: Invoice) -> tuple[InvoiceEvent, ...]:
+    if command.currency not in {None, state.currency}:
+        raise conflict(
+            f"payment {command.payment_id} is in {command.currency}, but {_name(command)} is in {state.currency}"
+        )
     if (payment := state.payments.get(command.payment_id)) is not None:
         return _repeat(command, payment)
     _refuse_unpayable(command, state)
@@ -136,6 +179,8 @@ def _record_payment(command: RecordPayment, state: Invoice) -> tuple[InvoiceEven
             f"{amount_text(state.open_amount)} {state.currency} still open on {_name(command)}"
         )
     paid_total = plus(state.paid_total, command.amount)
+    if is_too_large(command.amount) or is_too_large(paid_total):
+        raise invalid(f"payment {command.payment_id} has too many digits to be kept exactly")
     after = with_payment(state, command.payment_id, command.amount, paid_total, refunded=False)
     return (
         filled(
@@ -143,8 +188,9 @@ def _record_payment(command: RecordPayment, state: Invoice) -> tuple[InvoiceEven
             command,
             invoice=command.id,
             currency=state.currency,
-            paid_total=paid_total,
             status=after.status.value,
+            **_in_two("amount", command.amount),
+            **_in_two("paid_total", paid_total),
         ),
     )
 
@@ -170,10 +216,10 @@ def _refund_payment(command: RefundPayment, state: Invoice) -> tuple[InvoiceEven
             PaymentRefunded,
             command,
             invoice=command.id,
-            amount=payment.amount,
             currency=state.currency,
-            paid_total=paid_total,
             status=after.status.value,
+            **_in_two("amount", payment.amount),
+            **_in_two("paid_total", paid_total),
         ),
     )
 
@@ -199,7 +245,8 @@ def _refuse_paid(command: InvoiceCommand, state: Invoice) -> None:
 
 
 def _name(command: InvoiceCommand) -> str:
-    return f"invoice {command.number} of party {command.party or 'unknown'}"
+    kind = "incoming invoice" if command.direction == "in" else "invoice"
+    return f"{kind} {command.number} of party {command.party or 'unknown'}"
 
 
 INVOICE = Decider(

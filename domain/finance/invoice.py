@@ -1,7 +1,7 @@
 """These are the commands, the events and the state of an invoice and its payments."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -10,17 +10,35 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from domain.finance.values import Amount, InvoiceNumber, Label, Paid, Party, Quantity, Total, minus
+from domain.finance.values import (
+    Amount,
+    Description,
+    Exact,
+    InvoiceNumber,
+    Label,
+    Paid,
+    Party,
+    Price,
+    Quantity,
+    Total,
+    UnitPrice,
+    minus,
+)
 from domain.message import Command, Event, known, value
 from schemas.envelope import StreamId
 from schemas.values import Currency, Id, Instant, Money, Name, Text
 
 Direction = Literal["in", "out"]
+DocumentKind = Literal["invoice", "credit_note"]
 
 
-def invoice_id(party: str, number: str) -> str:
-    """Return the identity of an invoice; quoting keeps the colon between the two the only one."""
-    return f"{quote(party, safe='')}:{quote(number, safe='')}"
+def invoice_id(party: str, number: str, direction: Direction | None = None) -> str:
+    """Return the identity of an invoice; quoting keeps its colons the only ones.
+
+    Shape: `party:number`, and `in:party:number` for an incoming one. Source: docs/adr/0024.
+    """
+    name = f"{quote(party, safe='')}:{quote(number, safe='')}"
+    return f"in:{name}" if direction == "in" else name
 
 
 # --- commands
@@ -28,12 +46,15 @@ def invoice_id(party: str, number: str) -> str:
 
 @value
 class _OfInvoice(Command):
+    """Shape: without `direction` it is an outgoing one, or an incoming one of before direction named it."""
+
     number: InvoiceNumber
     party: Party = ""
+    direction: Direction | None = None
 
     @property
     def id(self) -> str:
-        return invoice_id(self.party, self.number)
+        return invoice_id(self.party, self.number, self.direction)
 
     @property
     def stream(self) -> StreamId:
@@ -46,22 +67,34 @@ class LineItem:
 
     product: Label
     quantity: Quantity
-    unit_price: Money
-    description: Label = ""
+    unit_price: UnitPrice
+    description: Description = ""
     dated_at: Instant | None = None
 
 
 @value
-class ReceiveInvoice(_OfInvoice):
-    """Shape: direction "out" is an invoice we wrote, "in" one that was sent to us."""
-
-    direction: Direction
+class _WithContent(_OfInvoice):
+    kind: DocumentKind = "invoice"
     issue_date: Instant
     lines: Annotated[tuple[LineItem, ...], Field(min_length=1, max_length=10_000)]
     currency: Currency
     due_date: Instant | None = None
     tax: Money = Decimal(0)
     country: Label = ""
+
+
+@value
+class ReceiveInvoice(_WithContent):
+    """Shape: direction "out" is an invoice we wrote, "in" one that was sent to us."""
+
+    direction: Direction
+
+
+@value
+class CorrectInvoice(_WithContent):
+    """Says the whole content again, for one that was taken wrongly; number, party and direction stay."""
+
+    reason: Name
 
 
 @value
@@ -92,9 +125,12 @@ class DisputeInvoice(_OfInvoice):
 
 @value
 class RecordPayment(_OfInvoice):
+    """Shape: where `currency` is given, it must be the invoice's."""
+
     payment_id: Id
     amount: Paid
     method: Name
+    currency: Currency | None = None
     reference: Label = ""
 
 
@@ -106,8 +142,8 @@ class RefundPayment(_OfInvoice):
     reason: Text = ""
 
 
-InvoiceCommand = (
-    ReceiveInvoice
+CommandOfKnown = (
+    CorrectInvoice
     | CategoriseInvoice
     | ApproveInvoice
     | RejectInvoice
@@ -116,22 +152,32 @@ InvoiceCommand = (
     | RecordPayment
     | RefundPayment
 )
+InvoiceCommand = ReceiveInvoice | CommandOfKnown
 
 # --- events
 
 
 @value
 class InvoiceLine:
+    """Shape: `unit_price` ends at four decimals; where the price has more, the whole of it is `exact_price`."""
+
     product: str
     description: str
     quantity: Amount
     unit_price: Amount
     dated_at: datetime | None
+    exact_price: Price | None = None
 
 
 @value
-class InvoiceReceived(Event):
-    TYPE: ClassVar = "invoice.received"
+class CorrectedLine(InvoiceLine):
+    """Has a name of its own, because an Avro file holds every name once."""
+
+
+@value
+class _Content(Event):
+    """Shape: `net` and `total` end at eight decimals; where they have more, the whole of each is `exact_…`."""
+
     number: str
     kind: str
     party: str
@@ -144,6 +190,25 @@ class InvoiceReceived(Event):
     total: Total
     currency: str
     country: str
+    exact_net: Exact | None = None
+    exact_total: Exact | None = None
+
+
+@value
+class InvoiceReceived(_Content):
+    TYPE: ClassVar = "invoice.received"
+    VERSION: ClassVar = 2
+
+
+@value
+class InvoiceCorrected(_Content):
+    """Shape: `replaced_lines` is how many lines it had before."""
+
+    TYPE: ClassVar = "invoice.corrected"
+    lines: tuple[CorrectedLine, ...]
+    reason: str
+    replaced_lines: int
+    status: str
 
 
 @value
@@ -183,9 +248,10 @@ class InvoiceDisputed(Event):
 
 @value
 class PaymentRecorded(Event):
-    """What it leaves the invoice at is said with it, so that a view need not add up."""
+    """What it leaves the invoice at is said with it, so that a view need not add up; `exact_…` as in its content."""
 
     TYPE: ClassVar = "payment.recorded"
+    VERSION: ClassVar = 2
     payment_id: str
     invoice: str
     amount: Total
@@ -194,11 +260,14 @@ class PaymentRecorded(Event):
     reference: str
     paid_total: Total
     status: str
+    exact_amount: Exact | None = None
+    exact_paid_total: Exact | None = None
 
 
 @value
 class PaymentRefunded(Event):
     TYPE: ClassVar = "payment.refunded"
+    VERSION: ClassVar = 2
     payment_id: str
     invoice: str
     amount: Total
@@ -206,10 +275,13 @@ class PaymentRefunded(Event):
     reason: str
     paid_total: Total
     status: str
+    exact_amount: Exact | None = None
+    exact_paid_total: Exact | None = None
 
 
 InvoiceEvent = (
     InvoiceReceived
+    | InvoiceCorrected
     | InvoiceCategorised
     | InvoiceApproved
     | InvoiceRejected
@@ -241,12 +313,16 @@ class Payment:
 
 @value
 class Invoice:
-    """Shape: `review` is how far it came before any payment; `closed` is REJECTED, CANCELLED or None."""
+    """Shape: `review` is how far it came before any payment; `closed` is REJECTED, CANCELLED or None.
+
+    `line_count` is for the rules only: a stream's shown state leaves it out.
+    """
 
     kind: str
     direction: str
     currency: str
     total: Decimal
+    line_count: int = field(repr=False)
     category: str | None = None
     categorised_by: str | None = None
     review: InvoiceStatus = InvoiceStatus.RECEIVED
@@ -273,10 +349,17 @@ class Invoice:
 def evolve_invoice(state: Invoice | None, event: InvoiceEvent) -> Invoice:
     if isinstance(event, InvoiceReceived):
         return Invoice(
-            kind=event.kind, direction=event.direction, currency=event.currency, total=event.total, payments={}
+            kind=event.kind,
+            direction=event.direction,
+            currency=event.currency,
+            total=event.exact_total or event.total,
+            line_count=len(event.lines),
+            payments={},
         )
     invoice = known(state)
     match event:
+        case InvoiceCorrected():
+            return corrected(invoice, event)
         case InvoiceCategorised():
             return categorised(invoice, event.category, event.by)
         case InvoiceApproved():
@@ -288,11 +371,30 @@ def evolve_invoice(state: Invoice | None, event: InvoiceEvent) -> Invoice:
         case InvoiceDisputed():
             return replace(invoice, disputed=True)
         case PaymentRecorded():
-            return with_payment(invoice, event.payment_id, event.amount, event.paid_total, refunded=False)
+            return with_payment(invoice, event.payment_id, *_paid(event), refunded=False)
         case PaymentRefunded():
-            return with_payment(invoice, event.payment_id, event.amount, event.paid_total, refunded=True)
+            return with_payment(invoice, event.payment_id, *_paid(event), refunded=True)
         case _:
             assert_never(event)
+
+
+def corrected(invoice: Invoice, event: InvoiceCorrected) -> Invoice:
+    """Return the invoice with its right content; what was approved was another one."""
+    review = invoice.review
+    if review is InvoiceStatus.APPROVED:
+        review = InvoiceStatus.CATEGORISED if invoice.category else InvoiceStatus.RECEIVED
+    return replace(
+        invoice,
+        kind=event.kind,
+        currency=event.currency,
+        total=event.exact_total or event.total,
+        line_count=len(event.lines),
+        review=review,
+    )
+
+
+def _paid(event: PaymentRecorded | PaymentRefunded) -> tuple[Decimal, Decimal]:
+    return event.exact_amount or event.amount, event.exact_paid_total or event.paid_total
 
 
 def categorised(invoice: Invoice, category: str, by: str | None) -> Invoice:

@@ -29,7 +29,10 @@ IN_FLIGHT = 2
 """Batches that are on their way at once."""
 
 _MAX_REASONS = 1_000
-_NEVER_CHANGED = "recorded already, with other content or from another source, and what is recorded is never changed"
+_NEVER_CHANGED = (
+    "recorded already, with other content or from another source, and an import changes nothing that is recorded; "
+    "CorrectInvoice puts one right"
+)
 
 
 class _Sized(Protocol):

@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args
 
 import click
 from pydantic import StringConstraints, TypeAdapter, ValidationError
@@ -31,7 +31,7 @@ from infra.cli.progress import progress
 from schemas.envelope import TenantId
 from schemas.values import Currency, Id, Name, TenantName
 from streams.intake.files.csv import InvoicesFile, MetricsFile, Series
-from streams.intake.files.invoice_rows import Terms
+from streams.intake.files.invoice_rows import KindRule, Terms
 from streams.intake.files.syslog import SyslogFile
 from streams.intake.files.text import FileError, TextFile, check
 from streams.project.rebuild import Step
@@ -40,6 +40,7 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 
 _Unit = Annotated[str, StringConstraints(max_length=32)]
 _INTERRUPTED = 130
+_BY_NUMBER: KindRule = "online-retail"
 
 
 class _Valid(click.ParamType):
@@ -134,28 +135,51 @@ def import_() -> None:
     show_default=True,
     help="out: invoices that the tenant wrote; in: invoices that were sent to it.",
 )
+@click.option(
+    "--kind",
+    type=click.Choice(get_args(KindRule)),
+    default=_BY_NUMBER,
+    show_default=True,
+    help="online-retail: a number of the letter C and digits alone, like C536379, is a credit note, as in that data"
+    " set; invoice or credit_note: all documents of the files are that.",
+)
 def invoices(
-    *, files: Sequence[Path], tenant: str, encoding: str, data_dir: Path | None, currency: str, direction: Direction
+    *,
+    files: Sequence[Path],
+    tenant: str,
+    encoding: str,
+    data_dir: Path | None,
+    currency: str,
+    direction: Direction,
+    kind: KindRule,
 ) -> None:
     """Import invoices: CSV with a row for each line of an invoice.
 
     The columns InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID and Country must be
-    there, in any order; others are left alone. Rows of one number and customer are one invoice. A number that begins
-    with C is a credit note. A date without an offset is UTC. A customer 17850.0 is read as 17850.
+    there, in any order; others are left alone. Rows of one number and customer are one invoice. A number of the letter
+    C and digits alone is a credit note; --kind says otherwise. A date without an offset is UTC. A customer 17850.0 is
+    read as 17850. Blanks around numbers and customers do not count.
 
     Where one row of an invoice is refused, all its rows are: what is recorded is never changed, so it must be whole.
 
     \b
     factline import invoices 2010-12-01.csv --tenant demo
     factline import invoices *.csv --tenant demo --currency EUR --direction in --encoding cp1252
+    factline import invoices consulting.csv --tenant demo --kind invoice
     """
     tenant_id = TenantId(tenant)
-    kind = _Kind(
-        read=partial(InvoicesFile, terms=Terms(tenant_id, currency, direction)),
-        send=lambda sink: partial(send_invoices, sink, tenant_id),
-        batch_items=COMMANDS,
-    )
-    _import(_Call(files, tenant_id, encoding, _sink_of(data_dir)), kind)
+    sources: list[InvoicesFile] = []
+
+    def read(file: TextFile) -> InvoicesFile:
+        sources.append(InvoicesFile(file, Terms(tenant_id, currency, direction, kind)))
+        return sources[-1]
+
+    send = _Kind(read=read, send=lambda sink: partial(send_invoices, sink, tenant_id), batch_items=COMMANDS)
+    try:
+        _import(_Call(files, tenant_id, encoding, _sink_of(data_dir)), send)
+    finally:
+        if kind == _BY_NUMBER and (found := sum(source.credit_notes for source in sources)):
+            _say(f"credit notes, by their numbers of C and digits: {found}; --kind says otherwise")
 
 
 @import_.command()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from threading import BoundedSemaphore
 from typing import Any, NamedTuple, TypeVar
 
-from infra.clickhouse.connection import Connection, create_table
+from infra.clickhouse.connection import Connection, add_columns, create_table
 from infra.instants import to_microseconds
 from projections.layout import reversed_position
 from projections.projection import Projection
@@ -75,6 +75,7 @@ class ClickHouseAnalytics:
                 create_table(view.table, layout.row, "position", layout.key, "")
                 + ", non_replicated_deduplication_window = 100"
             )
+            client.command(add_columns(view.table, layout.row))
 
     def drop(self, view: View) -> None:
         if self.live(view.name) == view:

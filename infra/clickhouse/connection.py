@@ -149,6 +149,12 @@ def create_table(table: str, row: type, version: str, key: Sequence[str], rest: 
     )
 
 
+def add_columns(table: str, row: type) -> str:
+    """Return what gives a table of an earlier version the columns that it lacks; old rows have "" or 0 there."""
+    columns = (f"ADD COLUMN IF NOT EXISTS {name} {_TYPES[type_]}" for name, type_ in columns_of(row).items())
+    return f"ALTER TABLE {table} {', '.join(columns)}"
+
+
 def _encode(type_: type, values: Sequence[Any]) -> Sequence[Any]:
     """Return a column as the driver keeps it without loss.
 

@@ -4,16 +4,23 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from domain.finance.invoice import InvoiceReceived
+from domain.finance.invoice import InvoiceCorrected, InvoiceLine, InvoiceReceived
 from projections.layout import Facts
 from projections.projection import Projection
 from projections.question import Choice, Question
 from schemas.envelope import Envelope, StreamId, TenantId, Topic
 from schemas.values import Instant, Money
 
+REMOVED = "removed"
+"""The kind of a line that a correction took away; it belongs to neither direction, so no question counts it."""
+
 
 class InvoiceLineRow(NamedTuple):
-    """One line of an invoice or credit note. Source: invoice.received."""
+    """One line of an invoice or credit note.
+
+    Shape: `unit_price` ends at four decimals; where the price has more, the whole of it is `exact_price`, else "".
+    Source: invoice.received, invoice.corrected.
+    """
 
     tenant_id: TenantId
     stream: StreamId
@@ -30,29 +37,41 @@ class InvoiceLineRow(NamedTuple):
     unit_price: Decimal
     currency: str
     position: int
+    exact_price: str = ""
 
 
-def project(envelope: Envelope, event: InvoiceReceived) -> list[InvoiceLineRow]:
-    return [
-        InvoiceLineRow(
-            tenant_id=envelope.tenant_id,
-            stream=envelope.stream,
-            line=number,
-            invoiced_at=line.dated_at or event.issue_date,
-            number=event.number,
-            kind=event.kind,
-            direction=event.direction,
-            party=event.party,
-            country=event.country,
-            product=line.product,
-            description=line.description,
-            quantity=line.quantity,
-            unit_price=line.unit_price,
-            currency=event.currency,
-            position=envelope.position,
-        )
-        for number, line in enumerate(event.lines, 1)
-    ]
+def project(envelope: Envelope, event: InvoiceReceived | InvoiceCorrected) -> list[InvoiceLineRow]:
+    rows = [_row(envelope, event, number, line) for number, line in enumerate(event.lines, 1)]
+    if isinstance(event, InvoiceCorrected):
+        gone = range(len(event.lines) + 1, event.replaced_lines + 1)
+        rows += [_row(envelope, event, number, NO_LINE)._replace(kind=REMOVED, direction="") for number in gone]
+    return rows
+
+
+NO_LINE = InvoiceLine(product="", description="", quantity=Decimal(0), unit_price=Decimal(0), dated_at=None)
+
+
+def _row(
+    envelope: Envelope, event: InvoiceReceived | InvoiceCorrected, number: int, line: InvoiceLine
+) -> InvoiceLineRow:
+    return InvoiceLineRow(
+        tenant_id=envelope.tenant_id,
+        stream=envelope.stream,
+        line=number,
+        invoiced_at=line.dated_at or event.issue_date,
+        number=event.number,
+        kind=event.kind,
+        direction=event.direction,
+        party=event.party,
+        country=event.country,
+        product=line.product,
+        description=line.description,
+        quantity=line.quantity,
+        unit_price=line.unit_price,
+        currency=event.currency,
+        position=envelope.position,
+        exact_price="" if line.exact_price is None else f"{line.exact_price:f}",
+    )
 
 
 class RevenueRow(NamedTuple):
@@ -67,11 +86,15 @@ REVENUE = Question(
     name="revenue",
     summary="Revenue of outgoing invoices less credit notes",
     view="invoice_facts",
-    # 256 bits: the product of two Decimal(18, 4) has 36 digits, and a sum of many must not wrap
+    # 256 bits: the product of a quantity and a price has 44 digits, and a sum of many must not wrap; OrZero is for the
+    # rows that have no text there, because the engine may look at both branches
     sql="""
         SELECT
             {by} AS label,
-            sum(toDecimal256(quantity, 4) * toDecimal256(unit_price, 4)) AS revenue,
+            sum(
+                toDecimal256(quantity, 4)
+                * if(exact_price = '', toDecimal256(unit_price, 12), toDecimal256OrZero(exact_price, 12))
+            ) AS revenue,
             sum(quantity),
             count(),
             uniqExact(stream)
@@ -104,7 +127,7 @@ REVENUE = Question(
 
 Shape: day (`2010-12-01`) and month (`2010-12`) in order; country and product by revenue, greatest first.
 Units: exact decimals; `invoices` counts documents. `start` ≤ invoiced_at < `end`.
-Source: invoice.received.
+Source: invoice.received, invoice.corrected.
 """
 
 PROJECTION = Projection(
@@ -117,6 +140,6 @@ PROJECTION = Projection(
         questions=(REVENUE,),
     ),
     topics=(Topic.EVENTS,),
-    events=(InvoiceReceived,),
+    events=(InvoiceReceived, InvoiceCorrected),
     project=project,
 )

@@ -8,6 +8,7 @@ from domain.finance.invoice import (
     InvoiceApproved,
     InvoiceCancelled,
     InvoiceCategorised,
+    InvoiceCorrected,
     InvoiceDisputed,
     InvoiceEvent,
     InvoiceReceived,
@@ -31,7 +32,21 @@ def project(envelope: Envelope, event: InvoiceEvent) -> tuple[Patch]:
 def _fields(event: InvoiceEvent) -> dict[str, Any]:
     match event:
         case InvoiceReceived():
-            return _received(event)
+            return {
+                **_content(event),
+                "status": InvoiceStatus.RECEIVED.value,
+                "due_date": instant_text(event.due_date) if event.due_date else None,
+                "paid_total": amount_text(Decimal(0)),
+            }
+        case InvoiceCorrected():
+            # a field without a value would stay as it was
+            due_date = instant_text(event.due_date) if event.due_date else ""
+            return {
+                **_content(event),
+                "status": event.status,
+                "status_reason": event.reason,
+                "due_date": due_date,
+            }
         case InvoiceCategorised():
             return {"category": event.category, "categorised_by": event.by or "", "status": event.status}
         case InvoiceApproved():
@@ -43,12 +58,12 @@ def _fields(event: InvoiceEvent) -> dict[str, Any]:
         case InvoiceDisputed():
             return {"status": InvoiceStatus.DISPUTED.value, "status_reason": event.reason}
         case PaymentRecorded() | PaymentRefunded():
-            return {"paid_total": amount_text(event.paid_total), "status": event.status}
+            return {"paid_total": amount_text(event.exact_paid_total or event.paid_total), "status": event.status}
         case _:
             assert_never(event)
 
 
-def _received(event: InvoiceReceived) -> dict[str, Any]:
+def _content(event: InvoiceReceived | InvoiceCorrected) -> dict[str, Any]:
     return {
         "number": event.number,
         "party": event.party,
@@ -56,13 +71,10 @@ def _received(event: InvoiceReceived) -> dict[str, Any]:
         "direction": event.direction,
         "country": event.country,
         "currency": event.currency,
-        "status": InvoiceStatus.RECEIVED.value,
         "issue_date": instant_text(event.issue_date),
-        "due_date": instant_text(event.due_date) if event.due_date else None,
-        "net": amount_text(event.net),
+        "net": amount_text(event.exact_net or event.net),
         "tax": amount_text(event.tax),
-        "total": amount_text(event.total),
-        "paid_total": amount_text(Decimal(0)),
+        "total": amount_text(event.exact_total or event.total),
         "line_count": len(event.lines),
     }
 

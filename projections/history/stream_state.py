@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from domain.catalog import decider_for_category, event_from
@@ -24,8 +24,14 @@ def state_at(events: Sequence[Envelope]) -> dict[str, Any] | None:
     state: Any = None
     for envelope in events:
         state = decider.evolve(state, event_from(envelope))
-    plain: dict[str, Any] = json.loads(canonical_json(asdict(state) | _derived(state)))
+    plain: dict[str, Any] = json.loads(canonical_json(_shown(state) | _derived(state)))
     return plain
+
+
+def _shown(state: Any) -> dict[str, Any]:
+    # a field without a repr is there for the rules only
+    hidden = {one.name for one in fields(state) if not one.repr}
+    return {name: value for name, value in asdict(state).items() if name not in hidden}
 
 
 def _derived(state: Any) -> dict[str, Any]:

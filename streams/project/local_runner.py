@@ -61,10 +61,12 @@ class RoleRunner:
 
     def open(self, projection: Projection) -> ProjectionRun:
         """Follow the live build of a view from its checkpoint, making the first build where there is none."""
-        view = self.store.live(projection.name)
-        if view is None:
-            view = View(projection.name, 1)
+        live = self.store.live(projection.name)
+        view = live or View(projection.name, 1)
+        # also where there is a table: one of an earlier version may lack columns
+        if live is None or live in self.store.builds(projection.name):
             self.store.create(view)
+        if live is None:
             self.store.switch(view)
         run = ProjectionRun(projection, view, self.store, self._dead_letters, self._clock)
         with self.lock:

@@ -88,10 +88,11 @@ def line(
     direction: str = "out",
     tenant: TenantId = ACME,
     position: int = 1,
+    exact_price: str = "",
 ) -> InvoiceLineRow:
     words = (invoice, kind, direction, "Ann & Co", country, product, "a line")
     amounts = (Decimal(quantity), Decimal(unit_price), "EUR", position)
-    return InvoiceLineRow(tenant, StreamId(f"invoice-{invoice}"), number, at, *words, *amounts)
+    return InvoiceLineRow(tenant, StreamId(f"invoice-{invoice}"), number, at, *words, *amounts, exact_price)
 
 
 def event(
@@ -196,6 +197,22 @@ class AnalyticsReaderContract:
         with localcontext(Context(prec=80)):
             assert found.revenue == 200 * GREATEST * GREATEST - Decimal("0.00000001")
             assert found.quantity == 200 * GREATEST + Decimal("0.0001")
+
+    def test_prices_of_twelve_decimals_are_exact(self, store: Analytics) -> None:
+        put(
+            store,
+            line("1", 1, quantity="1250.5", unit_price="0", exact_price="0.000016666700"),
+            line("1", 2, quantity="744", unit_price="0.0416"),
+            line("2", 1, quantity=GREATEST, unit_price=GREATEST, exact_price="99999999999999.999999999999"),
+        )
+        with localcontext(Context(prec=80)):
+            great = GREATEST * Decimal("99999999999999.999999999999")
+            assert [row.revenue for row in revenue(store, "month")] == [Decimal("30.97124170835") + great]
+
+    def test_a_removed_line_is_neither_revenue_nor_counted(self, store: Analytics) -> None:
+        put(store, line("1", 1), line("1", 2, quantity="5"))
+        put(store, line("1", 2, quantity="0", kind="removed", direction="", position=2))
+        assert list(revenue(store, "month")) == [RevenueRow("2010-12", Decimal(1), Decimal(1), 1, 1)]
 
     @settings(max_examples=25, deadline=None, suppress_health_check=_SHARED)
     @given(amounts=some.lists(some.tuples(AMOUNT, AMOUNT), min_size=1, max_size=30))

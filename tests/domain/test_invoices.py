@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from domain.catalog import adapter
 from domain.finance.decide_invoice import INVOICE, decide_invoice
-from domain.finance.invoice import InvoiceReceived, LineItem, ReceiveInvoice, invoice_id
+from domain.finance.invoice import ApproveInvoice, InvoiceReceived, LineItem, ReceiveInvoice, invoice_id
 from domain.message import Command, Event
 from domain.rejection import Kind
 from tests.examples.finance import (
@@ -21,6 +21,7 @@ from tests.examples.finance import (
     CANCELLED,
     CATEGORISE_INVOICE,
     CATEGORISED,
+    CORRECT_INVOICE,
     DISPUTE_INVOICE,
     DISPUTED,
     PAID_IN_PART,
@@ -28,6 +29,7 @@ from tests.examples.finance import (
     RECEIVED,
     RECORD_PAYMENT,
     REFUND_PAYMENT,
+    REFUNDED,
     REJECT_INVOICE,
     REJECTED,
 )
@@ -35,7 +37,14 @@ from tests.given_when_then import GIVEN, Rules
 
 invoice = Rules(INVOICE)
 NAME = "invoice 536365 of party 17850"
-LATER = (CATEGORISE_INVOICE, APPROVE_INVOICE, REJECT_INVOICE, CANCEL_INVOICE, DISPUTE_INVOICE)
+LATER = (
+    CORRECT_INVOICE,
+    CATEGORISE_INVOICE,
+    APPROVE_INVOICE,
+    REJECT_INVOICE,
+    CANCEL_INVOICE,
+    DISPUTE_INVOICE,
+)
 
 
 def received(*lines: tuple[str, str], number: str = "536365", party: str = "17850", tax: str = "0") -> InvoiceReceived:
@@ -70,9 +79,67 @@ def test_lines_without_price_with_negative_quantity_or_without_party_are_kept() 
     assert (event.party, event.net) == ("", Decimal("-11062.06"))
 
 
-@pytest.mark.parametrize(("number", "kind"), [("536365", "invoice"), ("C536365", "credit_note"), ("c1", "invoice")])
-def test_number_that_begins_with_c_makes_a_credit_note(number: str, kind: str) -> None:
-    assert received(("1", "1"), number=number).kind == kind
+@pytest.mark.parametrize("number", ["536365", "C536365", "CONS-2026-001"])
+def test_document_is_what_its_command_says_whatever_its_number(number: str) -> None:
+    assert received(("1", "1"), number=number).kind == "invoice"
+    note = replace(RECEIVE_INVOICE, number=number, kind="credit_note")
+    invoice.given().when(note).then(replace(RECEIVED, number=number, kind="credit_note"))
+
+
+def test_invoice_whose_number_begins_with_c_is_paid() -> None:
+    receive = replace(RECEIVE_INVOICE, number="CONS-2026-001")
+    pay = replace(RECORD_PAYMENT, number="CONS-2026-001")
+    (event,) = decide_invoice(receive, None)
+    paid = replace(PAID_IN_PART, invoice="17850:CONS-2026-001")
+    invoice.given(event).when(pay).then(paid)
+
+
+def test_prices_of_twelve_decimals_are_kept_and_summed_exactly() -> None:
+    event = received(("1250.5", "0.0000166667"), ("744", "0.0416"), tax="0.0001")
+    assert [(line.unit_price, line.exact_price) for line in event.lines] == [
+        (Decimal(0), Decimal("0.0000166667")),
+        (Decimal("0.0416"), None),
+    ]
+    assert (event.net, event.exact_net) == (Decimal("30.97124170"), Decimal("30.97124170835"))
+    assert (event.total, event.exact_total) == (Decimal("30.97134170"), Decimal("30.97134170835"))
+
+
+def test_cloud_invoice_is_paid_in_full() -> None:
+    event = received(("1250.5", "0.0000166667"), ("744", "0.0416"))
+    total = Decimal("30.97124170835")
+    parts = {"amount": Decimal("30.97124170"), "paid_total": Decimal("30.97124170"), "status": "PAID"}
+    paid = replace(PAID_IN_PART, **parts, exact_amount=total, exact_paid_total=total)
+    invoice.given(event).when(replace(RECORD_PAYMENT, amount=total)).then(paid)
+    invoice.given(event, paid).when(REFUND_PAYMENT).then(
+        replace(REFUNDED, amount=Decimal("30.97124170"), exact_amount=total)
+    )
+    invoice.given(event).when(replace(RECORD_PAYMENT, amount=total + Decimal("1e-16"))).then_refused(
+        Kind.CONFLICT,
+        "payment p1 of 30.9712417083500001 is more than the 30.97124170835 GBP still open on"
+        " invoice 536365 of party 17850",
+    )
+
+
+def test_incoming_and_outgoing_document_of_one_party_and_number_are_two() -> None:
+    incoming = replace(RECEIVE_INVOICE, direction="in")
+    assert incoming.stream == "invoice-in:17850:536365"
+    assert RECEIVE_INVOICE.stream == APPROVE_INVOICE.stream == "invoice-17850:536365"
+    assert replace(APPROVE_INVOICE, direction="in").stream == incoming.stream
+    assert replace(APPROVE_INVOICE, direction="out").stream == RECEIVE_INVOICE.stream
+
+
+def test_command_names_the_incoming_invoice_that_is_not_known() -> None:
+    invoice.given().when(replace(APPROVE_INVOICE, direction="in")).then_refused(
+        Kind.NOT_FOUND, f"incoming {NAME} is not known"
+    )
+
+
+def test_incoming_invoice_of_before_direction_named_it_is_found_without_one() -> None:
+    old = replace(RECEIVED, direction="in")
+    invoice.given(old).when(APPROVE_INVOICE).then(APPROVED)
+    invoice.given(old).when(replace(APPROVE_INVOICE, direction="out")).then_refused(
+        Kind.NOT_FOUND, f"{NAME} is not known; the one of that name is incoming: leave out its direction"
+    )
 
 
 def test_greatest_line_is_summed_exactly() -> None:
@@ -87,7 +154,16 @@ def test_total_that_no_schema_holds_is_refused() -> None:
     invoice.given().when(replace(RECEIVE_INVOICE, lines=lines)).then_refused(
         Kind.INVALID,
         f"{NAME} comes to 1009999999999999997980000000002.72000101; "
-        "a total has at most 30 digits before the decimal point",
+        "a total has at most 30 digits before the decimal point, or 22 if it has more than 8 after it",
+    )
+    with_more_decimals = (
+        LineItem(product="p", quantity=greatest, unit_price=Decimal(10) ** 8),
+        LineItem(product="p", quantity=Decimal(1), unit_price=Decimal("0.000000000001")),
+    )
+    invoice.given().when(replace(RECEIVE_INVOICE, lines=with_more_decimals, tax=Decimal(0))).then_refused(
+        Kind.INVALID,
+        f"{NAME} comes to 9999999999999999990000.000000000001; "
+        "a total has at most 30 digits before the decimal point, or 22 if it has more than 8 after it",
     )
 
 
@@ -180,12 +256,15 @@ def test_rejected_or_cancelled_invoice_stays_so(command: Command, end: Event, st
         asked.then_refused(Kind.NOT_ALLOWED, f"{NAME} is {status}")
 
 
-TEXT = st.text(alphabet=st.sampled_from("aC:/%-~ é漢"), max_size=6)
+TEXT = st.text(alphabet=st.sampled_from("aCin:/%-~ é漢"), max_size=6)
 
 
-@given(TEXT, TEXT.filter(bool), TEXT, TEXT.filter(bool))
-def test_two_pairs_of_party_and_number_never_share_a_stream(p1: str, n1: str, p2: str, n2: str) -> None:
-    assert (invoice_id(p1, n1) == invoice_id(p2, n2)) == ((p1, n1) == (p2, n2))
+NAMED = st.tuples(TEXT, TEXT.filter(bool), st.sampled_from([None, "in"]))
+
+
+@given(NAMED, NAMED)
+def test_two_documents_of_other_party_number_or_direction_never_share_a_stream(one: Any, other: Any) -> None:
+    assert (invoice_id(*one) == invoice_id(*other)) == (one == other)
 
 
 def test_pairs_that_differ_only_in_where_the_colon_is_are_two_invoices() -> None:
@@ -227,7 +306,15 @@ def test_invoice_without_party_tax_country_and_due_date_is_valid() -> None:
         {"tax": "NaN"},
         {"line": {"quantity": "0.00001"}},
         {"line": {"quantity": "100000000000000"}},
-        {"line": {"unit_price": "2.55555"}},
+        {"line": {"unit_price": "2.5555555555555"}},
+        {"line": {"unit_price": "100000000000000"}},
+        {"line": {"description": "a\0b"}},
+        {"line": {"product": "two\nlines"}},
+        {"kind": "receipt"},
+        {"number": " "},
+        {"number": "5\u200b"},
+        {"party": "\u00a0 "},
+        {"party": "\ufeffAnn"},
         {"line": {"unit_price": "Infinity"}},
         {"line": {"unit_price": "2,55"}},
     ],
@@ -235,3 +322,14 @@ def test_invoice_without_party_tax_country_and_due_date_is_valid() -> None:
 def test_invoice_that_no_schema_holds_exactly_is_invalid(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         adapter(ReceiveInvoice).validate_python(payload(**changes))
+
+
+def test_party_and_number_are_trimmed_and_composed() -> None:
+    command = adapter(ReceiveInvoice).validate_python(payload(number=" 536365\t", party="Cafe\u0301 "))
+    assert (command.number, command.party) == ("536365", "Caf\u00e9")
+    assert command.stream == adapter(ApproveInvoice).validate_python({"number": "536365", "party": "Café"}).stream
+
+
+def test_description_may_have_line_breaks_and_tabs() -> None:
+    command = adapter(ReceiveInvoice).validate_python(payload(line={"description": "two\r\nlines\tand a tab"}))
+    assert command.lines[0].description == "two\r\nlines\tand a tab"

@@ -85,6 +85,24 @@ def test_payment_id_with_another_amount_is_refused() -> None:
     )
 
 
+def test_payment_in_the_invoices_currency_is_recorded() -> None:
+    invoice.given(RECEIVED).when(replace(RECORD_PAYMENT, currency="GBP")).then(PAID_IN_PART)
+
+
+@pytest.mark.parametrize("before", [[], [PAID_IN_PART]])
+def test_payment_in_another_currency_is_refused(before: list[Event]) -> None:
+    invoice.given(RECEIVED, *before).when(replace(RECORD_PAYMENT, currency="EUR")).then_refused(
+        Kind.CONFLICT, f"payment p1 is in EUR, but {NAME} is in GBP"
+    )
+
+
+def test_payment_that_no_schema_holds_exactly_is_refused() -> None:
+    great = replace(RECEIVED, total=Decimal(10) ** 25)
+    invoice.given(great).when(replace(RECORD_PAYMENT, amount=Decimal(10) ** 23 + Decimal("1e-9"))).then_refused(
+        Kind.INVALID, "payment p1 has too many digits to be kept exactly"
+    )
+
+
 def test_credit_note_is_not_paid() -> None:
     command = replace(RECORD_PAYMENT, number="C536379")
     note = replace(RECEIVED, number="C536379", kind="credit_note")
@@ -147,7 +165,7 @@ def test_refunded_amount_is_open_again() -> None:
     )
 
 
-@pytest.mark.parametrize("amount", ["0", "-1", "0.000000001", "NaN", "1e30"])
+@pytest.mark.parametrize("amount", ["0", "-1", "0.00000000000000001", "NaN", "1e30"])
 def test_amount_that_cannot_be_paid_is_invalid(amount: str) -> None:
     fields = {"number": "1", "payment_id": "p1", "amount": amount, "method": "cash"}
     with pytest.raises(ValidationError):

@@ -56,6 +56,7 @@ def _commands(rows: Iterable[Mapping[str, str]]) -> Iterable[dict[str, Any]]:
         body = {
             "number": number,
             "party": party,
+            "kind": "credit_note" if number.startswith("C") else "invoice",
             "direction": "out",
             "issue_date": f"{lines[0]['InvoiceDate'].replace(' ', 'T')}Z",
             "currency": "GBP",

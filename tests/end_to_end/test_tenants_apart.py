@@ -131,8 +131,14 @@ def _questions(path: str, mark: str) -> Iterator[tuple[str, dict[str, Any]]]:
         query |= {} if path == "/v1/analytics/timeseries" else {"step": "1h"}
     names = re.findall(r"\{(\w+)\}", path)
     choices = {
-        "id": [f"{mark}-1", f"{mark}:{mark}-1"],
-        "stream": [f"device-{mark}-1", f"alert-{mark}-2", f"invoice-{mark}:{mark}-1", f"api_key-{mark}-1"],
+        "id": [f"{mark}-1", f"{mark}:{mark}-1", f"in:{mark}:{mark}-1"],
+        "stream": [
+            f"device-{mark}-1",
+            f"alert-{mark}-2",
+            f"invoice-{mark}:{mark}-1",
+            f"invoice-in:{mark}:{mark}-1",
+            f"api_key-{mark}-1",
+        ],
     }
     for values in product(*(choices[name] for name in names)):
         yield path.format(**dict(zip(names, values, strict=True))), query

@@ -27,6 +27,23 @@ RECEIVE_INVOICE = invoice.ReceiveInvoice(
     currency="GBP",
     country="United Kingdom",
 )
+CORRECT_INVOICE = invoice.CorrectInvoice(
+    number="536365",
+    party="17850",
+    issue_date=HAPPENED_AT,
+    lines=(
+        invoice.LineItem(
+            product="egress",
+            description="GB-hours\nof January",
+            quantity=Decimal("1250.5"),
+            unit_price=Decimal("0.0000166667"),
+        ),
+    ),
+    tax=Decimal("20.00"),
+    currency="GBP",
+    country="United Kingdom",
+    reason="another customer's lines",
+)
 INVOICE: Mapping[str, Any] = {"number": "536365", "party": "17850"}
 CATEGORISE_INVOICE = invoice.CategoriseInvoice(**INVOICE, category="sales", by="rule 7")
 APPROVE_INVOICE = invoice.ApproveInvoice(**INVOICE, note="checked")
@@ -66,6 +83,34 @@ RECEIVED = invoice.InvoiceReceived(
     total=Decimal("16.32495"),
     currency="GBP",
     country="United Kingdom",
+)
+CORRECTED = invoice.InvoiceCorrected(
+    number="536365",
+    kind="invoice",
+    party="17850",
+    direction="out",
+    issue_date=HAPPENED_AT,
+    due_date=None,
+    lines=(
+        invoice.CorrectedLine(
+            product="egress",
+            description="GB-hours\nof January",
+            quantity=Decimal("1250.5"),
+            unit_price=Decimal(0),
+            dated_at=None,
+            exact_price=Decimal("0.0000166667"),
+        ),
+    ),
+    net=Decimal("0.02084170"),
+    tax=Decimal("20.00"),
+    total=Decimal("20.02084170"),
+    currency="GBP",
+    country="United Kingdom",
+    exact_net=Decimal("0.02084170835"),
+    exact_total=Decimal("20.02084170835"),
+    reason="another customer's lines",
+    replaced_lines=2,
+    status="RECEIVED",
 )
 CATEGORISED = invoice.InvoiceCategorised(category="sales", by="rule 7", status="CATEGORISED")
 APPROVED = invoice.InvoiceApproved(note="checked", status="APPROVED")

@@ -19,7 +19,7 @@ from projections.history.event_rows import EventRow
 from schemas.canonical_json import canonical_json
 from schemas.envelope import StreamId
 from tests.examples import ACME, EVENTS, FACTS, Place, stored
-from tests.examples.finance import RECEIVED
+from tests.examples.finance import CORRECTED, RECEIVED
 from tests.examples.fleet import LOG, METRICS, RETIRED
 from tests.examples.moments import HAPPENED_AT, RECORDED_AT
 from tests.given_when_then import Rows
@@ -128,3 +128,22 @@ def test_received_invoice_makes_a_row_for_each_line_at_its_own_time_or_the_invoi
         line(1, HAPPENED_AT, "85123A", "WHITE HANGING HEART T-LIGHT HOLDER", ("6", "2.55")),
         line(2, RECORDED_AT, "71053", "", ("-0.5", "3.3901")),
     )
+
+
+def test_price_that_four_decimals_do_not_hold_stands_whole_beside_the_cut_one() -> None:
+    (row, _) = Rows(invoice_facts.PROJECTION).when(CORRECTED).rows()
+    assert isinstance(row, InvoiceLineRow)
+    assert (row.unit_price, row.exact_price) == (Decimal(0), "0.000016666700")
+
+
+def test_lines_that_a_correction_took_away_belong_to_no_direction() -> None:
+    corrected = replace(CORRECTED, replaced_lines=3)
+    (_, second, third) = Rows(invoice_facts.PROJECTION).when(corrected, Place(version=2, position=9)).rows()
+    gone = line(2, HAPPENED_AT, "", "", ("0", "0"))._replace(kind="removed", direction="", position=9)
+    assert (second, third) == (gone, gone._replace(line=3))
+
+
+def test_correction_with_more_lines_takes_none_away() -> None:
+    (row,) = Rows(invoice_facts.PROJECTION).when(replace(CORRECTED, replaced_lines=1)).rows()
+    assert isinstance(row, InvoiceLineRow)
+    assert row.direction == "out"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.catalog import EVENTS, adapter, payload_of
+from domain.catalog import EVENTS, FACTS, adapter, event_from, payload_of
 from domain.message import Event
 from schemas import upcast
 from schemas.envelope import StreamId
@@ -41,6 +41,20 @@ def test_bytes_of_every_release_are_read_as_an_event_of_today(type_: str, versio
     assert newest == event.VERSION
     if version == newest:
         assert event == EXAMPLES[type(event)], f"{type_}.v{version} {FROZEN}"
+
+
+@pytest.mark.parametrize("type_", ["invoice.received", "payment.recorded", "payment.refunded"])
+def test_first_version_of_an_event_of_finance_says_the_same_as_its_second(type_: str) -> None:
+    example = EXAMPLES[EVENTS[type_]]
+    data = decode_payload(type_, 1, golden(f"{type_}.v1"))
+    old = envelope_of(example)._replace(schema_version=1, data=data)
+    assert event_from(old) == example
+    assert encode_payload(type_, old.schema_version, old.data) == golden(f"{type_}.v1")
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_no_fact_has_a_second_version(fact: type[Event]) -> None:
+    assert fact.VERSION == 1, "views read facts as they were written: let them call upcast.to_newest first"
 
 
 def test_there_are_no_bytes_of_an_event_that_was_never_released() -> None:

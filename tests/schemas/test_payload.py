@@ -12,7 +12,7 @@ from pydantic_core import PydanticSerializationError
 
 from domain.catalog import EVENTS, adapter, payload_of
 from domain.finance.invoice import InvoiceLine
-from domain.finance.values import Amount, Total, amount_text
+from domain.finance.values import Amount, Exact, Price, Total, amount_text
 from domain.fleet.values import Day, Metrics, Severity
 from domain.message import Event
 from schemas.canonical_json import canonical_json
@@ -33,6 +33,8 @@ def decimals(digits: int, scale: int) -> st.SearchStrategy[Decimal]:
 
 BY_TYPE: Known = [
     (Amount, decimals(18, 4) | st.just(Decimal("-0"))),
+    (Price, decimals(28, 12)),
+    (Exact, decimals(38, 16)),
     (Total, decimals(38, 8) | st.just(Decimal("-0.0"))),
     (Metrics, st.dictionaries(NAMES, READINGS, min_size=1, max_size=5)),
     (Severity, st.from_regex(r"[a-z][a-z0-9_-]{0,31}", fullmatch=True)),

@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterator, Mapping
 from operator import itemgetter
 from typing import NamedTuple
 
+from domain.finance.values import tidy
 from domain.fleet.facts import DeviceMetricsReported
 from streams.intake.files.cells import BadCell, decimal, instant, reading
 from streams.intake.files.csv_rows import CsvRows, Record
@@ -76,6 +77,7 @@ class InvoicesFile:
         self._terms = terms
         self.header = self._rows.header
         self.rows_read = 0
+        self.credit_notes = 0
 
     def items(self) -> Generator[InvoiceRows | RefusedRow, None, None]:
         """Yield each invoice after the last row that may belong to it.
@@ -94,10 +96,15 @@ class InvoicesFile:
                 if record.problem:
                     open_[each].spoil(record.row.line)
                 if last.get(each) == n and each in open_:
-                    yield from open_.pop(each).close()
+                    yield from self._close(open_.pop(each))
         # where the file was changed between the two readings, some are left
         for rows in open_.values():
-            yield from rows.close()
+            yield from self._close(rows)
+
+    def _close(self, rows: NumberRows) -> Iterator[InvoiceRows | RefusedRow]:
+        for item in rows.close():
+            self.credit_notes += isinstance(item, InvoiceRows) and item.command.kind == "credit_note"
+            yield item
 
     def _last_of_numbers(self) -> Mapping[str, int]:
         """Read the file once to learn where each number occurs last: only open invoices are then held in memory."""
@@ -113,7 +120,7 @@ class InvoicesFile:
         number = ""
         for record in self._rows.records():
             cells = record.row.cells
-            found = cells[place] if place < len(cells) else number
+            found = tidy(cells[place]) if place < len(cells) else number
             # a row that ends within its number most likely goes on with the invoice above it
             ends_in_number = record.problem is not None and len(cells) == place + 1
             number = number if ends_in_number and number.startswith(found) else found
@@ -124,7 +131,7 @@ class InvoicesFile:
         for line in record.more_lines:
             cells = line.rstrip("\r\n").split(",")
             if place < len(cells):
-                yield cells[place]
+                yield tidy(cells[place])
 
     def _take(self, record: Record, rows: NumberRows) -> Iterator[RefusedRow]:
         row = record.row

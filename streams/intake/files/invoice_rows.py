@@ -5,13 +5,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import orjson
 from pydantic import ValidationError
 
 from domain.catalog import adapter
-from domain.finance.invoice import Direction, ReceiveInvoice
+from domain.finance.invoice import Direction, DocumentKind, ReceiveInvoice
+from domain.finance.values import tidy
 from schemas.envelope import TenantId
 from streams.identifiers import named_uuid
 from streams.intake.files.text import RefusedRow, SourceRow
@@ -19,6 +20,10 @@ from streams.intake.files.text import RefusedRow, SourceRow
 MAX_LINES = 10_000
 """Lines of one invoice. Source: ReceiveInvoice."""
 
+KindRule = Literal["online-retail", "invoice", "credit_note"]
+"""What says whether a document is an invoice or a credit note: its number, as in Online Retail, or the caller."""
+
+_CANCELLATION = re.compile(r"[Cc][0-9]+", re.ASCII)
 _FLOAT_ID = re.compile(r"[0-9]+\.0", re.ASCII)
 _COLUMN_OF: Mapping[str, str] = {
     "number": "InvoiceNo",
@@ -37,6 +42,7 @@ class Terms(NamedTuple):
     tenant_id: TenantId
     currency: str
     direction: Direction
+    kind: KindRule = "online-retail"
 
 
 class LineText(NamedTuple):
@@ -122,13 +128,16 @@ class NumberRows:
     def _received(self, party: str, invoice: _Invoice) -> Iterator[InvoiceRows | RefusedRow]:
         body = self._body(party, invoice.lines)
         content = orjson.dumps(body)
+        kind = kind_of(self._number, self._terms.kind)
         try:
-            command: ReceiveInvoice = adapter(ReceiveInvoice).validate_python(body)
+            command: ReceiveInvoice = adapter(ReceiveInvoice).validate_python({**body, "kind": kind})
         except ValidationError as error:
             yield from _refused_rows(invoice.rows, error)
             return
         digest = hashlib.sha256(content).hexdigest()
-        command_id = named_uuid(self._terms.tenant_id, "import", party, self._number, digest)
+        # the ids of earlier versions, which took a first letter C for a credit note, stay good where they were right
+        told = () if kind == _kind_before(self._number) else (kind,)
+        command_id = named_uuid(self._terms.tenant_id, "import", party, self._number, digest, *told)
         yield InvoiceRows(command_id, command, tuple(invoice.rows), len(content))
 
     def _body(self, party: str, lines: list[LineText]) -> dict[str, Any]:
@@ -146,7 +155,23 @@ class NumberRows:
 
 def party_of(customer: str) -> str:
     """Return a customer's id; tools that read ids as numbers write 17850 as 17850.0."""
+    customer = tidy(customer)
     return customer[:-2] if _FLOAT_ID.fullmatch(customer) else customer
+
+
+def kind_of(number: str, rule: KindRule) -> DocumentKind:
+    """Return what a document is.
+
+    Source: Online Retail, UCI Machine Learning Repository: a number is six digits, and "if this code starts with
+    letter 'c', it indicates a cancellation".
+    """
+    if rule == "online-retail":
+        return "credit_note" if _CANCELLATION.fullmatch(number) else "invoice"
+    return rule
+
+
+def _kind_before(number: str) -> DocumentKind:
+    return "credit_note" if number.startswith("C") else "invoice"
 
 
 def _line_body(line: LineText, issue_date: datetime) -> dict[str, Any]:

@@ -132,6 +132,17 @@ def test_an_invoice_says_when_it_was_issued_and_who_brought_it(data_dir: Path, t
     assert (event.data["kind"], event.data["currency"], event.data["direction"]) == ("credit_note", "EUR", "out")
 
 
+def test_credit_notes_by_number_are_told_and_the_caller_may_say_otherwise(data_dir: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "f.csv", [HEADER, invoice_row("C1"), invoice_row("CONS-2026-001")])
+    told = "credit notes, by their numbers of C and digits: 1; --kind says otherwise"
+    assert told in import_invoices(data_dir, path).output
+    kinds = {event.data["number"]: event.data["kind"] for event in events(data_dir, "invoice.received")}
+    assert kinds == {"C1": "credit_note", "CONS-2026-001": "invoice"}
+    other = write(tmp_path / "g.csv", [HEADER, invoice_row("C2")])
+    assert "credit notes" not in import_invoices(data_dir, other, options=["--kind", "invoice"]).output
+    assert events(data_dir, "invoice.received")[-1].data["kind"] == "invoice"
+
+
 def test_refused_rows_are_told_counted_and_written_with_line_and_reason(data_dir: Path, tmp_path: Path) -> None:
     rows = [invoice_row("1"), invoice_row("2", at="1700000000"), invoice_row("3"), invoice_row("2")]
     path = write(tmp_path / "f.csv", [HEADER, *rows])

@@ -127,6 +127,20 @@ def parameters(question: Question[Any], row: Any) -> Iterator[Mapping[str, Any]]
         yield {name: known[name] for name in question.parameters}
 
 
+def test_a_table_of_an_earlier_version_gets_the_columns_that_it_lacks(tmp_path: Path) -> None:
+    old = line("1", quantity="2", unit_price="2.5")
+    new = line("2", quantity="2", unit_price="0", exact_price="0.000016666700")
+    with closing(ClickHouseAnalytics(f"chdb://{tmp_path}", analytics_projections())) as store:
+        store.create(FACTS)
+        store.apply(FACTS, [old])
+        with store._connection.client() as client:
+            client.command(f"ALTER TABLE {FACTS.table} DROP COLUMN exact_price")
+        for _ in range(2):
+            store.create(FACTS)
+        store.apply(FACTS, [new])
+        assert list(store.scan(FACTS, ACME)) == [old, new]
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_of_two_facts_with_one_identity_the_first_of_the_log_stays(tmp_path: Path, *, turned: bool) -> None:
     rows = [reading(1.0, position=7), reading(2.0, position=8)]

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.envelope import TenantId
 from streams.intake.files.csv import INVOICE_COLUMNS, InvoicesFile, MetricsFile, Series
-from streams.intake.files.invoice_rows import InvoiceRows, Terms
+from streams.intake.files.invoice_rows import InvoiceRows, KindRule, Terms
 from streams.intake.files.text import FactRow, RefusedRow, check
 
 REAL_DATA = Path(__file__).resolve().parents[5] / "shared" / "data"
@@ -36,8 +36,10 @@ def write(path: Path, lines: Iterable[str], *, encoding: str = "utf-8", end: str
     return path
 
 
-def invoices(path: Path, *, tenant: str = "demo", encoding: str = "utf-8") -> list[InvoiceRows | RefusedRow]:
-    return list(InvoicesFile(check(path, encoding), Terms(TenantId(tenant), "GBP", "out")).items())
+def invoices(
+    path: Path, *, tenant: str = "demo", encoding: str = "utf-8", kind: KindRule = "online-retail"
+) -> list[InvoiceRows | RefusedRow]:
+    return list(InvoicesFile(check(path, encoding), Terms(TenantId(tenant), "GBP", "out", kind)).items())
 
 
 def metrics(path: Path, *, encoding: str = "utf-8") -> list[FactRow | RefusedRow]:
