@@ -18,7 +18,7 @@ from projections.rows import Role
 from projections.stores import StoreUnavailable, ViewWriter
 from schemas.envelope import SYSTEM_TENANT, Actor, ActorType, StreamId, TenantId
 from streams.correlate.local import LocalCorrelator
-from streams.intake.http.tenants import onboard
+from streams.intake.http.onboarding import onboard
 from streams.ports import AnomalyScorer, LogDamaged, LogUnavailable, SystemClock
 from streams.project.local_runner import RoleRunner
 from streams.project.operations import LocalOperations

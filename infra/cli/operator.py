@@ -214,7 +214,7 @@ def discard(name: str, data_dir: Path, profile: str) -> None:
 
 @click.group()
 def tenants() -> None:
-    """Register tenants."""
+    """Register tenants, suspend them and make them active again."""
 
 
 @tenants.command()
@@ -229,3 +229,33 @@ def add(tenant_id: str, name: str | None, data_dir: Path, profile: str) -> None:
     """
     with _operator(data_dir, profile) as operator:
         _OUT.print(operator.add_tenant(tenant_id, name or tenant_id), markup=False, highlight=False)
+
+
+@tenants.command()
+@click.argument("tenant_id")
+@click.option("--reason", default="", help="Why, for whoever reads the history.")
+@_where
+def suspend(tenant_id: str, reason: str, data_dir: Path, profile: str) -> None:
+    """Let no key of a tenant read or write anything, within a second, until it is reactivated.
+
+    \b
+    factline tenants suspend acme --reason unpaid
+    """
+    with _operator(data_dir, profile) as operator:
+        new = operator.suspend_tenant(tenant_id, reason)
+    _OUT.print(f"{tenant_id} is suspended" if new else f"{tenant_id} was not active before; nothing was done")
+
+
+@tenants.command()
+@click.argument("tenant_id")
+@click.option("--reason", default="", help="Why, for whoever reads the history.")
+@_where
+def reactivate(tenant_id: str, reason: str, data_dir: Path, profile: str) -> None:
+    """Let the keys of a suspended tenant work again.
+
+    \b
+    factline tenants reactivate acme --reason paid
+    """
+    with _operator(data_dir, profile) as operator:
+        new = operator.reactivate_tenant(tenant_id, reason)
+    _OUT.print(f"{tenant_id} is active again" if new else f"{tenant_id} was active before; nothing was done")

@@ -8,7 +8,7 @@ from domain.identity.api_key import ApiKeyIssued
 from schemas.envelope import SYSTEM_TENANT, Actor, ActorType, Topic
 from schemas.partitioning import partition_of
 from streams.intake.http.commands import Gate
-from streams.intake.http.tenants import onboard
+from streams.intake.http.onboarding import onboard
 from streams.ports import LogReader, LogUnavailable, Overloaded
 
 _LOG = logging.getLogger(__name__)

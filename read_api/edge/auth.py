@@ -100,7 +100,8 @@ class Authenticator:
         """Return who sent this `X-API-Key` header.
 
         Raises: Unauthenticated; Forbidden, the tenant is not active; StoreUnavailable, safe to retry.
-        Source: api_key.issued, api_key.rotated, api_key.revoked, tenant.registered, tenant.suspended, tenant.closed.
+        Source: api_key.issued, api_key.rotated, api_key.revoked, tenant.registered, tenant.suspended,
+        tenant.reactivated, tenant.closed.
         """
         key = parse_key(header)
         known = self._known(key)

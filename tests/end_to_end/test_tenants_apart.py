@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from domain import catalog
 from infra.embedded import Embedded
 from infra.serve.embedded import create_app
-from streams.intake.http.tenants import onboard
+from streams.intake.http.onboarding import onboard
 from streams.ports import FactSubmission
 from tests.strategies import messages
 from tests.streams.intake.http.ways_in import served

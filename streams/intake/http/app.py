@@ -6,7 +6,8 @@ from fastapi import FastAPI
 
 from read_api.edge.problems import Problem, ProblemOf, add_problems
 from streams.intake.http.bodies import BodyBudget
-from streams.intake.http.commands import Gate, commands_router
+from streams.intake.http.commands import STATUS, Gate, commands_router
+from streams.intake.http.onboarding import Refused, Tenants
 from streams.intake.http.operator import operator_router
 from streams.intake.http.telemetry import TelemetryGate, telemetry_router
 from streams.intake.http.tenants import tenants_router
@@ -19,7 +20,7 @@ def add_intake(app: FastAPI, *, commands: Gate, telemetry: TelemetryGate, operat
     add_intake_problems(app)
     app.include_router(commands_router(commands))
     app.include_router(telemetry_router(telemetry))
-    app.include_router(tenants_router(commands))
+    app.include_router(tenants_router(Tenants(commands)))
     app.include_router(operator_router(operations))
 
 
@@ -40,6 +41,9 @@ _PROBLEMS: Mapping[type[Exception], ProblemOf] = {
     ),
     # not one that passes: without an operator the same request gets the same answer
     LogDamaged: lambda *_: Problem(500, "the log is damaged: nothing can be recorded until it is restored"),
+    Refused: lambda _request, error: Problem(
+        STATUS[error.refusal.kind], error.refusal.reason, kind=error.refusal.kind.value
+    ),
     UnknownProjection: lambda _request, error: Problem(404, str(error)),
     WrongBuild: lambda _request, error: Problem(409, str(error)),
 }

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from uuid_utils import uuid7
 
 from domain import catalog
-from domain.identity.tenant import RegisterTenant
+from domain.identity.tenant import OPERATORS_COMMANDS
 from domain.message import Command
 from domain.rejection import Kind
 from read_api.edge.asking import Asking
@@ -139,7 +139,7 @@ def _answer(reply: Reply) -> Response:
 def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None) -> Submission:
     name = str(item.get("command"))
     command_class = catalog.COMMANDS.get(name)
-    if command_class is None or command_class is RegisterTenant:
+    if command_class is None or command_class in OPERATORS_COMMANDS:
         raise Problem(404, f"there is no command {name!r}; /docs lists what there is")
     require(caller, f"{name.partition('.')[0]}:write")
     try:
@@ -240,4 +240,4 @@ def _batch_docs() -> dict[str, Any]:
 
 
 def _public() -> Mapping[str, type[Command]]:
-    return {name: command for name, command in catalog.COMMANDS.items() if command is not RegisterTenant}
+    return {name: command for name, command in catalog.COMMANDS.items() if command not in OPERATORS_COMMANDS}

@@ -143,7 +143,9 @@ def test_a_revoked_key_is_refused_after_a_second(
         authenticator.authenticate(key)
 
 
-def test_a_suspension_is_seen_after_a_second(stores: Stores, authenticator: Authenticator, clock: HandClock) -> None:
+def test_a_suspension_is_seen_after_a_second_and_its_end_at_once(
+    stores: Stores, authenticator: Authenticator, clock: HandClock
+) -> None:
     stores.put("tenants", "brief", "brief", status="ACTIVE")  # type: ignore[arg-type]
     key = stores.issue_key("brief", "brief-key", "*")  # type: ignore[arg-type]
     authenticator.authenticate(key)
@@ -151,6 +153,8 @@ def test_a_suspension_is_seen_after_a_second(stores: Stores, authenticator: Auth
     clock.now = 1.0
     with pytest.raises(Forbidden):
         authenticator.authenticate(key)
+    stores.put("tenants", "brief", "brief", order=3, status="ACTIVE")  # type: ignore[arg-type]
+    assert authenticator.authenticate(key).tenant_id == "brief"
 
 
 def test_only_so_many_keys_are_remembered(stores: Stores, authenticator: Authenticator) -> None:

@@ -5,7 +5,8 @@ from read_api.edge.asking import add_edge
 from read_api.edge.auth import Caller
 from schemas.envelope import StreamId, TenantId, Topic
 from streams.intake.http.app import add_intake_problems
-from streams.intake.http.tenants import new_key, tenants_router
+from streams.intake.http.onboarding import Tenants, new_key
+from streams.intake.http.tenants import tenants_router
 from streams.ports import OutcomeUnknown, Reply, Submission
 from streams.write.writer import Writer
 from tests.streams.intake.http.ways_in import CALLERS, WaysIn, refused, served
@@ -46,7 +47,7 @@ def test_key_is_told_although_answers_were_lost_on_the_way(writer: Writer) -> No
     app = FastAPI()
     add_edge(app, _operator)
     add_intake_problems(app)
-    app.include_router(tenants_router(LosesAnswers(writer, 2)))
+    app.include_router(tenants_router(Tenants(LosesAnswers(writer, 2))))
     with served(app) as client:
         answer = client.post("/v1/tenants", json={"tenant_id": "globex", "name": "Globex"})
     assert answer.status_code == 201
@@ -88,3 +89,39 @@ def test_new_keys_differ_and_the_command_holds_no_secret() -> None:
     first, second = new_key(), new_key()
     assert first.text != second.text
     assert first.text.partition(".sk_")[2] not in str(first.command)
+
+
+def test_operator_suspends_a_tenant_and_makes_it_active_again(way: WaysIn) -> None:
+    device = {"device_id": "web-1", "hostname": "web-1.example"}
+    suspended = way.post("/v1/tenants/acme/suspend", {"reason": "unpaid"}, key="operator")
+    assert (suspended.status_code, suspended.json()["events"]) == (200, ["tenant.suspended"])
+    assert way.post("/v1/tenants/acme/suspend", key="operator").json()["events"] == []
+    said = refused(way.command("fleet.RegisterDevice", device, key="acme"), 403)["detail"]
+    assert said == "tenant is SUSPENDED"
+    reactivated = way.post("/v1/tenants/acme/reactivate", {"reason": "paid"}, key="operator")
+    assert (reactivated.status_code, reactivated.json()["events"]) == (200, ["tenant.reactivated"])
+    assert way.command("fleet.RegisterDevice", device, key="acme").status_code == 200
+    recorded = [(entry.type, entry.actor.id) for entry in way.entries(Topic.EVENTS, "acme")[1:3]]
+    assert recorded == [("tenant.suspended", "operator"), ("tenant.reactivated", "operator")]
+
+
+@pytest.mark.parametrize("how", ["suspend", "reactivate"])
+def test_only_the_operator_changes_the_status_of_a_tenant(way: WaysIn, how: str) -> None:
+    said = refused(way.post(f"/v1/tenants/demo/{how}", {}, key="demo"), 403)["detail"]
+    assert said == f"only the operator's key may {how} tenants"
+    command = f"identity.{how.title()}Tenant"
+    refused(way.command(command, {"tenant_id": "demo", "reason": "x"}), 404)
+    [reply] = way.batch({"command": command, "body": {"tenant_id": "demo", "reason": "x"}})
+    assert reply["kind"] == "not_found"
+
+
+def test_tenant_that_cannot_be_suspended_or_reactivated_is_told_why(way: WaysIn) -> None:
+    unknown = refused(way.post("/v1/tenants/nobody/suspend", key="operator"), 404)
+    assert "tenant is not known here" in unknown["detail"]
+    own = refused(way.post("/v1/tenants/system/suspend", key="operator"), 403)
+    assert "the operator's own tenant stays active" in own["detail"]
+    refused(way.post("/v1/tenants/No Name/suspend", key="operator"), 422)
+    refused(way.post("/v1/tenants/acme/suspend", {"why": "x"}, key="operator"), 422)
+    way.command("identity.CloseTenant", {"tenant_id": "acme", "reason": "moved"}, key="acme")
+    closed = refused(way.post("/v1/tenants/acme/reactivate", key="operator"), 403)
+    assert closed["detail"] == "tenant acme is CLOSED, and stays closed"
