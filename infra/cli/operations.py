@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 import orjson
@@ -20,7 +20,8 @@ from schemas.envelope import Actor, ActorType, TenantId
 from streams.intake.http.commands import Gate
 from streams.intake.http.onboarding import Refused, Tenants
 from streams.intake.http.operator import letter_json, verdict_json
-from streams.ports import LogDamaged, LogUnavailable, Overloaded, Reply, Submission
+from streams.intake.live_keys import by_log
+from streams.ports import LogDamaged, LogReader, LogUnavailable, Overloaded, Reply, Submission
 from streams.project.parked import TooMuchPoison
 from streams.project.rebuild import Step
 from streams.project.verify import CannotCompare
@@ -36,6 +37,13 @@ CLI = Actor(ActorType.SYSTEM, "command-line")
 
 class Failed(Exception):  # noqa: N818
     """What was asked for was not done; the message says why and what to do."""
+
+
+class Added(NamedTuple):
+    """The API key of a tenant. Shape: `registered` says if the tenant is new."""
+
+    api_key: str
+    registered: bool
 
 
 class Operator(Protocol):
@@ -65,8 +73,11 @@ class Operator(Protocol):
     def discard(self, name: str) -> Answer:
         """Forget a view's parked records. Raises: Failed."""
 
-    def add_tenant(self, tenant_id: str, name: str) -> str:
-        """Register a tenant; return its first API key. Raises: Failed."""
+    def add_tenant(self, tenant_id: str, name: str) -> Added:
+        """Register a tenant, or take up where that was broken off; return its API key. Raises: Failed."""
+
+    def give_key(self, tenant_id: str) -> str:
+        """Give a tenant one more API key and return it. Raises: Failed."""
 
     def suspend_tenant(self, tenant_id: str, reason: str) -> bool:
         """Let none of a tenant's keys do anything; tell if that is new. Raises: Failed."""
@@ -109,8 +120,9 @@ def operator_of(data_dir: Path) -> Iterator[Operator]:
 class SameProcess:
     """The operator of views that this process has open."""
 
-    def __init__(self, operations: ViewJobs) -> None:
+    def __init__(self, operations: ViewJobs, log: LogReader) -> None:
         self._operations = operations
+        self._log = log
 
     def projections(self) -> Sequence[Answer]:
         return [status_answer(status) for status in self._operations.projections()]
@@ -143,8 +155,12 @@ class SameProcess:
         with named_failures():
             return {"discarded": self._operations.discard_dead_letters(name)}
 
-    def add_tenant(self, tenant_id: str, name: str) -> str:
-        return self._ask(lambda tenants: tenants.add(TenantId(tenant_id), name, CLI)).api_key
+    def add_tenant(self, tenant_id: str, name: str) -> Added:
+        given = self._ask(lambda tenants: tenants.add(TenantId(tenant_id), name, CLI))
+        return Added(given.api_key, given.registered)
+
+    def give_key(self, tenant_id: str) -> str:
+        return self._ask(lambda tenants: tenants.give_key(TenantId(tenant_id), CLI)).api_key
 
     def suspend_tenant(self, tenant_id: str, reason: str) -> bool:
         return bool(self._ask(lambda tenants: tenants.suspend(TenantId(tenant_id), reason, CLI)).events)
@@ -154,7 +170,7 @@ class SameProcess:
 
     def _ask(self, what: Callable[[Tenants], Coroutine[Any, Any, T]]) -> T:
         with named_failures(), self._gate() as gate:
-            return asyncio.run(what(Tenants(gate)))
+            return asyncio.run(what(Tenants(gate, by_log(self._log))))
 
     def _gate(self) -> AbstractContextManager[Gate]:
         """Give whoever decides commands."""
@@ -163,7 +179,7 @@ class SameProcess:
 
 class _Local(SameProcess):
     def __init__(self, embedded: Embedded) -> None:
-        super().__init__(embedded.views.operations)
+        super().__init__(embedded.views.operations, embedded.log)
         self._embedded = embedded
 
     def _gate(self) -> AbstractContextManager[Gate]:
@@ -214,9 +230,12 @@ class _Remote:
         discarded: Answer = self._client.post(f"/v1/operator/projections/{name}/dead-letters/discard")
         return discarded
 
-    def add_tenant(self, tenant_id: str, name: str) -> str:
-        body = orjson.dumps({"tenant_id": tenant_id, "name": name})
-        return str(self._client.post("/v1/tenants", body)["api_key"])
+    def add_tenant(self, tenant_id: str, name: str) -> Added:
+        answer = self._client.post("/v1/tenants", orjson.dumps({"tenant_id": tenant_id, "name": name}))
+        return Added(str(answer["api_key"]), bool(answer["registered"]))
+
+    def give_key(self, tenant_id: str) -> str:
+        return str(self._client.post(f"/v1/tenants/{quote(tenant_id, safe='')}/keys")["api_key"])
 
     def suspend_tenant(self, tenant_id: str, reason: str) -> bool:
         return self._change(tenant_id, "suspend", reason)

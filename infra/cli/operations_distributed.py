@@ -15,7 +15,7 @@ from infra.sqlite.scratch import scratch
 from infra.stores import open_stores
 from projections.rows import Role
 from streams.intake.http.commands import Gate
-from streams.ports import SystemClock
+from streams.ports import LogReader, SystemClock
 from streams.project.distributed_operations import DistributedOperations
 
 
@@ -33,12 +33,12 @@ def distributed_operator() -> Iterator[Operator]:
         # of this machine: whoever verifies need not be where the gateways are
         folder = opened.enter_context(TemporaryDirectory(prefix="factline-"))
         operations = DistributedOperations(stores, log=log, clock=SystemClock(), scratch=partial(scratch, Path(folder)))
-        yield _Distributed(operations, settings)
+        yield _Distributed(operations, log, settings)
 
 
 class _Distributed(SameProcess):
-    def __init__(self, operations: DistributedOperations, settings: Settings) -> None:
-        super().__init__(operations)
+    def __init__(self, operations: DistributedOperations, log: LogReader, settings: Settings) -> None:
+        super().__init__(operations, log)
         self._settings = settings
 
     def _gate(self) -> AbstractContextManager[Gate]:

@@ -214,7 +214,7 @@ def discard(name: str, data_dir: Path, profile: str) -> None:
 
 @click.group()
 def tenants() -> None:
-    """Register tenants, suspend them and make them active again."""
+    """Register tenants, give them keys, suspend them and make them active again."""
 
 
 @tenants.command()
@@ -224,11 +224,29 @@ def tenants() -> None:
 def add(tenant_id: str, name: str | None, data_dir: Path, profile: str) -> None:
     """Register a tenant and print its first API key, this once.
 
+    A tenant that is registered and has no key that works gets one: what was broken off may be done again.
+
     \b
     factline tenants add acme --name "Acme Ltd"
     """
     with _operator(data_dir, profile) as operator:
-        _OUT.print(operator.add_tenant(tenant_id, name or tenant_id), markup=False, highlight=False)
+        added = operator.add_tenant(tenant_id, name or tenant_id)
+    if not added.registered:
+        ERR.print(f"factline: {tenant_id} was registered already and had no key that works: this is one")
+    _OUT.print(added.api_key, markup=False, highlight=False)
+
+
+@tenants.command("key")
+@click.argument("tenant_id")
+@_where
+def give_key(tenant_id: str, data_dir: Path, profile: str) -> None:
+    """Give a tenant one more API key, which may do everything, and print it, this once.
+
+    \b
+    factline tenants key acme
+    """
+    with _operator(data_dir, profile) as operator:
+        _OUT.print(operator.give_key(tenant_id), markup=False, highlight=False)
 
 
 @tenants.command()

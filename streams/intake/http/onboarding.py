@@ -1,5 +1,6 @@
 """An operator brings tenants in, gives them keys, suspends them and makes them active again through this."""
 
+import asyncio
 import secrets
 from contextlib import suppress
 from typing import NamedTuple
@@ -10,14 +11,22 @@ from domain import catalog
 from domain.identity.api_key import IssueApiKey, Scope
 from domain.identity.tenant import ReactivateTenant, RegisterTenant, SuspendTenant
 from domain.message import Command
+from domain.rejection import Kind
 from read_api.edge.auth import secret_sha256
 from schemas.envelope import Actor, TenantId
+from schemas.key_ids import key_tag
 from streams.intake.http.commands import Gate
+from streams.intake.live_keys import HasKey
 from streams.ports import LogUnavailable, Refusal, Reply, Submission
 
 EVERYTHING: tuple[Scope, ...] = ("*",)
 
+_FIRST = "first"
+_FIRST_NAME = "first key"
 _TRIES = 3
+# how far behind its log a view of keys may be
+_LOOKS = 20
+_LOOK_S = 0.1
 
 
 class Refused(Exception):  # noqa: N818
@@ -35,8 +44,11 @@ class NewKey(NamedTuple):
     command: IssueApiKey
 
 
-def new_key(scopes: tuple[Scope, ...] = EVERYTHING, name: str | None = None) -> NewKey:
-    key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+def new_key(
+    tenant_id: TenantId, scopes: tuple[Scope, ...] = EVERYTHING, name: str | None = None, *, unique: str | None = None
+) -> NewKey:
+    """Make a key; its id ends with `unique`, or with something random."""
+    key_id, secret = key_tag(tenant_id) + (unique or secrets.token_hex(8)), secrets.token_urlsafe(32)
     command = IssueApiKey(key_id=key_id, secret_sha256=secret_sha256(secret), scopes=scopes, name=name)
     return NewKey(f"ak_{key_id}.sk_{secret}", command)
 
@@ -49,16 +61,17 @@ class Onboarding(NamedTuple):
 
 
 def onboard(tenant_id: TenantId, name: str, actor: Actor) -> Onboarding:
-    key = new_key(name="first key")
+    key = new_key(tenant_id, name=_FIRST_NAME)
     commands: tuple[Command, ...] = (RegisterTenant(tenant_id=tenant_id, name=name), key.command)
     return Onboarding(tuple(_submission(tenant_id, command, actor) for command in commands), key.text)
 
 
 class Given(NamedTuple):
-    """An API key that is valid now, and where its event is."""
+    """An API key that is valid now, the reply that made it so, and if its tenant was registered for it."""
 
     api_key: str
     reply: Reply
+    registered: bool = False
 
 
 class Tenants:
@@ -67,14 +80,37 @@ class Tenants:
     Raises: Refused; LogUnavailable or Overloaded, safe to retry.
     """
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, has_key: HasKey) -> None:
         self._gate = gate
+        self._has_key = has_key
 
     async def add(self, tenant_id: TenantId, name: str, actor: Actor) -> Given:
-        """Register a tenant and give it its first key."""
-        onboarding = onboard(tenant_id, name, actor)
-        replies = [await self._accepted(submission) for submission in onboarding.submissions]
-        return Given(onboarding.api_key, replies[-1])
+        """Register a tenant and give it its first key; where it was left without a key that works, give it one."""
+        command = RegisterTenant(tenant_id=tenant_id, name=name)
+        refusal = (await self._answered(_submission(tenant_id, command, actor))).refusal
+        if refusal is not None and refusal.kind is not Kind.CONFLICT:
+            raise Refused(refusal)
+        if refusal is not None and await self._has_key(tenant_id):
+            raise _has_one(tenant_id)
+        # its id is the same each time: of those who take up one onboarding, one gives the first key
+        key = new_key(tenant_id, name=_FIRST_NAME, unique=_FIRST)
+        reply = await self._answered(_submission(tenant_id, key.command, actor))
+        if reply.refusal is None:
+            return Given(key.text, reply, registered=refusal is None)
+        if reply.refusal.kind is not Kind.CONFLICT:
+            raise Refused(reply.refusal)
+        for _ in range(_LOOKS):
+            if await self._has_key(tenant_id):
+                raise _has_one(tenant_id)
+            await asyncio.sleep(_LOOK_S)
+        return await self.give_key(tenant_id, actor)
+
+    async def give_key(
+        self, tenant_id: TenantId, actor: Actor, scopes: tuple[Scope, ...] = EVERYTHING, name: str | None = None
+    ) -> Given:
+        """Give a tenant one more key."""
+        key = new_key(tenant_id, scopes, name)
+        return Given(key.text, await self._accepted(_submission(tenant_id, key.command, actor)))
 
     async def suspend(self, tenant_id: TenantId, reason: str, actor: Actor) -> Reply:
         """Let none of a tenant's keys do anything. Shape: no events where it was not active."""
@@ -98,6 +134,11 @@ class Tenants:
             with suppress(LogUnavailable):
                 return await self._gate.execute(submission)
         return await self._gate.execute(submission)
+
+
+def _has_one(tenant_id: TenantId) -> Refused:
+    reason = f"tenant {tenant_id} is registered already and has a key; `factline tenants key {tenant_id}` gives another"
+    return Refused(Refusal(Kind.CONFLICT, reason))
 
 
 def _submission(tenant_id: TenantId, command: Command, actor: Actor) -> Submission:

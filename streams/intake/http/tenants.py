@@ -1,10 +1,11 @@
-"""The operator registers, suspends and reactivates tenants here; a new one gets its first API key, once."""
+"""The operator registers, suspends and reactivates tenants here, and gives them API keys, each shown once."""
 
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from domain.identity.api_key import Scope
 from read_api.edge.asking import Asking
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require_operator
@@ -12,7 +13,7 @@ from schemas.envelope import TenantId
 from schemas.values import Name, TenantName, Text
 from streams.intake.http.bodies import body_of
 from streams.intake.http.commands import invalid
-from streams.intake.http.onboarding import Tenants
+from streams.intake.http.onboarding import EVERYTHING, Given, Tenants
 from streams.ports import Reply
 
 B = TypeVar("B", bound=BaseModel)
@@ -26,6 +27,12 @@ class _NewTenant(BaseModel):
     name: Name
 
 
+class _OperatorsKey(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: Name | None = None
+    scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=50)] = EVERYTHING
+
+
 class _Why(BaseModel):
     model_config = ConfigDict(extra="forbid")
     reason: Text = ""
@@ -36,15 +43,25 @@ def tenants_router(tenants: Tenants) -> APIRouter:
 
     @router.post(
         "/v1/tenants",
-        summary="A new tenant, with its first API key; for the operator's key only",
+        summary="A new tenant, or one without a key that works, and its API key; for the operator's key only",
         openapi_extra=documented_body(_NewTenant, {"tenant_id": "acme", "name": "Acme Ltd"}),
     )
     async def new_tenant(request: Request, caller: Asking) -> Response:
         require_operator(caller, "register tenants")
         wanted = await read_body(request, _NewTenant)
         given = await tenants.add(TenantId(wanted.tenant_id), wanted.name, caller.actor)
-        answer = {"tenant_id": wanted.tenant_id, "api_key": given.api_key, "position": str(given.reply.position)}
-        return Json(answer, status_code=201)
+        return _given(wanted.tenant_id, given, registered=given.registered)
+
+    @router.post(
+        "/v1/tenants/{tenant_id}/keys",
+        summary="One more API key for a tenant, shown this once; for the operator's key only",
+        openapi_extra=documented_body(_OperatorsKey, {"name": "instead of the lost one", "scopes": ["*"]}),
+    )
+    async def give_key(tenant_id: _Tenant, request: Request, caller: Asking) -> Response:
+        require_operator(caller, "give keys to tenants")
+        wanted = await read_body(request, _OperatorsKey)
+        given = await tenants.give_key(TenantId(tenant_id), caller.actor, wanted.scopes, wanted.name)
+        return _given(tenant_id, given, scopes=wanted.scopes)
 
     @router.post(
         "/v1/tenants/{tenant_id}/suspend",
@@ -67,6 +84,11 @@ def tenants_router(tenants: Tenants) -> APIRouter:
         return _changed(tenant_id, await tenants.reactivate(TenantId(tenant_id), wanted.reason, caller.actor))
 
     return router
+
+
+def _given(tenant_id: str, given: Given, **more: Any) -> Response:
+    answer = {"tenant_id": tenant_id, "api_key": given.api_key, "position": str(given.reply.position), **more}
+    return Json(answer, status_code=201)
 
 
 def _changed(tenant_id: str, reply: Reply) -> Response:

@@ -55,7 +55,9 @@ def test_operator_works_on_a_directory_without_a_server(stopped: Path) -> None:
     assert "tenant acme is registered already" in run(stopped, "tenants", "add", "acme", status=2)
     assert "acme is suspended" in run(stopped, "tenants", "suspend", "acme", "--reason", "unpaid")
     assert "nothing was done" in run(stopped, "tenants", "suspend", "acme")
+    assert "tenant is SUSPENDED" in run(stopped, "tenants", "key", "acme", status=2)
     assert "acme is active again" in run(stopped, "tenants", "reactivate", "acme")
+    assert run(stopped, "tenants", "key", "acme").startswith("ak_")
     assert "tenant is not known here" in run(stopped, "tenants", "suspend", "nobody", status=2)
 
 
@@ -71,7 +73,9 @@ def test_operator_works_through_the_server_that_has_the_directory(server: Server
     assert "no difference" in run(folder, "verify", "devices", "invoice_facts")
     assert "nothing is parked" in run(folder, "dead-letters", "list")
     assert "0 taken, 0 still parked" in run(folder, "dead-letters", "retry", "devices")
-    key = run(folder, "tenants", "add", "acme").strip()
+    first = run(folder, "tenants", "add", "acme").strip()
+    key = run(folder, "tenants", "key", "acme").strip()
+    assert key != first
     with server.client(key) as client:
         body = {"device_id": "web-1", "hostname": "web-1.example"}
         for _ in range(100):

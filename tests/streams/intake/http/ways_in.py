@@ -22,6 +22,7 @@ from streams.intake.http.commands import commands_router
 from streams.intake.http.onboarding import Tenants
 from streams.intake.http.telemetry import TelemetryGate, telemetry_router
 from streams.intake.http.tenants import tenants_router
+from streams.intake.live_keys import by_log
 from streams.ports import SystemClock
 from streams.write.gate import MAX_WAITING, CommandGate
 from streams.write.writer import Writer
@@ -92,7 +93,7 @@ def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING) -> Iterator[WaysIn]
     add_intake_problems(app)
     app.include_router(commands_router(gate))
     app.include_router(telemetry_router(TelemetryGate(log, taking)))
-    app.include_router(tenants_router(Tenants(gate)))
+    app.include_router(tenants_router(Tenants(gate, by_log(log))))
     try:
         with served(app) as client:
             yield WaysIn(client, log, app)
