@@ -4,9 +4,10 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import ClassVar, assert_never
 
+from domain.identity.api_key import IssueApiKey, RotateApiKey, admit_key
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
 from domain.rejection import CommandRejected, conflict, not_allowed, not_found
-from schemas.envelope import SYSTEM_TENANT, StreamId
+from schemas.envelope import SYSTEM_TENANT, StreamId, TenantId
 from schemas.values import Id, Name, TenantName, Text
 
 # --- commands
@@ -133,7 +134,7 @@ def decide_tenant(command: TenantCommand, state: Tenant | None) -> tuple[TenantE
             assert_never(command)
 
 
-def admit(command: Command, tenant: Tenant | None) -> CommandRejected | None:
+def admit(command: Command, tenant_id: TenantId, tenant: Tenant | None) -> CommandRejected | None:
     """Return why a tenant may not run this command at all, or None."""
     if isinstance(command, RegisterTenant):
         return None
@@ -143,7 +144,7 @@ def admit(command: Command, tenant: Tenant | None) -> CommandRejected | None:
         return None
     if tenant.status is not TenantStatus.ACTIVE:
         return not_allowed(f"tenant is {tenant.status.value}")
-    return None
+    return admit_key(command, tenant_id) if isinstance(command, IssueApiKey | RotateApiKey) else None
 
 
 TENANT = Decider(

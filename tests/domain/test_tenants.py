@@ -5,6 +5,7 @@ import pytest
 from domain.identity.tenant import TENANT, CloseTenant, SuspendTenant, Tenant, TenantStatus, admit
 from domain.message import Command
 from domain.rejection import Kind
+from schemas.envelope import TenantId
 from tests.examples.fleet import REGISTER_DEVICE
 from tests.examples.identity import (
     CLOSE_TENANT,
@@ -19,6 +20,7 @@ from tests.examples.identity import (
 from tests.given_when_then import Rules
 
 tenant = Rules(TENANT)
+ACME = TenantId("acme")
 
 
 def test_new_tenant_is_registered() -> None:
@@ -74,27 +76,27 @@ def test_tenant_that_is_not_the_callers_is_refused() -> None:
 
 
 def test_unknown_tenant_may_only_be_registered() -> None:
-    assert admit(REGISTER_TENANT, None) is None
-    refusal = admit(REGISTER_DEVICE, None)
+    assert admit(REGISTER_TENANT, ACME, None) is None
+    refusal = admit(REGISTER_DEVICE, ACME, None)
     assert refusal is not None
     assert refusal.kind is Kind.NOT_FOUND
 
 
 @pytest.mark.parametrize("status", [TenantStatus.SUSPENDED, TenantStatus.CLOSED])
 def test_tenant_that_is_not_active_may_run_no_command(status: TenantStatus) -> None:
-    refusal = admit(REGISTER_DEVICE, Tenant(name="Acme", status=status))
+    refusal = admit(REGISTER_DEVICE, ACME, Tenant(name="Acme", status=status))
     assert refusal is not None
     assert (refusal.kind, refusal.reason) == (Kind.NOT_ALLOWED, f"tenant is {status.value}")
 
 
 @pytest.mark.parametrize("status", list(TenantStatus))
 def test_operator_may_suspend_and_reactivate_whatever_the_status(status: TenantStatus) -> None:
-    assert admit(SUSPEND_TENANT, Tenant(name="Acme", status=status)) is None
-    assert admit(REACTIVATE_TENANT, Tenant(name="Acme", status=status)) is None
+    assert admit(SUSPEND_TENANT, ACME, Tenant(name="Acme", status=status)) is None
+    assert admit(REACTIVATE_TENANT, ACME, Tenant(name="Acme", status=status)) is None
 
 
 def test_active_tenant_may_run_commands() -> None:
-    assert admit(REGISTER_DEVICE, Tenant(name="Acme", status=TenantStatus.ACTIVE)) is None
+    assert admit(REGISTER_DEVICE, ACME, Tenant(name="Acme", status=TenantStatus.ACTIVE)) is None
 
 
 def test_stream_that_does_not_begin_with_its_registration_is_refused() -> None:

@@ -8,6 +8,7 @@ from projections.readers import DocumentsReader
 from read_api.edge.problems import Problem, ProblemOf, add_problems
 from streams.intake.http.bodies import BodyBudget
 from streams.intake.http.commands import STATUS, Gate, commands_router
+from streams.intake.http.keys import keys_router
 from streams.intake.http.onboarding import Refused, Tenants
 from streams.intake.http.operator import operator_router
 from streams.intake.http.telemetry import TelemetryGate, telemetry_router
@@ -27,7 +28,9 @@ def add_intake(
     add_intake_problems(app)
     app.include_router(commands_router(commands))
     app.include_router(telemetry_router(telemetry))
-    app.include_router(tenants_router(Tenants(commands, by_view(keys))))
+    tenants = Tenants(commands, by_view(keys))
+    app.include_router(tenants_router(tenants))
+    app.include_router(keys_router(tenants))
     app.include_router(operator_router(operations))
 
 

@@ -70,6 +70,7 @@ class Given(NamedTuple):
     """An API key that is valid now, the reply that made it so, and if its tenant was registered for it."""
 
     api_key: str
+    key_id: str
     reply: Reply
     registered: bool = False
 
@@ -96,7 +97,7 @@ class Tenants:
         key = new_key(tenant_id, name=_FIRST_NAME, unique=_FIRST)
         reply = await self._answered(_submission(tenant_id, key.command, actor))
         if reply.refusal is None:
-            return Given(key.text, reply, registered=refusal is None)
+            return Given(key.text, key.command.key_id, reply, registered=refusal is None)
         if reply.refusal.kind is not Kind.CONFLICT:
             raise Refused(reply.refusal)
         for _ in range(_LOOKS):
@@ -110,7 +111,8 @@ class Tenants:
     ) -> Given:
         """Give a tenant one more key."""
         key = new_key(tenant_id, scopes, name)
-        return Given(key.text, await self._accepted(_submission(tenant_id, key.command, actor)))
+        reply = await self._accepted(_submission(tenant_id, key.command, actor))
+        return Given(key.text, key.command.key_id, reply)
 
     async def suspend(self, tenant_id: TenantId, reason: str, actor: Actor) -> Reply:
         """Let none of a tenant's keys do anything. Shape: no events where it was not active."""

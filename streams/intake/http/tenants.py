@@ -87,8 +87,8 @@ def tenants_router(tenants: Tenants) -> APIRouter:
 
 
 def _given(tenant_id: str, given: Given, **more: Any) -> Response:
-    answer = {"tenant_id": tenant_id, "api_key": given.api_key, "position": str(given.reply.position), **more}
-    return Json(answer, status_code=201)
+    key = {"key_id": given.key_id, "api_key": given.api_key}
+    return Json({"tenant_id": tenant_id, **key, "position": str(given.reply.position), **more}, status_code=201)
 
 
 def _changed(tenant_id: str, reply: Reply) -> Response:

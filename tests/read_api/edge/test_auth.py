@@ -10,6 +10,7 @@ from infra.sqlite.documents import SqliteDocuments
 from projections.rows import Patch
 from read_api.edge.auth import Authenticator, Caller, Forbidden, Key, Unauthenticated, parse_key
 from read_api.edge.scopes import may
+from schemas.key_ids import key_tag
 from tests.read_api.world import ACME, BOLT, Stores, problem
 from tests.read_api.world import Caller as Client
 
@@ -74,6 +75,34 @@ def test_another_tenants_key_of_the_same_id_shuts_nobody_out(stores: Stores, aut
     assert own != other
     assert authenticator.authenticate(own).tenant_id == BOLT
     assert authenticator.authenticate(other).tenant_id == ACME
+
+
+def test_a_key_works_where_its_hash_was_first(stores: Stores, authenticator: Authenticator) -> None:
+    """Of before there were tags: another tenant had issued or rotated a key to the id and hash of this one."""
+    for number, (acme, bolt) in enumerate(
+        [
+            ({"issued_at": "2026-01-01"}, {"issued_at": "2026-01-02"}),
+            ({"issued_at": "2026-01-01"}, {"issued_at": "2025-01-01", "rotated_at": "2026-01-02"}),
+        ]
+    ):
+        id_ = f"copied-{number}"
+        stores.issue_key(BOLT, id_, "*", secret="the same", **bolt)
+        key = stores.issue_key(ACME, id_, "*", secret="the same", **acme)
+        assert authenticator.authenticate(key).tenant_id == ACME
+
+
+def test_a_key_with_a_tag_works_in_its_tenant_alone(stores: Stores, authenticator: Authenticator) -> None:
+    id_ = f"{key_tag(ACME)}first"
+    stores.issue_key(BOLT, id_, "*", secret="the same", issued_at="2025")
+    key = stores.issue_key(ACME, id_, "*", secret="the same", issued_at="2026")
+    assert authenticator.authenticate(key).tenant_id == ACME
+
+
+def test_a_revoked_key_opens_no_copy_of_it(stores: Stores, authenticator: Authenticator) -> None:
+    stores.issue_key(BOLT, "gone", "*", secret="the same", issued_at="2026-01-02")
+    key = stores.issue_key(ACME, "gone", "*", secret="the same", issued_at="2026-01-01", revoked=True)
+    with pytest.raises(Unauthenticated):
+        authenticator.authenticate(key)
 
 
 def test_a_key_without_the_scope_is_refused(stores: Stores, caller: MakeClient) -> None:

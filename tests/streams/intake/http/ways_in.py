@@ -19,6 +19,7 @@ from schemas.envelope import SYSTEM_TENANT, Entry, Envelope, TenantId, Topic
 from streams.intake.http.app import add_intake_problems
 from streams.intake.http.bodies import BodyBudget
 from streams.intake.http.commands import commands_router
+from streams.intake.http.keys import keys_router
 from streams.intake.http.onboarding import Tenants
 from streams.intake.http.telemetry import TelemetryGate, telemetry_router
 from streams.intake.http.tenants import tenants_router
@@ -93,7 +94,9 @@ def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING) -> Iterator[WaysIn]
     add_intake_problems(app)
     app.include_router(commands_router(gate))
     app.include_router(telemetry_router(TelemetryGate(log, taking)))
-    app.include_router(tenants_router(Tenants(gate, by_log(log))))
+    tenants = Tenants(gate, by_log(log))
+    app.include_router(tenants_router(tenants))
+    app.include_router(keys_router(tenants))
     try:
         with served(app) as client:
             yield WaysIn(client, log, app)

@@ -1,0 +1,124 @@
+"""A tenant's further keys: made by the server, and of no use in any other tenant."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from infra.data_dir import operator_key
+from infra.embedded import Embedded
+from infra.serve.embedded import create_app
+from read_api.edge.auth import parse_key, secret_sha256
+from schemas.envelope import TenantId, Topic
+from schemas.key_ids import has_tag, key_tag
+from tests.streams.intake.http.ways_in import WaysIn, refused, served
+from tests.waiting import eventually
+
+SCOPES = ["devices:read", "logs:read"]
+
+
+def test_key_is_made_by_the_server_and_shown_once(way: WaysIn) -> None:
+    answer = way.post("/v1/keys", {"name": "agent of web-1", "scopes": SCOPES})
+    assert answer.status_code == 201
+    made = answer.json()
+    key = parse_key(made["api_key"])
+    assert (made["key_id"], made["name"], made["scopes"]) == (key.id, "agent of web-1", SCOPES)
+    assert has_tag(key.id, TenantId("demo"))
+    [issued] = [entry for entry in way.entries(Topic.EVENTS) if entry.type == "api_key.issued"]
+    assert issued.data["secret_sha256"] == secret_sha256(key.secret)
+    assert (issued.actor.id, issued.data["scopes"]) == ("demo", SCOPES)
+    assert key.secret not in str(way.entries(Topic.EVENTS))
+    other = way.post("/v1/keys", {"name": "agent of web-1", "scopes": SCOPES}).json()
+    assert other["key_id"] != made["key_id"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"name": "x"},
+        {"name": "x", "scopes": []},
+        {"name": "x", "scopes": ["everything"]},
+        {"name": "x", "scopes": ["*"], "key_id": "mine"},
+        {"name": "", "scopes": ["*"]},
+        b"{",
+    ],
+)
+def test_key_that_does_not_fit_is_refused(way: WaysIn, body: object) -> None:
+    assert refused(way.post("/v1/keys", body), 422)["errors"]
+
+
+def test_key_without_the_scope_makes_no_keys(way: WaysIn) -> None:
+    said = refused(way.post("/v1/keys", {"name": "x", "scopes": ["fleet:write"]}, key="fleet"), 403)["detail"]
+    assert said == "this api key lacks the scope identity:write"
+
+
+def test_key_of_another_tenants_id_and_hash_is_not_issued(way: WaysIn) -> None:
+    way.post("/v1/keys", {"name": "of acme", "scopes": ["*"]}, key="acme")
+    issued = way.entries(Topic.EVENTS, "acme")[-1].data
+    stolen = {name: issued[name] for name in ("key_id", "secret_sha256", "scopes")}
+    said = refused(way.command("identity.IssueApiKey", stolen, key="demo"), 422)["detail"]
+    assert said == f"the id of a new key must begin with {key_tag(TenantId('demo'))}; POST /v1/keys makes one that does"
+    refused(way.command("identity.RotateApiKey", {name: stolen[name] for name in list(stolen)[:2]}, key="demo"), 403)
+    assert [entry.type for entry in way.entries(Topic.EVENTS)] == ["tenant.registered"]
+
+
+# --- with the views behind it
+
+
+class Server:
+    def __init__(self, client: httpx.Client, operator: str) -> None:
+        self.client = client
+        self.operator = operator
+
+    def post(self, path: str, body: object, key: str) -> httpx.Response:
+        return self.client.post(path, json=body, headers={"X-API-Key": key})
+
+    def works(self, key: str) -> bool:
+        return self.client.get("/v1/devices", headers={"X-API-Key": key}).status_code == 200
+
+    def tenant(self, name: str) -> str:
+        """Register a tenant and return its first key when it is good."""
+        answer = self.post("/v1/tenants", {"tenant_id": name, "name": name}, self.operator)
+        assert answer.status_code == 201
+        key = str(answer.json()["api_key"])
+        eventually(lambda: self.works(key))
+        return key
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Embedded.open(tmp_path_factory.mktemp("keys")) as embedded:
+        app = create_app(embedded, host_metrics=False)
+        embedded.first_start()
+        with served(app) as client:
+            operator = operator_key(embedded.dir.path) or ""
+            eventually(lambda: client.get("/v1/devices", headers={"X-API-Key": operator}).status_code == 200)
+            yield Server(client, operator)
+
+
+def test_key_writes_into_its_own_tenant_whatever_another_tenant_does(server: Server) -> None:
+    of_a, of_b = server.tenant("globex"), server.tenant("initech")
+    key = parse_key(of_a)
+    stolen = {"key_id": key.id, "secret_sha256": secret_sha256(key.secret), "scopes": ["*"]}
+    assert server.post("/v1/commands/identity/IssueApiKey", stolen, of_b).status_code == 422
+    device = {"device_id": "whose", "hostname": "whose.example"}
+    reply = server.post("/v1/commands/fleet/RegisterDevice", device, of_a).raise_for_status().json()
+    token = {"X-Consistent-With": reply["position"]["token"]}
+    found = {
+        name: server.client.get("/v1/devices/whose", headers={"X-API-Key": of, **token}).status_code
+        for name, of in (("globex", of_a), ("initech", of_b))
+    }
+    assert found == {"globex": 200, "initech": 404}
+
+
+def test_key_that_was_made_works_and_its_tenant_may_revoke_the_last_one(server: Server) -> None:
+    first = server.tenant("umbrella")
+    made = server.post("/v1/keys", {"name": "second", "scopes": ["devices:read"]}, first).json()["api_key"]
+    eventually(lambda: server.works(made))
+    for key in (made, first):
+        body = {"key_id": parse_key(key).id}
+        assert server.post("/v1/commands/identity/RevokeApiKey", body, first).status_code == 200
+    eventually(lambda: not server.works(first))
+    given = server.post("/v1/tenants/umbrella/keys", {}, server.operator).json()["api_key"]
+    eventually(lambda: server.works(given))
