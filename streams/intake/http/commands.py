@@ -23,6 +23,7 @@ from read_api.edge.problems import Problem, faults, faulty
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require
 from streams.intake.http.bodies import body_of
+from streams.intake.http.grants import require_grants
 from streams.ports import Reply, Submission
 
 MAX_COMMANDS = 1_000
@@ -146,6 +147,7 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
         command: Command = catalog.adapter(command_class).validate_python(item.get("body"))
     except ValidationError as error:
         raise invalid(error) from error
+    require_grants(caller, command)
     return Submission(
         command_id=_command_id(item.get("id")),
         tenant_id=caller.tenant_id,

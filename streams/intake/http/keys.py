@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from domain.identity.api_key import Scope
 from read_api.edge.asking import Asking
 from read_api.edge.responses import Json
-from read_api.edge.scopes import require
+from read_api.edge.scopes import require, require_to_grant
 from schemas.values import Name
 from streams.intake.http.onboarding import Tenants
 from streams.intake.http.tenants import documented_body, read_body
@@ -31,6 +31,7 @@ def keys_router(tenants: Tenants) -> APIRouter:
     async def new_key(request: Request, caller: Asking) -> Response:
         require(caller, "identity:write")
         wanted = await read_body(request, _Key)
+        require_to_grant(caller, wanted.scopes)
         given = await tenants.give_key(caller.tenant_id, caller.actor, wanted.scopes, wanted.name)
         answer = {
             "key_id": given.key_id,

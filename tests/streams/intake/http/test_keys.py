@@ -1,6 +1,7 @@
 """A tenant's further keys: made by the server, and of no use in any other tenant."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -51,6 +52,42 @@ def test_key_that_does_not_fit_is_refused(way: WaysIn, body: object) -> None:
 def test_key_without_the_scope_makes_no_keys(way: WaysIn) -> None:
     said = refused(way.post("/v1/keys", {"name": "x", "scopes": ["fleet:write"]}, key="fleet"), 403)["detail"]
     assert said == "this api key lacks the scope identity:write"
+
+
+@pytest.mark.parametrize("scopes", [["devices:read"], ["devices:write", "devices:*"], ["logs:read", "identity:write"]])
+def test_key_makes_keys_that_may_what_it_may_itself(way: WaysIn, scopes: list[str]) -> None:
+    assert way.post("/v1/keys", {"name": "x", "scopes": scopes}, key="keys").status_code == 201
+    assert way.command("identity.IssueApiKey", issue("mine", *scopes), key="keys").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("scopes", "lacking"),
+    [(["*"], "*"), (["logs:*"], "logs:*"), (["devices:read", "fleet:write", "logs:write"], "fleet:write, logs:write")],
+)
+def test_key_makes_no_key_that_may_more(way: WaysIn, scopes: list[str], lacking: str) -> None:
+    said = f"this api key lacks {lacking}, so a key that it makes cannot have that"
+    assert refused(way.post("/v1/keys", {"name": "x", "scopes": scopes}, key="keys"), 403)["detail"] == said
+    command = issue("mine", *scopes)
+    assert refused(way.command("identity.IssueApiKey", command, key="keys"), 403)["detail"] == said
+    [reply] = way.batch({"command": "identity.IssueApiKey", "body": command}, key="keys")
+    assert (reply["kind"], reply["reason"]) == ("not_allowed", said)
+    assert [entry.type for entry in way.entries(Topic.EVENTS)] == ["tenant.registered"]
+
+
+def test_key_that_may_not_everything_rotates_itself_alone(way: WaysIn) -> None:
+    body = issue("wide", "*")
+    assert way.command("identity.IssueApiKey", body).status_code == 200
+    del body["scopes"]
+    said = refused(way.command("identity.RotateApiKey", body, key="keys"), 403)["detail"]
+    assert said == "this api key lacks *, so it can rotate no key but itself"
+    assert way.command("identity.RotateApiKey", body).status_code == 200
+    # the rule answers: an id of before there were tags is not rotated
+    own = refused(way.command("identity.RotateApiKey", {**body, "key_id": "keys"}, key="keys"), 403)["detail"]
+    assert own == "api key keys is of an older form that is not rotated; POST /v1/keys makes another"
+
+
+def issue(name: str, *scopes: str) -> dict[str, Any]:
+    return {"key_id": key_tag(TenantId("demo")) + name, "secret_sha256": "a" * 64, "scopes": list(scopes)}
 
 
 def test_key_of_another_tenants_id_and_hash_is_not_issued(way: WaysIn) -> None:

@@ -34,6 +34,7 @@ CALLERS: Mapping[str, Caller] = {
     "acme": Caller(TenantId("acme"), "acme", ("*",)),
     "reader": Caller(TenantId("demo"), "reader", ("devices:read", "fleet:read")),
     "fleet": Caller(TenantId("demo"), "fleet", ("fleet:write",)),
+    "keys": Caller(TenantId("demo"), "keys", ("identity:*", "devices:*", "logs:read")),
     "nobody": Caller(TenantId("nobody"), "nobody", ("*",)),
     "operator": Caller(SYSTEM_TENANT, "operator", ("*",)),
 }
