@@ -1,11 +1,15 @@
 """A tenant's further keys: made by the server, and of no use in any other tenant."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import fastavro
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from infra.cli.main import cli
 from infra.data_dir import operator_key
 from infra.embedded import Embedded
 from infra.serve.embedded import create_app
@@ -104,7 +108,9 @@ def test_key_of_another_tenants_id_and_hash_is_not_issued(way: WaysIn) -> None:
 
 
 class Server:
-    def __init__(self, client: httpx.Client, operator: str) -> None:
+    def __init__(self, client: httpx.Client, folder: Path) -> None:
+        self.folder = folder
+        operator = operator_key(folder) or ""
         self.client = client
         self.operator = operator
 
@@ -129,9 +135,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         app = create_app(embedded, host_metrics=False)
         embedded.first_start()
         with served(app) as client:
-            operator = operator_key(embedded.dir.path) or ""
-            eventually(lambda: client.get("/v1/devices", headers={"X-API-Key": operator}).status_code == 200)
-            yield Server(client, operator)
+            server = Server(client, embedded.dir.path)
+            eventually(lambda: server.works(server.operator))
+            yield server
 
 
 def test_key_writes_into_its_own_tenant_whatever_another_tenant_does(server: Server) -> None:
@@ -159,3 +165,30 @@ def test_key_that_was_made_works_and_its_tenant_may_revoke_the_last_one(server: 
     eventually(lambda: not server.works(first))
     given = server.post("/v1/tenants/umbrella/keys", {}, server.operator).json()["api_key"]
     eventually(lambda: server.works(given))
+
+
+def test_hash_of_a_secret_is_shown_nowhere(server: Server, tmp_path: Path) -> None:
+    key, client = server.tenant("hooli"), server.client
+    made = parse_key(server.post("/v1/keys", {"name": "to be rotated", "scopes": ["*"]}, key).json()["api_key"])
+    hashes = (secret_sha256(made.secret), "b" * 64)
+    body = {"key_id": made.id, "secret_sha256": hashes[1]}
+    rotated = server.post("/v1/commands/identity/RotateApiKey", body, key).raise_for_status().json()
+    headers = {"X-API-Key": key, "X-Consistent-With": rotated["position"]["token"]}
+    paths = ("/v1/audit/events", f"/v1/audit/streams/api_key-{made.id}")
+    told = {path: client.get(path, headers=headers).text for path in paths}
+    with client.stream("GET", "/v1/live", params={"after": "events/0/0"}, headers={"X-API-Key": key}) as stream:
+        told["/v1/live"] = ""
+        for line in stream.iter_lines():
+            told["/v1/live"] += line
+            if "api_key.rotated" in line:
+                break
+    export = tmp_path / "export.avro"
+    replay = ("replay", "--tenant", "hooli", "--data-dir", str(server.folder))
+    told["replay"] = CliRunner().invoke(cli, replay).output
+    assert CliRunner().invoke(cli, [*replay, "--format", "avro", "-o", str(export)]).exit_code == 0
+    with export.open("rb") as file:
+        told["avro"] = str(list(fastavro.reader(file)))
+    for where, text in told.items():
+        assert "api_key.rotated" in text, where
+        assert "not shown" in text, where
+        assert not [one for one in hashes if one in text], where
