@@ -30,7 +30,7 @@ _LOOK_S = 0.1
 
 
 class Refused(Exception):  # noqa: N818
-    """A rule refused what was asked for; nothing more was done."""
+    """A rule refused what was asked for; nothing more was done. A retry gives the same answer until the state changes."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.reason)
