@@ -1,8 +1,7 @@
 """Whether a tenant has an API key that works, the log knows at once, and a view without reading all of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from functools import partial
+from typing import Protocol
 
 from domain.identity.api_key import ApiKeyIssued, ApiKeyRevoked
 from projections.identity import api_keys
@@ -11,19 +10,40 @@ from schemas.envelope import TenantId, Topic
 from schemas.partitioning import partition_of
 from streams.ports import LogReader
 
-HasKey = Callable[[TenantId], Awaitable[bool]]
-
 _READ_ROWS = 5_000
 _PAGE = 100
+_VIEW = api_keys.PROJECTION.name
+# how far behind its log a view of keys may be
+_LOOKS = 20
+_LOOK_S = 0.1
+
+
+class HasKey(Protocol):
+    """Tells if a tenant has an API key that works. Shape: `issued` is the id of one that was issued at some time."""
+
+    async def __call__(self, tenant_id: TenantId, *, issued: str | None = None) -> bool: ...
 
 
 def by_log(log: LogReader) -> HasKey:
-    return partial(asyncio.to_thread, _in_log, log)
+    async def has_key(tenant_id: TenantId, *, issued: str | None = None) -> bool:  # noqa: ARG001 - the log knows
+        return await asyncio.to_thread(_in_log, log, tenant_id)
+
+    return has_key
 
 
 def by_view(documents: DocumentsReader) -> HasKey:
-    """Shape: a key that was issued a moment ago may be missed."""
-    return partial(asyncio.to_thread, _in_view, documents)
+    """Shape: waits for the view to know of `issued`; while it does not, that one counts as one that works."""
+
+    async def has_key(tenant_id: TenantId, *, issued: str | None = None) -> bool:
+        looks = 0
+        while issued and await asyncio.to_thread(documents.get, _VIEW, tenant_id, issued) is None:
+            looks += 1
+            if looks == _LOOKS:
+                return True
+            await asyncio.sleep(_LOOK_S)
+        return await asyncio.to_thread(_in_view, documents, tenant_id)
+
+    return has_key
 
 
 def _in_log(log: LogReader, tenant_id: TenantId) -> bool:
@@ -40,10 +60,9 @@ def _in_log(log: LogReader, tenant_id: TenantId) -> bool:
 
 
 def _in_view(documents: DocumentsReader, tenant_id: TenantId) -> bool:
-    view = api_keys.PROJECTION.name
     after: tuple[str, str] | None = None
     while found := documents.find(
-        view, tenant_id, filters={}, sort="issued_at", descending=True, after=after, limit=_PAGE
+        _VIEW, tenant_id, filters={}, sort="issued_at", descending=True, after=after, limit=_PAGE
     ):
         if any(not key.fields.get("revoked") for key in found):
             return True
