@@ -5,8 +5,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from domain.identity.api_key import ApiKey
 from infra.clickhouse.analytics import ClickHouseAnalytics
-from infra.data_dir import DataDir, DataDirError
+from infra.data_dir import DataDir, DataDirError, operator_key
 from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.documents import SqliteDocuments
 from infra.sqlite.event_log import SqliteEventLog
@@ -16,13 +17,15 @@ from infra.sqlite.watch_states import SqliteWatchStates
 from projections.catalog import of_role
 from projections.rows import Role
 from projections.stores import StoreUnavailable, ViewWriter
+from read_api.edge.auth import Unauthenticated, parse_key, secret_sha256
 from schemas.envelope import SYSTEM_TENANT, Actor, ActorType, StreamId, TenantId
 from streams.correlate.local import LocalCorrelator
-from streams.intake.http.tenants import onboard
-from streams.ports import AnomalyScorer, LogDamaged, LogUnavailable, SystemClock
+from streams.intake.http.onboarding import onboard
+from streams.ports import AnomalyScorer, LogDamaged, LogUnavailable, Submission, SystemClock
 from streams.project.local_runner import RoleRunner
 from streams.project.operations import LocalOperations
 from streams.shared_log import SharedLog
+from streams.write.states import fold
 from streams.write.writer import Writer
 
 DEMO_TENANT = TenantId("demo")
@@ -67,15 +70,31 @@ class Embedded:
         return bool(self.log.read_stream(tenant_id, StreamId(f"tenant-{tenant_id}"), after=0, limit=1))
 
     def first_start(self) -> str | None:
-        """Register the operator and the tenant `demo` where the log is empty; return demo's API key, this once."""
-        if self.has_tenant(SYSTEM_TENANT):
-            return None
-        operator = onboard(SYSTEM_TENANT, "operator of this machine", _FIRST_START)
-        demo = onboard(DEMO_TENANT, "Demo", _FIRST_START)
-        # the file first: a crash in between leaves a key that opens nothing, and the next start makes new ones
-        self.dir.keep_operator_key(operator.api_key)
-        self.writer.write([*operator.submissions, *demo.submissions])
-        return demo.api_key
+        """Register the operator and the tenant `demo` where they are not; return the API key of a new demo, this once.
+
+        Shape: an operator whose key is lost, revoked or was never recorded gets another one.
+        """
+        new: list[Submission] = []
+        if not self._operators_key_works():
+            operator = onboard(SYSTEM_TENANT, "operator of this machine", _FIRST_START)
+            # the file first: a crash in between leaves a key that opens nothing, and the next start makes another
+            self.dir.keep_operator_key(operator.api_key)
+            # all but its registration, where it has one
+            new += operator.submissions[1:] if self.has_tenant(SYSTEM_TENANT) else operator.submissions
+        demo = None if self.has_tenant(DEMO_TENANT) else onboard(DEMO_TENANT, "Demo", _FIRST_START)
+        new += demo.submissions if demo else ()
+        if new:
+            self.writer.write(new)
+        return demo.api_key if demo else None
+
+    def _operators_key_works(self) -> bool:
+        try:
+            kept = parse_key(operator_key(self.dir.path))
+        except Unauthenticated:
+            return False
+        stream = (SYSTEM_TENANT, StreamId(f"api_key-{kept.id}"))
+        key = fold(self.log.read_streams([stream]).get(stream, ())).state
+        return isinstance(key, ApiKey) and not key.revoked and key.secret_sha256 == secret_sha256(kept.secret)
 
     def close(self) -> None:
         if "views" in self.__dict__:

@@ -19,6 +19,7 @@ from read_api.edge.responses import Answer, documented, table
 from read_api.reading import Read, Reading
 from read_api.series import page
 from schemas.envelope import Actor, ActorType, Envelope, Position, StreamId, TenantId, Topic
+from schemas.shown import shown, shown_text
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 
@@ -73,12 +74,13 @@ def stream_as_of(
     # versions count from 1 without a hole
     rows = known[after : after + limit]
     next_ = cursors.write((rows[-1].version,)) if len(known) > after + limit else None
+    state = state_at([_envelope(row) for row in known])
     return table(
         [event_answer(row) for row in rows],
         read.as_of,
         next_=next_,
         version=known[-1].version if known else 0,
-        state=state_at([_envelope(row) for row in known]),
+        state=None if state is None else shown(state),
     )
 
 
@@ -95,7 +97,7 @@ def event_answer(row: EventRow) -> Answer:
         "actor": {"type": row.actor_type, "id": row.actor_id},
         "correlation_id": row.correlation_id,
         "causation_id": row.causation_id,
-        "data": orjson.Fragment(row.data),
+        "data": orjson.Fragment(shown_text(row.data)),
     }
 
 

@@ -18,6 +18,7 @@ from read_api.edge.responses import Answer, to_json
 from read_api.edge.scopes import require
 from read_api.reading import Read, Reading
 from schemas.envelope import Envelope, Position, TenantId, Topic
+from schemas.shown import shown
 from schemas.values import Id
 
 router = APIRouter(prefix="/v1", tags=["live"])
@@ -170,4 +171,5 @@ def envelope_answer(envelope: Envelope) -> Answer:
     del answer["topic"], answer["partition"]
     answer["position"] = str(Position(envelope.topic, envelope.partition, envelope.position))
     answer["actor"] = envelope.actor._asdict()
+    answer["data"] = shown(envelope.data)
     return answer

@@ -4,17 +4,14 @@ Nothing in production uses it yet: the tree comes later, and docs/adr/0027 says 
 """
 
 import hashlib
-from io import BytesIO
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-import fastavro
-
-from schemas.avro import encode_instant, encode_long, encode_text
+from schemas.avro import encode_bytes, encode_instant, encode_long, encode_text
 from schemas.envelope import Envelope, Topic
 from schemas.kafka_record import KafkaRecord
 from schemas.payload import BadPayload
-from schemas.stored_record import _RECORD
+from schemas.stored_record import read_record
 
 _VERSION = b"\x01"
 
@@ -34,10 +31,7 @@ class Written(NamedTuple):
 
 def written_in_record(raw: bytes) -> Written:
     """Return what a record of the embedded log was written with. Raises: BadPayload."""
-    try:
-        record: Any = fastavro.schemaless_reader(BytesIO(raw), _RECORD, None)
-    except Exception as error:
-        raise BadPayload(f"stored record: {error}") from error
+    record = read_record(raw)
     return Written(record["schema_version"], record["data"])
 
 
@@ -78,12 +72,11 @@ def leaf_of(envelope: Envelope, written: Written) -> bytes:
             encode_text(envelope.actor.id),
             encode_text(envelope.correlation_id),
             encode_text(envelope.causation_id),
-            # the command's own id and fingerprint; so far an event is caused by its command, which has no fingerprint
-            encode_text(envelope.causation_id),
-            encode_long(0),
+            # what was recorded before commands had an id of their own was caused by the command itself
+            encode_text(envelope.command_id or envelope.causation_id),
+            encode_bytes(envelope.command_hash),
             encode_text(envelope.traceparent or ""),
-            encode_long(len(written.payload)),
-            written.payload,
+            encode_bytes(written.payload),
         )
     )
 

@@ -82,15 +82,20 @@ def encode_record(envelope: Envelope) -> bytes:
     )
 
 
+def read_record(raw: bytes) -> Any:
+    """Return a stored record's fields as they were written, of whichever version it is. Raises: BadPayload."""
+    body, schema = (raw[1:], _RECORD_2) if raw[:1] == _VERSION_2 else (raw, _RECORD_1)
+    try:
+        return fastavro.schemaless_reader(BytesIO(body), schema, None)
+    except Exception as error:
+        raise BadPayload(f"stored record: {error}") from error
+
+
 def decode_record(
     raw: bytes, *, tenant_id: TenantId, stream: StreamId, version: int, type_: str, partition: int, position: int
 ) -> Envelope:
     """Return the event of a stored record, upcast to its newest version. Raises: UnknownSchema; BadPayload."""
-    body, schema = (raw[1:], _RECORD_2) if raw[:1] == _VERSION_2 else (raw, _RECORD_1)
-    try:
-        record: Any = fastavro.schemaless_reader(BytesIO(body), schema, None)
-    except Exception as error:
-        raise BadPayload(f"stored record of {type_}: {error}") from error
+    record = read_record(raw)
     schema_version, data = decode_newest(type_, record["schema_version"], record["data"])
     return Envelope(
         event_id=decode_uuid(record["event_id"]),

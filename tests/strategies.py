@@ -1,7 +1,7 @@
 """These strategies make random messages from the annotations of their classes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -17,9 +17,11 @@ from domain.catalog import DECIDERS, FACTS
 from domain.finance.values import InvoiceNumber, Paid, Party
 from domain.fleet.rules import Failures, RateOfChange, Rule, Threshold
 from domain.fleet.values import Day, Metrics, Severity, TagKey
-from domain.identity.api_key import Scope, Sha256
+from domain.identity.api_key import IssueApiKey, RevokeApiKey, RotateApiKey, Scope, Sha256
 from domain.identity.tenant import TENANT
 from domain.message import Command
+from schemas.envelope import TenantId
+from schemas.key_ids import key_tag
 from schemas.values import Currency, Id
 from streams.ports import FactSubmission
 
@@ -123,6 +125,13 @@ def messages(mark: str = "x") -> Messages:
     fact_ids = st.none() | st.sampled_from([f"{mark}-{n}" for n in range(3)])
     facts = st.lists(st.builds(FactSubmission, ids, moments, kinds, fact_ids), min_size=1, max_size=5)
     return Messages(commands, facts)
+
+
+def of_tenant(command: Command, tenant_id: TenantId) -> Command:
+    """Return the command as this tenant may give it: the id of a key names its tenant."""
+    if isinstance(command, IssueApiKey | RotateApiKey | RevokeApiKey):
+        return replace(command, key_id=key_tag(tenant_id) + command.key_id)
+    return command
 
 
 def _rules(mark: str, texts: st.SearchStrategy[str], readings: st.SearchStrategy[float]) -> st.SearchStrategy[Rule]:

@@ -7,8 +7,9 @@ from pydantic import Field, StringConstraints
 
 from domain.given import Given
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
-from domain.rejection import conflict, not_allowed, not_found
-from schemas.envelope import StreamId
+from domain.rejection import CommandRejected, conflict, invalid, not_allowed, not_found
+from schemas.envelope import StreamId, TenantId
+from schemas.key_ids import has_tag, key_tag
 from schemas.values import Id, Name, Text
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -124,6 +125,20 @@ def decide_api_key(command: ApiKeyCommand, state: ApiKey | None, _given: Given) 
             return () if state.revoked else (filled(ApiKeyRevoked, command),)
         case _:
             assert_never(command)
+
+
+def admit_key(command: IssueApiKey | RotateApiKey, tenant_id: TenantId) -> CommandRejected | None:
+    """Return why a tenant may not give a key of this id this hash, or None.
+
+    Shape: a key is found by its id alone, in all tenants. Where a tenant could choose any id, it could give another
+    tenant's id and hash to a key of its own, and the other's key would work in the wrong tenant.
+    Source: docs/adr/0026.
+    """
+    if has_tag(command.key_id, tenant_id):
+        return None
+    if isinstance(command, IssueApiKey):
+        return invalid(f"the id of a new key must begin with {key_tag(tenant_id)}; POST /v1/keys makes one that does")
+    return not_allowed(f"api key {command.key_id} is of an older form that is not rotated; POST /v1/keys makes another")
 
 
 API_KEY = Decider(

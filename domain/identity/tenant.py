@@ -5,9 +5,10 @@ from enum import StrEnum
 from typing import ClassVar, assert_never
 
 from domain.given import Given
+from domain.identity.api_key import IssueApiKey, RotateApiKey, admit_key
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
 from domain.rejection import CommandRejected, conflict, not_allowed, not_found
-from schemas.envelope import StreamId
+from schemas.envelope import SYSTEM_TENANT, StreamId, TenantId
 from schemas.values import Id, Name, TenantName, Text
 
 # --- commands
@@ -35,11 +36,19 @@ class SuspendTenant(_OfTenant):
 
 
 @value
+class ReactivateTenant(_OfTenant):
+    reason: Text = ""
+
+
+@value
 class CloseTenant(_OfTenant):
     reason: Text
 
 
-TenantCommand = RegisterTenant | SuspendTenant | CloseTenant
+TenantCommand = RegisterTenant | SuspendTenant | ReactivateTenant | CloseTenant
+
+OPERATORS_COMMANDS = (RegisterTenant, SuspendTenant, ReactivateTenant)
+"""Commands that no key of a tenant may give, also not about its own tenant."""
 
 # --- events
 
@@ -59,12 +68,18 @@ class TenantSuspended(Event):
 
 
 @value
+class TenantReactivated(Event):
+    TYPE: ClassVar = "tenant.reactivated"
+    reason: str
+
+
+@value
 class TenantClosed(Event):
     TYPE: ClassVar = "tenant.closed"
     reason: str
 
 
-TenantEvent = TenantRegistered | TenantSuspended | TenantClosed
+TenantEvent = TenantRegistered | TenantSuspended | TenantReactivated | TenantClosed
 
 # --- state
 
@@ -87,6 +102,8 @@ def evolve_tenant(state: Tenant | None, event: TenantEvent) -> Tenant:
             return Tenant(name=event.name, status=TenantStatus.ACTIVE)
         case TenantSuspended():
             return replace(known(state), status=TenantStatus.SUSPENDED)
+        case TenantReactivated():
+            return replace(known(state), status=TenantStatus.ACTIVE)
         case TenantClosed():
             return replace(known(state), status=TenantStatus.CLOSED)
         case _:
@@ -103,24 +120,32 @@ def decide_tenant(command: TenantCommand, state: Tenant | None, _given: Given) -
         return (filled(TenantRegistered, command),)
     if state is None:
         raise not_found(f"tenant {command.tenant_id} is not the tenant of this key")
+    if isinstance(command, SuspendTenant | CloseTenant) and command.tenant_id == SYSTEM_TENANT:
+        raise not_allowed("the operator's own tenant stays active: nobody else could make it active again")
     match command:
         case SuspendTenant():
             return (TenantSuspended(reason=command.reason),) if state.status is TenantStatus.ACTIVE else ()
+        case ReactivateTenant():
+            if state.status is TenantStatus.CLOSED:
+                raise not_allowed(f"tenant {command.tenant_id} is CLOSED, and stays closed")
+            return (TenantReactivated(reason=command.reason),) if state.status is TenantStatus.SUSPENDED else ()
         case CloseTenant():
             return () if state.status is TenantStatus.CLOSED else (TenantClosed(reason=command.reason),)
         case _:
             assert_never(command)
 
 
-def admit(command: Command, tenant: Tenant | None) -> CommandRejected | None:
+def admit(command: Command, tenant_id: TenantId, tenant: Tenant | None) -> CommandRejected | None:
     """Return why a tenant may not run this command at all, or None."""
     if isinstance(command, RegisterTenant):
         return None
     if tenant is None:
         return not_found("tenant is not known here; register it with `factline tenants add`")
+    if isinstance(command, SuspendTenant | ReactivateTenant):
+        return None
     if tenant.status is not TenantStatus.ACTIVE:
         return not_allowed(f"tenant is {tenant.status.value}")
-    return None
+    return admit_key(command, tenant_id) if isinstance(command, IssueApiKey | RotateApiKey) else None
 
 
 TENANT = Decider(

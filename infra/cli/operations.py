@@ -1,9 +1,11 @@
 """An operator acts on a data directory through these methods, by way of its running server if there is one."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
+from urllib.parse import quote
 
 import orjson
 
@@ -15,13 +17,18 @@ from infra.embedded import Embedded
 from projections.stores import StoreUnavailable
 from read_api.ops import status_answer
 from schemas.envelope import Actor, ActorType, TenantId
+from streams.intake.http.commands import Gate
+from streams.intake.http.onboarding import Refused, Tenants
 from streams.intake.http.operator import letter_json, verdict_json
-from streams.intake.http.tenants import onboard
-from streams.ports import LogDamaged, LogUnavailable
+from streams.intake.live_keys import by_log
+from streams.ports import LogDamaged, LogReader, LogUnavailable, Overloaded, Reply, Submission
 from streams.project.parked import TooMuchPoison
 from streams.project.rebuild import Step
 from streams.project.verify import CannotCompare
 from streams.project.view_jobs import UnknownProjection, ViewJobs, WrongBuild
+from streams.write.writer import Writer
+
+T = TypeVar("T")
 
 Answer = Mapping[str, Any]
 
@@ -30,6 +37,13 @@ CLI = Actor(ActorType.SYSTEM, "command-line")
 
 class Failed(Exception):  # noqa: N818
     """What was asked for was not done; the message says why and what to do."""
+
+
+class Added(NamedTuple):
+    """The API key of a tenant. Shape: `registered` says if the tenant is new."""
+
+    api_key: str
+    registered: bool
 
 
 class Operator(Protocol):
@@ -59,8 +73,17 @@ class Operator(Protocol):
     def discard(self, name: str) -> Answer:
         """Forget a view's parked records. Raises: Failed."""
 
-    def add_tenant(self, tenant_id: str, name: str) -> str:
-        """Register a tenant; return its first API key. Raises: Failed."""
+    def add_tenant(self, tenant_id: str, name: str) -> Added:
+        """Register a tenant, or take up where that was broken off; return its API key. Raises: Failed."""
+
+    def give_key(self, tenant_id: str) -> str:
+        """Give a tenant one more API key and return it. Raises: Failed."""
+
+    def suspend_tenant(self, tenant_id: str, reason: str) -> bool:
+        """Let none of a tenant's keys do anything; tell if that is new. Raises: Failed."""
+
+    def reactivate_tenant(self, tenant_id: str, reason: str) -> bool:
+        """Let a suspended tenant's keys work again; tell if that is new. Raises: Failed."""
 
 
 @contextmanager
@@ -97,8 +120,9 @@ def operator_of(data_dir: Path) -> Iterator[Operator]:
 class SameProcess:
     """The operator of views that this process has open."""
 
-    def __init__(self, operations: ViewJobs) -> None:
+    def __init__(self, operations: ViewJobs, log: LogReader) -> None:
         self._operations = operations
+        self._log = log
 
     def projections(self) -> Sequence[Answer]:
         return [status_answer(status) for status in self._operations.projections()]
@@ -131,18 +155,46 @@ class SameProcess:
         with named_failures():
             return {"discarded": self._operations.discard_dead_letters(name)}
 
+    def add_tenant(self, tenant_id: str, name: str) -> Added:
+        given = self._ask(lambda tenants: tenants.add(TenantId(tenant_id), name, CLI))
+        return Added(given.api_key, given.registered)
+
+    def give_key(self, tenant_id: str) -> str:
+        return self._ask(lambda tenants: tenants.give_key(TenantId(tenant_id), CLI)).api_key
+
+    def suspend_tenant(self, tenant_id: str, reason: str) -> bool:
+        return bool(self._ask(lambda tenants: tenants.suspend(TenantId(tenant_id), reason, CLI)).events)
+
+    def reactivate_tenant(self, tenant_id: str, reason: str) -> bool:
+        return bool(self._ask(lambda tenants: tenants.reactivate(TenantId(tenant_id), reason, CLI)).events)
+
+    def _ask(self, what: Callable[[Tenants], Coroutine[Any, Any, T]]) -> T:
+        with named_failures(), self._gate() as gate:
+            return asyncio.run(what(Tenants(gate, by_log(self._log))))
+
+    def _gate(self) -> AbstractContextManager[Gate]:
+        """Give whoever decides commands."""
+        raise NotImplementedError
+
 
 class _Local(SameProcess):
     def __init__(self, embedded: Embedded) -> None:
-        super().__init__(embedded.views.operations)
+        super().__init__(embedded.views.operations, embedded.log)
         self._embedded = embedded
 
-    def add_tenant(self, tenant_id: str, name: str) -> str:
-        onboarding = onboard(TenantId(tenant_id), name, CLI)
-        for reply in self._embedded.writer.write(onboarding.submissions):
-            if reply.refusal is not None:
-                raise Failed(reply.refusal.reason)
-        return onboarding.api_key
+    def _gate(self) -> AbstractContextManager[Gate]:
+        return nullcontext(_OwnWriter(self._embedded.writer))
+
+
+class _OwnWriter:
+    """A gate to the writer of this process, which nobody else asks."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    async def execute(self, submission: Submission) -> Reply:
+        [reply] = self._writer.write([submission])
+        return reply
 
 
 class _Remote:
@@ -178,9 +230,22 @@ class _Remote:
         discarded: Answer = self._client.post(f"/v1/operator/projections/{name}/dead-letters/discard")
         return discarded
 
-    def add_tenant(self, tenant_id: str, name: str) -> str:
-        body = orjson.dumps({"tenant_id": tenant_id, "name": name})
-        return str(self._client.post("/v1/tenants", body)["api_key"])
+    def add_tenant(self, tenant_id: str, name: str) -> Added:
+        answer = self._client.post("/v1/tenants", orjson.dumps({"tenant_id": tenant_id, "name": name}))
+        return Added(str(answer["api_key"]), bool(answer["registered"]))
+
+    def give_key(self, tenant_id: str) -> str:
+        return str(self._client.post(f"/v1/tenants/{quote(tenant_id, safe='')}/keys")["api_key"])
+
+    def suspend_tenant(self, tenant_id: str, reason: str) -> bool:
+        return self._change(tenant_id, "suspend", reason)
+
+    def reactivate_tenant(self, tenant_id: str, reason: str) -> bool:
+        return self._change(tenant_id, "reactivate", reason)
+
+    def _change(self, tenant_id: str, how: str, reason: str) -> bool:
+        body = orjson.dumps({"reason": reason})
+        return bool(self._client.post(f"/v1/tenants/{quote(tenant_id, safe='')}/{how}", body)["events"])
 
     def _job(self, path: str, on_step: OnStep) -> Any:
         for said in self._client.lines("POST", path):
@@ -197,8 +262,19 @@ def named_failures() -> Iterator[None]:
     """Say what an operator meets in one line. Raises: Failed."""
     try:
         yield
+    except Overloaded as error:
+        raise Failed("the broker takes no more commands just now; try again") from error
     except _NAMED as error:
         raise Failed(str(error)) from error
 
 
-_NAMED = (UnknownProjection, WrongBuild, CannotCompare, StoreUnavailable, LogUnavailable, LogDamaged, TooMuchPoison)
+_NAMED = (
+    UnknownProjection,
+    WrongBuild,
+    CannotCompare,
+    StoreUnavailable,
+    LogUnavailable,
+    LogDamaged,
+    TooMuchPoison,
+    Refused,
+)

@@ -214,7 +214,7 @@ def discard(name: str, data_dir: Path, profile: str) -> None:
 
 @click.group()
 def tenants() -> None:
-    """Register tenants."""
+    """Register tenants, give them keys, suspend them and make them active again."""
 
 
 @tenants.command()
@@ -224,8 +224,56 @@ def tenants() -> None:
 def add(tenant_id: str, name: str | None, data_dir: Path, profile: str) -> None:
     """Register a tenant and print its first API key, this once.
 
+    A tenant that is registered and has no key that works gets one: what was broken off may be done again.
+
     \b
     factline tenants add acme --name "Acme Ltd"
     """
     with _operator(data_dir, profile) as operator:
-        _OUT.print(operator.add_tenant(tenant_id, name or tenant_id), markup=False, highlight=False)
+        added = operator.add_tenant(tenant_id, name or tenant_id)
+    if not added.registered:
+        ERR.print(f"factline: {tenant_id} was registered already and had no key that works: this is one")
+    _OUT.print(added.api_key, markup=False, highlight=False)
+
+
+@tenants.command("key")
+@click.argument("tenant_id")
+@_where
+def give_key(tenant_id: str, data_dir: Path, profile: str) -> None:
+    """Give a tenant one more API key, which may do everything, and print it, this once.
+
+    \b
+    factline tenants key acme
+    """
+    with _operator(data_dir, profile) as operator:
+        _OUT.print(operator.give_key(tenant_id), markup=False, highlight=False)
+
+
+@tenants.command()
+@click.argument("tenant_id")
+@click.option("--reason", default="", help="Why, for whoever reads the history.")
+@_where
+def suspend(tenant_id: str, reason: str, data_dir: Path, profile: str) -> None:
+    """Let no key of a tenant read or write anything, within a second, until it is reactivated.
+
+    \b
+    factline tenants suspend acme --reason unpaid
+    """
+    with _operator(data_dir, profile) as operator:
+        new = operator.suspend_tenant(tenant_id, reason)
+    _OUT.print(f"{tenant_id} is suspended" if new else f"{tenant_id} was not active before; nothing was done")
+
+
+@tenants.command()
+@click.argument("tenant_id")
+@click.option("--reason", default="", help="Why, for whoever reads the history.")
+@_where
+def reactivate(tenant_id: str, reason: str, data_dir: Path, profile: str) -> None:
+    """Let the keys of a suspended tenant work again.
+
+    \b
+    factline tenants reactivate acme --reason paid
+    """
+    with _operator(data_dir, profile) as operator:
+        new = operator.reactivate_tenant(tenant_id, reason)
+    _OUT.print(f"{tenant_id} is active again" if new else f"{tenant_id} was active before; nothing was done")

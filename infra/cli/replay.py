@@ -18,6 +18,7 @@ from infra.sqlite.event_log import SqliteEventLog
 from schemas.avro_file import write_avro_file
 from schemas.canonical_json import canonical_json
 from schemas.envelope import Entry, Envelope, StreamId, TenantId, Topic, Undecodable
+from schemas.shown import shown
 from streams.ports import LogReader
 from streams.project.replay import Selection, replay
 
@@ -72,7 +73,7 @@ def replay_(
     selection = Selection(TenantId(tenant), StreamId(stream) if stream else None, since, until, wanted)
     lost: list[Undecodable] = []
     with told(), _log(profile, data_dir) as log:
-        found = replay(log, selection)
+        found = map(_shown, replay(log, selection))
         if format_ == "avro":
             write_avro_file(output, _readable(found, lost))
         else:
@@ -82,6 +83,10 @@ def replay_(
     for entry in lost:
         click.echo(f"factline: {entry.topic}/{entry.partition}/{entry.position}: {entry.reason}", err=True)
     sys.exit(1 if lost else 0)
+
+
+def _shown(entry: Entry) -> Entry:
+    return entry._replace(data=shown(entry.data)) if isinstance(entry, Envelope) else entry
 
 
 def json_line(entry: Entry) -> bytes:

@@ -107,7 +107,7 @@ def create_app(gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret
 
     app: FastAPI = FastAPIOffline(title="factline", version=version("factline"), redoc_url=None, lifespan=lifespan)
     add_answers(app, answers)
-    add_intake(app, commands=gateway.commands, telemetry=telemetry, operations=views.operations)
+    add_intake(app, commands=gateway.commands, telemetry=telemetry, operations=views.operations, keys=keys.documents)
     return app
 
 

@@ -71,7 +71,7 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
 
     app: FastAPI = FastAPIOffline(title="factline", version=version("factline"), redoc_url=None, lifespan=lifespan)
     add_answers(app, answers)
-    add_intake(app, commands=commands, telemetry=telemetry, operations=views.operations)
+    add_intake(app, commands=commands, telemetry=telemetry, operations=views.operations, keys=views.documents)
     return app
 
 

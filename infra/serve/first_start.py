@@ -4,21 +4,19 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from domain.identity.api_key import ApiKeyIssued
-from schemas.envelope import SYSTEM_TENANT, Actor, ActorType, Topic
-from schemas.partitioning import partition_of
+from schemas.envelope import SYSTEM_TENANT, Actor, ActorType
 from streams.intake.http.commands import Gate
-from streams.intake.http.tenants import onboard
+from streams.intake.http.onboarding import onboard
+from streams.intake.live_keys import by_log
 from streams.ports import LogReader, LogUnavailable, Overloaded
 
 _LOG = logging.getLogger(__name__)
 _FIRST_START = Actor(ActorType.SYSTEM, "first-start")
 _AGAIN_S = 2.0
-_READ_ROWS = 5_000
 
 
 async def first_start(gate: Gate, log: LogReader, keep: Callable[[str], None]) -> None:
-    """Give the operator a key where the log has none for it; return when there is one.
+    """Give the operator a key where the log has none of it that works; return when there is one.
 
     Shape: `keep` gets the key before it is good, since no one can be told of it afterwards. Of gateways that start
     together each may give one.
@@ -28,7 +26,7 @@ async def first_start(gate: Gate, log: LogReader, keep: Callable[[str], None]) -
     while True:
         try:
             if not begun:
-                if await asyncio.to_thread(_has_key, log):
+                if await by_log(log)(SYSTEM_TENANT):
                     return
                 keep(operator.api_key)
                 begun = True
@@ -41,12 +39,3 @@ async def first_start(gate: Gate, log: LogReader, keep: Callable[[str], None]) -
         except (LogUnavailable, Overloaded) as error:
             _LOG.warning("the operator has no key yet: %s", error)
         await asyncio.sleep(_AGAIN_S)
-
-
-def _has_key(log: LogReader) -> bool:
-    partition, after = partition_of(SYSTEM_TENANT, log.partitions), 0
-    while entries := log.read(Topic.EVENTS, partition, after=after, limit=_READ_ROWS):
-        if any(entry.tenant_id == SYSTEM_TENANT and entry.type == ApiKeyIssued.TYPE for entry in entries):
-            return True
-        after = entries[-1].position
-    return False

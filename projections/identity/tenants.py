@@ -2,7 +2,15 @@
 
 from typing import Any, assert_never
 
-from domain.identity.tenant import TENANT, TenantClosed, TenantEvent, TenantRegistered, TenantStatus, TenantSuspended
+from domain.identity.tenant import (
+    TENANT,
+    TenantClosed,
+    TenantEvent,
+    TenantReactivated,
+    TenantRegistered,
+    TenantStatus,
+    TenantSuspended,
+)
 from projections.fields import decided, instant_text
 from projections.layout import Documents
 from projections.projection import Projection
@@ -26,6 +34,8 @@ def _fields(envelope: Envelope, event: TenantEvent) -> dict[str, Any]:
             }
         case TenantSuspended():
             return {"status": TenantStatus.SUSPENDED.value, "status_reason": event.reason}
+        case TenantReactivated():
+            return {"status": TenantStatus.ACTIVE.value, "status_reason": event.reason}
         case TenantClosed():
             return {"status": TenantStatus.CLOSED.value, "status_reason": event.reason}
         case _:

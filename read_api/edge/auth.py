@@ -12,6 +12,7 @@ from projections.readers import DocumentsReader
 from projections.rows import Document
 from read_api.edge.problems import Problem
 from schemas.envelope import Actor, ActorType, TenantId
+from schemas.key_ids import has_tag
 
 _ID_PREFIX = "ak_"
 _MARK = ".sk_"
@@ -68,14 +69,20 @@ def secret_sha256(secret: str) -> str:
 def verify(key: Key, stored: Sequence[Document]) -> Document:
     """Return the document that this key's secret opens, comparing in constant time.
 
+    Shape: ids of before there were tags may be the same in several tenants: of documents with the same secret the one
+    that had it first is meant, also where it is revoked by now.
     Raises: Unauthenticated, without saying what was wrong.
     """
     digest = secret_sha256(key.secret)
-    for document in stored:
-        same = hmac.compare_digest(digest, str(document.fields.get("secret_sha256", "")))
-        if same and not document.fields.get("revoked"):
-            return document
-    raise Unauthenticated(_NOT_VALID)
+    opened = [one for one in stored if hmac.compare_digest(digest, str(one.fields.get("secret_sha256", "")))]
+    meant = min(opened, key=lambda one: (not has_tag(key.id, one.tenant_id), _had_since(one)), default=None)
+    if meant is None or meant.fields.get("revoked"):
+        raise Unauthenticated(_NOT_VALID)
+    return meant
+
+
+def _had_since(document: Document) -> str:
+    return str(document.fields.get("rotated_at") or document.fields.get("issued_at", ""))
 
 
 class Authenticator:
@@ -100,7 +107,8 @@ class Authenticator:
         """Return who sent this `X-API-Key` header.
 
         Raises: Unauthenticated; Forbidden, the tenant is not active; StoreUnavailable, safe to retry.
-        Source: api_key.issued, api_key.rotated, api_key.revoked, tenant.registered, tenant.suspended, tenant.closed.
+        Source: api_key.issued, api_key.rotated, api_key.revoked, tenant.registered, tenant.suspended,
+        tenant.reactivated, tenant.closed.
         """
         key = parse_key(header)
         known = self._known(key)

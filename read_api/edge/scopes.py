@@ -1,5 +1,7 @@
 """The scopes of a key say what its caller may do, and some things only the operator's key may."""
 
+from collections.abc import Iterable
+
 from read_api.edge.auth import Caller, Forbidden
 from schemas.envelope import SYSTEM_TENANT
 
@@ -15,6 +17,12 @@ def require(caller: Caller, scope: str) -> None:
         # the two texts that callers know
         who = f"api key {caller.key_id}" if scope.endswith(":read") else "this api key"
         raise Forbidden(f"{who} lacks the scope {scope}")
+
+
+def require_to_grant(caller: Caller, scopes: Iterable[str]) -> None:
+    """Do nothing where the caller's key has all these scopes itself. Raises: Forbidden."""
+    if lacking := [scope for scope in scopes if not may(caller, scope)]:
+        raise Forbidden(f"this api key lacks {', '.join(lacking)}, so a key that it makes cannot have that")
 
 
 def require_operator(caller: Caller, to: str) -> None:

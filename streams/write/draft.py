@@ -132,7 +132,7 @@ class Draft:
         for state in (tenant, current):
             if state.unreadable:
                 return Refusal(Kind.NOT_NOW, state.unreadable)
-        if rejected := admit(submission.command, tenant.state):
+        if rejected := admit(submission.command, submission.tenant_id, tenant.state):
             return Refusal(rejected.kind, rejected.reason)
         expected = submission.expected_version
         if expected is not None and expected != current.version:

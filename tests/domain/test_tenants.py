@@ -2,20 +2,25 @@
 
 import pytest
 
-from domain.identity.tenant import TENANT, Tenant, TenantStatus, admit
+from domain.identity.tenant import TENANT, CloseTenant, SuspendTenant, Tenant, TenantStatus, admit
+from domain.message import Command
 from domain.rejection import Kind
+from schemas.envelope import TenantId
 from tests.examples.fleet import REGISTER_DEVICE
 from tests.examples.identity import (
     CLOSE_TENANT,
+    REACTIVATE_TENANT,
     REGISTER_TENANT,
     SUSPEND_TENANT,
     TENANT_CLOSED,
+    TENANT_REACTIVATED,
     TENANT_REGISTERED,
     TENANT_SUSPENDED,
 )
 from tests.given_when_then import Rules
 
 tenant = Rules(TENANT)
+ACME = TenantId("acme")
 
 
 def test_new_tenant_is_registered() -> None:
@@ -42,26 +47,56 @@ def test_suspending_or_closing_twice_records_nothing() -> None:
     tenant.given(TENANT_REGISTERED, TENANT_CLOSED).when(SUSPEND_TENANT).then()
 
 
+def test_suspended_tenant_is_active_again_and_may_be_suspended_again() -> None:
+    tenant.given(TENANT_REGISTERED, TENANT_SUSPENDED).when(REACTIVATE_TENANT).then(TENANT_REACTIVATED)
+    again = tenant.given(TENANT_REGISTERED, TENANT_SUSPENDED, TENANT_REACTIVATED)
+    again.when(SUSPEND_TENANT).then(TENANT_SUSPENDED)
+
+
+def test_active_tenant_is_not_reactivated() -> None:
+    tenant.given(TENANT_REGISTERED).when(REACTIVATE_TENANT).then_nothing()
+
+
+def test_closed_tenant_stays_closed() -> None:
+    closed = tenant.given(TENANT_REGISTERED, TENANT_SUSPENDED, TENANT_CLOSED)
+    closed.when(REACTIVATE_TENANT).then_refused(Kind.NOT_ALLOWED, "tenant acme is CLOSED, and stays closed")
+
+
+@pytest.mark.parametrize(
+    "command", [SuspendTenant(tenant_id="system", reason="x"), CloseTenant(tenant_id="system", reason="x")]
+)
+def test_operators_own_tenant_stays_active(command: Command) -> None:
+    tenant.given(TENANT_REGISTERED).when(command).then_refused(
+        Kind.NOT_ALLOWED, "the operator's own tenant stays active: nobody else could make it active again"
+    )
+
+
 def test_tenant_that_is_not_the_callers_is_refused() -> None:
     tenant.given().when(SUSPEND_TENANT).then_refused(Kind.NOT_FOUND, "tenant acme is not the tenant of this key")
 
 
 def test_unknown_tenant_may_only_be_registered() -> None:
-    assert admit(REGISTER_TENANT, None) is None
-    refusal = admit(REGISTER_DEVICE, None)
+    assert admit(REGISTER_TENANT, ACME, None) is None
+    refusal = admit(REGISTER_DEVICE, ACME, None)
     assert refusal is not None
     assert refusal.kind is Kind.NOT_FOUND
 
 
 @pytest.mark.parametrize("status", [TenantStatus.SUSPENDED, TenantStatus.CLOSED])
 def test_tenant_that_is_not_active_may_run_no_command(status: TenantStatus) -> None:
-    refusal = admit(REGISTER_DEVICE, Tenant(name="Acme", status=status))
+    refusal = admit(REGISTER_DEVICE, ACME, Tenant(name="Acme", status=status))
     assert refusal is not None
     assert (refusal.kind, refusal.reason) == (Kind.NOT_ALLOWED, f"tenant is {status.value}")
 
 
+@pytest.mark.parametrize("status", list(TenantStatus))
+def test_operator_may_suspend_and_reactivate_whatever_the_status(status: TenantStatus) -> None:
+    assert admit(SUSPEND_TENANT, ACME, Tenant(name="Acme", status=status)) is None
+    assert admit(REACTIVATE_TENANT, ACME, Tenant(name="Acme", status=status)) is None
+
+
 def test_active_tenant_may_run_commands() -> None:
-    assert admit(REGISTER_DEVICE, Tenant(name="Acme", status=TenantStatus.ACTIVE)) is None
+    assert admit(REGISTER_DEVICE, ACME, Tenant(name="Acme", status=TenantStatus.ACTIVE)) is None
 
 
 def test_stream_that_does_not_begin_with_its_registration_is_refused() -> None:

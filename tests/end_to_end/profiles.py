@@ -9,6 +9,8 @@ import httpx
 from click.testing import CliRunner
 
 from infra.cli.main import cli
+from schemas.envelope import TenantId
+from schemas.key_ids import key_tag
 from tests.streams.intake.files.samples import REAL_DATA
 from tests.waiting import eventually
 
@@ -63,7 +65,7 @@ class Tenant:
     """One tenant at one server; its keys are the same at the other."""
 
     def __init__(self, url: str, tenant_id: str, first_key: str) -> None:
-        self.id = tenant_id
+        self.id = TenantId(tenant_id)
         self.position = {"events": "events/0/0", "telemetry": "telemetry/0/0"}
         self._first_key = first_key
         self._client = httpx.Client(base_url=url, timeout=60, trust_env=False)
@@ -72,7 +74,7 @@ class Tenant:
         eventually(lambda: self._client.get("/v1/devices").status_code == 200)
         for name, scopes in (("all", ["*"]), ("narrow", ["devices:read"])):
             digest = hashlib.sha256(self._secret.encode()).hexdigest()
-            self.command("identity.IssueApiKey", key_id=name, secret_sha256=digest, scopes=scopes)
+            self.command("identity.IssueApiKey", key_id=key_tag(self.id) + name, secret_sha256=digest, scopes=scopes)
         self._client.headers["X-API-Key"] = self.key("all")
         eventually(lambda: self._client.get("/v1/devices").status_code == 200)
 
@@ -81,7 +83,7 @@ class Tenant:
         return f"of-{self.id}"
 
     def key(self, name: str) -> str:
-        return f"ak_{name}.sk_{self._secret}"
+        return f"ak_{key_tag(self.id)}{name}.sk_{self._secret}"
 
     def command(self, command: str, /, **body: Any) -> dict[str, Any]:
         """Execute one command, under an id and a time of its own which are the same in both profiles."""

@@ -20,6 +20,8 @@ from infra.embedded import Embedded
 from infra.serve.embedded import create_app
 from projections.catalog import PROJECTIONS, of_role
 from projections.rows import Role
+from schemas.envelope import TenantId
+from schemas.key_ids import key_tag
 from tests.end_to_end.deployment import Deployment
 from tests.end_to_end.profiles import DEVICES, TENANTS, Profile, Tenant, first_part, second_part
 from tests.streams.intake.files.samples import real_data
@@ -257,7 +259,8 @@ def _audit(facts: Facts) -> Iterator[Question]:
 
 
 def _streams(facts: Facts) -> Iterator[Question]:
-    names = ["tenant-acme", "tenant-bolt", "api_key-narrow", "alert-a1", "watch-rate_of_change", "device-nobody"]
+    names = ["tenant-acme", "tenant-bolt", "alert-a1", "watch-rate_of_change", "device-nobody"]
+    names += [f"api_key-{key_tag(TenantId(tenant))}narrow" for tenant in TENANTS]
     names += [f"device-{device}" for device in facts.devices] + [f"invoice-{id_}" for id_ in facts.invoices]
     moments = (*facts.marks, "2001-01-01T00:00:00Z", "2999-01-01T00:00:00Z")
     for name in names:

@@ -27,7 +27,7 @@ from streams.project.operations import LocalOperations
 from streams.project.rebuild import Step
 from streams.write.states import StreamState, fold
 from streams.write.writer import Writer
-from tests.strategies import messages
+from tests.strategies import messages, of_tenant
 from tests.streams.kit import TESTER, register_tenant, submission
 
 TENANTS = ("demo", "acme")
@@ -95,7 +95,8 @@ def say(opened: Small | Embedded, catch_up: Any, said: Sequence[tuple[str, Said]
         elif isinstance(what[0], FactSubmission):
             opened.log.append_facts(TenantId(tenant), what, TESTER)  # type: ignore[arg-type]
         else:
-            opened.writer.write([submission(command, tenant=tenant) for command in what])  # type: ignore[arg-type]
+            commands = [of_tenant(command, TenantId(tenant)) for command in what]  # type: ignore[arg-type]
+            opened.writer.write([submission(command, tenant=tenant) for command in commands])
     catch_up()
 
 

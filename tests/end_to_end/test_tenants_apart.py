@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from domain import catalog
 from infra.embedded import Embedded
 from infra.serve.embedded import create_app
-from streams.intake.http.tenants import onboard
+from schemas.envelope import TenantId
+from schemas.key_ids import key_tag
+from streams.intake.http.onboarding import onboard
 from streams.ports import FactSubmission
-from tests.strategies import messages
+from tests.strategies import messages, of_tenant
 from tests.streams.intake.http.ways_in import served
 from tests.streams.kit import TESTER
 
@@ -70,7 +72,7 @@ class Tenant:
     def send(self, commands: list[Any], facts: list[list[FactSubmission]]) -> None:
         items = [
             {"command": catalog.name_of(type(command)), "body": _body(command), "id": f"{self.mark}-{n}"}
-            for n, command in enumerate(commands)
+            for n, command in enumerate(of_tenant(command, self.tenant_id) for command in commands)
         ]
         replies = self._post("/v1/commands", items)["replies"]
         failed = [reply for reply in replies if reply.get("kind") == "not_now"]
@@ -118,7 +120,7 @@ def _message(fact: FactSubmission) -> dict[str, Any]:
     return message | ({"id": fact.fact_id} if fact.fact_id else {})
 
 
-def _questions(path: str, mark: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _questions(path: str, mark: str, tenant_id: TenantId) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield a path's addresses for what a tenant may have, with the parameters that some of them need."""
     query: dict[str, Any] = {"limit": 100}
     if path == "/v1/analytics/timeseries" or path.endswith("/metrics"):
@@ -137,7 +139,7 @@ def _questions(path: str, mark: str) -> Iterator[tuple[str, dict[str, Any]]]:
             f"alert-{mark}-2",
             f"invoice-{mark}:{mark}-1",
             f"invoice-in:{mark}:{mark}-1",
-            f"api_key-{mark}-1",
+            f"api_key-{key_tag(tenant_id)}{mark}-1",
         ],
     }
     for values in product(*(choices[name] for name in names)):
@@ -157,11 +159,11 @@ def test_no_answer_holds_a_row_of_another_tenant(server: Server, said: Any) -> N
         for path in server.paths:
             if path in PUBLIC or path == "/v1/live":
                 continue
-            for address, query in _questions(path, tenant.mark):
+            for address, query in _questions(path, tenant.mark, tenant.tenant_id):
                 text = tenant.get(address, **query).text
                 assert other.mark not in text, address
                 found[tenant.mark] += text.count(tenant.mark)
-            for address, query in _questions(path, other.mark):
+            for address, query in _questions(path, other.mark, other.tenant_id):
                 if other.mark not in f"{address} {query}":
                     continue
                 asked = tenant.get(address, **query)

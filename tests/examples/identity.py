@@ -6,6 +6,7 @@ SHA_1, SHA_2 = "a1" * 32, "b2" * 32
 
 REGISTER_TENANT = tenant.RegisterTenant(tenant_id="acme", name="Acme", domain="acme.example", owner_id="ann")
 SUSPEND_TENANT = tenant.SuspendTenant(tenant_id="acme", reason="unpaid")
+REACTIVATE_TENANT = tenant.ReactivateTenant(tenant_id="acme", reason="paid")
 CLOSE_TENANT = tenant.CloseTenant(tenant_id="acme", reason="moved away")
 ISSUE_KEY = api_key.IssueApiKey(key_id="k1", secret_sha256=SHA_1, scopes=("devices:read", "commands:write"), name="ci")
 ROTATE_KEY = api_key.RotateApiKey(key_id="k1", secret_sha256=SHA_2)
@@ -13,6 +14,7 @@ REVOKE_KEY = api_key.RevokeApiKey(key_id="k1", reason="leaked")
 
 TENANT_REGISTERED = tenant.TenantRegistered(name="Acme", domain="acme.example", owner_id="ann")
 TENANT_SUSPENDED = tenant.TenantSuspended(reason="unpaid")
+TENANT_REACTIVATED = tenant.TenantReactivated(reason="paid")
 TENANT_CLOSED = tenant.TenantClosed(reason="moved away")
 KEY_ISSUED = api_key.ApiKeyIssued(
     key_id="k1", prefix="ak_k1", secret_sha256=SHA_1, scopes=("devices:read", "commands:write"), name="ci"

@@ -59,8 +59,10 @@ class Stores:
     def put(self, view: str, tenant_id: TenantId, id_: str, order: int = 1, **fields: Any) -> None:
         self.write(view, [Patch(tenant_id, id_, "events", order, fields)])
 
-    def issue_key(self, tenant_id: TenantId, key_id: str, *scopes: str, order: int = 1, **more: Any) -> str:
-        secret = f"secret-of-{tenant_id}-{key_id}"
+    def issue_key(
+        self, tenant_id: TenantId, key_id: str, *scopes: str, order: int = 1, secret: str | None = None, **more: Any
+    ) -> str:
+        secret = secret or f"secret-of-{tenant_id}-{key_id}"
         digest = hashlib.sha256(secret.encode()).hexdigest()
         fields = {"key_id": key_id, "secret_sha256": digest, "scopes": list(scopes), "revoked": False, **more}
         self.write("api_keys", [Patch(tenant_id, key_id, "events", order, fields)])

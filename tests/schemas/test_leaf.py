@@ -52,6 +52,8 @@ CHANGES: Mapping[str, st.SearchStrategy[Any]] = {
     "actor": st.builds(Actor, st.sampled_from(ActorType), TEXT),
     "correlation_id": TEXT,
     "causation_id": TEXT,
+    "command_id": TEXT,
+    "command_hash": st.binary(max_size=16),
     "organization_id": st.none() | TEXT,
     "traceparent": st.none() | TEXT,
 }

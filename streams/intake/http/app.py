@@ -4,22 +4,33 @@ from collections.abc import Mapping
 
 from fastapi import FastAPI
 
+from projections.readers import DocumentsReader
 from read_api.edge.problems import Problem, ProblemOf, add_problems
 from streams.intake.http.bodies import BodyBudget
-from streams.intake.http.commands import Gate, commands_router
+from streams.intake.http.commands import STATUS, Gate, commands_router
+from streams.intake.http.keys import keys_router
+from streams.intake.http.onboarding import Refused, Tenants
 from streams.intake.http.operator import operator_router
 from streams.intake.http.telemetry import TelemetryGate, telemetry_router
 from streams.intake.http.tenants import tenants_router
+from streams.intake.live_keys import by_view
 from streams.ports import LogDamaged, LogFull, LogUnavailable, Overloaded
 from streams.project.view_jobs import UnknownProjection, ViewJobs, WrongBuild
 
 
-def add_intake(app: FastAPI, *, commands: Gate, telemetry: TelemetryGate, operations: ViewJobs) -> None:
-    """Register all routes that write, or that only an operator uses. Shape: the edge was added before."""
+def add_intake(
+    app: FastAPI, *, commands: Gate, telemetry: TelemetryGate, operations: ViewJobs, keys: DocumentsReader
+) -> None:
+    """Register all routes that write, or that only an operator uses.
+
+    Shape: the edge was added before. `keys` answers for the view `api_keys`.
+    """
     add_intake_problems(app)
     app.include_router(commands_router(commands))
     app.include_router(telemetry_router(telemetry))
-    app.include_router(tenants_router(commands))
+    tenants = Tenants(commands, by_view(keys))
+    app.include_router(tenants_router(tenants))
+    app.include_router(keys_router(tenants))
     app.include_router(operator_router(operations))
 
 
@@ -40,6 +51,9 @@ _PROBLEMS: Mapping[type[Exception], ProblemOf] = {
     ),
     # not one that passes: without an operator the same request gets the same answer
     LogDamaged: lambda *_: Problem(500, "the log is damaged: nothing can be recorded until it is restored"),
+    Refused: lambda _request, error: Problem(
+        STATUS[error.refusal.kind], error.refusal.reason, kind=error.refusal.kind.value
+    ),
     UnknownProjection: lambda _request, error: Problem(404, str(error)),
     WrongBuild: lambda _request, error: Problem(409, str(error)),
 }

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from domain import catalog
-from domain.identity.tenant import RegisterTenant
+from domain.identity.tenant import OPERATORS_COMMANDS
 from domain.message import Command
 from domain.rejection import Kind
 from read_api.edge.asking import Asking
@@ -23,6 +23,7 @@ from read_api.edge.responses import Json
 from read_api.edge.scopes import require
 from streams.identifiers import new_id
 from streams.intake.http.bodies import body_of
+from streams.intake.http.grants import require_grants
 from streams.ports import LogUnavailable, OutcomeUnknown, Overloaded, Reply, Submission
 from streams.write.answers import fingerprint
 
@@ -176,7 +177,7 @@ def _answer(reply: Reply) -> Response:
 def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None) -> Submission:
     name = str(item.get("command"))
     command_class = catalog.COMMANDS.get(name)
-    if command_class is None or command_class is RegisterTenant:
+    if command_class is None or command_class in OPERATORS_COMMANDS:
         raise Problem(404, f"there is no command {name!r}; /docs lists what there is")
     require(caller, f"{name.partition('.')[0]}:write")
     body = item.get("body")
@@ -184,6 +185,7 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
         command: Command = catalog.adapter(command_class).validate_python(body)
     except ValidationError as error:
         raise invalid(error) from error
+    require_grants(caller, command)
     expected_version = _expected_version(item.get("expected_version"))
     return Submission(
         command_id=_command_id(item.get("id")),
@@ -295,4 +297,4 @@ def _batch_docs() -> dict[str, Any]:
 
 
 def _public() -> Mapping[str, type[Command]]:
-    return {name: command for name, command in catalog.COMMANDS.items() if command is not RegisterTenant}
+    return {name: command for name, command in catalog.COMMANDS.items() if command not in OPERATORS_COMMANDS}

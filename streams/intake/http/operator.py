@@ -12,6 +12,7 @@ from projections.operations import DeadLetter
 from read_api.edge.asking import Asking
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require_operator
+from schemas.shown import shown_text
 from streams.project.rebuild import Step
 from streams.project.verify import Verdict
 from streams.project.view_jobs import UnknownProjection, ViewJobs
@@ -75,8 +76,8 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
             {
                 "tenant_id": example.tenant_id,
                 "key": [str(part) for part in example.key],
-                "expected": str(example.expected),
-                "found": str(example.found),
+                "expected": shown_text(str(example.expected)),
+                "found": shown_text(str(example.found)),
             }
             for example in verdict.examples
         ],

@@ -1,59 +1,24 @@
-"""The operator registers a new tenant here and gets its first API key, once."""
+"""The operator registers, suspends and reactivates tenants here, and gives them API keys, each shown once."""
 
-import secrets
-from contextlib import suppress
-from typing import NamedTuple
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, ValidationError
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from domain.identity.api_key import IssueApiKey, Scope
-from domain.identity.tenant import RegisterTenant
-from domain.message import Command
+from domain.identity.api_key import Scope
 from read_api.edge.asking import Asking
-from read_api.edge.auth import secret_sha256
-from read_api.edge.problems import Problem
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require_operator
-from schemas.envelope import Actor, TenantId
-from schemas.values import Name, TenantName
-from streams.identifiers import new_id
+from schemas.envelope import TenantId
+from schemas.values import Name, TenantName, Text
 from streams.intake.http.bodies import body_of
-from streams.intake.http.commands import STATUS, Gate, invalid
-from streams.ports import LogUnavailable, Reply, Submission
+from streams.intake.http.commands import invalid
+from streams.intake.http.onboarding import EVERYTHING, Given, Tenants
+from streams.ports import Reply
 
-EVERYTHING: tuple[Scope, ...] = ("*",)
+B = TypeVar("B", bound=BaseModel)
 
-_TRIES = 3
-
-
-class NewKey(NamedTuple):
-    """An API key as its owner gets it, and the command that makes it valid; the secret is in `text` alone."""
-
-    text: str
-    command: IssueApiKey
-
-
-def new_key(scopes: tuple[Scope, ...] = EVERYTHING, name: str | None = None) -> NewKey:
-    key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
-    command = IssueApiKey(key_id=key_id, secret_sha256=secret_sha256(secret), scopes=scopes, name=name)
-    return NewKey(f"ak_{key_id}.sk_{secret}", command)
-
-
-class Onboarding(NamedTuple):
-    """What makes a tenant ready to be used: the commands, in order, and its first API key."""
-
-    submissions: tuple[Submission, ...]
-    api_key: str
-
-
-def onboard(tenant_id: TenantId, name: str, actor: Actor) -> Onboarding:
-    key = new_key(name="first key")
-    commands: tuple[Command, ...] = (RegisterTenant(tenant_id=tenant_id, name=name), key.command)
-    submissions = tuple(
-        Submission(new_id(), tenant_id, f"identity.{type(command).__name__}", command, actor) for command in commands
-    )
-    return Onboarding(submissions, key.text)
+_Tenant = Annotated[TenantName, Path(description="whose", examples=["acme"])]
 
 
 class _NewTenant(BaseModel):
@@ -62,45 +27,84 @@ class _NewTenant(BaseModel):
     name: Name
 
 
-def tenants_router(gate: Gate) -> APIRouter:
+class _OperatorsKey(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: Name | None = None
+    scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=50)] = EVERYTHING
+
+
+class _Why(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    reason: Text = ""
+
+
+def tenants_router(tenants: Tenants) -> APIRouter:
     router = APIRouter(tags=["commands"])
 
     @router.post(
         "/v1/tenants",
-        summary="A new tenant, with its first API key; for the operator's key only",
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {
-                    "application/json": {
-                        "schema": _NewTenant.model_json_schema(),
-                        "example": {"tenant_id": "acme", "name": "Acme Ltd"},
-                    }
-                },
-            }
-        },
+        summary="A new tenant, or one without a key that works, and its API key; for the operator's key only",
+        openapi_extra=documented_body(_NewTenant, {"tenant_id": "acme", "name": "Acme Ltd"}),
     )
     async def new_tenant(request: Request, caller: Asking) -> Response:
         require_operator(caller, "register tenants")
-        try:
-            async with body_of(request) as body:
-                wanted = _NewTenant.model_validate_json(body)
-        except ValidationError as error:
-            raise invalid(error) from error
-        onboarding = onboard(TenantId(wanted.tenant_id), wanted.name, caller.actor)
-        for submission in onboarding.submissions:
-            reply = await _answered(gate, submission)
-            if reply.refusal is not None:
-                raise Problem(STATUS[reply.refusal.kind], reply.refusal.reason, kind=reply.refusal.kind.value)
-        answer = {"tenant_id": wanted.tenant_id, "api_key": onboarding.api_key, "position": str(reply.position)}
-        return Json(answer, status_code=201)
+        wanted = await read_body(request, _NewTenant)
+        given = await tenants.add(TenantId(wanted.tenant_id), wanted.name, caller.actor)
+        return _given(wanted.tenant_id, given, registered=given.registered)
+
+    @router.post(
+        "/v1/tenants/{tenant_id}/keys",
+        summary="One more API key for a tenant, shown this once; for the operator's key only",
+        openapi_extra=documented_body(_OperatorsKey, {"name": "instead of the lost one", "scopes": ["*"]}),
+    )
+    async def give_key(tenant_id: _Tenant, request: Request, caller: Asking) -> Response:
+        require_operator(caller, "give keys to tenants")
+        wanted = await read_body(request, _OperatorsKey)
+        given = await tenants.give_key(TenantId(tenant_id), caller.actor, wanted.scopes, wanted.name)
+        return _given(tenant_id, given, scopes=wanted.scopes)
+
+    @router.post(
+        "/v1/tenants/{tenant_id}/suspend",
+        summary="No key of the tenant does anything until it is reactivated; for the operator's key only",
+        openapi_extra=documented_body(_Why, {"reason": "unpaid"}),
+    )
+    async def suspend(tenant_id: _Tenant, request: Request, caller: Asking) -> Response:
+        require_operator(caller, "suspend tenants")
+        wanted = await read_body(request, _Why)
+        return _changed(tenant_id, await tenants.suspend(TenantId(tenant_id), wanted.reason, caller.actor))
+
+    @router.post(
+        "/v1/tenants/{tenant_id}/reactivate",
+        summary="The keys of a suspended tenant work again; for the operator's key only",
+        openapi_extra=documented_body(_Why, {"reason": "paid"}),
+    )
+    async def reactivate(tenant_id: _Tenant, request: Request, caller: Asking) -> Response:
+        require_operator(caller, "reactivate tenants")
+        wanted = await read_body(request, _Why)
+        return _changed(tenant_id, await tenants.reactivate(TenantId(tenant_id), wanted.reason, caller.actor))
 
     return router
 
 
-async def _answered(gate: Gate, submission: Submission) -> Reply:
-    """Ask again under the same id where no answer came: the key is told with this answer or never."""
-    for _ in range(_TRIES - 1):
-        with suppress(LogUnavailable):
-            return await gate.execute(submission)
-    return await gate.execute(submission)
+def _given(tenant_id: str, given: Given, **more: Any) -> Response:
+    key = {"key_id": given.key_id, "api_key": given.api_key}
+    return Json({"tenant_id": tenant_id, **key, "position": str(given.reply.position), **more}, status_code=201)
+
+
+def _changed(tenant_id: str, reply: Reply) -> Response:
+    position = None if reply.position is None else str(reply.position)
+    return Json({"tenant_id": tenant_id, "events": [event.type for event in reply.events], "position": position})
+
+
+async def read_body(request: Request, class_: type[B]) -> B:
+    """Return what a request asks for; no body asks for nothing but what is the default. Raises: Problem."""
+    try:
+        async with body_of(request) as body:
+            return class_.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        raise invalid(error) from error
+
+
+def documented_body(class_: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    content = {"application/json": {"schema": class_.model_json_schema(), "example": example}}
+    return {"requestBody": {"required": True, "content": content}}

@@ -6,11 +6,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
 from infra.data_dir import DataDir
 from tests.infra.server_process import ServerProcess, factline
+from tests.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,12 @@ def test_operator_works_on_a_directory_without_a_server(stopped: Path) -> None:
     assert "0 discarded" in run(stopped, "dead-letters", "discard", "devices", "--yes")
     assert run(stopped, "tenants", "add", "acme", "--name", "Acme Ltd").startswith("ak_")
     assert "tenant acme is registered already" in run(stopped, "tenants", "add", "acme", status=2)
+    assert "acme is suspended" in run(stopped, "tenants", "suspend", "acme", "--reason", "unpaid")
+    assert "nothing was done" in run(stopped, "tenants", "suspend", "acme")
+    assert "tenant is SUSPENDED" in run(stopped, "tenants", "key", "acme", status=2)
+    assert "acme is active again" in run(stopped, "tenants", "reactivate", "acme")
+    assert run(stopped, "tenants", "key", "acme").startswith("ak_")
+    assert "tenant is not known here" in run(stopped, "tenants", "suspend", "nobody", status=2)
 
 
 def test_operator_works_through_the_server_that_has_the_directory(server: ServerProcess) -> None:
@@ -65,7 +73,9 @@ def test_operator_works_through_the_server_that_has_the_directory(server: Server
     assert "no difference" in run(folder, "verify", "devices", "invoice_facts")
     assert "nothing is parked" in run(folder, "dead-letters", "list")
     assert "0 taken, 0 still parked" in run(folder, "dead-letters", "retry", "devices")
-    key = run(folder, "tenants", "add", "acme").strip()
+    first = run(folder, "tenants", "add", "acme").strip()
+    key = run(folder, "tenants", "key", "acme").strip()
+    assert key != first
     with server.client(key) as client:
         body = {"device_id": "web-1", "hostname": "web-1.example"}
         for _ in range(100):
@@ -73,6 +83,13 @@ def test_operator_works_through_the_server_that_has_the_directory(server: Server
             if answer.status_code != 401:
                 break
         assert answer.status_code == 200
+        assert "acme is suspended" in run(folder, "tenants", "suspend", "acme", "--reason", "unpaid")
+        eventually(lambda: client.get("/v1/devices").status_code == 403)
+        assert "the tenant is SUSPENDED" in client.get("/v1/devices").json()["detail"]
+        assert "acme is active again" in run(folder, "tenants", "reactivate", "acme")
+        began = monotonic()
+        eventually(lambda: client.get("/v1/devices").status_code == 200)
+        assert monotonic() - began < 2.5
     assert "tenant acme is registered already" in run(folder, "tenants", "add", "acme", status=2)
 
 

@@ -1,18 +1,22 @@
 """The operator's key: given once, by whoever starts first, whatever is lost on the way."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from domain.identity.api_key import RevokeApiKey, RotateApiKey
+from infra.data_dir import operator_key
+from infra.embedded import DEMO_TENANT, Embedded
 from infra.serve import first_start as module
 from infra.serve.first_start import first_start
 from infra.sqlite.event_log import SqliteEventLog
+from read_api.edge.auth import Authenticator, Unauthenticated
 from schemas.envelope import SYSTEM_TENANT, Topic
 from streams.ports import OutcomeUnknown, Reply, Submission, SystemClock
 from streams.write.writer import Writer
-from tests.streams.kit import register_tenant
+from tests.streams.kit import register_tenant, submission
 
 
 @pytest.fixture
@@ -67,3 +71,91 @@ def test_operator_that_was_left_without_a_key_by_a_crash_gets_one(log: SqliteEve
     Writer(log, SystemClock()).write([register_tenant(SYSTEM_TENANT)])
     assert len(started(log)) == 1
     assert len(keys_issued(log)) == 1
+
+
+def test_operator_whose_only_key_was_revoked_gets_another(log: SqliteEventLog) -> None:
+    [key] = started(log)
+    key_id = key.removeprefix("ak_").partition(".sk_")[0]
+    Writer(log, SystemClock()).write([submission(RevokeApiKey(key_id=key_id), tenant=SYSTEM_TENANT)])
+    assert len(started(log)) == 1
+    assert len(keys_issued(log)) == 2
+
+
+# --- the embedded profile
+
+
+def embedded_start(folder: Path) -> str | None:
+    with Embedded.open(folder) as embedded:
+        return embedded.first_start()
+
+
+def operator_may_ask(folder: Path) -> bool:
+    """Ask as a server does: by way of the view."""
+    with Embedded.open(folder) as embedded:
+        embedded.views.catch_up()
+        try:
+            return Authenticator(embedded.views.documents).authenticate(operator_key(folder)).tenant_id == SYSTEM_TENANT
+        except Unauthenticated:
+            return False
+
+
+def test_start_that_was_killed_before_anything_was_recorded_is_made_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            embedded_start(tmp_path)
+    assert embedded_start(tmp_path) is not None
+    assert operator_may_ask(tmp_path)
+    assert embedded_start(tmp_path) is None
+
+
+def _lose(folder: Path) -> None:
+    (folder / "operator.key").unlink()
+
+
+def _spoil(folder: Path) -> None:
+    (folder / "operator.key").write_text("no key")
+
+
+def _of_a_start_that_was_killed(folder: Path) -> None:
+    (folder / "operator.key").write_text("ak_never-recorded.sk_x")
+
+
+def _revoke(folder: Path) -> None:
+    key_id = (operator_key(folder) or "").removeprefix("ak_").partition(".sk_")[0]
+    with Embedded.open(folder) as embedded:
+        embedded.writer.write([submission(RevokeApiKey(key_id=key_id), tenant=SYSTEM_TENANT)])
+
+
+def _rotate(folder: Path) -> None:
+    key_id = (operator_key(folder) or "").removeprefix("ak_").partition(".sk_")[0]
+    with Embedded.open(folder) as embedded:
+        command = RotateApiKey(key_id=key_id, secret_sha256="0" * 64)
+        embedded.writer.write([submission(command, tenant=SYSTEM_TENANT)])
+
+
+@pytest.mark.parametrize("harm", [_lose, _spoil, _of_a_start_that_was_killed, _revoke, _rotate])
+def test_operator_whose_kept_key_opens_nothing_gets_another(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    embedded_start(tmp_path)
+    harm(tmp_path)
+    assert not operator_may_ask(tmp_path)
+    assert embedded_start(tmp_path) is None
+    assert operator_may_ask(tmp_path)
+    kept = operator_key(tmp_path)
+    embedded_start(tmp_path)
+    assert operator_key(tmp_path) == kept
+
+
+@pytest.mark.parametrize("begun", [[], [SYSTEM_TENANT], [DEMO_TENANT]])
+def test_start_completes_what_an_earlier_one_began(tmp_path: Path, begun: Sequence[str]) -> None:
+    with Embedded.open(tmp_path) as embedded:
+        embedded.writer.write([register_tenant(tenant) for tenant in begun])
+        assert (embedded.first_start() is None) is (DEMO_TENANT in begun)
+        assert embedded.has_tenant(SYSTEM_TENANT)
+        assert embedded.has_tenant(DEMO_TENANT)
+    assert operator_may_ask(tmp_path)

@@ -8,6 +8,7 @@ from tests.examples.identity import (
     SHA_1,
     SHA_2,
     TENANT_CLOSED,
+    TENANT_REACTIVATED,
     TENANT_REGISTERED,
     TENANT_SUSPENDED,
 )
@@ -21,6 +22,7 @@ CASES: list[Case] = [
         {"name": "Acme", "domain": "acme.example", "owner_id": "ann", "status": "ACTIVE", "registered_at": HAPPENED},
     ),
     (tenants.PROJECTION, "acme", TENANT_SUSPENDED, {"status": "SUSPENDED", "status_reason": "unpaid"}),
+    (tenants.PROJECTION, "acme", TENANT_REACTIVATED, {"status": "ACTIVE", "status_reason": "paid"}),
     (tenants.PROJECTION, "acme", TENANT_CLOSED, {"status": "CLOSED", "status_reason": "moved away"}),
     (
         api_keys.PROJECTION,

@@ -10,6 +10,7 @@ from infra.sqlite.documents import SqliteDocuments
 from projections.rows import Patch
 from read_api.edge.auth import Authenticator, Caller, Forbidden, Key, Unauthenticated, parse_key
 from read_api.edge.scopes import may
+from schemas.key_ids import key_tag
 from tests.read_api.world import ACME, BOLT, Stores, problem
 from tests.read_api.world import Caller as Client
 
@@ -74,6 +75,34 @@ def test_another_tenants_key_of_the_same_id_shuts_nobody_out(stores: Stores, aut
     assert own != other
     assert authenticator.authenticate(own).tenant_id == BOLT
     assert authenticator.authenticate(other).tenant_id == ACME
+
+
+def test_a_key_works_where_its_hash_was_first(stores: Stores, authenticator: Authenticator) -> None:
+    """Of before there were tags: another tenant had issued or rotated a key to the id and hash of this one."""
+    for number, (acme, bolt) in enumerate(
+        [
+            ({"issued_at": "2026-01-01"}, {"issued_at": "2026-01-02"}),
+            ({"issued_at": "2026-01-01"}, {"issued_at": "2025-01-01", "rotated_at": "2026-01-02"}),
+        ]
+    ):
+        id_ = f"copied-{number}"
+        stores.issue_key(BOLT, id_, "*", secret="the same", **bolt)
+        key = stores.issue_key(ACME, id_, "*", secret="the same", **acme)
+        assert authenticator.authenticate(key).tenant_id == ACME
+
+
+def test_a_key_with_a_tag_works_in_its_tenant_alone(stores: Stores, authenticator: Authenticator) -> None:
+    id_ = f"{key_tag(ACME)}first"
+    stores.issue_key(BOLT, id_, "*", secret="the same", issued_at="2025")
+    key = stores.issue_key(ACME, id_, "*", secret="the same", issued_at="2026")
+    assert authenticator.authenticate(key).tenant_id == ACME
+
+
+def test_a_revoked_key_opens_no_copy_of_it(stores: Stores, authenticator: Authenticator) -> None:
+    stores.issue_key(BOLT, "gone", "*", secret="the same", issued_at="2026-01-02")
+    key = stores.issue_key(ACME, "gone", "*", secret="the same", issued_at="2026-01-01", revoked=True)
+    with pytest.raises(Unauthenticated):
+        authenticator.authenticate(key)
 
 
 def test_a_key_without_the_scope_is_refused(stores: Stores, caller: MakeClient) -> None:
@@ -143,7 +172,9 @@ def test_a_revoked_key_is_refused_after_a_second(
         authenticator.authenticate(key)
 
 
-def test_a_suspension_is_seen_after_a_second(stores: Stores, authenticator: Authenticator, clock: HandClock) -> None:
+def test_a_suspension_is_seen_after_a_second_and_its_end_at_once(
+    stores: Stores, authenticator: Authenticator, clock: HandClock
+) -> None:
     stores.put("tenants", "brief", "brief", status="ACTIVE")  # type: ignore[arg-type]
     key = stores.issue_key("brief", "brief-key", "*")  # type: ignore[arg-type]
     authenticator.authenticate(key)
@@ -151,6 +182,8 @@ def test_a_suspension_is_seen_after_a_second(stores: Stores, authenticator: Auth
     clock.now = 1.0
     with pytest.raises(Forbidden):
         authenticator.authenticate(key)
+    stores.put("tenants", "brief", "brief", order=3, status="ACTIVE")  # type: ignore[arg-type]
+    assert authenticator.authenticate(key).tenant_id == "brief"
 
 
 def test_only_so_many_keys_are_remembered(stores: Stores, authenticator: Authenticator) -> None:

@@ -19,8 +19,11 @@ from schemas.envelope import SYSTEM_TENANT, Entry, Envelope, TenantId, Topic
 from streams.intake.http.app import add_intake_problems
 from streams.intake.http.bodies import BodyBudget
 from streams.intake.http.commands import commands_router
+from streams.intake.http.keys import keys_router
+from streams.intake.http.onboarding import Tenants
 from streams.intake.http.telemetry import TelemetryGate, telemetry_router
 from streams.intake.http.tenants import tenants_router
+from streams.intake.live_keys import by_log
 from streams.ports import SystemClock
 from streams.write.gate import MAX_WAITING, CommandGate
 from streams.write.writer import Writer
@@ -31,6 +34,7 @@ CALLERS: Mapping[str, Caller] = {
     "acme": Caller(TenantId("acme"), "acme", ("*",)),
     "reader": Caller(TenantId("demo"), "reader", ("devices:read", "fleet:read")),
     "fleet": Caller(TenantId("demo"), "fleet", ("fleet:write",)),
+    "keys": Caller(TenantId("demo"), "keys", ("identity:*", "devices:*", "logs:read")),
     "nobody": Caller(TenantId("nobody"), "nobody", ("*",)),
     "operator": Caller(SYSTEM_TENANT, "operator", ("*",)),
 }
@@ -91,7 +95,9 @@ def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING) -> Iterator[WaysIn]
     add_intake_problems(app)
     app.include_router(commands_router(gate))
     app.include_router(telemetry_router(TelemetryGate(log, taking)))
-    app.include_router(tenants_router(gate))
+    tenants = Tenants(gate, by_log(log))
+    app.include_router(tenants_router(tenants))
+    app.include_router(keys_router(tenants))
     try:
         with served(app) as client:
             yield WaysIn(client, log, app)

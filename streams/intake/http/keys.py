@@ -1,0 +1,45 @@
+"""A tenant gets more API keys here; the server makes their ids and secrets, and shows each secret once."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from domain.identity.api_key import Scope
+from read_api.edge.asking import Asking
+from read_api.edge.responses import Json
+from read_api.edge.scopes import require, require_to_grant
+from schemas.values import Name
+from streams.intake.http.onboarding import Tenants
+from streams.intake.http.tenants import documented_body, read_body
+
+
+class _Key(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: Name
+    scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=50)]
+
+
+def keys_router(tenants: Tenants) -> APIRouter:
+    router = APIRouter(tags=["commands"])
+
+    @router.post(
+        "/v1/keys",
+        summary="One more API key of the caller's tenant, shown this once",
+        openapi_extra=documented_body(_Key, {"name": "agent of web-1", "scopes": ["devices:read"]}),
+    )
+    async def new_key(request: Request, caller: Asking) -> Response:
+        require(caller, "identity:write")
+        wanted = await read_body(request, _Key)
+        require_to_grant(caller, wanted.scopes)
+        given = await tenants.give_key(caller.tenant_id, caller.actor, wanted.scopes, wanted.name)
+        answer = {
+            "key_id": given.key_id,
+            "name": wanted.name,
+            "scopes": wanted.scopes,
+            "api_key": given.api_key,
+            "position": str(given.reply.position),
+        }
+        return Json(answer, status_code=201)
+
+    return router
