@@ -97,10 +97,9 @@ class ServerSink:
             sleep(_QUICK_S / 10)
 
     def commands(self, batch: Sequence[Submission]) -> Sequence[CommandTaken]:
-        body = orjson.dumps([_command_json(submission) for submission in batch])
         with _server_errors():
             try:
-                replies = self._taken(body)
+                replies = self._taken(batch)
             except ServerRefused as error:
                 if error.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                     raise
@@ -110,15 +109,19 @@ class ServerSink:
                 return [*self.commands(batch[:half]), *self.commands(batch[half:])]
         return [_from_json(reply) for reply in replies]
 
-    def _taken(self, body: bytes) -> Sequence[Mapping[str, Any]]:
-        """Send commands until none of them is to be sent again later; those that were taken are known by their ids."""
-        replies: Sequence[Mapping[str, Any]] = ()
-        for _ in range(_TRIES):
-            replies = self._client.post("/v1/commands", body)["replies"]
-            if not any(reply.get("kind") == Kind.NOT_NOW for reply in replies):
+    def _taken(self, batch: Sequence[Submission]) -> Sequence[Mapping[str, Any]]:
+        """Send commands, and those again for which the server had no room."""
+        replies: dict[int, Mapping[str, Any]] = {}
+        waiting = list(range(len(batch)))
+        for again in range(_TRIES):
+            if again:
+                sleep(_LATER_S)
+            body = orjson.dumps([_command_json(batch[n]) for n in waiting])
+            replies |= zip(waiting, self._client.post("/v1/commands", body)["replies"], strict=True)
+            waiting = [n for n in waiting if replies[n].get("kind") == Kind.NOT_NOW]
+            if not waiting:
                 break
-            sleep(_LATER_S)
-        return replies
+        return [replies[n] for n in range(len(batch))]
 
     def facts(self, batch: Sequence[FactSubmission]) -> FactsTaken:
         body = orjson.dumps([_fact_json(fact) for fact in batch], option=orjson.OPT_UTC_Z)
