@@ -137,7 +137,7 @@ def test_attribute_that_is_empty_is_none_because_kafka_cannot_tell_them_apart() 
 
 
 def test_upcast_leaves_the_leaf_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(upcast.STEPS, (EVENT.type, 1), lambda data: {**data, "hostname": "another"})  # type: ignore[arg-type]
+    monkeypatch.setitem(upcast.STEPS, (EVENT.type, 1), lambda data: {**data, "hostname": "another"})
     for read, leaf in (from_embedded(EVENT), from_kafka(EVENT)):
         assert (read.schema_version, read.data["hostname"]) == (2, "another")
         assert leaf == GOLDEN
