@@ -198,7 +198,7 @@ class KafkaLogReader:
 
 
 def _found(topic: Topic, message: Message, offset: int) -> _Found | None:
-    record = kafka_record(message.key(), message.value(), headers_of(message))  # type: ignore[arg-type]
+    record = kafka_record(message.key(), message.value(), headers_of(message))
     position = offset + 1 if topic is Topic.TELEMETRY else position_of(record)
     # without a position it is not of our writers
     return None if position is None else _Found(offset, position, record)

@@ -153,7 +153,7 @@ class TakeOver:
                 offsets[partition] = offset
                 reached.add(partition)
             else:
-                record = kafka_record(message.key(), message.value(), headers_of(message))  # type: ignore[arg-type]
+                record = kafka_record(message.key(), message.value(), headers_of(message))
                 offsets[partition] = offset + 1
                 if (position := position_of(record)) is not None:
                     events[partition].append(Stored(position, record))

@@ -23,7 +23,7 @@ from tests.examples.finance import (
     REFUNDED,
     REJECTED,
 )
-from tests.given_when_then import Rules
+from tests.given_when_then import GIVEN, Rules
 
 invoice = Rules(INVOICE)
 NAME = "invoice 536365 of party 17850"
@@ -83,7 +83,7 @@ def test_payments_stay_and_what_is_open_follows_the_right_total() -> None:
 def test_invoice_is_paid_where_its_right_total_is_what_was_paid() -> None:
     line = LineItem(product="p", quantity=Decimal(1), unit_price=Decimal(10))
     exact = replace(CORRECT_INVOICE, lines=(line,), tax=Decimal(0))
-    (event,) = INVOICE.decide(exact, _state(RECEIVED, PAID_IN_PART))
+    (event,) = INVOICE.decide(exact, _state(RECEIVED, PAID_IN_PART), GIVEN)
     assert (event.total, event.status) == (Decimal(10), "PAID")  # type: ignore[attr-defined]
 
 

@@ -89,7 +89,7 @@ def test_document_is_what_its_command_says_whatever_its_number(number: str) -> N
 def test_invoice_whose_number_begins_with_c_is_paid() -> None:
     receive = replace(RECEIVE_INVOICE, number="CONS-2026-001")
     pay = replace(RECORD_PAYMENT, number="CONS-2026-001")
-    (event,) = INVOICE.decide(receive, None, NOBODY)
+    (event,) = INVOICE.decide(receive, None, GIVEN)
     paid = replace(PAID_IN_PART, invoice="17850:CONS-2026-001")
     invoice.given(event).when(pay).then(paid)
 

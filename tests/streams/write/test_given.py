@@ -13,7 +13,7 @@ from domain.given import Given
 from domain.message import Command, Event
 from domain.rejection import Kind, conflict
 from infra.sqlite.event_log import SqliteEventLog
-from schemas.envelope import Actor, ActorType, StreamId, StreamKey
+from schemas.envelope import Actor, ActorType, StreamId, StreamKey, TenantId
 from schemas.key_ids import key_tag
 from streams.ports import Reply, SystemClock
 from streams.write.writer import Writer
@@ -95,7 +95,9 @@ def test_named_stream_that_cannot_be_read_and_reads_that_fails_refuse_their_comm
 @pytest.mark.parametrize("forgets", [True, False])
 def test_watch_is_removed_by_its_maker_or_a_key_of_all_scopes(log: SqliteEventLog, *, forgets: bool) -> None:
     writer = Writer(log, SystemClock())
-    maker, lesser, admin = (Actor(ActorType.API_KEY, key_tag(TenantId("demo")) + name) for name in ("maker", "lesser", "admin"))
+    maker, lesser, admin = (
+        Actor(ActorType.API_KEY, key_tag(TenantId("demo")) + name) for name in ("maker", "lesser", "admin")
+    )
     scopes = {maker: ("fleet:write",), lesser: ("fleet:write",), admin: ("*",)}
     issued = [submission(replace(ISSUE_KEY, key_id=key.id, scopes=scopes[key])) for key in scopes]
     assert all(map(accepted, writer.write([register_tenant("demo"), *issued])))
