@@ -80,7 +80,7 @@ def watch_id_of(entry: Envelope) -> str:
     return entry.stream.partition("-")[2]
 
 
-def _looks(watches: tuple[Defined, ...], fact: Envelope) -> Iterator[tuple[Defined, str]]:
+def _looks(watches: Sequence[Defined], fact: Envelope) -> Iterator[tuple[Defined, str]]:
     for defined in watches:
         device_id = device_of(fact)
         if fact.recorded_at >= defined.since and defined.watch.device_id in (None, device_id):
