@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.tiers import DRIVERS
+
 CASES = {
     "test_with_an_engine.py": "def test_case(kafka): pass\n",
     "test_long.py": "import pytest\n\n@pytest.mark.full\ndef test_case(): pass\n",
@@ -12,6 +14,13 @@ CASES = {
     "test_with_a_driver_inside.py": "def test_case(): import pymongo\n",
     "test_quick.py": "def test_case(): pass\n",
 }
+
+
+def test_embedded_profile_is_whole_without_any_driver() -> None:
+    modules = ("infra.serve.embedded", "infra.cli.imports", "infra.cli.operator", "infra.cli.replay", "read_api.app")
+    without = f"import sys; sys.modules.update(dict.fromkeys({sorted(DRIVERS)!r})); import {', '.join(modules)}"
+    done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_quick_tier_leaves_out_engines_drivers_and_what_is_marked_and_says_how_to_run_them(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """This knows the watches of one tenant as they are now: which look at a fact, and what a new one ends."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, assert_never
 
@@ -27,20 +27,20 @@ class Definitions(NamedTuple):
     """A tenant's watches by their id, and by what they look at."""
 
     by_id: Mapping[str, Defined] = {}
-    by_metric: Mapping[str, tuple[Defined, ...]] = {}
-    of_logs: tuple[Defined, ...] = ()
+    by_metric: Mapping[str, Sequence[Defined]] = {}
+    of_logs: Sequence[Defined] = ()
 
     @classmethod
     def of(cls, watches: Iterable[Defined]) -> "Definitions":
         by_id = {defined.watch_id: defined for defined in watches}
-        by_metric: dict[str, tuple[Defined, ...]] = {}
-        of_logs: tuple[Defined, ...] = ()
+        by_metric: dict[str, list[Defined]] = {}
+        of_logs: list[Defined] = []
         for defined in by_id.values():
             rule = defined.watch.rule
             if isinstance(rule, Failures):
-                of_logs += (defined,)
+                of_logs.append(defined)
             else:
-                by_metric[rule.metric] = (*by_metric.get(rule.metric, ()), defined)
+                by_metric.setdefault(rule.metric, []).append(defined)
         return cls(by_id, by_metric, of_logs)
 
     def has(self, entry: Envelope) -> bool:
@@ -80,7 +80,7 @@ def watch_id_of(entry: Envelope) -> str:
     return entry.stream.partition("-")[2]
 
 
-def _looks(watches: tuple[Defined, ...], fact: Envelope) -> Iterator[tuple[Defined, str]]:
+def _looks(watches: Sequence[Defined], fact: Envelope) -> Iterator[tuple[Defined, str]]:
     for defined in watches:
         device_id = device_of(fact)
         if fact.recorded_at >= defined.since and defined.watch.device_id in (None, device_id):

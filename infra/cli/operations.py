@@ -206,7 +206,7 @@ class _Remote:
         return rows
 
     def rebuild(self, name: str, on_step: OnStep, *, max_rate: float | None) -> str:
-        query = f"?max_rate={max_rate}" if max_rate else ""
+        query = f"?max_rate={max_rate:.9f}" if max_rate else ""
         return str(self._job(f"/v1/operator/projections/{name}/rebuild{query}", on_step))
 
     def switch(self, name: str, build: int, on_step: OnStep) -> str:

@@ -1,12 +1,13 @@
 """An API key of the form `ak_<id>.sk_<secret>` says who asks; it is looked up and remembered for a second."""
 
-import asyncio
 import hashlib
 import hmac
 import time
 from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import NamedTuple
+
+from anyio import to_thread
 
 from projections.readers import DocumentsReader
 from projections.rows import Document
@@ -127,7 +128,8 @@ class Authenticator:
     async def identify(self, header: str | None) -> Caller:
         """Do as `authenticate`, in a thread where the documents have to be asked."""
         known = self._known(parse_key(header))
-        return await asyncio.to_thread(self.authenticate, header) if known is None else known
+        # not the loop's own threads: an operator's jobs, which take minutes, hold those
+        return await to_thread.run_sync(self.authenticate, header) if known is None else known
 
     def _known(self, key: Key) -> Caller | None:
         with self._lock:

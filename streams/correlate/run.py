@@ -1,6 +1,7 @@
 """This shows the facts of one partition to the watches, and raises and resolves each alert once."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import cast
@@ -226,8 +227,10 @@ class Correlation:
     def _load(self) -> None:
         loaded = load(self._states.load(self._partition))
         self._progress = self._kept = loaded.progress
-        for tenant_id in {tenant_id for tenant_id, _ in loaded.defined}:
-            self._watches[tenant_id] = Definitions.of(defined for of, defined in loaded.defined if of == tenant_id)
+        of_tenants: dict[TenantId, list[Defined]] = defaultdict(list)
+        for tenant_id, defined in loaded.defined:
+            of_tenants[tenant_id].append(defined)
+        self._watches.update((tenant_id, Definitions.of(watches)) for tenant_id, watches in of_tenants.items())
         for kept in loaded.known:
             self._take_up(kept)
 

@@ -1,6 +1,7 @@
 """Keys, scopes and tenants."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -223,3 +224,19 @@ def test_the_documents_are_not_asked_again_within_a_second(tmp_path: Path, store
     authenticator._documents = documents
     assert authenticator.authenticate(key) == caller
     documents.close()
+
+
+def test_who_asks_is_found_while_long_jobs_hold_the_loops_own_threads(stores: Stores) -> None:
+    header = stores.issue_key(ACME, "beside-jobs", "*")
+    over = threading.Event()
+
+    async def ask() -> Caller:
+        loop = asyncio.get_running_loop()
+        jobs = [loop.run_in_executor(None, over.wait) for _ in range(40)]
+        try:
+            return await asyncio.wait_for(Authenticator(stores.documents).identify(header), 20)
+        finally:
+            over.set()
+            await asyncio.gather(*jobs)
+
+    assert asyncio.run(ask()).tenant_id == ACME
