@@ -85,11 +85,10 @@ def replay_(
 
 
 def json_line(entry: Entry) -> bytes:
-    fields = entry._asdict()
     if isinstance(entry, Envelope):
-        fields["actor"] = {"type": entry.actor.type.value, "id": entry.actor.id}
+        fields = {**entry.shown(), "actor": {"type": entry.actor.type.value, "id": entry.actor.id}}
     else:
-        fields["raw"] = entry.raw.hex()
+        fields = {**entry._asdict(), "raw": entry.raw.hex()}
     return canonical_json(fields).encode() + b"\n"
 
 
