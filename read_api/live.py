@@ -167,7 +167,7 @@ def _id(places: Places) -> bytes:
 
 
 def envelope_answer(envelope: Envelope) -> Answer:
-    answer: dict[str, Any] = envelope._asdict()
+    answer: dict[str, Any] = envelope.shown()
     del answer["topic"], answer["partition"]
     answer["position"] = str(Position(envelope.topic, envelope.partition, envelope.position))
     answer["actor"] = envelope.actor._asdict()

@@ -91,6 +91,14 @@ class Envelope(NamedTuple):
     def key(self) -> StreamKey:
         return (self.tenant_id, self.stream)
 
+    def shown(self) -> dict[str, Any]:
+        """Return the fields by their names, to be shown; `command_id` where it is not the cause, and no fingerprint."""
+        fields = self._asdict()
+        del fields["command_hash"]
+        if self.command_id in ("", self.causation_id):
+            del fields["command_id"]
+        return fields
+
 
 UNKNOWN_TYPE = "?"
 """The type of a record of which not even the type can be read; every view of its topic has missed something."""

@@ -90,11 +90,10 @@ def _shown(entry: Entry) -> Entry:
 
 
 def json_line(entry: Entry) -> bytes:
-    fields = entry._asdict()
     if isinstance(entry, Envelope):
-        fields["actor"] = {"type": entry.actor.type.value, "id": entry.actor.id}
+        fields = {**entry.shown(), "actor": {"type": entry.actor.type.value, "id": entry.actor.id}}
     else:
-        fields["raw"] = entry.raw.hex()
+        fields = {**entry._asdict(), "raw": entry.raw.hex()}
     return canonical_json(fields).encode() + b"\n"
 
 

@@ -49,7 +49,7 @@ def reads_the_other(command: RetireDevice, _actor: Actor) -> tuple[StreamId, ...
 @pytest.fixture
 def writer(log: SqliteEventLog, monkeypatch: pytest.MonkeyPatch) -> Writer:
     over_two = replace(RULES, decide=retires_after_the_other, reads=reads_the_other)
-    monkeypatch.setitem(catalog._DECIDER_OF, RetireDevice, over_two)  # type: ignore[arg-type]
+    monkeypatch.setitem(catalog._DECIDER_OF, RetireDevice, over_two)
     writer = Writer(log, SystemClock())
     writer.write([register_tenant("demo"), *(register(f"web-{n}") for n in (1, 2, 9))])
     return writer

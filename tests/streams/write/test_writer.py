@@ -266,8 +266,8 @@ def test_event_that_the_state_cannot_take_refuses_the_commands_of_its_stream_alo
         return decider.evolve(state, event)
 
     broken = replace(decider, evolve=evolve)
-    monkeypatch.setitem(catalog._DECIDER_OF, TagDevice, broken)  # type: ignore[arg-type]
-    monkeypatch.setitem(catalog._DECIDER_BY_CATEGORY, "device", broken)  # type: ignore[arg-type]
+    monkeypatch.setitem(catalog._DECIDER_OF, TagDevice, broken)
+    monkeypatch.setitem(catalog._DECIDER_BY_CATEGORY, "device", broken)
     if not cached:
         writer.forget()
     failed, fine = writer.write([tag("web-1", "b"), tag("web-2", "fine")])
