@@ -6,12 +6,13 @@ Commands are decided here, by the one writer of the log: `distributed.py` is abo
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from domain.finance.invoice import ApproveInvoice, CategoriseInvoice
 from domain.fleet.alert import AcknowledgeAlert, RaiseAlert
@@ -236,7 +237,7 @@ def _stories(tenants: Sequence[TenantId]) -> Iterator[Submission]:
     story = 0
     while True:
         id_ = str(story)
-        invoice = {"number": id_, "party": RECEIVE_INVOICE.party}
+        invoice: Mapping[str, Any] = {"number": id_, "party": RECEIVE_INVOICE.party}
         steps: Sequence[Command] = (
             RegisterDevice(device_id=id_, hostname=f"web-{id_}"),
             TagDevice(device_id=id_, key="site", value=id_),

@@ -215,7 +215,7 @@ def second_part(tenant: Tenant, invoices: Sequence[Mapping[str, Any]]) -> None:
             {"product": "back", "description": "a return", "quantity": "-1.5", "unit_price": "2.0001"},
         ],
     )
-    name = {"number": "IN/1 ä", "party": "a supplier: £"}
+    ours = {"number": "IN/1 ä", "party": "a supplier: £"}
     content = {"currency": "EUR", "issue_date": "2011-02-28T10:00:00Z"}
     used = [
         {"product": "egress", "description": "GB-hours\nof May", "quantity": "1250.5", "unit_price": "0.0000166667"},
@@ -223,11 +223,11 @@ def second_part(tenant: Tenant, invoices: Sequence[Mapping[str, Any]]) -> None:
     ]
     # ours has the number of theirs, and is taken wrongly at first
     wrong = {"direction": "out", "kind": "credit_note", "lines": used * 2}
-    tenant.command("finance.ReceiveInvoice", **name, **content, **wrong)
-    tenant.command("finance.CorrectInvoice", **name, **content, lines=used, reason="taken twice, as a credit note")
+    tenant.command("finance.ReceiveInvoice", **ours, **content, **wrong)
+    tenant.command("finance.CorrectInvoice", **ours, **content, lines=used, reason="taken twice, as a credit note")
     payment = {"payment_id": "p1", "amount": "30.97124170835", "currency": "EUR", "method": "card"}
-    tenant.command("finance.RecordPayment", **name, **payment)
-    tenant.command("finance.ApproveInvoice", **name, direction="in")
+    tenant.command("finance.RecordPayment", **ours, **payment)
+    tenant.command("finance.ApproveInvoice", **ours, direction="in")
     at = "2011-03-02T10:0{}:00Z"
     for n in range(3):
         tenant.report(

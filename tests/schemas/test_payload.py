@@ -67,7 +67,7 @@ def test_amount_of_zero_is_written_without_an_exponent_or_a_sign() -> None:
     line = InvoiceLine(product="p", description="", quantity=Decimal("-0"), unit_price=Decimal(0), dated_at=None)
     assert line == adapter(InvoiceLine).validate_python(adapter(InvoiceLine).dump_python(line))
     assert canonical_json(adapter(InvoiceLine).dump_python(line)) == (
-        '{"dated_at":null,"description":"","product":"p","quantity":"0.0000","unit_price":"0.0000"}'
+        '{"dated_at":null,"description":"","exact_price":null,"product":"p","quantity":"0.0000","unit_price":"0.0000"}'
     )
     assert canonical_json({"total": payload_of(RECEIVED)["net"] * 0}) == '{"total":"0.00000000"}'
 

@@ -1,15 +1,16 @@
 """Old payloads are made new step by step."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from schemas.upcast import to_newest
 
 
-def renamed(data: dict[str, Any]) -> dict[str, Any]:
+def renamed(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"name": data["title"]}
 
 
-def with_tags(data: dict[str, Any]) -> dict[str, Any]:
+def with_tags(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**data, "tags": []}
 
 
