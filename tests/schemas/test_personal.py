@@ -1,6 +1,7 @@
 """Marked fields are stored encrypted, opened with their subject's key, and gone for good without it."""
 
 import secrets
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -36,6 +37,9 @@ DATA = {
     "manager_email": "ben@example.com",
     "roles": ["admin"],
 }
+ALONE = {**DATA, "manager_email": None}
+"""With no other field that could be at fault."""
+
 KEY = bytes.fromhex("a1" * 32)
 KEYS: Keys = {ANN: KEY, BEN: bytes.fromhex("b2" * 32)}
 GOLDEN = "AQABAgMEBQYHCAkKC81FZ7eCJ0KGesPHb2oWaa-70b9zikyb8yprYBbBKwo"
@@ -113,7 +117,7 @@ def test_event_without_marks_is_left_alone() -> None:
 
 
 def test_stored_form_is_that_of_its_release(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert open_payload(INVITATION, {**DATA, "email": GOLDEN, "manager_email": None}, KEYS)["email"] == DATA["email"]
+    assert open_payload(INVITATION, {**ALONE, "email": GOLDEN}, KEYS)["email"] == DATA["email"]
     monkeypatch.setattr(secrets, "token_bytes", lambda count: bytes(range(count)))
     assert seal_payload(INVITATION, DATA, KEYS)["email"] == GOLDEN, "changed what was released: add a version"
 
@@ -190,13 +194,20 @@ def test_any_other_text_in_place_of_the_sealed_one_is_found(data: st.DataObject)
         sealed[:at] + other + sealed[at:],
     ):
         with pytest.raises(Tampered):
-            open_payload(INVITATION, {**DATA, "email": text}, KEYS)
+            open_payload(INVITATION, {**ALONE, "email": text}, KEYS)
+
+
+@pytest.mark.parametrize("text", [f"{GOLDEN[:-1]}p", f"{GOLDEN}=", f"!{GOLDEN}", f"{GOLDEN[:9]}\n{GOLDEN[9:]}"])
+def test_text_that_base64_reads_as_the_same_bytes_is_found(text: str) -> None:
+    assert urlsafe_b64decode(f"{text}==") == urlsafe_b64decode(f"{GOLDEN}==")
+    with pytest.raises(Tampered):
+        open_payload(INVITATION, {**ALONE, "email": text}, KEYS)
 
 
 @pytest.mark.parametrize("text", ["", "AA", "ann@example.com", "=", "ä"])
 def test_text_that_was_never_sealed_is_not_taken_for_a_value(text: str) -> None:
     with pytest.raises(Tampered, match=r"person\.invited: email"):
-        open_payload(INVITATION, {**DATA, "email": text}, KEYS)
+        open_payload(INVITATION, {**ALONE, "email": text}, KEYS)
 
 
 def test_same_payload_is_sealed_as_other_texts_each_time() -> None:
