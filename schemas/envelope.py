@@ -59,7 +59,8 @@ class Actor(NamedTuple):
 class Envelope(NamedTuple):
     """One immutable event or fact, as every reader of the log gets it.
 
-    Shape: `data` is the payload as its newest Avro schema describes it; `stream` is category, dash, id (`device-42`).
+    Shape: `data` is the payload as the Avro schema of its version describes it; `stream` is category, dash, id, as in
+    `device-42`.
     `command_id` is the idempotency key of the command that was decided, `causation_id` what led to that command: the
     request itself, or the event that a process answered. `command_hash` is the command's fingerprint, b"" where it
     has none (docs/adr/0023); a fact has neither.

@@ -9,7 +9,7 @@ import fastavro
 
 from schemas.avro import INSTANT, UUID_BYTES, decode_uuid
 from schemas.envelope import Actor, ActorType, Entry, Envelope, StreamId, TenantId, Topic, Undecodable
-from schemas.payload import BadPayload, decode_newest
+from schemas.payload import BadPayload, decode_payload
 
 _FACTS = fastavro.parse_schema(
     {
@@ -75,7 +75,7 @@ def encode_facts(facts: Sequence[StoredFact], *, recorded_at: datetime, actor: A
 
 
 def decode_facts(raw: bytes, *, tenant_id: TenantId, partition: int, first_position: int) -> list[Entry]:
-    """Return the facts of a batch, upcast; one that does not fit its schema as Undecodable.
+    """Return the facts of a batch, each as it was written; one that does not fit its schema as Undecodable.
 
     Raises: BadPayload, the batch itself cannot be read.
     """
@@ -89,7 +89,7 @@ def decode_facts(raw: bytes, *, tenant_id: TenantId, partition: int, first_posit
     for position, fact in enumerate(batch["facts"], first_position):
         type_, stream = fact["type"], StreamId(f"device-{fact['device_id']}")
         try:
-            schema_version, data = decode_newest(type_, fact["schema_version"], fact["data"])
+            data = decode_payload(type_, fact["schema_version"], fact["data"])
         except ValueError as error:
             entries.append(
                 Undecodable(tenant_id, stream, type_, Topic.TELEMETRY, partition, position, fact["data"], str(error))
@@ -99,7 +99,7 @@ def decode_facts(raw: bytes, *, tenant_id: TenantId, partition: int, first_posit
             Envelope(
                 decode_uuid(fact["id"]),
                 type_,
-                schema_version,
+                fact["schema_version"],
                 tenant_id,
                 stream,
                 0,

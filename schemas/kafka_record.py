@@ -18,7 +18,7 @@ from schemas.envelope import (
     Topic,
     Undecodable,
 )
-from schemas.payload import BadPayload, decode_newest, encode_payload, full_name
+from schemas.payload import BadPayload, decode_payload, encode_payload, full_name
 
 _MAGIC = 0
 _WIRE_FORMAT = struct.Struct(">bI")
@@ -127,7 +127,7 @@ def position_of(record: KafkaRecord) -> int | None:
 
 
 def decode_kafka(record: KafkaRecord, *, topic: Topic, partition: int, position: int) -> Entry:
-    """Return the event of a record, upcast to its newest version; Undecodable where it cannot be read."""
+    """Return the event of a record, its payload as it was written; Undecodable where it cannot be read."""
     try:
         return _decode_kafka(record, topic, partition, position)
     except (ValueError, AttributeError, TypeError) as error:
@@ -150,13 +150,13 @@ def _decode_kafka(record: KafkaRecord, topic: Topic, partition: int, position: i
     if len(value) < _BEFORE_PAYLOAD or value[0] != _MAGIC:
         raise BadPayload("the value is not in the Confluent wire format")
     type_, written = _type_of(type_raw, urn)
-    schema_version, data = decode_newest(type_, written, value[_BEFORE_PAYLOAD:])
+    data = decode_payload(type_, written, value[_BEFORE_PAYLOAD:])
     correlation_id = correlation.decode()
     causation_id = correlation_id if causation == correlation else causation.decode()
     return Envelope(
         id_.decode(),
         type_,
-        schema_version,
+        written,
         TenantId(tenant),
         StreamId(stream),
         int(version) if version else 0,

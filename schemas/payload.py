@@ -110,11 +110,3 @@ def decode_payload(type_: str, version: int, raw: bytes) -> dict[str, Any]:
     if stream.read(1):
         raise BadPayload(f"{type_} v{version}: bytes are left over")
     return data
-
-
-def decode_newest(type_: str, version: int, raw: bytes) -> tuple[int, dict[str, Any]]:
-    """Return the version and the payload as they were written: `event_from` makes the newest of them.
-
-    Raises: UnknownSchema; BadPayload.
-    """
-    return version, decode_payload(type_, version, raw)

@@ -18,7 +18,7 @@ from schemas.avro import (
     encode_text,
 )
 from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId, Topic
-from schemas.payload import BadPayload, decode_newest, encode_payload
+from schemas.payload import BadPayload, decode_payload, encode_payload
 
 _FIRST_FIELDS: Sequence[Mapping[str, Any]] = (
     {"name": "event_id", "type": {"type": "fixed", "name": "factline.Uuid", "size": UUID_BYTES}},
@@ -94,13 +94,12 @@ def read_record(raw: bytes) -> Any:
 def decode_record(
     raw: bytes, *, tenant_id: TenantId, stream: StreamId, version: int, type_: str, partition: int, position: int
 ) -> Envelope:
-    """Return the event of a stored record, upcast to its newest version. Raises: UnknownSchema; BadPayload."""
+    """Return the event of a stored record, its payload as it was written. Raises: UnknownSchema; BadPayload."""
     record = read_record(raw)
-    schema_version, data = decode_newest(type_, record["schema_version"], record["data"])
     return Envelope(
         event_id=decode_uuid(record["event_id"]),
         type=type_,
-        schema_version=schema_version,
+        schema_version=record["schema_version"],
         tenant_id=tenant_id,
         stream=stream,
         version=version,
@@ -112,7 +111,7 @@ def decode_record(
         actor=Actor(ActorType(record["actor_type"]), record["actor_id"]),
         correlation_id=record["correlation_id"],
         causation_id=record["causation_id"],
-        data=data,
+        data=decode_payload(type_, record["schema_version"], record["data"]),
         organization_id=record["organization_id"],
         traceparent=record["traceparent"],
         # of version 1, or the same
