@@ -37,8 +37,9 @@ def backup(to: Path, data_dir: Path) -> None:
 def restore(source: Path, data_dir: Path) -> None:
     """Make a new data directory from the backup SOURCE, after comparing every file with its digest.
 
-    What was recorded after the backup is not in it. The restored log is a new epoch of the same log: consistency
-    tokens and pages of lists from the time after the backup are refused instead of answered wrongly.
+    What was recorded after the backup is not in it. The restored log is a new epoch of the same log: files and views of
+    the time after the backup are not taken for parts of it, and pages of lists that were begun before do not go on. A
+    consistency token from after the backup is not told from a new one yet: throw such tokens away.
 
     \b
     factline restore /backups/2026-11-26 --data-dir data-restored

@@ -2,18 +2,16 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Literal, NamedTuple
 
 from domain.rejection import Kind
+from infra.instants import to_microseconds
 from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId
 from schemas.mark import StoredMark, decode_mark, encode_mark
 from streams.ports import MARK_DAYS, Answered, CommandKey, Mark, Refusal, Reply
 
 _LOG = logging.getLogger(__name__)
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 CREATE_COMMANDS = (
     """
@@ -30,7 +28,7 @@ CREATE_COMMANDS = (
 )
 """The tables, in which a command is what `command_name` gives; earlier versions wrote a command's id alone."""
 
-MARKS_FOR_US = timedelta(days=MARK_DAYS) // _MICROSECOND
+MARKS_FOR_US = timedelta(days=MARK_DAYS) // timedelta(microseconds=1)
 PRUNE_EVERY = timedelta(hours=1)
 
 
@@ -69,7 +67,7 @@ def mark_row(mark: Mark) -> tuple[str, str, int, bytes]:
     tenant_id, actor, command_id = mark.key
     command_hash, reply = mark.answered
     stored = StoredMark(command_hash, reply.stream, reply.version, *(reply.refusal or ()))
-    return tenant_id, command_name(actor, command_id), micros(mark.recorded_at), encode_mark(stored)
+    return tenant_id, command_name(actor, command_id), to_microseconds(mark.recorded_at), encode_mark(stored)
 
 
 def answered_by_marks(rows: Iterable[tuple[str, str, bytes]]) -> Mapping[CommandKey, Answered]:
@@ -89,7 +87,3 @@ def answered_by_marks(rows: Iterable[tuple[str, str, bytes]]) -> Mapping[Command
         key = (TenantId(tenant), Actor(ActorType(actor_type), actor_id), command_id)
         found[key] = Answered(mark.command_hash, reply)
     return found
-
-
-def micros(at: datetime) -> int:
-    return (at - _EPOCH) // _MICROSECOND

@@ -20,6 +20,8 @@ from eventsourcing.sqlite import (
 )
 
 from domain import catalog
+from infra.data_dir import LOG_FILES
+from infra.instants import to_microseconds
 from infra.sqlite.bulk import insert_many
 from infra.sqlite.command_index import (
     CREATE_COMMANDS,
@@ -32,7 +34,6 @@ from infra.sqlite.command_index import (
     command_name,
     index_rows,
     mark_row,
-    micros,
 )
 from infra.sqlite.identity import check, claim, is_damage
 from schemas.envelope import (
@@ -180,7 +181,7 @@ class SqliteEventLog:
         Raises: LogUnavailable, safe to retry; LogDamaged.
         """
         self._clock = clock or SystemClock()
-        files = [folder / name for name in ("events.sqlite", "telemetry.sqlite")]
+        files = [folder / name for name in LOG_FILES]
         for file in files:
             if made and not file.exists():
                 raise LogDamaged(
@@ -307,7 +308,8 @@ class SqliteEventLog:
                 indexed = f"SELECT first, last FROM commands WHERE tenant_id = ? AND command_id IN ({_marks(part)})"
                 rest = f"JOIN ({indexed}) ON stored_events.rowid BETWEEN first AND last ORDER BY stored_events.rowid"
                 events += self._select(rest, (tenant_id, *part))
-                found |= self._find_marks(tenant_id, part)
+                # no earlier version wrote a mark
+                found |= self._find_marks(tenant_id, [name for name in part if "\n" in name])
         answered = answered_with(event for event in events if isinstance(event, Envelope))
         found |= answered
         return {key: found[key] for key in keys if key in found}
@@ -360,7 +362,7 @@ class SqliteEventLog:
             return
         self._pruned_at = now
         with suppress(sqlite3.Error, PersistenceError), self._events.transaction(commit=True) as c:
-            c.execute("DELETE FROM marks WHERE recorded_at < ?", (micros(now) - MARKS_FOR_US,))
+            c.execute("DELETE FROM marks WHERE recorded_at < ?", (to_microseconds(now) - MARKS_FOR_US,))
 
     def append_facts(self, tenant_id: TenantId, facts: Sequence[FactSubmission], actor: Actor) -> TelemetryReply:
         keyed: dict[bytes, StoredFact] = {}
@@ -418,7 +420,7 @@ def _lost_fact(tenant_id: TenantId, position: int, raw: bytes, error: Exception)
 def _stored_fact(submission: FactSubmission) -> tuple[bytes, StoredFact]:
     fact = submission.fact
     payload = catalog.payload_of(fact)
-    at_us = micros(submission.happened_at)
+    at_us = to_microseconds(submission.happened_at)
     if submission.fact_id is None:
         id_ = fact_id(fact.TYPE, submission.device_id, at_us, payload)
         # time first: a feed appends to the end of the index, instead of touching a random page for each fact
