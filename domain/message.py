@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache
+from operator import attrgetter
 from typing import Any, ClassVar, TypeVar, dataclass_transform, get_args
 
 from pydantic import ConfigDict
@@ -91,14 +92,16 @@ def classes_of(union: Any) -> tuple[type[Any], ...]:
 
 def filled(class_: Callable[..., S], source: Any, **more: Any) -> S:
     """Return a value of `class_`: fields that `source` has too are taken from it, the others are given in `more`."""
-    taken = {name: getattr(source, name) for name in _shared_fields(class_, source.__class__)}
-    return class_(**(taken | more))
+    names, values_of = _shared_fields(class_, source.__class__)
+    return class_(**{**dict(zip(names, values_of(source), strict=True)), **more})
 
 
 @cache
-def _shared_fields(class_: Any, source: Any) -> tuple[str, ...]:
-    names = {field.name for field in fields(source)}
-    return tuple(field.name for field in fields(class_) if field.name in names)
+def _shared_fields(class_: Any, source: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    own = {field.name for field in fields(source)}
+    names = tuple(field.name for field in fields(class_) if field.name in own)
+    # given fewer than two names, the library's getter returns no tuple
+    return names, attrgetter(*names) if len(names) > 1 else lambda one: tuple(getattr(one, name) for name in names)
 
 
 def known(state: S | None) -> S:

@@ -1,27 +1,35 @@
 """All projectors of a process read the log through this, so that each record is decoded only once."""
 
 import threading
-from collections import OrderedDict
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from schemas.envelope import Entry, StreamId, TenantId, Topic
 from streams.ports import LogReader
 
-_KEPT_READS = 3
+_KEPT_ENTRIES = 15_000
+"""Of each partition, 30 MB of readings: what followers of different pace are apart."""
+
+
+class _Stretch(NamedTuple):
+    """Entries that follow each other, and the position after which they begin."""
+
+    after: int
+    entries: list[Entry]
+
+    @property
+    def end(self) -> int:
+        return self.entries[-1].position if self.entries else self.after
 
 
 class SharedLog:
-    """LogReader that remembers its last few reads of each topic.
-
-    Shape: reads of followers meet where they end on the same multiples of a step: see `until_step`.
-    """
+    """LogReader that remembers the entries it read last, of each partition."""
 
     def __init__(self, log: LogReader) -> None:
         self._log = log
         self._lock = threading.Lock()
-        self._reads: dict[Topic, OrderedDict[tuple[int, int, int], Sequence[Entry]]] = {
-            topic: OrderedDict() for topic in Topic
-        }
+        self._kept: dict[tuple[Topic, int], _Stretch] = {}
 
     @property
     def partitions(self) -> int:
@@ -31,18 +39,20 @@ class SharedLog:
         return self._log.end(topic, partition)
 
     def read(self, topic: Topic, partition: int, *, after: int, limit: int) -> Sequence[Entry]:
-        key, reads = (partition, after, limit), self._reads[topic]
         # the lock is held while reading: threads that want the same records wait for one to decode them
         with self._lock:
-            if (found := reads.get(key)) is not None:
-                return found
-            entries = self._log.read(topic, partition, after=after, limit=limit)
-            # a read that met the end of the log would hide what is written next
-            if len(entries) >= limit:
-                reads[key] = entries
-                while len(reads) > _KEPT_READS:
-                    reads.popitem(last=False)
-            return entries
+            kept = self._kept.get((topic, partition))
+            if kept is None or not kept.after <= after <= kept.end:
+                kept = _Stretch(after, [])
+            entries = kept.entries
+            at = bisect_right(entries, after, key=_position)
+            if len(entries) - at < limit and self._log.end(topic, partition) > kept.end:
+                entries += self._log.read(topic, partition, after=kept.end, limit=limit - (len(entries) - at))
+            found = entries[at : at + limit]
+            if more := max(0, len(entries) - _KEPT_ENTRIES):
+                kept = _Stretch(entries[more - 1].position, entries[more:])
+            self._kept[topic, partition] = kept
+            return found
 
     def wait(self, ends: Mapping[tuple[Topic, int], int], timeout_s: float) -> bool:
         return self._log.wait(ends, timeout_s)
@@ -54,6 +64,5 @@ class SharedLog:
         return self._log.tenants(partition)
 
 
-def until_step(after: int, step: int) -> int:
-    """Return how many records to read after a position so that the read ends on a multiple of `step`."""
-    return step - after % step
+def _position(entry: Entry) -> int:
+    return entry.position

@@ -102,6 +102,10 @@ class KafkaCommandGate:
         finally:
             del self._waiting[reply_to]
 
+    async def execute_many(self, submissions: Sequence[Submission]) -> Sequence[Reply | BaseException]:
+        """Return a reply for each, in order, or what `execute` raises for it."""
+        return await asyncio.gather(*map(self.execute, submissions), return_exceptions=True)
+
     def _send(self, submission: Submission, reply_to: str) -> bool:
         """Produce the command; False if it is too large to be one."""
 

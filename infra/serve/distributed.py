@@ -106,8 +106,9 @@ def create_app(gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret
         keys.close()
 
     app: FastAPI = FastAPIOffline(title="factline", version=version("factline"), redoc_url=None, lifespan=lifespan)
-    add_answers(app, answers)
+    # routes are tried in this order, and commands are the most frequent
     add_intake(app, commands=gateway.commands, telemetry=telemetry, operations=views.operations, keys=keys.documents)
+    add_answers(app, answers)
     return app
 
 

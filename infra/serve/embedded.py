@@ -53,11 +53,14 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
     def decide(submissions: Sequence[Submission]) -> Sequence[Reply]:
         return deciding.submit(embedded.writer.write, submissions).result()
 
+    def busy() -> bool:
+        return telemetry.busy() or commands.busy()
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         for runner in views.runners:
-            runner.start(give_way=telemetry.busy)
-        views.correlator.start(decide, give_way=telemetry.busy)
+            runner.start(give_way=busy)
+        views.correlator.start(decide, give_way=busy)
         reporter = asyncio.create_task(_report_host(commands, telemetry)) if host_metrics else None
         yield
         if reporter is not None:
@@ -70,8 +73,9 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
         taking.shutdown()
 
     app: FastAPI = FastAPIOffline(title="factline", version=version("factline"), redoc_url=None, lifespan=lifespan)
-    add_answers(app, answers)
+    # routes are tried in this order, and commands are the most frequent
     add_intake(app, commands=commands, telemetry=telemetry, operations=views.operations, keys=views.documents)
+    add_answers(app, answers)
     return app
 
 

@@ -201,6 +201,7 @@ class SqliteEventLog:
                 Topic.TELEMETRY: self._one(self._facts, "SELECT COALESCE(MAX(last), 0) FROM fact_batches"),
             }
             self._not_indexed = self._read_not_indexed()
+            self._has_old_names = self._read_has_old_names()
             self._facts_recorded_at = self._read_facts_recorded_at()
             self._pruned_at = _LONG_AGO
         except BaseException:
@@ -229,6 +230,11 @@ class SqliteEventLog:
         )
         late = self._select("WHERE rowid > ? ORDER BY rowid", (indexed,))
         return caused_by([event for event in late if isinstance(event, Envelope)])
+
+    def _read_has_old_names(self) -> bool:
+        """Say if the log was begun by a version that indexed a command by its id alone; those wrote other records."""
+        of_first = "SELECT substr(state, 1, 1) = x'F2' FROM stored_events WHERE rowid = 1"
+        return not self._one(self._events, f"SELECT COALESCE(({of_first}), 1)")
 
     def _read_facts_recorded_at(self) -> datetime:
         last = self._read_facts(self._ends[Topic.TELEMETRY] - 1, 1)
@@ -300,8 +306,7 @@ class SqliteEventLog:
             if row := late.get((tenant_id, name)):
                 events += self._select("WHERE rowid BETWEEN ? AND ? ORDER BY rowid", (row.first, row.last))
             else:
-                # an earlier version wrote the id alone
-                names[tenant_id] += (name, command_id)
+                names[tenant_id] += (name, command_id) if self._has_old_names else (name,)
         found: dict[CommandKey, Answered] = {}
         for tenant_id, commands in names.items():
             for part in _parts(commands):

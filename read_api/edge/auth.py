@@ -1,5 +1,6 @@
 """An API key of the form `ak_<id>.sk_<secret>` says who asks; it is looked up and remembered for a second."""
 
+import asyncio
 import hashlib
 import hmac
 import time
@@ -103,6 +104,7 @@ class Authenticator:
         self._clock = clock
         self._lock = Lock()
         self._callers: dict[Key, tuple[float, Caller]] = {}
+        self._asked: dict[Key, asyncio.Task[Caller]] = {}
 
     def authenticate(self, header: str | None) -> Caller:
         """Return who sent this `X-API-Key` header.
@@ -126,10 +128,21 @@ class Authenticator:
         return caller
 
     async def identify(self, header: str | None) -> Caller:
-        """Do as `authenticate`, in a thread where the documents have to be asked."""
-        known = self._known(parse_key(header))
-        # not the loop's own threads: an operator's jobs, which take minutes, hold those
-        return await to_thread.run_sync(self.authenticate, header) if known is None else known
+        """Do as `authenticate`; where the documents have to be asked, in a thread, and once for all who wait for it."""
+        key = parse_key(header)
+        if (known := self._known(key)) is not None:
+            return known
+        if (asked := self._asked.get(key)) is None:
+            # not the loop's own threads: an operator's jobs, which take minutes, hold those
+            asked = self._asked[key] = asyncio.create_task(to_thread.run_sync(self.authenticate, header))
+            asked.add_done_callback(lambda task: self._told(key, task))
+        # one that leaves takes the answer from nobody else
+        return await asyncio.shield(asked)
+
+    def _told(self, key: Key, task: "asyncio.Task[Caller]") -> None:
+        del self._asked[key]
+        if not task.cancelled():
+            task.exception()  # seen: where all who asked have left, asyncio must not complain
 
     def _known(self, key: Key) -> Caller | None:
         with self._lock:

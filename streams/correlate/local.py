@@ -9,12 +9,13 @@ from projections.stores import StoreUnavailable
 from schemas.envelope import Topic
 from streams.correlate.run import Correlation, NewScorer, Send
 from streams.ports import LogReader, LogUnavailable, Overloaded, WatchStates
-from streams.shared_log import until_step
 
 _LOG = logging.getLogger(__name__)
 
 BATCH_ENTRIES = 5_000
 POLL_S = 0.5
+PACE_S = 0.05
+"""From one batch to the next: a batch costs about the same with one event or a hundred."""
 MAX_BACKOFF_S = 15.0
 GIVE_WAY_STEP_S = 0.02
 MAX_GIVE_WAY_S = 2.0
@@ -59,14 +60,13 @@ class LocalCorrelator:
         end = self._log.end(Topic.TELEMETRY, _PARTITION)
         read_any = False
         while correlation.events < self._log.end(Topic.EVENTS, _PARTITION):
-            limit = until_step(correlation.events, BATCH_ENTRIES)
-            correlation.read_events(self._log.read(Topic.EVENTS, _PARTITION, after=correlation.events, limit=limit))
+            events = self._log.read(Topic.EVENTS, _PARTITION, after=correlation.events, limit=BATCH_ENTRIES)
+            correlation.read_events(events)
             read_any = True
         if not correlation.has_watches:
             correlation.skip_facts(end)
         elif correlation.facts < end:
-            limit = until_step(correlation.facts, BATCH_ENTRIES)
-            facts = self._log.read(Topic.TELEMETRY, _PARTITION, after=correlation.facts, limit=limit)
+            facts = self._log.read(Topic.TELEMETRY, _PARTITION, after=correlation.facts, limit=BATCH_ENTRIES)
             correlation.read_facts([fact for fact in facts if fact.position <= end])
             read_any = True
         correlation.settle()
@@ -85,6 +85,8 @@ class LocalCorrelator:
                         (Topic.TELEMETRY, _PARTITION): correlation.facts,
                     }
                     self._log.wait(ends, POLL_S)
+                else:
+                    self._stopping.wait(PACE_S)
             except (StoreUnavailable, LogUnavailable, Overloaded) as error:
                 self.error = str(error)
                 _LOG.warning("correlation waits: %s", error)

@@ -3,7 +3,7 @@
 import logging
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from projections.projection import Projection
@@ -13,13 +13,15 @@ from schemas.envelope import Entry, Topic
 from streams.ports import Clock, DeadLetters, LogReader, LogUnavailable
 from streams.project.parked import TooMuchPoison
 from streams.project.run import ProjectionRun
-from streams.shared_log import until_step
 
 _LOG = logging.getLogger(__name__)
 
 BATCH_ENTRIES = 5_000
 POLL_S = 0.5
 MAX_BACKOFF_S = 15.0
+PACE_S: Mapping[Role, float] = {Role.TIMELINE: 0.05, Role.DOCUMENTS: 0.05, Role.ANALYTICS: 0.25}
+"""From one batch to the next while nobody waits: a batch costs its store about the same with one event or a hundred."""
+
 MAX_GIVE_WAY_S = 2.0
 GIVE_WAY_STEP_S = 0.02
 
@@ -53,6 +55,7 @@ class RoleRunner:
         self._clock = clock
         self._stopping = threading.Event()
         self._moved = threading.Condition()
+        self._waiters = 0
         self._thread: threading.Thread | None = None
         self._give_way: Callable[[], bool] = lambda: False
         self.runs: dict[str, ProjectionRun] = {}
@@ -93,6 +96,8 @@ class RoleRunner:
     def stop(self) -> None:
         """Finish the batch at hand and stop."""
         self._stopping.set()
+        with self._moved:
+            self._moved.notify_all()
         if self._thread is not None:
             self._thread.join()
 
@@ -105,8 +110,14 @@ class RoleRunner:
         return list(self.runs[name].reached.values())
 
     def wait_until(self, reached: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until the views have reached what is asked for, and let them hurry; False where they did not in time."""
         with self._moved:
-            return self._moved.wait_for(reached, timeout_s)
+            self._waiters += 1
+            self._moved.notify_all()
+            try:
+                return self._moved.wait_for(reached, timeout_s)
+            finally:
+                self._waiters -= 1
 
     def _follow(self) -> None:
         backoff_s = 0.1
@@ -115,6 +126,8 @@ class RoleRunner:
             try:
                 if not self._turn():
                     self._log.wait(self._ends(), POLL_S)
+                else:
+                    self._pause()
             except (StoreUnavailable, LogUnavailable) as error:
                 self.state, self.error = "waiting", str(error)
                 _LOG.warning("%s views wait: %s", self.role.value, error)
@@ -126,6 +139,13 @@ class RoleRunner:
                 return
             else:
                 self.state, self.error, backoff_s = "live", None, 0.1
+
+    def _pause(self) -> None:
+        """Let more come together, unless somebody waits for what is there or there is a whole batch of it."""
+        behind = max(self._log.end(*place) - position for place, position in self._ends().items())
+        if behind < BATCH_ENTRIES:
+            with self._moved:
+                self._moved.wait_for(lambda: self._waiters or self._stopping.is_set(), PACE_S[self.role])
 
     def _wait_for_callers(self) -> None:
         for _ in range(int(MAX_GIVE_WAY_S / GIVE_WAY_STEP_S)):
@@ -142,7 +162,7 @@ class RoleRunner:
                     if not runs:
                         continue
                     after = min(run.position(topic, partition) for run in runs)
-                    batch = self._log.read(topic, partition, after=after, limit=until_step(after, BATCH_ENTRIES))
+                    batch = self._log.read(topic, partition, after=after, limit=BATCH_ENTRIES)
                     if batch:
                         self._apply(runs, batch)
                         read_any = True

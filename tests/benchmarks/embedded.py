@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import os
 import re
 import subprocess
 import sys
@@ -176,14 +177,16 @@ def _command(command: Command, id_: str) -> Submission:
 
 
 class Server:
-    """The real server, in a process of its own."""
+    """The real server, in a process of its own, from the code in `tree`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tree: Path) -> None:
         self.folder = folder
         self.process = subprocess.Popen(
             [sys.executable, "-m", "infra.cli.main", "serve", "--data-dir", str(folder), "--port", "0"],
             stdout=subprocess.PIPE,
             text=True,
+            cwd=tree,
+            env={**os.environ, "PYTHONPATH": str(tree)},
         )
         assert self.process.stdout is not None
         said = ""
@@ -213,8 +216,8 @@ class Server:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Server]:
-    server = Server(folder)
+def served(folder: Path, tree: Path | None = None) -> Iterator[Server]:
+    server = Server(folder.absolute(), tree or Path.cwd())
     try:
         yield server
     finally:

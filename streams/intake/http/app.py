@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from projections.readers import DocumentsReader
 from read_api.edge.problems import Problem, ProblemOf, add_problems
 from streams.intake.http.bodies import BodyBudget
-from streams.intake.http.commands import STATUS, Gate, commands_router
+from streams.intake.http.commands import STATUS, BatchGate, commands_router
 from streams.intake.http.keys import keys_router
 from streams.intake.http.onboarding import Refused, Tenants
 from streams.intake.http.operator import operator_router
@@ -19,11 +19,11 @@ from streams.project.view_jobs import UnknownProjection, ViewJobs, WrongBuild
 
 
 def add_intake(
-    app: FastAPI, *, commands: Gate, telemetry: TelemetryGate, operations: ViewJobs, keys: DocumentsReader
+    app: FastAPI, *, commands: BatchGate, telemetry: TelemetryGate, operations: ViewJobs, keys: DocumentsReader
 ) -> None:
     """Register all routes that write, or that only an operator uses.
 
-    Shape: the edge was added before. `keys` answers for the view `api_keys`.
+    Shape: `add_answers` adds the edge. `keys` answers for the view `api_keys`.
     """
     add_intake_problems(app)
     app.include_router(commands_router(commands))

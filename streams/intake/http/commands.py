@@ -1,6 +1,5 @@
 """Commands come in over HTTP here, one or many at a time, and are answered only when they are durable."""
 
-import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from domain.message import Command
 from domain.rejection import Kind
 from read_api.edge.asking import Asking
 from read_api.edge.auth import Caller
+from read_api.edge.direct_route import DirectRoute
 from read_api.edge.parameters import INSTANT, parse_version
 from read_api.edge.problems import Problem, faults, faulty
 from read_api.edge.responses import Json
@@ -56,8 +56,18 @@ class Gate(Protocol):
         """
 
 
-def commands_router(gate: Gate) -> APIRouter:
-    router = APIRouter(tags=["commands"])
+class BatchGate(Gate, Protocol):
+    """A gate that takes many commands of one caller at once."""
+
+    async def execute_many(self, submissions: Sequence[Submission]) -> Sequence[Reply | BaseException]:
+        """Return a reply for each, in order, once they are durable, or what `execute` raises for it.
+
+        Raises: as `execute`, where it is the same for all.
+        """
+
+
+def commands_router(gate: BatchGate) -> APIRouter:
+    router = APIRouter(tags=["commands"], route_class=DirectRoute)
 
     @router.post(
         "/v1/commands/{context}/{name}",
@@ -93,7 +103,7 @@ def commands_router(gate: Gate) -> APIRouter:
     return router
 
 
-async def _answers(gate: Gate, items: Sequence[Any], caller: Caller) -> Sequence[dict[str, Any]]:
+async def _answers(gate: BatchGate, items: Sequence[Any], caller: Caller) -> Sequence[dict[str, Any]]:
     """Return an answer for each item, under its id, also for those that were not taken while others were.
 
     Raises: Overloaded, LogUnavailable: none was taken, or the sender knows the ids under which to send them again.
@@ -101,7 +111,7 @@ async def _answers(gate: Gate, items: Sequence[Any], caller: Caller) -> Sequence
     items = [item if isinstance(item, dict) else {} for item in items]
     read = [_read(item, caller) for item in items]
     sent = [one for one in read if isinstance(one, Submission)]
-    replies: Sequence[Reply | BaseException] = await asyncio.gather(*map(gate.execute, sent), return_exceptions=True)
+    replies = await gate.execute_many(sent) if sent else ()
     failed = [reply for reply in replies if isinstance(reply, BaseException)]
     nameless = any(item.get("id") is None for item in items)
     told = any(isinstance(reply, Reply) or (nameless and isinstance(reply, OutcomeUnknown)) for reply in replies)

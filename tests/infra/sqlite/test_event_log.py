@@ -1,11 +1,14 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from io import BytesIO
 from pathlib import Path
 
+import fastavro
 import pytest
 
 from infra.sqlite.event_log import SqliteEventLog
+from schemas import stored_record
 from schemas.envelope import Envelope
 from streams.ports import Batch, LogUnavailable
 from streams.write.answers import command_of
@@ -26,6 +29,13 @@ def append(log: SqliteEventLog, stream: str, count: int) -> list[Envelope]:
         log.append(Batch(batch, ()))
         appended += batch
     return appended
+
+
+def as_that_version_wrote(record: bytes, event: Envelope) -> bytes:
+    out = BytesIO()
+    fields = {**stored_record.read_record(record), "causation_id": event.command_id}
+    fastavro.schemaless_writer(out, stored_record._RECORD_1, fields)
+    return out.getvalue()
 
 
 def found(log: SqliteEventLog, asked: list[Envelope]) -> list[Envelope]:
@@ -69,6 +79,8 @@ def test_folder_of_a_version_that_indexed_every_command_at_once_goes_on(tmp_path
     with closing(SqliteEventLog(tmp_path)) as log:
         appended = append(log, "device-1", 200)
     with closing(sqlite3.connect(tmp_path / "events.sqlite")) as db, db:
+        [first] = db.execute("SELECT state FROM stored_events WHERE rowid = 1").fetchone()
+        db.execute("UPDATE stored_events SET state = ? WHERE rowid = 1", (as_that_version_wrote(first, appended[0]),))
         rows = [(event.tenant_id, event.command_id, event.position, event.position) for event in appended]
         db.executemany("INSERT INTO commands VALUES (?,?,?,?)", rows)
     with closing(SqliteEventLog(tmp_path)) as log:

@@ -239,3 +239,27 @@ def test_who_asks_is_found_while_long_jobs_hold_the_loops_own_threads(stores: St
             await asyncio.gather(*jobs)
 
     assert asyncio.run(ask()).tenant_id == ACME
+
+
+def test_callers_who_ask_with_one_key_at_once_are_looked_up_once(stores: Stores, authenticator: Authenticator) -> None:
+    header = stores.issue_key(ACME, "shared", "*")
+    looked_up = 0
+    look_up = authenticator.authenticate
+
+    def counted(header: str | None) -> Caller:
+        nonlocal looked_up
+        looked_up += 1
+        return look_up(header)
+
+    async def scenario() -> list[Caller | BaseException]:
+        asking = [asyncio.create_task(authenticator.identify(header)) for _ in range(20)]
+        await asyncio.sleep(0)
+        # the one who asked first takes the answer from nobody else
+        asking[0].cancel()
+        return await asyncio.gather(*asking, return_exceptions=True)
+
+    authenticator.authenticate = counted  # type: ignore[method-assign]
+    first, *others = asyncio.run(scenario())
+    assert isinstance(first, asyncio.CancelledError)
+    assert looked_up == 1
+    assert {other.tenant_id for other in others if isinstance(other, Caller)} == {ACME}

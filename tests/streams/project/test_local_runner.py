@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,9 +20,9 @@ from projections.history.event_rows import EventRow
 from projections.projection import Projection
 from projections.rows import Role, View
 from projections.stores import StoreUnavailable
-from schemas.envelope import Position, TenantId, Topic
+from schemas.envelope import Entry, Position, TenantId, Topic
 from streams.ports import SystemClock
-from streams.project.local_runner import MAX_GIVE_WAY_S, RoleRunner
+from streams.project.local_runner import MAX_GIVE_WAY_S, PACE_S, RoleRunner
 from streams.project.operations import LocalOperations
 from streams.project.rebuild import Step
 from streams.project.run import ProjectionRun
@@ -176,6 +176,35 @@ def test_views_give_way_only_so_long(world: World, writer: Writer) -> None:
     [reply] = writer.write([register("web-1")])
     assert reply.position is not None
     assert world.operations.wait_for(["stream_history"], reply.position, 10 * MAX_GIVE_WAY_S)
+
+
+def test_views_take_together_what_comes_while_nobody_waits_and_hurry_for_one_who_does(
+    world: World, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PACE_S, Role.TIMELINE, 30.0)
+    batches: list[int] = []
+    monkeypatch.setattr(ProjectionRun, "run", _counting(ProjectionRun.run, batches))
+    world.runner.start()
+    first = writer.write([register("web-1")])[0].position
+    assert first is not None
+    assert world.operations.wait_for(["stream_history"], first, 10)
+    batches.clear()
+    # the first of these may be taken at once, the others come together as soon as somebody asks for the last one
+    for n in range(2, 12):
+        last = writer.write([register(f"web-{n}")])[0].position
+    assert last is not None
+    begin = time.monotonic()
+    assert world.operations.wait_for(["stream_history"], last, 10)
+    assert time.monotonic() - begin < 5
+    assert len(batches) <= 2 * len(PROJECTIONS)
+
+
+def _counting(run: Any, batches: list[int]) -> Any:
+    def counted(self: ProjectionRun, batch: Sequence[Entry]) -> None:
+        batches.append(len(batch))
+        run(self, batch)
+
+    return counted
 
 
 def test_projection_that_cannot_take_a_release_stops_alone(tmp_path: Path, log: SqliteEventLog, writer: Writer) -> None:

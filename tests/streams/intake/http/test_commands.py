@@ -1,6 +1,7 @@
 import asyncio
 import gzip
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.envelope import StreamId, TenantId, Topic
-from streams.ports import LogDamaged
+from streams.ports import LogDamaged, Overloaded, Reply, Submission
+from streams.write.gate import CommandGate
 from tests.streams.intake.http.ways_in import WaysIn, refused, ways_in
 
 REGISTER = "fleet.RegisterDevice"
@@ -374,18 +376,37 @@ def test_batch_has_a_reply_for_each_command_in_order(way: WaysIn) -> None:
     assert [event.type for event in way.entries(Topic.EVENTS)][1:] == ["device.registered", "device.retired"]
 
 
-def test_item_that_met_a_full_queue_is_answered_with_its_id_and_the_others_as_ever(tmp_path: Path) -> None:
+def test_item_that_was_not_taken_is_answered_with_its_id_and_the_others_as_ever(
+    way: WaysIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     items = [{"command": REGISTER, "body": {**DEVICE, "device_id": f"web-{n}"}} for n in range(5)]
-    with ways_in(tmp_path, max_waiting=2) as way:
+    whole = CommandGate.execute_many
+
+    async def two_of_five(self: CommandGate, submissions: Sequence[Submission]) -> Sequence[Reply | BaseException]:
+        # as the queue of the distributed profile does, whose items are on their way one by one
+        return [*await whole(self, submissions[:2]), *[Overloaded()] * 3]
+
+    with monkeypatch.context() as full:
+        full.setattr(CommandGate, "execute_many", two_of_five)
         replies = way.batch(*items)
-        assert [reply["outcome"] for reply in replies] == ["accepted"] * 2 + ["refused"] * 3
-        assert {reply["kind"] for reply in replies[2:]} == {"not_now"}
-        ids = [reply["command_id"] for reply in replies]
-        assert len(set(ids)) == 5
-        for item, id_, reply in zip(items, ids, replies, strict=True):
-            [again] = way.batch({**item, "id": id_})
-            assert (again["outcome"], again["repeated"]) == ("accepted", reply["outcome"] == "accepted")
-        assert len(way.entries(Topic.EVENTS)) == 1 + 5
+    assert [reply["outcome"] for reply in replies] == ["accepted"] * 2 + ["refused"] * 3
+    assert {reply["kind"] for reply in replies[2:]} == {"not_now"}
+    ids = [reply["command_id"] for reply in replies]
+    assert len(set(ids)) == 5
+    for item, id_, reply in zip(items, ids, replies, strict=True):
+        [again] = way.batch({**item, "id": id_})
+        assert (again["outcome"], again["repeated"]) == ("accepted", reply["outcome"] == "accepted")
+    assert len(way.entries(Topic.EVENTS)) == 1 + 5
+
+
+def test_batch_that_meets_a_full_queue_is_refused_whole_and_nothing_of_it_is_kept(tmp_path: Path) -> None:
+    items = [{"command": REGISTER, "body": {**DEVICE, "device_id": f"web-{n}"}} for n in range(5)]
+    with ways_in(tmp_path, max_waiting=4) as way:
+        response = way.post("/v1/commands", items)
+        assert refused(response, 503)["detail"] == "the queue is full; send it again later"
+        assert response.headers["retry-after"]
+        assert len(way.entries(Topic.EVENTS)) == 1
+        assert [reply["outcome"] for reply in way.batch(*items[:4])] == ["accepted"] * 4
 
 
 def test_batch_that_is_no_list_or_too_long_is_refused_whole(way: WaysIn) -> None:
