@@ -20,8 +20,10 @@ from infra.kafka.topics import check_partitions, check_topics, log_id
 from infra.kafka.transaction import LIMIT_S
 from infra.migrate import schema_registry
 from infra.settings import Settings
+from infra.sqlite.snapshots import SqliteSnapshots
 from infra.watchdog import watching
 from streams.ports import SystemClock
+from streams.write.snapshots import code
 from streams.write.worker import CommandWorker
 from streams.write.writer import Writer
 
@@ -79,11 +81,9 @@ def command_worker(settings: Settings) -> Iterator[CommandWorker]:
     with _place(Path(settings.data_dir) / "writers") as folder:
         name = _name(folder)
         log = KafkaEventLog(connection, settings.topics, schema_ids=schema_ids, folder=folder, name=name)
-        try:
-            with watching(lambda: log.writing_since, LIMIT_S):
-                yield CommandWorker(KafkaCommandQueue(log), Writer(log, SystemClock()))
-        finally:
-            log.close()
+        snapshots = SqliteSnapshots(folder / "snapshots.sqlite", code())
+        with closing(log), closing(snapshots), watching(lambda: log.writing_since, LIMIT_S):
+            yield CommandWorker(KafkaCommandQueue(log), Writer(log, SystemClock(), snapshots=snapshots))
 
 
 def _connect(

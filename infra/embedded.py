@@ -12,6 +12,7 @@ from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.documents import SqliteDocuments
 from infra.sqlite.event_log import SqliteEventLog
 from infra.sqlite.scratch import clear, scratch
+from infra.sqlite.snapshots import SqliteSnapshots
 from infra.sqlite.timeline import SqliteTimeline
 from infra.sqlite.watch_states import SqliteWatchStates
 from projections.catalog import of_role
@@ -25,6 +26,7 @@ from streams.ports import AnomalyScorer, LogDamaged, LogUnavailable, Submission,
 from streams.project.local_runner import RoleRunner
 from streams.project.operations import LocalOperations
 from streams.shared_log import SharedLog
+from streams.write.snapshots import code
 from streams.write.states import fold
 from streams.write.writer import Writer
 
@@ -50,7 +52,8 @@ class Embedded:
         except (LogUnavailable, LogDamaged) as error:
             self.dir.close()
             raise DataDirError(f"the log in {data_dir} cannot be opened: {error}") from error
-        self.writer = Writer(self.log, self.clock)
+        self.snapshots = SqliteSnapshots(data_dir / "snapshots.sqlite", code())
+        self.writer = Writer(self.log, self.clock, snapshots=self.snapshots)
 
     @classmethod
     def open(cls, data_dir: Path) -> Self:
@@ -99,6 +102,7 @@ class Embedded:
     def close(self) -> None:
         if "views" in self.__dict__:
             self.views.close()
+        self.snapshots.close()
         self.log.close()
         self.dir.close()
 

@@ -26,24 +26,24 @@ class StreamState(NamedTuple):
 NOTHING = StreamState(0, None)
 
 
-def fold(history: Sequence[Entry]) -> StreamState:
-    """Return the state and version that a stream's history gives."""
+def fold(history: Sequence[Entry], start: StreamState = NOTHING) -> StreamState:
+    """Return the state and version that a stream's history gives, from the state that it had before that."""
     if not history:
-        return NOTHING
+        return start
     decider = catalog.decider_for_category(history[0].stream.partition("-")[0])
-    state, made_by = None, None
+    state, made_by = start.state, start.made_by
     for entry in history:
         if decider is None or not isinstance(entry, Envelope):
-            return _unreadable(history, entry)
+            return _unreadable(start.version + len(history), entry)
         made_by = made_by or entry.actor
         try:
             state = decider.evolve(state, catalog.event_from(entry))
         except Exception:  # noqa: BLE001 - one stream that breaks a rule's code must not stop everyone else's
             _LOG.exception("the event at position %d of stream %s cannot be read", entry.position, entry.stream)
-            return _unreadable(history, entry)
-    return StreamState(len(history), state, made_by)
+            return _unreadable(start.version + len(history), entry)
+    return StreamState(start.version + len(history), state, made_by)
 
 
-def _unreadable(history: Sequence[Entry], entry: Entry) -> StreamState:
+def _unreadable(version: int, entry: Entry) -> StreamState:
     reason = f"stream {entry.stream} has an event that cannot be read, at position {entry.position}"
-    return StreamState(len(history), None, unreadable=reason)
+    return StreamState(version, None, unreadable=reason)

@@ -9,7 +9,8 @@ from domain.message import Process
 from schemas.envelope import StreamKey
 from streams.ports import Batch, Clock, EventLog, Reply, Submission
 from streams.write.draft import Draft, Known, streams_of
-from streams.write.states import StreamState, fold
+from streams.write.snapshots import NoSnapshots, Snapshots, keep_long, load_streams
+from streams.write.states import StreamState
 
 MAX_CACHED_STREAMS = 20_000
 """Streams whose state stays in memory; the least recently used leave first and are read from the log again."""
@@ -27,9 +28,11 @@ class Writer:
         clock: Clock,
         *,
         processes: Sequence[Process] = catalog.PROCESSES,
+        snapshots: Snapshots | None = None,
         max_cached_streams: int = MAX_CACHED_STREAMS,
     ) -> None:
         self._log = log
+        self._snapshots = snapshots or NoSnapshots()
         self._clock = clock
         self._processes = processes
         self._max_cached = max_cached_streams
@@ -53,6 +56,7 @@ class Writer:
             self.forget()
             raise
         self._keep(known.states)
+        keep_long(self._snapshots, known.states, draft.events)
         self._recorded_at = dict(known.recorded_at)
         return replies
 
@@ -66,8 +70,7 @@ class Writer:
         states = {key: self._cache[key] for key in keys if key in self._cache}
         missing = [key for key in keys if key not in states]
         if missing:
-            history = self._log.read_streams(missing)
-            states |= {key: fold(history.get(key, ())) for key in missing}
+            states |= load_streams(self._log, self._snapshots, missing)
         return states
 
     def _keep(self, states: Mapping[StreamKey, StreamState]) -> None:
