@@ -8,6 +8,7 @@ from typing import cast
 
 from domain.catalog import event_from, name_of
 from domain.fleet.definitions import CHANGED, NO_WATCHES, Defined, Definitions, watch_id_of
+from domain.fleet.facts import facts_of
 from domain.fleet.observe import NOTHING_SEEN, Subject, close_all, observe, sample_that_matters
 from domain.fleet.rules import Anomaly
 from domain.fleet.watch import WATCH, WatchEvent
@@ -33,19 +34,23 @@ NewScorer = Callable[[float, bytes | None], AnomalyScorer]
 KEEP_EVERY = 10_000
 """Records after which it is kept how far they were read, where nothing else was to be kept: they are read again."""
 
+_WHOLE_RECORD = 1 << 32
+
 _DEFINITIONS = frozenset(event.TYPE for event in WATCH.events)
 
 
 class _Known:
     """What one watch knows of one device; `unsent` are the commands that are not known to be answered."""
 
-    __slots__ = ("key", "of", "position", "scorer", "seen", "tenant_id", "unsent")
+    __slots__ = ("key", "of", "place", "position", "scorer", "seen", "tenant_id", "unsent")
 
     def __init__(self, tenant_id: TenantId, of: Subject, scorer: AnomalyScorer | None, kept: Kept | None) -> None:
         self.tenant_id = tenant_id
         self.of = of
         self.scorer = scorer
         self.position = kept.position if kept else 0
+        # of the last fact in the record at that position: what is kept was made of whole records
+        self.place = _WHOLE_RECORD
         self.seen = kept.seen if kept else NOTHING_SEEN
         self.unsent = kept.unsent if kept else ()
         self.key = key_of(tenant_id, of)
@@ -121,8 +126,9 @@ class Correlation:
             position = entry.position
             watches = self._watches.get(entry.tenant_id)
             if watches is not None and isinstance(entry, Envelope):
-                for defined, device_id in watches.looking_at(entry):
-                    self._show(defined, device_id, entry)
+                for fact in facts_of(entry):
+                    for defined, device_id in watches.looking_at(fact):
+                        self._show(defined, device_id, fact)
         self._progress = self._progress._replace(facts=position)
 
     def skip_facts(self, position: int) -> None:
@@ -204,12 +210,12 @@ class Correlation:
             return
         if known is None:
             known = self._meet(fact.tenant_id, defined, device_id)
-        elif fact.position <= known.position:
+        elif (fact.position, fact.place) <= (known.position, known.place):
             return
         if known.scorer is not None:
             sample = sample._replace(bound=known.scorer.beyond(sample.value))
         known.seen, told = observe(known.of, watch, seen, sample)
-        known.position = fact.position
+        known.position, known.place = fact.position, fact.place
         if told:
             known.unsent += tuple(Unsent(command, known.seen.at or sample.at) for command in told)
         self._changed[known.key] = known
