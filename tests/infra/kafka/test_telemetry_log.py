@@ -65,7 +65,7 @@ def test_facts_of_a_device_are_one_record_at_the_position_of_their_reply(
     assert reader.end(Topic.TELEMETRY, partition) == reader.ends(Topic.TELEMETRY)[partition] == 3
     [second, third] = read(reader, partition, after=1)
     assert (second.position, second.stream, second.version, second.actor) == (2, "device-web-1", 0, AGENT)
-    [load, steal] = second.data["series"]
+    load, _ = second.data["series"]
     assert (load["metric"], load["after_us"], load["values"]) == ("cpu.load", [0, 1_000_000, 2_000_000], [0.75] * 3)
     assert [fact.data for fact in facts_of(second)] == [stored(METRICS)] * 3
     assert third.position == 3
