@@ -26,8 +26,9 @@ COMMANDS: Mapping[str, type[Command]] = {
     for command in decider.commands
 }
 EVENTS: Mapping[str, type[Event]] = {event.TYPE: event for decider in DECIDERS for event in decider.events} | {
-    fact.TYPE: fact for fact in FACTS
+    fact.TYPE: fact.RECORD for fact in FACTS
 }
+"""What the log keeps, by its type: of facts, their records."""
 
 _NAMES: Mapping[type[Command], str] = {command: name for name, command in COMMANDS.items()}
 _DECIDER_OF: Mapping[type[Command], Decider] = {
@@ -60,7 +61,7 @@ def adapter(message: type) -> TypeAdapter[Any]:
 
 
 def event_from(envelope: Envelope) -> Event:
-    """Return the typed event of an envelope, made new where an old version wrote it.
+    """Return the typed event of an envelope, or its record of facts, made new where an old version wrote it.
 
     Raises: KeyError or ValueError, no released event looks like this.
     """

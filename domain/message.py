@@ -1,10 +1,10 @@
 """Commands, events, facts and contexts are declared with these classes, as values that cannot change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from operator import attrgetter
-from typing import Any, ClassVar, TypeVar, dataclass_transform, get_args
+from typing import Any, ClassVar, NamedTuple, TypeVar, dataclass_transform, get_args
 
 from pydantic import ConfigDict
 
@@ -41,10 +41,54 @@ class Event:
     VERSION: ClassVar[int] = 1
 
 
-class Fact(Event):
-    """An observation nobody decided: telemetry. It has no version in its stream."""
+class FactRecord(Event):
+    """What one request says of one stream, as the log keeps it: its values are arrays, one item for each fact."""
 
     __slots__ = ()
+    NAME: ClassVar[str]
+    """The name of its Avro record, which is that of the first version."""
+
+
+Said = tuple[int, Any, str | None]
+"""A fact in a request: when it happened, in microseconds since 1970, the fact, and the id that its sender gave it."""
+
+
+class Packed(NamedTuple):
+    """The payload of one record of facts.
+
+    Shape: `data` is the payload of a FactRecord, whose instants count from `first_us`. `facts` is how many of the
+    facts said something that others of the record do not; `items` how many readings, lines or heartbeats it holds.
+    Units: `first_us` is microseconds since 1970.
+    """
+
+    first_us: int
+    facts: int
+    items: int
+    data: dict[str, Any]
+
+
+class Fact(Event):
+    """An observation nobody decided, telemetry, as its sender says it. It has no version in its stream.
+
+    Shape: it belongs to a stream of the kind CATEGORY. The log keeps facts of a request together in a RECORD, which
+    `pack` makes of those of one stream in their order; earlier versions kept each fact as it is. IS_READING says that
+    stream, name and instant tell one from another, so that an id of its own adds nothing.
+    """
+
+    __slots__ = ()
+    CATEGORY: ClassVar[str] = "device"
+    IS_READING: ClassVar[bool] = False
+    RECORD: ClassVar[type[FactRecord]]
+
+    @staticmethod
+    def pack(said: Sequence[Said]) -> Iterator[Packed]:
+        """Yield the records that hold what was said of one stream, each small enough for any log."""
+        raise NotImplementedError
+
+    @property
+    def about(self) -> str | None:
+        """Return the id of another stream of its category that it is about, None where it is about its own."""
+        return None
 
 
 @dataclass(frozen=True, slots=True)

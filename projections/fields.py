@@ -23,3 +23,22 @@ def decided(envelope: Envelope, fields: Mapping[str, Any]) -> tuple[Patch]:
     """Return the patch of a decided event; fields without a value are left out."""
     present = {name: value for name, value in fields.items() if value is not None}
     return (Patch(envelope.tenant_id, id_of(envelope.stream), "events", envelope.version, present),)
+
+
+_TURN = 1 << 40
+"""More records than a partition had before facts were kept in arrays; as microseconds since 1970, which Cassandra takes
+the number of a row for, long ago."""
+
+
+def fact_order(envelope: Envelope) -> int:
+    """Return the number that a row of a fact has as its `position`: stores keep the row with the greater one.
+
+    Shape: of today's records the last one counts, and more than any fact of an earlier version. Of these the first one
+    counts, as it did when they were recorded, so their number falls. Source: docs/adr/0030.
+    """
+    return _TURN + envelope.position if envelope.schema_version > 1 else _TURN - envelope.position
+
+
+def heard_order(envelope: Envelope) -> int:
+    """Return a number that grows with the records of a device's facts, also where its partition was changed."""
+    return _TURN + envelope.position if envelope.schema_version > 1 else envelope.position

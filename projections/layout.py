@@ -12,18 +12,7 @@ from projections.rows import Patch, Role
 Of = Mapping[str, str | tuple[str, ...]]
 """What rows must be equal in, by column: a text, or several any of which will do."""
 
-_BEYOND = 1 << 40
-"""More records than a partition will ever have; as microseconds since 1970, which Cassandra takes it for, long ago."""
-
 _FIRST_DAY = date(1970, 1, 1).toordinal()
-
-
-def reversed_position(position: int) -> int:
-    """Return what is stored for the position where the first row of a key is kept, or the position for what is stored.
-
-    Shape: stores keep the row with the greater number.
-    """
-    return _BEYOND - position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,17 +20,15 @@ class Layout:
     """What every store needs to know of a view's rows.
 
     Shape: `key` names the columns that are a row's identity, the tenant first. The same key written again replaces the
-    row if its `position` is greater, so a repeat changes nothing; with `first_wins` if it is less, as for facts: a log
-    may hold two that say different things in one identity, and the first one stays. Such rows are stored with
-    `reversed_position` in the column `position`. Of two different rows with one key and one position, which a pure
-    projection never makes, each store keeps another: docs/adr/0013. `day` names the instant that places a row in a day;
-    None where rows have none. Who reads the view needs the read scope of `scope`; `example` is a row of the answer.
+    row if its `position` is greater, so a repeat changes nothing. Of two different rows with one key and one position,
+    which a pure projection never makes, each store keeps another: docs/adr/0013. `day` names the instant that places a
+    row in a day; None where rows have none. Who reads the view needs the read scope of `scope`; `example` is a row of
+    the answer.
     """
 
     row: type
     key: tuple[str, ...]
     day: str | None = None
-    first_wins: bool = False
     scope: str = ""
     example: Mapping[str, Any] = field(default_factory=dict, hash=False)
 

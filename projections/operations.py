@@ -102,16 +102,18 @@ class Operations(Protocol):
 class Feed(Protocol):
     """The newest records of a tenant, as they are written: what live answers are made of."""
 
-    def ends(self, tenant_id: TenantId) -> Sequence[Position]:
-        """Return the last position of each topic in the tenant's partition.
+    def ends(self, tenant_id: TenantId, about: StreamId | None = None) -> Sequence[Position]:
+        """Return the last position of each partition that gets records of the tenant: first that of events.
 
+        Shape: of telemetry, only the partition with what is about the stream `about`, where one is named.
         Raises: StoreUnavailable, safe to retry.
         """
 
     def since(self, tenant_id: TenantId, after: Position, *, limit: int) -> tuple[Sequence[Envelope], Position]:
         """Return the tenant's own records after a position, and the position up to which all were looked at.
 
-        Shape: at most about `limit` records are looked at, so the answer may be empty and the position still move on.
+        Shape: the facts of a record come one by one, with its position and their `place` in it. At most about `limit`
+        records are looked at, so the answer may be empty and the position still move on.
         Raises: StoreUnavailable, safe to retry.
         """
 

@@ -1,7 +1,7 @@
 """These routes send a tenant's records as they are written, as server-sent events that can be resumed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from threading import BoundedSemaphore
 from time import monotonic
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -17,16 +17,19 @@ from read_api.edge.problems import Problem
 from read_api.edge.responses import Answer, to_json
 from read_api.edge.scopes import require
 from read_api.reading import Read, Reading
-from schemas.envelope import Envelope, Position, TenantId, Topic
+from schemas.envelope import Envelope, Position, StreamId, Topic
 from schemas.shown import shown
 from schemas.values import Id
 
 router = APIRouter(prefix="/v1", tags=["live"])
 
 T = TypeVar("T")
-Places = dict[Topic, Position]
+Places = dict[tuple[Topic, int], Position]
+News = Sequence[tuple[Sequence[Envelope], Position]]
 
 _READ_ROWS = 500
+# a position for each partition of telemetry, and one of events
+_LONGEST_ID = 8_192
 # how long a thread may be blocked: the bound of leaving, of stopping, and of noticing a revoked key
 _WAIT_S = 1.0
 # news are gathered for a moment, so that a busy log does not wake every stream for each record
@@ -38,14 +41,19 @@ _BUSY_RETRY_S = 5
 class Wanted(NamedTuple):
     types: frozenset[str]
     stream: str | None
-    reporter: str | None
+    about: StreamId | None
 
-    def has(self, topic: Topic, envelope: Envelope) -> bool:
+    def has(self, envelope: Envelope) -> bool:
         return (
             (not self.types or envelope.type in self.types)
             and self.stream in (None, envelope.stream)
-            and (topic is not Topic.TELEMETRY or self.reporter in (None, envelope.stream))
+            and (envelope.topic is not Topic.TELEMETRY or self.about in (None, _about(envelope)))
         )
+
+
+def _about(envelope: Envelope) -> str:
+    named = envelope.data.get("device_id")
+    return f"device-{named}" if named else envelope.stream
 
 
 class LiveResponse(StreamingResponse):
@@ -84,28 +92,27 @@ def live(
     read: Annotated[Read, Depends(Reading("live"))],
     types: Annotated[str, Query(max_length=2000, description="event types, with commas; none means all")] = "",
     stream: Annotated[str | None, Query(max_length=LONGEST_NAME)] = None,
-    telemetry: Annotated[Id | None, Query(description="a device: of telemetry, only its own")] = None,
-    after: Annotated[str | None, Query(max_length=300, description="positions to go on from")] = None,
-    last_event_id: Annotated[str | None, Header(max_length=300)] = None,
+    telemetry: Annotated[Id | None, Query(description="a device: of telemetry, only what is about it")] = None,
+    after: Annotated[str | None, Query(max_length=_LONGEST_ID, description="positions to go on from")] = None,
+    last_event_id: Annotated[str | None, Header(max_length=_LONGEST_ID)] = None,
 ) -> LiveResponse:
     wanted_types = frozenset(type_.strip() for type_ in types.split(",")) - {""}
-    wanted = Wanted(wanted_types, stream, f"device-{telemetry}" if telemetry else None)
+    wanted = Wanted(wanted_types, stream, StreamId(f"device-{telemetry}") if telemetry else None)
     # a browser that reconnects sends the same address again: its header is the newer of the two
-    places = _places(read, last_event_id or after)
+    places = _places(read, wanted, last_event_id or after)
     slots = read.answers.live_slots
     if read.answers.stopping.is_set() or not slots.acquire(blocking=False):
         raise Problem(503, "no live stream is free; try again", retry_after_s=_BUSY_RETRY_S)
     return LiveResponse(_events(request, read, wanted, places), slots)
 
 
-def _places(read: Read, text: str | None) -> Places:
-    ends = {end.topic: end for end in read.answers.feed.ends(read.tenant_id)}
-    if not text:
-        return ends
-    for place in parse_positions(text, "Last-Event-ID or after"):
-        if place[:2] != ends[place.topic][:2]:
-            raise Problem(400, f"{place} is not in the partition of this tenant")
-        ends[place.topic] = place
+def _places(read: Read, wanted: Wanted, text: str | None) -> Places:
+    ends = {end[:2]: end for end in read.answers.feed.ends(read.tenant_id, wanted.about)}
+    for place in parse_positions(text, "Last-Event-ID or after") if text else ():
+        if place[:2] in ends:
+            ends[place[:2]] = place
+        elif place.topic is not Topic.TELEMETRY or wanted.about is None:
+            raise Problem(400, f"{place} is not in a partition of this tenant")
     return ends
 
 
@@ -116,17 +123,13 @@ async def _events(request: Request, read: Read, wanted: Wanted, places: Places) 
     while not answers.stopping.is_set() and not await request.is_disconnected():
         try:
             await _in_thread(answers, lambda: _still_allowed(request, answers))
-            news = await _in_thread(answers, lambda: _news(answers, read.tenant_id, places))
+            news = await _in_thread(answers, lambda: _news(read, wanted, places))
         except (StoreUnavailable, Problem):
             # the client comes again from its last id, and is told then
             return
-        for topic, envelopes, looked_to in news:
-            for envelope in envelopes:
-                if wanted.has(topic, envelope):
-                    places[topic] = Position(topic, envelope.partition, envelope.position)
-                    yield b"id: %s\ndata: %s\n\n" % (_id(places), to_json(envelope_answer(envelope)))
-                    spoke_at = monotonic()
-            places[topic] = looked_to
+        for message in _messages(news, wanted, places):
+            yield message
+            spoke_at = monotonic()
         if monotonic() - spoke_at >= answers.heartbeat_s:
             # the id moves on past records that were not wanted
             yield b": heartbeat\nid: %s\n\n" % _id(places)
@@ -140,6 +143,18 @@ async def _events(request: Request, read: Read, wanted: Wanted, places: Places) 
                 await asyncio.sleep(_GATHER_S)
 
 
+def _messages(news: News, wanted: Wanted, places: Places) -> Iterator[bytes]:
+    for envelopes, looked_to in news:
+        for n, envelope in enumerate(envelopes, 1):
+            if not wanted.has(envelope):
+                continue
+            # facts of one record share its position: whoever comes again before the last of them gets them all
+            if n == len(envelopes) or envelopes[n].position != envelope.position:
+                places[looked_to[:2]] = looked_to._replace(position=envelope.position)
+            yield b"id: %s\ndata: %s\n\n" % (_id(places), to_json(envelope_answer(envelope)))
+        places[looked_to[:2]] = looked_to
+
+
 async def _in_thread(answers: Answers, ask: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(answers.live_threads, ask)
 
@@ -148,13 +163,12 @@ def _still_allowed(request: Request, answers: Answers) -> None:
     require(answers.authenticator.authenticate(request.headers.get("X-API-Key")), "live:read")
 
 
-def _news(
-    answers: Answers, tenant_id: TenantId, places: Places
-) -> Sequence[tuple[Topic, Sequence[Envelope], Position]]:
+def _news(read: Read, wanted: Wanted, places: Places) -> News:
+    feed = read.answers.feed
     return [
-        (end.topic, *answers.feed.since(tenant_id, places[end.topic], limit=_READ_ROWS))
-        for end in answers.feed.ends(tenant_id)
-        if end.position > places[end.topic].position
+        feed.since(read.tenant_id, places[end[:2]], limit=_READ_ROWS)
+        for end in feed.ends(read.tenant_id, wanted.about)
+        if end.position > places[end[:2]].position
     ]
 
 
@@ -163,7 +177,7 @@ def _wait(answers: Answers, places: Places) -> bool:
 
 
 def _id(places: Places) -> bytes:
-    return ",".join(str(places[topic]) for topic in sorted(places)).encode()
+    return ",".join(str(places[place]) for place in sorted(places)).encode()
 
 
 def envelope_answer(envelope: Envelope) -> Answer:

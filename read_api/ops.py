@@ -57,8 +57,9 @@ def health(answers: Asked) -> Response:
 @router.get(
     "/lag",
     summary="How far each projection is behind the log: in all, by partition, and for the tenant that asks",
-    description="`tenant` is the lag of the partition that holds the tenant, which others may share: a tenant's own"
-    " records are at most so many, and no older. The operator's key sees all partitions, and may name any tenant.",
+    description="`tenant` is the lag of the partitions that hold what the tenant decided and reported, which others may"
+    " share: a tenant's own records are at most so many, and no older. The operator's key sees all partitions, and may"
+    " name any tenant.",
     responses=documented(_LAG_EXAMPLE | _PARTITIONS_EXAMPLE),
 )
 def lag(read: Operator, tenant: Annotated[str | None, Query(max_length=200, description="whose")] = None) -> Response:
@@ -70,11 +71,12 @@ def lag(read: Operator, tenant: Annotated[str | None, Query(max_length=200, desc
 
 
 def _by_partition(status: ProjectionStatus, whose: TenantId | None) -> dict[str, Any]:
-    """Return the lag of one tenant's partition, or of all of them where it is nobody's in particular."""
+    """Return the lag of one tenant's partitions, or of all of them where it is nobody's in particular."""
     if whose is None or not status.lags:
         return {"partitions": [lag._asdict() for lag in status.lags], "tenant": None}
     home = partition_of(whose, 1 + max(lag.partition for lag in status.lags))
-    lags = [lag for lag in status.lags if lag.partition == home]
+    # facts of a tenant are in all partitions
+    lags = [lag for lag in status.lags if lag.partition == home or lag.topic is Topic.TELEMETRY]
     of_tenant = {
         "tenant_id": whose,
         "partition": home,

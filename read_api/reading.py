@@ -21,7 +21,7 @@ ConsistentWith = Annotated[
     str | None,
     Header(
         alias="X-Consistent-With",
-        max_length=1024,
+        max_length=8_192,
         description="positions, as replies to commands give them: wait until the answer includes them",
         openapi_examples={"after a command": {"value": "events/0/42"}},
     ),

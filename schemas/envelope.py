@@ -23,7 +23,7 @@ class Topic(StrEnum):
 class Position(NamedTuple):
     """A place in the log; as text (`events/0/42`) it is the read-your-writes token.
 
-    Units: `position` counts from 1 within the topic's partition, without a hole or a repeat.
+    Units: `position` grows from 1 within the topic's partition; that of events without a hole or a repeat.
     """
 
     topic: Topic
@@ -63,7 +63,8 @@ class Envelope(NamedTuple):
     `device-42`.
     `command_id` is the idempotency key of the command that was decided, `causation_id` what led to that command: the
     request itself, or the event that a process answered. `command_hash` is the command's fingerprint, b"" where it
-    has none (docs/adr/0023); a fact has neither.
+    has none (docs/adr/0023); a fact has neither. A record of facts holds all that a request says of one stream;
+    `place` is the one in it of a fact that was taken out (docs/adr/0030), and 0 of everything else.
     Units: instants are UTC; `version` counts a stream's events from 1 and is 0 for a fact of telemetry, which has none.
     Source: CloudEvents 1.0 for the attribute meanings; docs/adr for what was added.
     """
@@ -87,6 +88,7 @@ class Envelope(NamedTuple):
     traceparent: str | None = None
     command_id: str = ""
     command_hash: bytes = b""
+    place: int = 0
 
     @property
     def key(self) -> StreamKey:
@@ -95,7 +97,7 @@ class Envelope(NamedTuple):
     def shown(self) -> dict[str, Any]:
         """Return the fields by their names, to be shown; `command_id` where it is not the cause, and no fingerprint."""
         fields = self._asdict()
-        del fields["command_hash"]
+        del fields["command_hash"], fields["place"]
         if self.command_id in ("", self.causation_id):
             del fields["command_id"]
         return fields

@@ -1,9 +1,7 @@
-"""The embedded log stores a batch of facts as this one record."""
+"""Earlier versions of the embedded log stored a batch of facts as this one record; it is read only now."""
 
-from collections.abc import Sequence
-from datetime import datetime
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import Any
 
 import fastavro
 
@@ -41,37 +39,6 @@ _FACTS = fastavro.parse_schema(
         ],
     }
 )
-
-
-class StoredFact(NamedTuple):
-    """One fact of a batch, its payload already Avro."""
-
-    id: bytes
-    type: str
-    schema_version: int
-    device_id: str
-    happened_at: datetime
-    data: bytes
-
-
-def encode_facts(facts: Sequence[StoredFact], *, recorded_at: datetime, actor: Actor, batch_id: str) -> bytes:
-    """Return the bytes of a batch of facts: one record of the embedded log's telemetry. Raises: BadPayload."""
-    out = BytesIO()
-    try:
-        fastavro.schemaless_writer(
-            out,
-            _FACTS,
-            {
-                "recorded_at": recorded_at,
-                "actor_type": actor.type.value,
-                "actor_id": actor.id,
-                "batch_id": batch_id,
-                "facts": [fact._asdict() for fact in facts],
-            },
-        )
-    except Exception as error:
-        raise BadPayload(f"batch of facts: {error}") from error
-    return out.getvalue()
 
 
 def decode_facts(raw: bytes, *, tenant_id: TenantId, partition: int, first_position: int) -> list[Entry]:

@@ -1,8 +1,8 @@
-"""A tenant's partition is chosen here and nowhere else, as Kafka's own default partitioner would choose it."""
+"""Partitions are chosen here and nowhere else, as Kafka's own default partitioner would choose them from the key."""
 
 from functools import lru_cache
 
-from schemas.envelope import TenantId
+from schemas.envelope import StreamId, TenantId
 
 _M = 0x5BD1E995
 _SEED = 0x9747B28C
@@ -28,5 +28,18 @@ def murmur2(data: bytes) -> int:
 
 @lru_cache(65_536)
 def partition_of(tenant_id: TenantId, partitions: int) -> int:
-    """Return the partition, 0 to `partitions` - 1, that holds all of a tenant's streams and facts."""
-    return (murmur2(tenant_id.encode()) & 0x7FFFFFFF) % partitions
+    """Return the partition, 0 to `partitions` - 1, that holds all that a tenant decided."""
+    return _partition(tenant_id, partitions)
+
+
+@lru_cache(65_536)
+def facts_partition_of(tenant_id: TenantId, stream: StreamId, partitions: int) -> int:
+    """Return the partition, 0 to `partitions` - 1, that holds the facts of one stream.
+
+    Shape: those of earlier versions are in the partition of their tenant.
+    """
+    return _partition(f"{tenant_id}|{stream}", partitions)
+
+
+def _partition(key: str, partitions: int) -> int:
+    return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions

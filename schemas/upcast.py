@@ -20,8 +20,30 @@ def _with_exact_payment(data: Payload) -> Payload:
     return {**data, "exact_amount": None, "exact_paid_total": None}
 
 
+def _as_series(data: Payload) -> Payload:
+    # the one instant of the fact is the time of its record
+    unit = data["unit"]
+    return {
+        "series": [
+            {"metric": metric, "unit": unit, "after_us": [0], "values": [reading]}
+            for metric, reading in data["metrics"].items()
+        ]
+    }
+
+
+def _as_lines(data: Payload) -> Payload:
+    return {"lines": [{"after_us": 0, "id": None, **data}]}
+
+
+def _as_heartbeats(data: Payload) -> Payload:
+    return {"heartbeats": [{"after_us": 0, **data}]}
+
+
 STEPS: Mapping[tuple[str, int], Step] = {
+    ("device.heartbeat", 1): _as_heartbeats,
+    ("device.metrics.reported", 1): _as_series,
     ("invoice.received", 1): _with_exact_sums,
+    ("log.recorded", 1): _as_lines,
     ("payment.recorded", 1): _with_exact_payment,
     ("payment.refunded", 1): _with_exact_payment,
 }

@@ -2,7 +2,6 @@
 
 from hashlib import sha1
 from time import time_ns
-from typing import Any
 from uuid import UUID
 
 from uuid_utils import uuid7
@@ -41,13 +40,3 @@ def sender_id(text: str) -> bytes:
         return UUID(text).bytes
     except ValueError:
         return named_id("sender", text)
-
-
-def fact_id(type_: str, device_id: str, happened_at_us: int, payload: dict[str, Any]) -> bytes:
-    """Return the id of a fact that its sender gave none.
-
-    Shape: readings are told apart by device, metric names and time, so a corrected value is a repeat, not a second
-    reading; other facts by all they say.
-    """
-    identity = sorted(payload["metrics"]) if "metrics" in payload else [repr(sorted(payload.items(), key=str))]
-    return named_id(type_, device_id, str(happened_at_us), *identity)

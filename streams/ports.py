@@ -155,11 +155,18 @@ class LogReader(Protocol):
         Raises: LogUnavailable, safe to retry.
         """
 
+    def ends(self, topic: Topic) -> Sequence[int]:
+        """Return `end` of each partition of a topic, asked for at once.
+
+        Raises: LogUnavailable, safe to retry.
+        """
+
     def read(self, topic: Topic, partition: int, *, after: int, limit: int) -> Sequence[Entry]:
         """Return the records that follow position `after`, in order.
 
-        Shape: about `limit` entries, more only where one stored record holds many facts; () at the end. A record that
-        cannot be decoded comes as Undecodable, in its place.
+        Shape: about `limit` events or facts, in whole records; () at the end. A record of facts is one entry, which
+        holds all that a request says of a stream. Positions grow, those of facts not by one. A record that cannot be
+        decoded comes as Undecodable, in its place.
         Raises: LogUnavailable, safe to retry.
         """
 
@@ -204,7 +211,11 @@ class EventLog(LogReader, Protocol):
 
 
 class FactSubmission(NamedTuple):
-    """One observation of a device. `fact_id` None means that device, names and time identify it."""
+    """One observation, of a device or of another stream of the fact's category.
+
+    Shape: `device_id` is the stream's id in that category. `fact_id` is the sender's own; without one a log line is
+    known by its request and its place there, and a reading is always known by stream, metric and instant.
+    """
 
     device_id: str
     happened_at: datetime
@@ -213,19 +224,25 @@ class FactSubmission(NamedTuple):
 
 
 class TelemetryReply(NamedTuple):
-    """Shape: `repeated` counts facts the log already had (0 where the log leaves that to the views)."""
+    """Shape: `repeated` counts facts that the request says twice, and those of records that the log already had, where
+    the log knows them (Kafka does not). `positions` are where the facts are, one for each partition that has some.
+    """
 
     accepted: int
     repeated: int
-    position: Position | None
+    positions: tuple[Position, ...] = ()
 
 
 class TelemetryLog(Protocol):
     """Takes facts in batches."""
 
-    def append_facts(self, tenant_id: TenantId, facts: Sequence[FactSubmission], actor: Actor) -> TelemetryReply:
-        """Make facts durable; a fact whose id and time the tenant has already is kept once: as it was first.
+    def append_facts(
+        self, tenant_id: TenantId, facts: Sequence[FactSubmission], actor: Actor, key: str = ""
+    ) -> TelemetryReply:
+        """Make the facts of a request durable, in a record for each stream; `key` is the request's own, if it has one.
 
+        Shape: the same facts under the same key have records with the same ids. Of two readings of one stream, metric
+        and instant the one that was recorded last counts.
         Raises: LogUnavailable, safe to retry with the same facts.
         """
 

@@ -38,6 +38,9 @@ class SharedLog:
     def end(self, topic: Topic, partition: int) -> int:
         return self._log.end(topic, partition)
 
+    def ends(self, topic: Topic) -> Sequence[int]:
+        return self._log.ends(topic)
+
     def read(self, topic: Topic, partition: int, *, after: int, limit: int) -> Sequence[Entry]:
         # the lock is held while reading: threads that want the same records wait for one to decode them
         with self._lock:

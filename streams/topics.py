@@ -31,7 +31,7 @@ class TopicSpec(NamedTuple):
 
 
 class Topics(NamedTuple):
-    """The topics of one log. Commands, events and telemetry have the same partitions, chosen by the tenant."""
+    """The topics of one log, all of as many partitions: telemetry is spread by its stream, the others by the tenant."""
 
     prefix: str = DEFAULT_PREFIX
     partitions: int = DEFAULT_PARTITIONS

@@ -8,7 +8,7 @@ import pytest
 
 from domain.catalog import event_from
 from domain.given import Given
-from domain.message import Command, Decider, Event, Fact
+from domain.message import Command, Decider, Event, Fact, FactRecord
 from domain.rejection import CommandRejected, Kind
 from projections.projection import Projection
 from projections.rows import Row
@@ -90,6 +90,6 @@ class Rows:
         assert envelope.topic in self.projection.topics
         if self.projection.events is None:
             return tuple(self.projection.project(envelope, None))
-        assert type(self.event) in self.projection.events
-        event = None if isinstance(self.event, Fact) else event_from(envelope)
+        assert self.event.TYPE in {event.TYPE for event in self.projection.events}
+        event = None if isinstance(self.event, Fact | FactRecord) else event_from(envelope)
         return tuple(self.projection.project(envelope, event))

@@ -48,7 +48,9 @@ def schema_of(event: type[Event]) -> dict[str, Any]:
     """Return the Avro schema of an event's class. Raises: CannotWrite, a field is of a type that has none."""
     record = _record(event, set())
     context = event.__module__.split(".")[1]
-    return {"type": "record", "name": record["name"], "namespace": f"factline.{context}", "fields": record["fields"]}
+    # a later version whose class has another name keeps that of the first in its schema
+    name = getattr(event, "NAME", record["name"])
+    return {"type": "record", "name": name, "namespace": f"factline.{context}", "fields": record["fields"]}
 
 
 def _record(class_: Any, named: set[type]) -> dict[str, Any]:
@@ -66,7 +68,10 @@ def _field(class_: Any, field: Any, named: set[type]) -> dict[str, Any]:
             " or teach tests/new_event.py this one"
         ) from None
     # a field that may be null begins with null, so that a later version may leave it out
-    default = {"default": None} if isinstance(type_, list) else {}
+    default: dict[str, Any] = {"default": None} if isinstance(type_, list) else {}
+    if field.default == ():
+        # a version that has this field reads one that has it not
+        default = {"default": []}
     return {"name": aliases[0] if aliases else field.name, "type": type_, **default}
 
 

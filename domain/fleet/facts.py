@@ -1,18 +1,33 @@
 """Facts are what devices report; they are observations, so nobody decides about them."""
 
-from typing import Annotated, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import StringConstraints
 
+from domain.fleet.fact_records import (
+    HeartbeatRecord,
+    LogRecord,
+    MetricsRecord,
+    pack_heartbeats,
+    pack_lines,
+    pack_metrics,
+)
 from domain.fleet.values import Day, Metrics, Severity
 from domain.message import Fact, value
+from schemas import upcast
+from schemas.envelope import Envelope
 from schemas.values import Id, Name, Text
 
 
 @value
 class DeviceHeartbeat(Fact):
     TYPE: ClassVar = "device.heartbeat"
+    RECORD: ClassVar = HeartbeatRecord
     agent_version: Name | None = None
+
+    pack = staticmethod(pack_heartbeats)
 
 
 @value
@@ -20,8 +35,12 @@ class DeviceMetricsReported(Fact):
     """Shape: 1 to 200 finite readings; `unit` holds for all of them, "" where it is not known."""
 
     TYPE: ClassVar = "device.metrics.reported"
+    RECORD: ClassVar = MetricsRecord
+    IS_READING: ClassVar = True
     metrics: Metrics
     unit: Annotated[str, StringConstraints(max_length=32)] = ""
+
+    pack = staticmethod(pack_metrics)
 
 
 @value
@@ -29,6 +48,7 @@ class LogRecorded(Fact):
     """Shape: severity and summary are enough; no `device_id` means the device that sent it."""
 
     TYPE: ClassVar = "log.recorded"
+    RECORD: ClassVar = LogRecord
     severity: Severity
     summary: Text
     tool_type: Name | None = None
@@ -40,5 +60,69 @@ class LogRecorded(Fact):
     details: Text = ""
     ingest_day: Day | None = None
 
+    pack = staticmethod(pack_lines)
+
+    @property
+    def about(self) -> str | None:
+        return self.device_id
+
 
 FleetFact = DeviceHeartbeat | DeviceMetricsReported | LogRecorded
+
+
+class Line(NamedTuple):
+    """A log line of a record: its id, when it happened after the record's time, and what it says, by field."""
+
+    id: str
+    after: timedelta
+    said: Mapping[str, Any]
+
+
+def series_of(envelope: Envelope) -> Sequence[Mapping[str, Any]]:
+    """Return the readings of a record, whichever version wrote it: the fields of a MetricSeries for each metric."""
+    series: Sequence[Mapping[str, Any]] = _newest(envelope)["series"]
+    return series
+
+
+def lines_of(envelope: Envelope) -> Iterator[Line]:
+    """Yield the log lines of a record, whichever version wrote it.
+
+    Shape: a line is known by its own id, else by the record's id and its place: the first one by the record's alone,
+    as each line was that earlier versions wrote.
+    """
+    for place, line in enumerate(_newest(envelope)["lines"]):
+        id_ = line["id"] or (f"{envelope.event_id}.{place}" if place else envelope.event_id)
+        yield Line(id_, timedelta(microseconds=line["after_us"]), line)
+
+
+def facts_of(envelope: Envelope) -> Iterator[Envelope]:
+    """Yield the facts of a record in their order, each as a sender says it: for those who look at one at a time.
+
+    Shape: readings of one instant and one unit are one fact. All have the record's position; `place` tells them apart.
+    """
+    if envelope.schema_version == 1:
+        yield envelope
+    elif envelope.type == MetricsRecord.TYPE:
+        together: dict[tuple[int, str], dict[str, float]] = {}
+        for series in series_of(envelope):
+            unit = series["unit"]
+            for after, reading in zip(series["after_us"], series["values"], strict=True):
+                together.setdefault((after, unit), {})[series["metric"]] = reading
+        for place, ((after, unit), metrics) in enumerate(together.items()):
+            yield _fact(envelope, place, timedelta(microseconds=after), {"metrics": metrics, "unit": unit})
+    elif envelope.type == LogRecord.TYPE:
+        for place, (id_, after, said) in enumerate(lines_of(envelope)):
+            line = {name: said[name] for name in said if name not in ("after_us", "id")}
+            yield _fact(envelope, place, after, line)._replace(event_id=id_)
+    else:
+        for place, beat in enumerate(_newest(envelope)["heartbeats"]):
+            after = timedelta(microseconds=beat["after_us"])
+            yield _fact(envelope, place, after, {"agent_version": beat["agent_version"]})
+
+
+def _fact(envelope: Envelope, place: int, after: timedelta, data: Mapping[str, Any]) -> Envelope:
+    return envelope._replace(schema_version=1, place=place, happened_at=envelope.happened_at + after, data=data)
+
+
+def _newest(envelope: Envelope) -> Mapping[str, Any]:
+    return upcast.to_newest(envelope.type, envelope.schema_version, envelope.data)[1]

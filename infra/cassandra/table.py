@@ -13,7 +13,7 @@ from typing import Any
 from zlib import crc32
 
 from infra.instants import from_microseconds, to_microseconds
-from projections.layout import Days, Every, Series, Shards, reversed_position
+from projections.layout import Days, Every, Series, Shards
 from projections.rows import View
 
 # Places of one tenant lie in this many partitions.
@@ -64,9 +64,6 @@ class Table:
         self.in_key_order = layout.key[1:] == (*layout.series, *layout.order)
         self._wires = [_WIRE[type_] for type_ in types.values()]
         self._instants = [at for at, type_ in enumerate(types.values()) if type_ is datetime]
-        self._reversed = layout.first_wins
-        if self._reversed:
-            self._wires[self.position] = lambda position: LONG(reversed_position(position))
         self._series = [names.index(name) for name in layout.series]
         numbers = (*self.cuts, layout.noted) if layout.noted else self.cuts
         self._numbers: Sequence[tuple[int, Callable[[Any], int]]] = [
@@ -139,8 +136,6 @@ class Table:
         for at in self._instants:
             if decoded[at] is not None:
                 decoded[at] = from_microseconds(decoded[at])
-        if self._reversed and decoded[self.position] is not None:
-            decoded[self.position] = reversed_position(decoded[self.position])
         row: Any = self.layout.row
         return row._make(decoded)
 

@@ -193,7 +193,7 @@ def metrics(
     """Import one metric of one device: CSV with the columns timestamp and value.
 
     A timestamp without an offset is UTC. A reading is known by device, metric and time: a second one of the same time
-    is counted as repeated, whatever its value, and the first one stays. A device that is not known is registered.
+    is counted as repeated, whatever its value, and the last one counts. A device that is not known is registered.
 
     \b
     factline import metrics cpu.csv --tenant demo --device web-1 --metric cpu_percent --unit percent

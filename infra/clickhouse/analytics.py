@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, TypeVar
 
 from infra.clickhouse.connection import Connection, add_columns, create_table
 from infra.instants import to_microseconds
-from projections.layout import reversed_position
 from projections.projection import Projection
 from projections.question import Choice, Question
 from projections.rows import Checkpoint, Row, StoredRow, View
@@ -113,19 +112,15 @@ class ClickHouseAnalytics:
 
     def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
         if rows:
-            layout = self._layouts[view.name]
-            self._connection.insert(view.table, layout.row, rows, first_wins=layout.first_wins)
+            self._connection.insert(view.table, self._layouts[view.name].row, rows)
         if checkpoints:
             self._connection.insert("checkpoints", _ReadUpTo, [_ReadUpTo(view.table, *at) for at in checkpoints])
 
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
         layout = self._layouts[view.name]
         row: Any = layout.row
-        columns = dict(zip(row._fields, row._fields, strict=True))
-        if layout.first_wins:
-            columns["position"] = f"{reversed_position(0)} - position"
         sql = (
-            f"SELECT {', '.join(columns.values())} FROM {view.table} FINAL "
+            f"SELECT {', '.join(row._fields)} FROM {view.table} FINAL "
             f"WHERE tenant_id = {{tenant_id:String}} ORDER BY {', '.join(layout.key)}"
         )
         with (

@@ -14,7 +14,6 @@ from clickhouse_connect.driver import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from infra.instants import to_microseconds
-from projections.layout import reversed_position
 from projections.stores import StoreUnavailable, WriteRefused
 from schemas.values import MONEY_SCALE
 
@@ -85,12 +84,10 @@ class Connection:
             rows: Sequence[Sequence[Any]] = client.query(sql, dict(parameters), settings=_ANSWER).result_rows
             return rows
 
-    def insert(self, table: str, row: type, rows: Sequence[Any], *, first_wins: bool = False) -> None:
+    def insert(self, table: str, row: type, rows: Sequence[Any]) -> None:
         columns = columns_of(row)
         try:
             values = dict(zip(columns, zip(*rows, strict=True), strict=True))
-            if first_wins:
-                values["position"] = tuple(map(reversed_position, values["position"]))
             data = [_encode(type_, values[name]) for name, type_ in columns.items()]
         except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
             raise WriteRefused(f"a row does not fit {table}: {error}") from error

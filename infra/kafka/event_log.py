@@ -116,6 +116,9 @@ class KafkaEventLog:
             return self.owned[partition].state.end
         return self._reader.end(topic, partition)
 
+    def ends(self, topic: Topic) -> Sequence[int]:
+        return [self.end(topic, partition) for partition in range(self.partitions)]
+
     def read(self, topic: Topic, partition: int, *, after: int, limit: int) -> Sequence[Entry]:
         if topic is Topic.EVENTS and partition in self.owned:
             with disk_errors():

@@ -24,6 +24,9 @@ from streams.topics import Topics
 _POLL_S = 0.05
 _SCAN = 5_000
 _NEAR = 2_000  # records that are read rather than searched
+_READ_BYTES = 4 * 1024 * 1024
+"""Of the values of one read: a record of facts may hold thousands of them."""
+
 _READ_TIMEOUT_S = 30.0
 
 
@@ -63,6 +66,11 @@ class KafkaLogReader:
         with self._lock, kafka_errors():
             return self._end(topic, partition)
 
+    def ends(self, topic: Topic) -> Sequence[int]:
+        with self._lock, kafka_errors():
+            stable = last_stable_offsets(self._admin, self._topics.of(topic), range(self.partitions))
+            return [self._end_at(topic, partition, stable[partition]) for partition in range(self.partitions)]
+
     def read(self, topic: Topic, partition: int, *, after: int, limit: int) -> Sequence[Entry]:
         with self._lock, kafka_errors():
             stable = self._stable(topic, partition)
@@ -70,7 +78,8 @@ class KafkaLogReader:
             if offset >= stable:
                 return ()
             entries: list[Entry] = []
-            while len(entries) < limit and offset < stable:
+            size = 0
+            while len(entries) < limit and size < _READ_BYTES and offset < stable:
                 for found in self._from(topic, partition, offset):
                     if isinstance(found, int):
                         offset = found
@@ -78,7 +87,8 @@ class KafkaLogReader:
                     offset = found.offset + 1
                     if found.position > after:
                         entries.append(_entry(topic, partition, found))
-                    if len(entries) >= limit:
+                        size += len(found.record.value)
+                    if len(entries) >= limit or size >= _READ_BYTES:
                         break
             self._places[topic, partition] = (entries[-1].position if entries else after, offset)
             return entries
@@ -131,9 +141,11 @@ class KafkaLogReader:
         return last_stable_offsets(self._admin, self._topics.of(topic), [partition])[partition]
 
     def _end(self, topic: Topic, partition: int) -> int:
-        stable = self._stable(topic, partition)
+        return self._end_at(topic, partition, self._stable(topic, partition))
+
+    def _end_at(self, topic: Topic, partition: int, stable: int) -> int:
         if topic is Topic.TELEMETRY:
-            # written without transactions: an offset for each fact, from 0
+            # written without transactions: an offset for each record, from 0
             self._ends[topic, partition] = (stable, stable)
             return stable
         known, position = self._ends.get((topic, partition), (0, 0))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from infra.data_dir import LOG_FILES, DataDirError, Log, log_of, operator_key, write_log
+from infra.sqlite.facts import FACTS_END
 from infra.sqlite.identity import check
 from streams.ports import LogDamaged, LogIdentity
 
@@ -57,7 +58,7 @@ def back_up(data_dir: Path, to: Path) -> Backup:
         "log": identity._asdict(),
         "taken_at": taken_at,
         "events": _end(to / "events.sqlite", "SELECT COALESCE(MAX(rowid), 0) FROM stored_events"),
-        "facts": _end(to / "telemetry.sqlite", "SELECT COALESCE(MAX(last), 0) FROM fact_batches"),
+        "facts": _end(to / "telemetry.sqlite", FACTS_END),
         "files": files,
     }
     # last: a folder without it is no backup

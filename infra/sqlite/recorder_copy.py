@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from eventsourcing.persistence import IntegrityError, StoredEvent, Tracking
 from eventsourcing.sqlite import SQLiteCursor, SQLiteProcessRecorder
 
-from infra.sqlite.event_log import DurableDatastore
+from infra.sqlite.datastore import DurableDatastore
 
 OriginatorIdType = Literal["uuid", "text"]
 

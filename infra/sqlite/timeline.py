@@ -11,7 +11,7 @@ from typing import Any
 from infra.instants import from_microseconds, to_microseconds
 from infra.sqlite.bulk import insert_many
 from infra.sqlite.views import SqliteViews, distinct, live_build, marks
-from projections.layout import Layout, Of, Series, reversed_position
+from projections.layout import Layout, Of, Series
 from projections.projection import Projection
 from projections.readers import Aggregate, MetricPoint
 from projections.rows import Row, StoredRow, View
@@ -46,13 +46,11 @@ class _Shape:
         self._indexes = layout.indexes if isinstance(layout, Series) else ()
         # what is stored otherwise than it is, by the column's number: there, and back
         self._ways: list[tuple[int, Callable[[Any], Any], Callable[[Any], Any]]] = []
-        for at, (name, type_) in enumerate(columns.items()):
+        for at, type_ in enumerate(columns.values()):
             if type_ is datetime:
                 self._ways.append((at, to_microseconds, from_microseconds))
             elif type_ is Decimal:
                 self._ways.append((at, str, Decimal))
-            elif name == "position" and layout.first_wins:
-                self._ways.append((at, reversed_position, reversed_position))
 
     def ddl(self, table: str) -> Sequence[str]:
         key = ", ".join(self._key)

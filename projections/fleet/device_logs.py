@@ -3,15 +3,16 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from domain.fleet.facts import LogRecorded
-from projections.fields import id_of
+from domain.fleet.fact_records import LogRecord
+from domain.fleet.facts import lines_of
+from projections.fields import fact_order, id_of
 from projections.layout import Days, Series, Shards
 from projections.projection import Projection
 from schemas.envelope import Envelope, TenantId, Topic
 
 
 class LogRow(NamedTuple):
-    """One log line. Source: log.recorded."""
+    """One log line. Shape: `position` is its order among those of one id and instant. Source: log.recorded."""
 
     tenant_id: TenantId
     happened_at: datetime
@@ -25,22 +26,23 @@ class LogRow(NamedTuple):
     position: int
 
 
-def project(envelope: Envelope, _event: None) -> tuple[LogRow]:
-    data = envelope.data
-    return (
+def project(envelope: Envelope, _event: None) -> list[LogRow]:
+    sender, order = id_of(envelope.stream), fact_order(envelope)
+    return [
         LogRow(
             tenant_id=envelope.tenant_id,
-            happened_at=envelope.happened_at,
-            fact_id=envelope.event_id,
-            device_id=data["device_id"] or id_of(envelope.stream),
-            severity=data["severity"],
-            event_type=data["event_type"] or "",
-            hostname=data["hostname"] or "",
-            summary=data["summary"],
-            details=data["details"],
-            position=envelope.position,
-        ),
-    )
+            happened_at=envelope.happened_at + line.after,
+            fact_id=line.id,
+            device_id=line.said["device_id"] or sender,
+            severity=line.said["severity"],
+            event_type=line.said["event_type"] or "",
+            hostname=line.said["hostname"] or "",
+            summary=line.said["summary"],
+            details=line.said["details"],
+            position=order,
+        )
+        for line in lines_of(envelope)
+    ]
 
 
 PROJECTION = Projection(
@@ -49,7 +51,6 @@ PROJECTION = Projection(
         row=LogRow,
         key=("tenant_id", "happened_at", "fact_id"),
         day="happened_at",
-        first_wins=True,
         scope="logs",
         example={
             "id": "0f8f…",
@@ -71,6 +72,6 @@ PROJECTION = Projection(
         indexes=(("device_id", "happened_at", "fact_id"), ("severity", "happened_at", "fact_id")),
     ),
     topics=(Topic.TELEMETRY,),
-    events=(LogRecorded,),
+    events=(LogRecord,),
     project=project,
 )

@@ -1,6 +1,6 @@
 """What did a device measure?"""
 
-from domain.fleet.facts import DeviceMetricsReported
+from domain.fleet.fact_records import MetricsRecord
 from projections.fleet.metric_rows import MetricRow, project
 from projections.layout import Days, Series
 from projections.projection import Projection
@@ -12,7 +12,6 @@ PROJECTION = Projection(
         row=MetricRow,
         key=("tenant_id", "device_id", "metric", "happened_at"),
         day="happened_at",
-        first_wins=True,
         scope="devices",
         example={"at": "2026-01-31T08:30:00Z", "value": 0.25, "readings": 5},
         series=("device_id", "metric"),
@@ -21,6 +20,6 @@ PROJECTION = Projection(
         value="value",
     ),
     topics=(Topic.TELEMETRY,),
-    events=(DeviceMetricsReported,),
+    events=(MetricsRecord,),
     project=project,
 )

@@ -13,8 +13,8 @@ from domain.fleet.device import (
     DeviceUpdated,
     description_of,
 )
-from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported, LogRecorded
-from projections.fields import decided, id_of, instant_text
+from domain.fleet.fact_records import HeartbeatRecord, LogRecord, MetricsRecord
+from projections.fields import decided, heard_order, id_of, instant_text
 from projections.layout import Documents
 from projections.projection import Projection
 from projections.rows import Patch
@@ -30,7 +30,7 @@ def project(envelope: Envelope, event: DeviceEvent | None) -> tuple[Patch]:
 def _heard_of(envelope: Envelope) -> tuple[Patch]:
     # the log's own time: it grows with the position, so that old readings sent late do not turn it back
     fields = {"last_seen_at": instant_text(envelope.recorded_at)}
-    return (Patch(envelope.tenant_id, id_of(envelope.stream), "telemetry", envelope.position, fields),)
+    return (Patch(envelope.tenant_id, id_of(envelope.stream), "telemetry", heard_order(envelope), fields),)
 
 
 def _fields(envelope: Envelope, event: DeviceEvent) -> dict[str, Any]:
@@ -70,6 +70,6 @@ PROJECTION = Projection(
         },
     ),
     topics=(Topic.EVENTS, Topic.TELEMETRY),
-    events=(*DEVICE.events, DeviceHeartbeat, DeviceMetricsReported, LogRecorded),
+    events=(*DEVICE.events, HeartbeatRecord, MetricsRecord, LogRecord),
     project=project,
 )

@@ -5,7 +5,7 @@ The table holds each reading as it was reported, not points, so that a repeat ad
 
 from datetime import timedelta
 
-from domain.fleet.facts import DeviceMetricsReported
+from domain.fleet.fact_records import MetricsRecord
 from projections.fleet.metric_rows import MetricRow, project
 from projections.layout import Facts
 from projections.projection import Projection
@@ -68,11 +68,10 @@ PROJECTION = Projection(
         row=MetricRow,
         key=("tenant_id", "device_id", "metric", "happened_at"),
         day="happened_at",
-        first_wins=True,
         scope="analytics",
         questions=(POINTS,),
     ),
     topics=(Topic.TELEMETRY,),
-    events=(DeviceMetricsReported,),
+    events=(MetricsRecord,),
     project=project,
 )

@@ -12,7 +12,7 @@ from schemas.envelope import Position
 from schemas.values import Id, Instant
 
 _LARGEST = 2**63 - 1
-_MOST_POSITIONS = 16
+_MOST_POSITIONS = 256
 _VERSION = re.compile(r"[0-9]{1,18}")
 _STEP = re.compile(r"(\d{1,7})([smhd]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}

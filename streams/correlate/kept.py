@@ -1,6 +1,6 @@
 """This is what correlation keeps of a partition, as JSON: how far it read, and what the watches know."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, NamedTuple
 
@@ -15,10 +15,18 @@ from streams.ports import WatchState
 
 
 class Progress(NamedTuple):
-    """Shape: the positions of the last event and of the last fact that were looked at."""
+    """Shape: the positions of the last event and of the last fact that were looked at, both of the partition that is
+    followed; and by their numbers those of the last events of all other partitions.
+    """
 
     events: int = 0
     facts: int = 0
+    elsewhere: Mapping[int, int] = {}
+
+    @property
+    def records(self) -> int:
+        """Return a number that grows with whatever is looked at."""
+        return self.events + self.facts + sum(self.elsewhere.values())
 
 
 class Unsent(NamedTuple):
@@ -58,6 +66,7 @@ class _Definition(NamedTuple):
 
 
 _PROGRESS, _KEPT, _DEFINITION = TypeAdapter(Progress), TypeAdapter(Kept), TypeAdapter(_Definition)
+_TWO = TypeAdapter(tuple[int, int])
 _PROGRESS_KEY, _DEFINITION_PREFIX = "progress", "watch|"
 
 
@@ -66,7 +75,9 @@ def key_of(tenant_id: TenantId, of: Subject) -> str:
 
 
 def progress_state(progress: Progress) -> WatchState:
-    return WatchState(_PROGRESS_KEY, sum(progress), _PROGRESS.dump_json(progress))
+    # a log of one partition has no other, and keeps what it always kept
+    value = _PROGRESS.dump_json(progress) if progress.elsewhere else _TWO.dump_json(progress[:2])
+    return WatchState(_PROGRESS_KEY, progress.records, value)
 
 
 def known_state(kept: Kept) -> WatchState:

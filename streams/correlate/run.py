@@ -2,17 +2,19 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import cast
 
 from domain.catalog import event_from, name_of
 from domain.fleet.definitions import CHANGED, NO_WATCHES, Defined, Definitions, watch_id_of
+from domain.fleet.facts import facts_of
 from domain.fleet.observe import NOTHING_SEEN, Subject, close_all, observe, sample_that_matters
 from domain.fleet.rules import Anomaly
 from domain.fleet.watch import WATCH, WatchEvent
 from domain.rejection import Kind
-from schemas.envelope import Actor, ActorType, Entry, Envelope, TenantId, Topic
+from schemas.envelope import Actor, ActorType, Entry, Envelope, StreamId, TenantId, Topic
+from schemas.partitioning import facts_partition_of, partition_of
 from streams.correlate.kept import Kept, Progress, Unsent, definition_state, key_of, known_state, load, progress_state
 from streams.identifiers import system_id
 from streams.ports import AnomalyScorer, LogReader, LogUnavailable, Reply, Submission, WatchState, WatchStates
@@ -33,19 +35,23 @@ NewScorer = Callable[[float, bytes | None], AnomalyScorer]
 KEEP_EVERY = 10_000
 """Records after which it is kept how far they were read, where nothing else was to be kept: they are read again."""
 
+_WHOLE_RECORD = 1 << 32
+
 _DEFINITIONS = frozenset(event.TYPE for event in WATCH.events)
 
 
 class _Known:
     """What one watch knows of one device; `unsent` are the commands that are not known to be answered."""
 
-    __slots__ = ("key", "of", "position", "scorer", "seen", "tenant_id", "unsent")
+    __slots__ = ("key", "of", "place", "position", "scorer", "seen", "tenant_id", "unsent")
 
     def __init__(self, tenant_id: TenantId, of: Subject, scorer: AnomalyScorer | None, kept: Kept | None) -> None:
         self.tenant_id = tenant_id
         self.of = of
         self.scorer = scorer
         self.position = kept.position if kept else 0
+        # of the last fact in the record at that position: what is kept was made of whole records
+        self.place = _WHOLE_RECORD
         self.seen = kept.seen if kept else NOTHING_SEEN
         self.unsent = kept.unsent if kept else ()
         self.key = key_of(tenant_id, of)
@@ -59,15 +65,18 @@ class _Known:
 
 
 class Correlation:
-    """Follows one partition.
+    """Follows the facts of one partition, and the watches of all tenants, whose events are in any partition.
 
     Not safe for threads. What is known is kept together with the commands that it led to, then these are sent, under
     ids that name what began them: so a crash anywhere, a second worker or a replay from the beginning adds nothing.
     Raises: StoreUnavailable, safe to retry.
     """
 
-    def __init__(self, partition: int, states: WatchStates, send: Send, new_scorer: NewScorer) -> None:
+    def __init__(
+        self, partition: int, states: WatchStates, send: Send, new_scorer: NewScorer, *, partitions: int = 1
+    ) -> None:
         self._partition = partition
+        self._partitions = partitions
         self._states = states
         self._send = send
         self._new_scorer = new_scorer
@@ -82,8 +91,12 @@ class Correlation:
 
     @property
     def events(self) -> int:
-        """Return the position of the last event that was looked at."""
+        """Return the position of the last event of this partition that was looked at."""
         return self._progress.events
+
+    def events_at(self, partition: int) -> int:
+        """Return the position of the last event of any partition that was looked at."""
+        return self.events if partition == self._partition else self._progress.elsewhere.get(partition, 0)
 
     @property
     def facts(self) -> int:
@@ -96,21 +109,32 @@ class Correlation:
 
     def check(self, log: LogReader) -> None:
         """Compare what was read with what there is. Raises: LogEndsEarly; LogUnavailable, safe to retry."""
-        for topic, read in ((Topic.EVENTS, self.events), (Topic.TELEMETRY, self.facts)):
-            if read > (end := log.end(topic, self._partition)):
+        events = [
+            (Topic.EVENTS, partition, self.events_at(partition), end)
+            for partition, end in enumerate(log.ends(Topic.EVENTS))
+        ]
+        facts = (Topic.TELEMETRY, self._partition, self.facts, log.end(Topic.TELEMETRY, self._partition))
+        for topic, partition, read, end in (*events, facts):
+            if read > end:
                 raise LogEndsEarly(
-                    f"correlation has read {topic.value}/{self._partition} up to {read}, the log ends at {end}:"
+                    f"correlation has read {topic.value}/{partition} up to {read}, the log ends at {end}:"
                     " an older log was restored below it; remove what correlation keeps, it is made again from the log"
                 )
 
     def read_events(self, entries: Sequence[Entry]) -> None:
-        """Learn of watches that were defined and removed."""
+        """Learn of watches that were defined and removed, from events of one partition in their order."""
+        if not entries:
+            return
+        partition = entries[0].partition
+        before = self.events_at(partition)
         for entry in entries:
-            if entry.position <= self.events:
-                continue
-            if isinstance(entry, Envelope) and entry.type in _DEFINITIONS:
+            if entry.position > before and isinstance(entry, Envelope) and entry.type in _DEFINITIONS:
                 self._define(entry)
-            self._progress = self._progress._replace(events=entry.position)
+        reached = max(before, entries[-1].position)
+        if partition == self._partition:
+            self._progress = self._progress._replace(events=reached)
+        else:
+            self._progress = self._progress._replace(elsewhere={**self._progress.elsewhere, partition: reached})
 
     def read_facts(self, entries: Sequence[Entry]) -> None:
         """Show facts to the watches of their tenants."""
@@ -121,8 +145,9 @@ class Correlation:
             position = entry.position
             watches = self._watches.get(entry.tenant_id)
             if watches is not None and isinstance(entry, Envelope):
-                for defined, device_id in watches.looking_at(entry):
-                    self._show(defined, device_id, entry)
+                for fact in facts_of(entry):
+                    for defined, device_id in watches.looking_at(fact):
+                        self._show(defined, device_id, fact)
         self._progress = self._progress._replace(facts=position)
 
     def skip_facts(self, position: int) -> None:
@@ -134,7 +159,7 @@ class Correlation:
 
         Raises: StoreUnavailable, LogUnavailable, Overloaded: call it again, now or after more facts.
         """
-        read = sum(self._progress) - sum(self._kept)
+        read = self._progress.records - self._kept.records
         if self._changed or self._gone or self._definitions or read >= KEEP_EVERY:
             self._keep()
         told = [*self._gone.values(), *(known for known in self._changed.values() if known.unsent)]
@@ -204,12 +229,12 @@ class Correlation:
             return
         if known is None:
             known = self._meet(fact.tenant_id, defined, device_id)
-        elif fact.position <= known.position:
+        elif (fact.position, fact.place) <= (known.position, known.place):
             return
         if known.scorer is not None:
             sample = sample._replace(bound=known.scorer.beyond(sample.value))
         known.seen, told = observe(known.of, watch, seen, sample)
-        known.position = fact.position
+        known.position, known.place = fact.position, fact.place
         if told:
             known.unsent += tuple(Unsent(command, known.seen.at or sample.at) for command in told)
         self._changed[known.key] = known
@@ -225,14 +250,50 @@ class Correlation:
     # --- what was kept
 
     def _load(self) -> None:
-        loaded = load(self._states.load(self._partition))
-        self._progress = self._kept = loaded.progress
+        own = load(self._states.load(self._partition))
+        self._progress = self._kept = own.progress
+        defined, known = list(own.defined), [kept for kept in own.known if self._has_facts_of(kept)]
+        found: list[Kept] = []
+        if self._partitions > 1 and not own.progress.elsewhere:
+            found = self._ask_others(defined, {key_of(kept.tenant_id, kept.of) for kept in known})
         of_tenants: dict[TenantId, list[Defined]] = defaultdict(list)
-        for tenant_id, defined in loaded.defined:
-            of_tenants[tenant_id].append(defined)
+        for tenant_id, each in defined:
+            of_tenants[tenant_id].append(each)
         self._watches.update((tenant_id, Definitions.of(watches)) for tenant_id, watches in of_tenants.items())
-        for kept in loaded.known:
+        for kept in (*known, *found):
             self._take_up(kept)
+        # what was found elsewhere is kept here from now on
+        for kept in found:
+            if taken := self._known.get((kept.tenant_id, kept.of.watch_id), {}).get(kept.of.device_id):
+                self._changed[taken.key] = taken
+
+    def _has_facts_of(self, kept: Kept) -> bool:
+        stream = StreamId(f"device-{kept.of.device_id}")
+        return facts_partition_of(kept.tenant_id, stream, self._partitions) == self._partition
+
+    def _ask_others(self, defined: list[tuple[TenantId, Defined]], mine: Collection[str]) -> list[Kept]:
+        """Learn at the first start what is kept of other partitions: their tenants' watches, and what these know.
+
+        Shape: earlier versions kept what is known of a device with its tenant's partition, where its facts were then;
+        the positions of that partition say nothing here.
+        """
+        found: list[Kept] = []
+        elsewhere: dict[int, int] = {}
+        for partition in set(range(self._partitions)) - {self._partition}:
+            theirs = load(self._states.load(partition))
+            elsewhere[partition] = theirs.progress.events
+            for tenant_id, each in theirs.defined:
+                if partition_of(tenant_id, self._partitions) == partition:
+                    defined.append((tenant_id, each))
+                    state = definition_state(tenant_id, each.watch_id, 0, each)
+                    self._definitions[state.key] = state
+            found += [
+                kept._replace(position=0)
+                for kept in theirs.known
+                if self._has_facts_of(kept) and key_of(kept.tenant_id, kept.of) not in mine
+            ]
+        self._progress = self._progress._replace(elsewhere=elsewhere)
+        return found
 
     def _take_up(self, kept: Kept) -> None:
         defined = self._watches.get(kept.tenant_id, NO_WATCHES).current(kept.of)

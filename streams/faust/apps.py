@@ -147,7 +147,7 @@ class ProjectionSink:
 def _entry(topic: Topic, record: Record, reached: int) -> Entry | None:
     """Decode a record that some view has not read yet; never raises."""
     raw = kafka_record(record.key, record.value, record.headers)
-    # facts are written without transactions: an offset for each, from 0
+    # facts are written without transactions: an offset for each record, from 0
     position = record.offset + 1 if topic is Topic.TELEMETRY else position_of(raw)
     # without a position it is not of our writers
     if position is None or position <= reached:

@@ -21,60 +21,73 @@ READ_EVENTS = 5_000
 
 
 class CorrelationSink:
-    """The partitions of the present assignment.
+    """The partitions of facts of the present assignment.
 
-    Shape: a batch of events only says that there are some: they are read from the log, and before each batch of facts
-    once more, so that a watch sees the facts that were recorded after it.
+    Shape: events are read from the log, of all partitions, for a tenant's facts are in any: before each batch of facts,
+    so that a watch sees the facts that were recorded after it, and where none come, now and then.
     """
 
     def __init__(
         self, *, topics: Topics, log: LogReader, states: WatchStates, send: Send, new_scorer: NewScorer
     ) -> None:
         self.stopped: Mapping[str, str] = {}
-        self._telemetry = topics.telemetry
         self._log = log
         self._states = states
         self._send = send
         self._new_scorer = new_scorer
+        self._of_log = topics.partitions
         self._partitions: dict[int, Correlation] = {}
         self._read_at: dict[TP, datetime] = {}
 
     def starts(self, committed: Mapping[TP, Committed | None]) -> Mapping[TP, int]:
         """Start where correlation itself is: what it knows is kept with the position that it was read up to.
 
-        Shape: a fact's offset is its position - 1, an event's at least that.
+        Shape: the offset of a record of facts is its position - 1.
         """
         self._read_at = {}
-        self._partitions = {
-            partition: Correlation(partition, self._states, self._send, self._new_scorer)
-            for partition in {tp.partition for tp in committed}
-        }
+        self._partitions = {tp.partition: self._open(tp.partition) for tp in committed}
         with _unavailable():
             for correlation in self._partitions.values():
                 correlation.check(self._log)
-        return {tp: self._reached(tp) for tp in committed}
+        return {tp: self._partitions[tp.partition].facts for tp in committed}
+
+    def _open(self, partition: int) -> Correlation:
+        return Correlation(partition, self._states, self._send, self._new_scorer, partitions=self._of_log)
 
     def apply(self, batches: Mapping[TP, Sequence[Record]]) -> Mapping[TP, str]:
-        return {tp: self._apply(tp, records) for tp, records in batches.items()}
-
-    def _apply(self, tp: TP, records: Sequence[Record]) -> str:
-        correlation = self._partitions[tp.partition]
         with _unavailable():
-            while events := self._log.read(Topic.EVENTS, tp.partition, after=correlation.events, limit=READ_EVENTS):
-                correlation.read_events(events)
-            if tp.topic == self._telemetry:
-                self._read_facts(correlation, tp, records)
-            correlation.settle()
-        return str(self._reached(tp))
+            self._read_events()
+            for tp, records in batches.items():
+                self._read_facts(tp, records)
+            self._settle()
+        return {tp: str(self._partitions[tp.partition].facts) for tp in batches}
 
     def look(self) -> bool:
+        """Learn of watches that were removed although no facts come."""
+        with _unavailable():
+            self._read_events()
+            self._settle()
         return False
 
     def read_at(self, tp: TP) -> datetime | None:
         """Return when the last fact that was looked at was recorded."""
         return self._read_at.get(tp)
 
-    def _read_facts(self, correlation: Correlation, tp: TP, records: Sequence[Record]) -> None:
+    def _read_events(self) -> None:
+        following = self._partitions.values()
+        for partition in range(self._of_log if following else 0):
+            while events := self._log.read(
+                Topic.EVENTS, partition, after=min(each.events_at(partition) for each in following), limit=READ_EVENTS
+            ):
+                for correlation in following:
+                    correlation.read_events(events)
+
+    def _settle(self) -> None:
+        for correlation in self._partitions.values():
+            correlation.settle()
+
+    def _read_facts(self, tp: TP, records: Sequence[Record]) -> None:
+        correlation = self._partitions[tp.partition]
         if not correlation.has_watches:
             correlation.skip_facts(records[-1].offset + 1)
             return
@@ -92,10 +105,6 @@ class CorrelationSink:
         if facts and isinstance(facts[-1], Envelope):
             self._read_at[tp] = facts[-1].recorded_at
 
-    def _reached(self, tp: TP) -> int:
-        correlation = self._partitions[tp.partition]
-        return correlation.facts if tp.topic == self._telemetry else correlation.events
-
 
 @contextmanager
 def _unavailable() -> Iterator[None]:
@@ -108,7 +117,11 @@ def _unavailable() -> Iterator[None]:
 
 def create_correlation_app(sink: CorrelationSink, *, broker: Broker, topics: Topics, data_dir: Path) -> SinkApp:
     """Return the app: its consumer group, its agent. Any number of processes may run it."""
-    read = [topics.telemetry, topics.events]
     return SinkApp(
-        f"{topics.prefix}.correlate", topics=read, sink=sink, broker=broker, limits=LIMITS, data_dir=data_dir
+        f"{topics.prefix}.correlate",
+        topics=[topics.telemetry],
+        sink=sink,
+        broker=broker,
+        limits=LIMITS,
+        data_dir=data_dir,
     )

@@ -14,7 +14,7 @@ Ends = Mapping[tuple[Topic, int], int]
 
 def ends_of(log: LogReader) -> Ends:
     """Return where each partition of the log ends. Raises: LogUnavailable, safe to retry."""
-    return {(topic, partition): log.end(topic, partition) for topic in Topic for partition in range(log.partitions)}
+    return {(topic, partition): end for topic in Topic for partition, end in enumerate(log.ends(topic))}
 
 
 def lags(reached: Sequence[Checkpoint], ends: Ends, topics: Sequence[Topic], now: datetime) -> Sequence[PartitionLag]:

@@ -38,19 +38,22 @@ class Selection(NamedTuple):
 def replay(log: LogReader, selection: Selection) -> Iterator[Entry]:
     """Yield events and facts in the order they were recorded, to where the log ends at the beginning.
 
-    Shape: those of one topic in position order.
+    Shape: those of one partition of a topic in position order.
     Raises: LogUnavailable, start again.
     """
-    partition = partition_of(selection.tenant_id, log.partitions)
-    topics = [_timed(log, topic, partition) for topic in Topic]
+    home = partition_of(selection.tenant_id, log.partitions)
+    topics = [
+        _timed(log, Topic.EVENTS, home, log.end(Topic.EVENTS, home)),
+        # a tenant's facts are in all partitions
+        *(_timed(log, Topic.TELEMETRY, *place) for place in enumerate(log.ends(Topic.TELEMETRY))),
+    ]
     for _, _, entry in merge(*topics, key=lambda timed: timed[:2]):
         if selection.holds(entry):
             yield entry
 
 
-def _timed(log: LogReader, topic: Topic, partition: int) -> Iterator[tuple[datetime, str, Entry]]:
-    """Yield a topic's entries with the time that puts them in order; it never goes back within a topic."""
-    end = log.end(topic, partition)
+def _timed(log: LogReader, topic: Topic, partition: int, end: int) -> Iterator[tuple[datetime, str, Entry]]:
+    """Yield a topic's entries with the time that puts them in order; it never goes back within a partition."""
     position, at = 0, _NEVER
     while position < end and (entries := log.read(topic, partition, after=position, limit=_AT_ONCE)):
         for entry in entries:

@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 from domain.fleet.facts import DeviceMetricsReported
 from projections.rows import Role
 from schemas.envelope import Position, TenantId, Topic
-from schemas.partitioning import partition_of
 from streams.ports import FactSubmission
 from tests.chaos.load import Reporter
-from tests.chaos.read_side import PARTITIONS, Engines, ReadSide, Watch, wait_until_seen
+from tests.chaos.read_side import Engines, ReadSide, Watch, wait_until_seen
 from tests.examples.moments import HAPPENED_AT
 
 TIMES = 100
@@ -25,7 +24,6 @@ _LOOK_S = 0.1
 _SENDERS = 6
 _PATIENCE_S = 180.0
 FLOODING = TenantId("flooding")
-_HOME = partition_of(FLOODING, PARTITIONS)
 
 
 class Answered(NamedTuple):
@@ -69,11 +67,12 @@ def run(engines: Engines, folder: Path, *, others: int, rate: int, seconds: floa
         beside = sending.run(seconds, flood=True)
         flooded_s = time.monotonic() - began
         _wait(watches, [*beside, *sending.flood])
-    near = [one for one in beside if one.position.partition == _HOME]
-    far = [one for one in beside if one.position.partition != _HOME]
+    flooded = {one.position.partition for one in sending.flood}
+    near = [one for one in beside if one.position.partition in flooded]
+    far = [one for one in beside if one.position.partition not in flooded]
     return Result(
         tenants=others,
-        in_the_same_partition=sum(partition_of(tenant, PARTITIONS) == _HOME for tenant in tenants),
+        in_the_same_partition=len({one.tenant_id for one in near}),
         rate=round(len(beside) * sending.each / flooded_s / others, 1),
         flooding_rate=round(len(sending.flood) * sending.each * TIMES / flooded_s, 1),
         p99={
@@ -124,8 +123,8 @@ class _Sending:
             end = due + seconds
             while due < end:
                 for tenant in tenants:
-                    position = self._reporter.report(tenant, self._facts(each))
-                    answered.append(Answered(tenant, position, time.monotonic()))
+                    positions = self._reporter.report(tenant, self._facts(each))
+                    answered += [Answered(tenant, position, time.monotonic()) for position in positions]
                 due += TURN_S
                 time.sleep(max(0.0, due - time.monotonic()))
         except BaseException as error:

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import cycle
 from typing import Any, NamedTuple, Protocol
-from uuid import UUID
 
 import httpx
 
+from domain.fleet.facts import facts_of
 from schemas.envelope import Envelope, StreamId, Topic
 from streams.ports import LogReader
 
@@ -77,7 +77,7 @@ class Session:
         answer = self._ask("/v1/telemetry", facts)
         assert answer["refused"] == []
         assert answer["accepted"] + answer["repeated"] == len(facts)
-        self._history.facts += [fact["id"] for fact in facts]
+        self._history.facts += map(_name_of, facts)
 
     def _ask(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Any:
         deadline = time.monotonic() + _ANSWERED_WITHIN_S
@@ -203,9 +203,19 @@ def _fact(device: str, n: int) -> dict[str, Any]:
         "type": "device.metrics.reported",
         "device_id": device,
         "happened_at": f"2026-01-{n // 86400 % 28 + 1:02}T{n // 3600 % 24:02}:{n // 60 % 60:02}:{n % 60:02}Z",
-        "id": str(UUID(int=n + 1)),
         "data": {"metrics": {"n": float(n)}},
     }
+
+
+def _name_of(fact: Mapping[str, Any]) -> str:
+    """Return what a reading is known by: there is one metric."""
+    return f"{fact['device_id']} {fact['happened_at']}"
+
+
+def _names_in(record: Envelope) -> Iterator[str]:
+    for fact in facts_of(record):
+        at = fact.happened_at.isoformat().replace("+00:00", "Z")
+        yield f"{fact.stream.removeprefix('device-')} {at}"
 
 
 class Calling:
@@ -257,7 +267,8 @@ def calling(
 class Findings(NamedTuple):
     """What the log holds against the history; all but the totals must be 0.
 
-    Shape: `facts_doubled` may be more where the log leaves it to the views to know a fact again.
+    Shape: `facts` and `facts_doubled` count records; of these there may be more where the log leaves it to the views
+    to know a record again.
     """
 
     events: int
@@ -276,8 +287,8 @@ def check(history: History, events: Sequence[Envelope], facts: Sequence[Envelope
     by_command: Mapping[str, list[Envelope]] = defaultdict(list)
     for entry in events:
         by_command[entry.command_id].append(entry)
-    fact_ids = Counter(entry.event_id for entry in facts)
-    lost = sum(fact_ids[id_] == 0 for id_ in set(history.facts))
+    record_ids = Counter(record.event_id for record in facts)
+    lost = len(set(history.facts).difference(name for record in facts for name in _names_in(record)))
     wrong = 0
     for _, _, reply in history.commands:
         caused = by_command.get(reply["command_id"], [])
@@ -299,7 +310,7 @@ def check(history: History, events: Sequence[Envelope], facts: Sequence[Envelope
         lost=lost,
         # every command of the callers causes one event at most
         doubled=len(events) - len(by_id) + sum(len(by_command.get(id_, ())) > 1 for id_ in set(history.asked)),
-        facts_doubled=sum(times - 1 for times in fact_ids.values()),
+        facts_doubled=sum(times - 1 for times in record_ids.values()),
         holes=_holes(events) + _holes(facts),
         wrong_answers=wrong,
         versions_won_twice=sum(times - 1 for times in won.values()),
@@ -319,14 +330,17 @@ def read_all(log: LogReader, topic: Topic) -> list[Envelope]:
 
 
 def _holes(entries: Sequence[Envelope]) -> int:
-    """Count the places where a partition's positions or a stream's versions do not go on by one."""
+    """Count the places where positions of events or versions do not go on by one, or positions of facts do not grow."""
     holes = 0
     positions: Counter[int] = Counter()
     versions: Counter[tuple[str, StreamId]] = Counter()
     for entry in entries:
-        positions[entry.partition] += 1
-        holes += entry.position != positions[entry.partition]
-        if entry.topic is Topic.EVENTS:
+        if entry.topic is Topic.TELEMETRY:
+            holes += entry.position <= positions[entry.partition]
+            positions[entry.partition] = entry.position
+        else:
+            positions[entry.partition] += 1
+            holes += entry.position != positions[entry.partition]
             versions[entry.key] += 1
             holes += entry.version != versions[entry.key]
     return holes

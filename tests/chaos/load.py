@@ -98,18 +98,15 @@ class Reporter:
     def close(self) -> None:
         self._log.close()
 
-    def report(self, tenant_id: TenantId, facts: Sequence[FactSubmission]) -> Position:
+    def report(self, tenant_id: TenantId, facts: Sequence[FactSubmission]) -> Sequence[Position]:
         deadline = time.monotonic() + _TAKEN_WITHIN_S
         while True:
             self.tries += 1
             try:
-                position = self._log.append_facts(tenant_id, facts, TESTER).position
+                return self._log.append_facts(tenant_id, facts, TESTER).positions
             except LogUnavailable:
                 assert time.monotonic() < deadline, f"no facts were taken in {_TAKEN_WITHIN_S} s"
                 time.sleep(_AGAIN_S)
-            else:
-                assert position is not None
-                return position
 
 
 class Load:
@@ -216,9 +213,8 @@ class Load:
                 first = turn * FACTS_AT_ONCE
                 facts = [_fact(m) for m in range(first, first + min(FACTS_AT_ONCE, self.facts - n * FACTS_AT_ONCE))]
                 for _ in range(2 if n % SENT_TWICE == 0 else 1):
-                    position = reporter.report(tenant, facts)
-                    place = (position.topic, position.partition)
-                    self.ends[place] = max(position.position, self.ends.get(place, 0))
+                    for topic, partition, position in reporter.report(tenant, facts):
+                        self.ends[topic, partition] = max(position, self.ends.get((topic, partition), 0))
                 self._note(tenant, facts)
                 n += 1
             self.tries += reporter.tries

@@ -1,7 +1,6 @@
 """Rows for the contract suites: the n-th row of a class, as it was written at a position, and as it is read back."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -84,8 +83,7 @@ def checkpoint(position: int, *, topic: Topic = Topic.EVENTS, partition: int = 3
 
 # of the views of one row, one that keeps it in the order of its key
 LAYOUTS: Mapping[type, Layout] = {
-    view.layout.row: replace(view.layout, first_wins=False)
-    for view in sorted(PROJECTIONS, key=lambda view: view.role is Role.TIMELINE)
+    view.layout.row: view.layout for view in sorted(PROJECTIONS, key=lambda view: view.role is Role.TIMELINE)
 }
 
 

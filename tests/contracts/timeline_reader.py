@@ -392,14 +392,14 @@ class TimelineReaderContract:
 
     # --- which of two rows is kept ----------------------------------------------------------------------------------
 
-    def test_of_two_facts_with_one_identity_the_first_of_the_log_stays(self, store: Store) -> None:
+    def test_of_two_facts_with_one_identity_the_last_of_the_log_stays(self, store: Store) -> None:
         readings = [reading(NOON, 1.0, position=7), reading(NOON, 2.0, position=8)]
         lines = [line(1)._replace(position=7), line(1, summary="said again")._replace(position=8)]
         for name, rows in (("device_metrics", readings), ("device_logs", lines)):
             for tenant, order in ((ACME, (0, 1)), (BOLT, (1, 0))):
                 for at in order:
                     self.write(store, name, [rows[at]._replace(tenant_id=tenant)])
-                assert list(store.scan(View(name, 1), tenant)) == [rows[0]._replace(tenant_id=tenant)]
+                assert list(store.scan(View(name, 1), tenant)) == [rows[1]._replace(tenant_id=tenant)]
 
     # --- builds -----------------------------------------------------------------------------------------------------
 

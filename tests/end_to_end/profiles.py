@@ -66,7 +66,8 @@ class Tenant:
 
     def __init__(self, url: str, tenant_id: str, first_key: str) -> None:
         self.id = TenantId(tenant_id)
-        self.position = {"events": "events/0/0", "telemetry": "telemetry/0/0"}
+        # the last one of each partition that something of this tenant is in
+        self.position: dict[str, str] = {}
         self._first_key = first_key
         self._client = httpx.Client(base_url=url, timeout=60, trust_env=False)
         self._client.headers["X-API-Key"] = first_key
@@ -129,7 +130,7 @@ class Tenant:
 
     def live(self, **query: str) -> Iterator[str]:
         """Yield the lines of a live stream from the beginning of the log."""
-        places = (f"{topic}/{place.split('/')[1]}/0" for topic, place in self.position.items())
+        places = (f"{place}/0" for place in self.position)
         with self._client.stream("GET", "/v1/live", params={"after": ",".join(places), **query}) as stream:
             yield from stream.iter_lines()
 
@@ -139,8 +140,8 @@ class Tenant:
         return {first: "FIRST-KEY", hashlib.sha256(secret.encode()).hexdigest(): "FIRST-SECRET"}
 
     def _reached(self, token: str | None) -> None:
-        if token:
-            self.position[token.partition("/")[0]] = token
+        for position in token.split(",") if token else ():
+            self.position[position.rpartition("/")[0]] = position
 
     def close(self) -> None:
         self._client.close()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from domain.fleet import alert, device, facts, rules, watch
+from domain.fleet import alert, device, fact_records, facts, rules, watch
 
 DESCRIPTION: Mapping[str, Any] = {
     "os_type": "linux",
@@ -80,4 +80,41 @@ LOG = facts.LogRecorded(
     hostname="LabSZ",
     details="from 173.234.31.186 port 38926 ssh2",
     ingest_day="2026-01-31",
+)
+
+HEARTBEAT_RECORD = fact_records.HeartbeatRecord(
+    heartbeats=(
+        fact_records.Heartbeat(after_us=0, agent_version="1.4.2"),
+        fact_records.Heartbeat(after_us=30_000_000, agent_version=None),
+    )
+)
+METRICS_RECORD = fact_records.MetricsRecord(
+    series=(
+        fact_records.MetricSeries(metric="cpu.load", unit="ratio", after_us=(0, 2_000_000), values=(0.75, -0.0)),
+        fact_records.MetricSeries(metric="cpu.steal", unit="ratio", after_us=(1,), values=(0.5,)),
+    )
+)
+_BARE_LINE: Mapping[str, Any] = {
+    **dict.fromkeys(("tool_type", "source_event_type", "event_type", "device_id", "user_id", "hostname", "ingest_day")),
+    "details": "",
+}
+LOG_RECORD = fact_records.LogRecord(
+    lines=(
+        fact_records.LogLine(
+            after_us=0,
+            id="6f1d3c5e-0000-5000-8000-000000000001",
+            severity="error",
+            summary="Failed password for root",
+            tool_type="sshd",
+            source_event_type="auth",
+            event_type="login.failed",
+            device_id="43",
+            user_id="root",
+            hostname="LabSZ",
+            details="from 173.234.31.186 port 38926 ssh2",
+            ingest_day="2026-01-31",
+        ),
+        fact_records.LogLine(after_us=5, id=None, severity="info", summary="tick", **_BARE_LINE),
+        fact_records.LogLine(after_us=5, id=None, severity="info", summary="tick", **_BARE_LINE),
+    )
 )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from domain.catalog import EVENTS
-from domain.message import Fact
+from domain.message import FactRecord
 from projections.catalog import PROJECTIONS, of_role
 from projections.history.event_rows import EventRow
 from projections.projection import Projection
@@ -37,7 +37,7 @@ def test_topics_are_those_of_the_events(view: Projection) -> None:
     if view.events is None:
         assert (view.topics, view.layout.row) == ((Topic.EVENTS,), EventRow)
         return
-    observed = {issubclass(event, Fact) for event in view.events}
+    observed = {issubclass(event, FactRecord) for event in view.events}
     assert set(view.topics) == {Topic.TELEMETRY if fact else Topic.EVENTS for fact in observed}
     assert set(view.events) <= set(EVENTS.values())
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from domain.catalog import CONTEXTS
-from domain.message import Event, Fact
+from domain.message import Event, FactRecord
 from projections.catalog import of_role
 from projections.documents import sort_text
 from projections.finance import invoices
@@ -19,7 +19,7 @@ from projections.projection import Projection
 from projections.rows import Patch, Role
 from tests.examples import ACME, Place
 from tests.examples.finance import CATEGORISED, RECEIVED
-from tests.examples.fleet import HEARTBEAT, LOG, METRICS
+from tests.examples.fleet import HEARTBEAT, HEARTBEAT_RECORD, LOG, LOG_RECORD, METRICS
 from tests.given_when_then import Rows
 from tests.projections.documents import Case
 
@@ -39,14 +39,17 @@ def test_event_sets_its_fields_in_the_order_of_its_version(
 
 def test_every_event_of_a_document_view_is_a_case() -> None:
     for view in of_role(Role.DOCUMENTS):
-        decided = {event for event in view.events or () if not issubclass(event, Fact)}
+        decided = {event for event in view.events or () if not issubclass(event, FactRecord)}
         assert {type(event) for projection, _, event, _ in CASES if projection is view} == decided
 
 
-@pytest.mark.parametrize("fact", [HEARTBEAT, METRICS, LOG])
-def test_any_fact_of_a_device_says_when_it_was_last_heard_of_in_the_order_of_the_log(fact: Event) -> None:
+@pytest.mark.parametrize(
+    ("fact", "order"),
+    [(HEARTBEAT, 9), (METRICS, 9), (LOG, 9), *((record, 2**40 + 9) for record in (HEARTBEAT_RECORD, LOG_RECORD))],
+)
+def test_any_fact_of_a_device_says_when_it_was_last_heard_of_in_the_order_of_the_log(fact: Event, order: int) -> None:
     Rows(devices.PROJECTION).when(fact, Place(position=9)).then(
-        Patch(ACME, "42", "telemetry", 9, {"last_seen_at": RECORDED})
+        Patch(ACME, "42", "telemetry", order, {"last_seen_at": RECORDED})
     )
 
 

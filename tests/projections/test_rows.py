@@ -1,14 +1,14 @@
 """The rows of the timeline and event views."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from domain.message import Fact
+from domain.message import Event, FactRecord
 from projections.finance import invoice_facts
 from projections.finance.invoice_facts import InvoiceLineRow
 from projections.fleet import device_logs, device_metrics, metrics_5m
@@ -18,31 +18,54 @@ from projections.history import audit_trail, events, stream_history
 from projections.history.event_rows import EventRow
 from schemas.canonical_json import canonical_json
 from schemas.envelope import StreamId
-from tests.examples import ACME, EVENTS, FACTS, Place, stored
+from tests.examples import ACME, EVENTS, Place, stored
 from tests.examples.finance import CORRECTED, RECEIVED
-from tests.examples.fleet import LOG, METRICS, RETIRED
+from tests.examples.fleet import LOG, LOG_RECORD, METRICS, METRICS_RECORD, RETIRED
 from tests.examples.moments import HAPPENED_AT, RECORDED_AT
 from tests.given_when_then import Rows
 
 EVENT_ID = "01943b1e-7a00-7000-8000-000000000001"
 
 
+TURN = 2**40
+
+
+def at(microseconds: int) -> datetime:
+    return HAPPENED_AT + timedelta(microseconds=microseconds)
+
+
 @pytest.mark.parametrize("view", [device_metrics, metrics_5m])
-def test_reported_metrics_make_a_row_for_each(view: ModuleType) -> None:
-    Rows(view.PROJECTION).when(METRICS).then(
-        MetricRow(ACME, "42", "cpu.load", HAPPENED_AT, 0.75, "ratio", 7),
-        MetricRow(ACME, "42", "cpu.steal", HAPPENED_AT, -0.0, "ratio", 7),
+def test_each_reading_of_a_record_makes_a_row(view: ModuleType) -> None:
+    Rows(view.PROJECTION).when(METRICS_RECORD).then(
+        MetricRow(ACME, "42", "cpu.load", HAPPENED_AT, 0.75, "ratio", TURN + 7),
+        MetricRow(ACME, "42", "cpu.load", at(2_000_000), -0.0, "ratio", TURN + 7),
+        MetricRow(ACME, "42", "cpu.steal", at(1), 0.5, "ratio", TURN + 7),
     )
 
 
-@pytest.mark.parametrize(("view", "fact"), [(device_metrics, METRICS), (metrics_5m, METRICS), (device_logs, LOG)])
-def test_of_two_facts_with_one_identity_stores_keep_the_first(view: ModuleType, fact: Fact) -> None:
-    first: Any
-    repeat: Any
-    first, repeat = (Rows(view.PROJECTION).when(fact, Place(position=position)).rows() for position in (7, 8))
-    assert [row._replace(position=0) for row in first] == [row._replace(position=0) for row in repeat]
-    assert all(one.position < other.position for one, other in zip(first, repeat, strict=True))
-    assert view.PROJECTION.layout.first_wins
+@pytest.mark.parametrize("view", [device_metrics, metrics_5m])
+def test_readings_that_an_earlier_version_kept_make_the_rows_they_always_made(view: ModuleType) -> None:
+    Rows(view.PROJECTION).when(METRICS).then(
+        MetricRow(ACME, "42", "cpu.load", HAPPENED_AT, 0.75, "ratio", TURN - 7),
+        MetricRow(ACME, "42", "cpu.steal", HAPPENED_AT, -0.0, "ratio", TURN - 7),
+    )
+
+
+@pytest.mark.parametrize(
+    ("view", "fact", "record"),
+    [(device_metrics, METRICS, METRICS_RECORD), (metrics_5m, METRICS, METRICS_RECORD), (device_logs, LOG, LOG_RECORD)],
+)
+def test_stores_keep_the_last_record_and_before_it_the_first_fact_of_earlier_versions(
+    view: ModuleType, fact: Event, record: Event
+) -> None:
+    def order(event: Event, position: int) -> set[int]:
+        rows: Any = Rows(view.PROJECTION).when(event, Place(position=position)).rows()
+        return {row.position for row in rows}
+
+    orders = [order(fact, 9), order(fact, 8), order(record, 1), order(record, 2)]
+    assert [len(each) for each in orders] == [1] * 4
+    assert [min(each) for each in orders] == sorted(min(each) for each in orders)
+    assert len(set.union(*orders)) == 4
 
 
 def log_row(device_id: str, event_type: str, hostname: str, details: str) -> LogRow:
@@ -56,7 +79,19 @@ def log_row(device_id: str, event_type: str, hostname: str, details: str) -> Log
         hostname=hostname,
         summary="Failed password for root",
         details=details,
-        position=7,
+        position=TURN - 7,
+    )
+
+
+def test_two_equal_lines_of_a_record_are_two_rows_and_a_line_with_an_id_is_known_by_it() -> None:
+    first = log_row("43", "login.failed", "LabSZ", "from 173.234.31.186 port 38926 ssh2")
+    tick = log_row("42", "", "", "")._replace(
+        happened_at=at(5), severity="info", summary="tick", fact_id=f"{EVENT_ID}.1", position=TURN + 7
+    )
+    Rows(device_logs.PROJECTION).when(LOG_RECORD).then(
+        first._replace(fact_id="6f1d3c5e-0000-5000-8000-000000000001", position=TURN + 7),
+        tick,
+        tick._replace(fact_id=f"{EVENT_ID}.2"),
     )
 
 
@@ -97,7 +132,7 @@ def test_decided_event_makes_one_row_with_its_payload_as_json(view: ModuleType) 
 @pytest.mark.parametrize("view", [audit_trail, stream_history, events])
 def test_every_decided_event_has_its_row(view: ModuleType) -> None:
     for event in EVENTS.values():
-        if type(event) not in FACTS:
+        if not isinstance(event, FactRecord):
             (row,) = Rows(view.PROJECTION).when(event).rows()
             assert isinstance(row, EventRow)
             assert (row.type, row.data) == (event.TYPE, canonical_json(stored(event)))

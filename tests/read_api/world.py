@@ -156,7 +156,7 @@ class Records:
             self._grown.notify_all()
             return envelope
 
-    def ends(self, tenant_id: TenantId) -> Sequence[Position]:
+    def ends(self, tenant_id: TenantId, about: StreamId | None = None) -> Sequence[Position]:
         return [Position(topic, 0, len(records)) for topic, records in self._records.items()]
 
     def since(self, tenant_id: TenantId, after: Position, *, limit: int) -> tuple[Sequence[Envelope], Position]:

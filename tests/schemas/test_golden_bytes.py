@@ -4,16 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from domain.catalog import EVENTS, FACTS, adapter, event_from, payload_of
-from domain.message import Event
+from domain.catalog import EVENTS, adapter, event_from, payload_of
+from domain.fleet.facts import facts_of
+from domain.message import Event, Fact
 from schemas import upcast
 from schemas.envelope import StreamId
+from schemas.fact_record import StoredFacts, encode_fact_record
 from schemas.mark import StoredMark, decode_mark, encode_mark
 from schemas.payload import BadPayload, decode_payload, encode_payload, schema_files
 from schemas.stored_record import decode_record, encode_record
-from tests.examples import ACME, envelope_of
+from tests.examples import ACME, FACTS, envelope_of
 from tests.examples import EVENTS as EXAMPLES
 from tests.examples.fleet import REGISTERED
+from tests.examples.moments import HAPPENED_AT, RECORDED_AT
 
 GOLDEN = Path(__file__).parent / "golden"
 RELEASED = [(type_, version) for type_, version, _ in schema_files()]
@@ -52,13 +55,39 @@ def test_first_version_of_an_event_of_finance_says_the_same_as_its_second(type_:
     assert encode_payload(type_, old.schema_version, old.data) == golden(f"{type_}.v1")
 
 
-@pytest.mark.parametrize("fact", FACTS)
-def test_no_fact_has_a_second_version(fact: type[Event]) -> None:
-    assert fact.VERSION == 1, "views read facts as they were written: let them call upcast.to_newest first"
+@pytest.mark.parametrize("fact", FACTS.values(), ids=lambda fact: fact.TYPE)
+def test_fact_is_written_as_the_bytes_of_the_version_that_kept_each_by_itself(fact: Fact) -> None:
+    assert encode_payload(fact.TYPE, 1, payload_of(fact)) == golden(f"{fact.TYPE}.v1")
+
+
+@pytest.mark.parametrize("fact", FACTS.values(), ids=lambda fact: fact.TYPE)
+def test_fact_that_an_earlier_version_kept_is_the_same_as_in_a_record_of_today(fact: Fact) -> None:
+    old = envelope_of(fact)
+    [packed] = fact.pack([(0, fact, None)])
+    new = old._replace(schema_version=fact.RECORD.VERSION, data=packed.data)
+    assert event_from(old) == event_from(new)
+    assert [one._replace(schema_version=1) for one in facts_of(new)] == [old]
+    assert list(facts_of(old)) == [old]
+
+
+FACT_RECORD = StoredFacts(
+    bytes(range(16)), "device.heartbeat", 2, "device-42", HAPPENED_AT, RECORDED_AT, "user", "ann", "request-1", b"data"
+)
+
+
+def test_record_of_facts_is_written_as_the_bytes_of_its_release() -> None:
+    raw = encode_fact_record(FACT_RECORD)
+    assert raw == golden("fact_record"), f"the record of facts {FROZEN}; it is {raw.hex()} now"
 
 
 def test_there_are_no_bytes_of_an_event_that_was_never_released() -> None:
-    names = {path.stem for path in GOLDEN.glob("*.hex")} - {"stored_record", "stored_record.v2", "mark"}
+    names = {path.stem for path in GOLDEN.glob("*.hex")} - {
+        "stored_record",
+        "stored_record.v2",
+        "mark",
+        "fact_batch",
+        "fact_record",
+    }
     assert names == {f"{type_}.v{version}" for type_, version in RELEASED}
 
 

@@ -32,7 +32,7 @@ GOLDEN = bytes.fromhex(
 )
 GOLDEN_HASH = "501546df0b54a95fab27d1570ab6c0a48ce1206b33518bda6f7da2483766dc09"
 
-PLACE = {"topic", "partition", "position"}
+PLACE = {"topic", "partition", "position", "place"}
 """Where an event stands in the log is not in its leaf."""
 
 READ = {"data", "schema_version"}

@@ -1,13 +1,26 @@
 """Facts come in over HTTP here and are answered when they are durable, with a reason for each refused one."""
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Annotated, Any, Literal, NamedTuple, Union
+from dataclasses import MISSING, fields
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, NamedTuple, NotRequired, Union, cast
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
+from typing_extensions import TypedDict
 
 from domain.catalog import FACTS
 from domain.message import Fact
@@ -33,12 +46,16 @@ CLOUDEVENTS_BATCH = "application/cloudevents-batch+json"
 NDJSON = "application/x-ndjson"
 
 
+_OwnId = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+_KEY = re.compile(r"[\x21-\x7e]{1,128}")
+
+
 def _message(fact: type[Fact]) -> Any:
     fields: dict[str, Any] = {
         "type": (Literal[fact.TYPE], ...),
-        "device_id": (Id, ...),
+        f"{fact.CATEGORY}_id": (Id, ...),
         "happened_at": (Instant, ...),
-        "id": (Annotated[str, StringConstraints(min_length=1, max_length=128)] | None, None),
+        "id": (_OwnId | None, None),
         "data": (fact, ...),
     }
     return create_model(f"{fact.__name__}Message", __config__=ConfigDict(extra="forbid"), **fields)
@@ -46,7 +63,41 @@ def _message(fact: type[Fact]) -> Any:
 
 _ANY_FACT: Any = Annotated[Union[tuple(_message(fact) for fact in FACTS)], Field(discriminator="type")]  # noqa: UP007
 _FACT: TypeAdapter[Any] = TypeAdapter(_ANY_FACT)
-_FACTS: TypeAdapter[list[Any]] = TypeAdapter(list[_ANY_FACT])
+
+_USUAL_INSTANT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$"
+"""How instants look that the standard library reads as the model does; others are left to the model."""
+
+
+_typed_dict: Any = TypedDict
+
+
+def _usual(fact: type[Fact]) -> Any:
+    """Return what a message is as plain values, which costs a third of the model: it gives no reasons."""
+    data = {
+        field.name: field.type if field.default is MISSING else NotRequired[field.type]
+        for field in fields(cast("Any", fact))
+    }
+    message = {
+        "type": Literal[fact.TYPE],
+        f"{fact.CATEGORY}_id": Id,
+        "happened_at": Annotated[str, StringConstraints(pattern=_USUAL_INSTANT)],
+        "id": NotRequired[_OwnId | None],
+        "data": _closed(f"{fact.__name__}Data", data),
+    }
+    return _closed(f"{fact.__name__}Usual", message)
+
+
+def _closed(name: str, types: Mapping[str, Any]) -> Any:
+    made = _typed_dict(name, types)
+    made.__pydantic_config__ = ConfigDict(extra="forbid")
+    return made
+
+
+_ANY_USUAL: Any = Annotated[Union[tuple(_usual(fact) for fact in FACTS)], Field(discriminator="type")]  # noqa: UP007
+_USUAL: TypeAdapter[dict[str, Any]] = TypeAdapter(_ANY_USUAL)
+_ALL_USUAL: TypeAdapter[list[dict[str, Any]]] = TypeAdapter(Annotated[list[_ANY_USUAL], FailFast()])
+_ID_FIELDS: Mapping[type[Fact], str] = {fact: f"{fact.CATEGORY}_id" for fact in FACTS}
+_CLASSES: Mapping[str, type[Fact]] = {fact.TYPE: fact for fact in FACTS}
 
 
 class _CloudEvent(BaseModel):
@@ -102,7 +153,7 @@ class TelemetryGate:
         self._waiting_bytes = 0
 
     async def take(
-        self, tenant_id: TenantId, body: bytes, parse: Callable[[bytes], Parsed], actor: Actor
+        self, tenant_id: TenantId, body: bytes, parse: Callable[[bytes], Parsed], actor: Actor, key: str = ""
     ) -> tuple[TelemetryReply, Sequence[RefusedLine]]:
         """Return what became of a body's facts, once those that were taken are durable.
 
@@ -116,7 +167,7 @@ class TelemetryGate:
 
         def work() -> tuple[TelemetryReply, Sequence[RefusedLine]]:
             facts, refused = parse(body)
-            return self._log.append_facts(tenant_id, facts, actor), refused
+            return self._log.append_facts(tenant_id, facts, actor, key), refused
 
         self._waiting += 1
         self._waiting_bytes += len(body)
@@ -152,13 +203,14 @@ def telemetry_router(gate: TelemetryGate) -> APIRouter:
         require(caller, "telemetry:write")
         content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         parse = _PARSERS.get(content_type, parse_json)
+        key = _key(request.headers.get("Idempotency-Key"))
         async with body_of(request) as body:
-            reply, refused = await gate.take(caller.tenant_id, body, parse, caller.actor)
+            reply, refused = await gate.take(caller.tenant_id, body, parse, caller.actor, key)
         answer = {
             "accepted": reply.accepted,
             "repeated": reply.repeated,
             "refused": [refusal._asdict() for refusal in refused],
-            "position": str(reply.position) if reply.position else None,
+            "position": ",".join(map(str, reply.positions)) or None,
         }
         return Json(answer)
 
@@ -173,19 +225,35 @@ def parse_json(body: bytes) -> Parsed:
     if body[:64].lstrip()[:1] != b"[":
         return parse_ndjson(body)
     try:
-        messages = _FACTS.validate_json(body)
-    except ValidationError:
+        facts = [_from_usual(message) for message in _ALL_USUAL.validate_json(body)]
+    except (ValueError, OverflowError):
         # slower, one by one: to name the refused and take the others
         return _one_by_one(_items(body), lambda item: _submission(_FACT.validate_python(item)))
-    _check_count(len(messages))
-    return Parsed([_submission(message) for message in messages], [])
+    _check_count(len(facts))
+    return Parsed(facts, [])
 
 
 def parse_ndjson(body: bytes) -> Parsed:
     """Read a fact a line; empty lines count, but are no facts. Raises: Problem, more than MAX_FACTS lines."""
     lines = body.splitlines()
     _check_count(len(lines))
-    return _one_by_one(lines, lambda line: _submission(_FACT.validate_json(line)), skip=lambda line: not line.strip())
+    return _one_by_one(lines, _from_line, skip=lambda line: not line.strip())
+
+
+def _from_line(line: bytes) -> FactSubmission:
+    try:
+        return _from_usual(_USUAL.validate_json(line))
+    except (ValueError, OverflowError):
+        return _submission(_FACT.validate_json(line))
+
+
+def _from_usual(message: dict[str, Any]) -> FactSubmission:
+    """Raises: ValueError, OverflowError: its instant is not one."""
+    fact = _CLASSES[message["type"]]
+    at = datetime.fromisoformat(message["happened_at"])
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC)
+    return FactSubmission(message[_ID_FIELDS[fact]], at, fact(**message["data"]), message.get("id"))
 
 
 def parse_cloudevents(body: bytes) -> Parsed:
@@ -212,13 +280,22 @@ def _one_by_one(
 
 
 def _submission(message: Any) -> FactSubmission:
-    return FactSubmission(message.device_id, message.happened_at, message.data, message.id)
+    of: str = getattr(message, _ID_FIELDS[type(message.data)])
+    return FactSubmission(of, message.happened_at, message.data, message.id)
+
+
+def _key(header: str | None) -> str:
+    if header is not None and not _KEY.fullmatch(header):
+        raise Problem(422, "the Idempotency-Key must be 1 to 128 visible ASCII characters without spaces")
+    return header or ""
 
 
 def _from_cloudevent(item: Any) -> FactSubmission:
     event = _CLOUDEVENT.validate_python(item)
-    device_id = event.subject.removeprefix("device-")
-    fact = {"type": event.type, "device_id": device_id, "happened_at": event.time, "data": event.data}
+    # a subject without a category is a device's id, as it always was
+    category = _CLASSES[event.type].CATEGORY if event.type in _CLASSES else Fact.CATEGORY
+    of = event.subject.removeprefix(f"{category}-")
+    fact = {"type": event.type, f"{category}_id": of, "happened_at": event.time, "data": event.data}
     # an event's identity is its source and its id together
     identity = orjson.dumps([event.source, event.id]).decode()
     return _submission(_FACT.validate_python(fact))._replace(fact_id=identity)
@@ -254,7 +331,7 @@ _EXAMPLE = {
 }
 _DOCS = {
     "application/json": {
-        "schema": _FACTS.json_schema(ref_template="#/components/schemas/{model}"),
+        "schema": TypeAdapter(list[_ANY_FACT]).json_schema(ref_template="#/components/schemas/{model}"),
         "example": [_EXAMPLE],
     },
     NDJSON: {"schema": {"type": "string"}, "example": orjson.dumps(_EXAMPLE).decode()},

@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.fleet.device import RegisterDevice
+from domain.fleet.facts import facts_of
 from infra.cli.client import ServerClient
 from infra.cli.import_run import Outcome, run
-from infra.cli.import_sinks import IMPORTER, EmbeddedSink, FactsTaken, ImportFailed, ServerSink
+from infra.cli.import_sinks import IMPORTER, EmbeddedSink, FactsTaken, ImportFailed, LineIds, ServerSink
 from infra.cli.main import cli
 from infra.embedded import DEMO_TENANT, Embedded
 from schemas.envelope import Envelope, TenantId, Topic
@@ -79,7 +80,8 @@ def import_logs(data_dir: Path, *files: Path, options: Sequence[str] = ()) -> Ac
 def events(data_dir: Path, type_: str, topic: Topic = Topic.EVENTS) -> list[Envelope]:
     with Embedded.open(data_dir) as embedded:
         found = embedded.log.read(topic, 0, after=0, limit=1_000_000)
-    return [event for event in found if isinstance(event, Envelope) and event.type == type_]
+    wanted = [event for event in found if isinstance(event, Envelope) and event.type == type_]
+    return wanted if topic is Topic.EVENTS else [fact for record in wanted for fact in facts_of(record)]
 
 
 def recorded_lines(data_dir: Path) -> list[dict[str, Any]]:
@@ -191,7 +193,7 @@ def test_a_reading_of_a_time_that_has_one_is_a_repeat(data_dir: Path, tmp_path: 
     account = import_metrics(data_dir, path)
     assert (account.exit_code, dict(account)) == (1, counts(accepted=1, repeated=1, refused=1))
     [fact] = events(data_dir, "device.metrics.reported", Topic.TELEMETRY)
-    assert (fact.data["metrics"], fact.data["unit"], fact.stream) == ({"cpu": 1.0}, "percent", "device-web-1")
+    assert (fact.data["metrics"], fact.data["unit"], fact.stream) == ({"cpu": 2.0}, "percent", "device-web-1")
 
 
 def test_the_guessed_year_is_told(data_dir: Path, tmp_path: Path) -> None:
@@ -332,6 +334,8 @@ def test_rows_read_are_rows_accepted_repeated_or_refused(
 
 class Nowhere:
     """A sink that nothing is sent to: the test's own `send` answers."""
+
+    line_ids = LineIds()
 
     threads = 2
 
@@ -534,3 +538,13 @@ def wait_for_invoices(settings: dict[str, str]) -> None:
     asking = ServerClient(settings["FACTLINE_URL"], settings["FACTLINE_API_KEY"])
     eventually(lambda: asking.get("/v1/invoices?limit=1")["rows"])
     asking.close()
+
+
+def test_lines_of_a_rotated_log_are_all_there_and_known_again(data_dir: Path, tmp_path: Path) -> None:
+    """A case from outside: the third equal line of a second, behind the rotation, is a line of its own."""
+    older = write(tmp_path / "rot.log.1", ["Mar  4 10:00:00 h app: tick"] * 2)
+    newer = write(tmp_path / "rot.log", ["Mar  4 10:00:00 h app: tick", "Mar  4 10:00:01 h app: tock"])
+    for expected in (counts(accepted=4), counts(repeated=4)):
+        assert dict(import_logs(data_dir, older, newer, options=["--year", "2026"])) == expected
+    assert dict(import_logs(data_dir, older, options=["--year", "2026"])) == counts(repeated=2)
+    assert len(events(data_dir, "log.recorded", Topic.TELEMETRY)) == 4

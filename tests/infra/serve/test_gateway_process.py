@@ -16,11 +16,11 @@ from uuid import UUID
 import httpx
 import pytest
 
+from domain.fleet.facts import facts_of
 from infra.kafka.log_reader import KafkaLogReader
 from infra.migrate import schema_registry
 from infra.settings import Settings
 from schemas.envelope import Envelope, TenantId, Topic
-from schemas.partitioning import partition_of
 from streams.identifiers import sender_id
 from tests.cluster import Cluster, until
 from tests.infra.cluster_process import ClusterProcess
@@ -88,11 +88,11 @@ def register(client: httpx.Client, id_: str) -> httpx.Response:
 
 def report(client: httpx.Client, id_: str) -> httpx.Response:
     fact = {
-        "type": "device.metrics.reported",
+        "type": "log.recorded",
         "device_id": "meter",
         "happened_at": "2026-01-31T08:30:00Z",
         "id": id_,
-        "data": {"metrics": {"load": 1.0}},
+        "data": {"severity": "info", "summary": "tick"},
     }
     return client.post("/v1/telemetry", json=[fact])
 
@@ -103,9 +103,13 @@ def fact_id(id_: str) -> str:
 
 def in_log(cluster: Cluster, topic: Topic) -> Sequence[Envelope]:
     with closing(KafkaLogReader(cluster.connection, cluster.topics)) as reader:
-        partition = partition_of(TENANT, cluster.topics.partitions)
-        entries = reader.read(topic, partition, after=0, limit=1_000_000)
-    return [entry for entry in entries if isinstance(entry, Envelope) and entry.tenant_id == TENANT]
+        entries = [
+            entry
+            for partition in range(reader.partitions)
+            for entry in reader.read(topic, partition, after=0, limit=1_000_000)
+            if isinstance(entry, Envelope) and entry.tenant_id == TENANT
+        ]
+    return entries if topic is Topic.EVENTS else [fact for record in entries for fact in facts_of(record)]
 
 
 def test_gateway_takes_commands_and_facts_of_those_it_knows(running: Running) -> None:

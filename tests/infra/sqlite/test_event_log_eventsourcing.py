@@ -16,7 +16,8 @@ from eventsourcing.sqlite import (
 from eventsourcing.tests import persistence as suites
 from eventsourcing.utils import Environment, get_topic
 
-from infra.sqlite.event_log import CommandRecorder, DurableDatastore
+from infra.sqlite.datastore import DurableDatastore
+from infra.sqlite.event_log import CommandRecorder
 
 
 class DurableFactory(SQLiteFactory):

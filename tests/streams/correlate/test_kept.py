@@ -71,6 +71,13 @@ def test_progress_is_kept_as_at_its_release() -> None:
     assert load([state]).progress == Progress(4, 500)
 
 
+def test_progress_in_the_events_of_other_partitions_is_kept_beside_it() -> None:
+    progress = Progress(4, 500, {1: 7, 3: 2})
+    state = WatchState("progress", 513, b'[4,500,{"1":7,"3":2}]')
+    assert progress_state(progress) == state
+    assert load([state]).progress == progress
+
+
 @pytest.mark.parametrize(("watch", "raw"), DEFINED, ids=["threshold", "failures"])
 def test_definition_is_kept_as_at_its_release(watch: Defined, raw: bytes) -> None:
     state = WatchState(f"watch|acme|{watch.watch_id}", 7, raw)

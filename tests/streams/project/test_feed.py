@@ -4,7 +4,7 @@ import pytest
 
 from infra.sqlite.event_log import SqliteEventLog
 from projections.stores import StoreUnavailable
-from schemas.envelope import Position, TenantId, Topic
+from schemas.envelope import Position, StreamId, TenantId, Topic
 from streams.ports import FactSubmission
 from streams.project.feed import LogFeed
 from streams.write.writer import Writer
@@ -22,6 +22,7 @@ def feed(log: SqliteEventLog, writer: Writer) -> LogFeed:
 
 def test_feed_begins_at_the_end_and_gives_what_comes_after(feed: LogFeed, writer: Writer) -> None:
     [events, telemetry] = feed.ends(DEMO)
+    assert feed.ends(DEMO, StreamId("device-web-1")) == [events, telemetry]
     assert (events.topic, telemetry.topic) == (Topic.EVENTS, Topic.TELEMETRY)
     writer.write([register("web-1")])
     found, reached = feed.since(DEMO, events, limit=10)

@@ -148,7 +148,7 @@ def test_view_that_is_ahead_of_a_restored_log_stops_until_it_is_rebuilt(
     first.close()
     with log._events.transaction(commit=True) as c:
         c.execute("DELETE FROM stored_events WHERE rowid > 3")
-    log._ends[Topic.EVENTS] = 3
+    log._events_end = 3
     world = World(tmp_path, log)
     [stopped, _] = world.runner.stopped.values()
     assert "has read events/0 up to 4, the log ends at 3" in stopped

@@ -13,7 +13,7 @@ from streams.ports import FactSubmission, LogFull, LogUnavailable, OutcomeUnknow
 from streams.write import gate as command_gate
 from streams.write.gate import CommandGate
 from streams.write.writer import Writer
-from tests.examples.fleet import METRICS
+from tests.examples.fleet import LOG
 from tests.examples.moments import HAPPENED_AT
 from tests.streams.kit import TESTER, accepted, register, tag
 
@@ -153,7 +153,7 @@ def test_drained_gate_has_answered_everything(slow: Slow, gate: Callable[..., Co
 
 
 def _parse(body: bytes) -> Parsed:
-    return Parsed([FactSubmission("web-1", HAPPENED_AT, METRICS, body[:40].decode())], [])
+    return Parsed([FactSubmission("web-1", HAPPENED_AT, LOG, body[:40].decode())], [])
 
 
 def test_bodies_that_wait_for_the_log_are_bounded(log: SqliteEventLog, executor: ThreadPoolExecutor) -> None:

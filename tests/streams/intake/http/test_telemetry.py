@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from domain.catalog import FACTS as KINDS
 from domain.catalog import payload_of
+from schemas.envelope import Topic
 from streams.intake.http.telemetry import parse_json, parse_ndjson
 from tests.examples import FACTS
 from tests.streams.intake.http.test_commands import JSON, plain
@@ -50,20 +51,48 @@ def test_accepted_fact_is_in_the_log_when_it_is_answered(way: WaysIn) -> None:
     assert (fact.stream, fact.data["metrics"], fact.actor.id) == ("device-web-1", {"cpu_percent": 12.5}, "demo")
 
 
-def test_fact_is_kept_once_in_a_batch_and_across_batches(way: WaysIn) -> None:
-    other = {**FACT, "happened_at": "2026-01-31T08:30:01Z"}
-    assert accepted(way.telemetry([FACT, FACT, {**FACT, "id": "mine"}, {**LINE, "id": "mine"}]))["accepted"] == 2
-    answer = accepted(way.telemetry([FACT, other, {**FACT, "id": "mine"}]))
+def test_reading_of_one_instant_is_one_reading_whatever_id_it_has(way: WaysIn) -> None:
+    answer = accepted(
+        way.telemetry([FACT, {**FACT, "id": "mine"}, {**FACT, "happened_at": "2026-01-31T09:30:00+01:00"}])
+    )
     assert (answer["accepted"], answer["repeated"]) == (1, 2)
-    # the same moment, said with another offset
-    again = {**FACT, "happened_at": "2026-01-31T09:30:00+01:00"}
-    assert accepted(way.telemetry([again]))["repeated"] == 1
-    assert len(way.facts()) == 3
+    assert len(way.facts()) == 1
+
+
+def test_two_equal_lines_of_one_second_are_two_lines_and_a_line_with_an_id_is_one(way: WaysIn) -> None:
+    answer = accepted(way.telemetry([LINE, LINE, {**LINE, "id": "mine"}, {**LINE, "id": "mine"}]))
+    assert (answer["accepted"], answer["repeated"]) == (3, 1)
+    assert len({fact.event_id for fact in way.facts()}) == 3
+
+
+def test_request_that_is_sent_again_adds_nothing(way: WaysIn) -> None:
+    request = [FACT, LINE, LINE, {**LINE, "id": "mine"}, {**FACT, "device_id": "web-2"}]
+    first = accepted(way.telemetry(request))
+    assert (first["accepted"], first["repeated"]) == (5, 0)
+    before = way.entries(Topic.TELEMETRY)
+    again = accepted(way.telemetry(request))
+    assert (again["accepted"], again["repeated"], again["position"]) == (0, 5, first["position"])
+    assert way.entries(Topic.TELEMETRY) == before
+
+
+def test_requests_with_keys_of_their_own_are_told_apart(way: WaysIn) -> None:
+    for key, added in (("a", 1), ("b", 1), ("a", 0)):
+        assert accepted(way.telemetry([LINE], headers={"Idempotency-Key": key}))["accepted"] == added
+    assert len({fact.event_id for fact in way.facts()}) == 2
+    # a key that comes again with something else hides nothing of it
+    assert accepted(way.telemetry([LINE, LINE], headers={"Idempotency-Key": "a"}))["accepted"] == 2
+    refused(way.telemetry([LINE], headers={"Idempotency-Key": "a b"}), 422)
+
+
+def test_same_id_with_something_else_is_taken(way: WaysIn) -> None:
+    for summary, added in (("one", 1), ("two", 1), ("one", 0)):
+        line = {**LINE, "id": "mine", "data": {"severity": "info", "summary": summary}}
+        assert accepted(way.telemetry([line]))["accepted"] == added
 
 
 def test_same_fact_of_two_tenants_is_two_facts(way: WaysIn) -> None:
     for key in ("demo", "acme"):
-        assert accepted(way.telemetry([FACT, {**FACT, "id": "mine"}], key=key))["accepted"] == 2
+        assert accepted(way.telemetry([FACT, {**LINE, "id": "mine"}], key=key))["accepted"] == 2
     assert len(way.facts("demo")) == len(way.facts("acme")) == 2
 
 
@@ -170,17 +199,21 @@ def test_no_facts_are_no_error(way: WaysIn) -> None:
 # --- CloudEvents -----------------------------------------------------------------------------------------------------
 
 
+LINE_EVENT = {**EVENT, "type": LINE["type"], "data": LINE["data"]}
+
+
 def test_cloudevents_are_facts_whose_identity_is_source_and_id(way: WaysIn) -> None:
-    others = [{**EVENT, "id": "2"}, {**EVENT, "source": "/agents/web-1#"}, {**EVENT, "myextension": "x", "id": "3"}]
-    answer = accepted(way.telemetry([EVENT, *others], CLOUDEVENTS))
+    others = [{"id": "2"}, {"source": "/agents/web-1#"}, {"myextension": "x", "id": "3"}]
+    events = [LINE_EVENT, *({**LINE_EVENT, **other} for other in others)]
+    answer = accepted(way.telemetry(events, CLOUDEVENTS))
     assert (answer["accepted"], answer["refused"]) == (4, [])
-    again = accepted(way.telemetry([EVENT, {**EVENT, "source": "/agents/web-1", "data": LINE["data"]}], CLOUDEVENTS))
+    again = accepted(way.telemetry([LINE_EVENT, {**EVENT, "data": LINE["data"]}], CLOUDEVENTS))
     assert (again["accepted"], again["repeated"]) == (0, 1)
     assert {fact.stream for fact in way.facts()} == {"device-web-1"}
 
 
 def test_two_cloudevents_are_never_taken_for_one(way: WaysIn) -> None:
-    joined = [{**EVENT, "source": "a#b", "id": "c"}, {**EVENT, "source": "a", "id": "b#c"}]
+    joined = [{**LINE_EVENT, "source": "a#b", "id": "c"}, {**LINE_EVENT, "source": "a", "id": "b#c"}]
     assert accepted(way.telemetry(joined, CLOUDEVENTS))["accepted"] == 2
 
 

@@ -1,0 +1,104 @@
+"""The facts of one request are put together here: those of one stream into records, whose ids say what is in them."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import NamedTuple
+from uuid import UUID
+
+from domain.message import Fact, Said
+from schemas.avro import encode_bytes, encode_long, encode_text
+from schemas.envelope import StreamId, TenantId
+from schemas.payload import Encoded, encoded
+from streams.identifiers import sender_id
+from streams.ports import FactSubmission
+
+_IDS_1 = b"\x01"
+"""Begins all that an id is made of: another way to make them has another number."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Record(NamedTuple):
+    """What one request says of one stream.
+
+    Shape: `about` is the stream that it is about, which is another one where a line names the device that it is of: all
+    that is about one stream is in one partition. `facts` and `items` are those of `Packed`.
+    """
+
+    id: bytes
+    type: str
+    schema_version: int
+    stream: StreamId
+    about: StreamId
+    happened_at: datetime
+    facts: int
+    items: int
+    data: Encoded
+
+
+class _Group(NamedTuple):
+    kind: type[Fact]
+    of: str
+    about: str
+    is_named: bool
+
+
+def pack(tenant_id: TenantId, facts: Sequence[FactSubmission], key: str = "") -> Sequence[Record]:
+    """Return the records of a request, in the order in which it names their streams.
+
+    Shape: `key` is the request's own, "" where it has none. The same facts under the same key have records with the
+    same ids, so that a request that is sent again adds nothing. Facts with an id of their own are not together with
+    others: whether they are known already changes nothing about these.
+    Raises: BadPayload.
+    """
+    groups: dict[tuple[type[Fact], str, str, bool], list[Said]] = {}
+    for submission in facts:
+        fact, of, id_ = submission.fact, submission.device_id, submission.fact_id
+        kind = type(fact)
+        named = id_ is not None and not kind.IS_READING
+        group = (kind, of, fact.about or of, named)
+        said = groups.get(group)
+        if said is None:
+            said = groups[group] = []
+        said.append(((submission.happened_at - _EPOCH) // _MICROSECOND, fact, _own_id(id_) if named and id_ else None))
+    return [record for group, said in groups.items() for record in _records(tenant_id, _Group(*group), said, key)]
+
+
+def own_key(tenant_id: TenantId, submission: FactSubmission) -> bytes | None:
+    """Return what a fact is known by that has an id of its own: that id, and what it says; None for any other."""
+    if submission.fact_id is None or type(submission.fact).IS_READING:
+        return None
+    [record] = pack(tenant_id, [submission], submission.fact_id)
+    return record.id
+
+
+def _records(tenant_id: TenantId, group: _Group, said: Sequence[Said], key: str) -> Iterator[Record]:
+    category, written = group.kind.CATEGORY, group.kind.RECORD
+    stream = StreamId(f"{category}-{group.of}")
+    for part, (first_us, facts, items, data) in enumerate(group.kind.pack(said)):
+        payload = encoded(written.TYPE, written.VERSION, data)
+        names = (tenant_id, stream, written.TYPE, key)
+        numbers = (written.VERSION, part, first_us)
+        id_ = content_id(
+            b"".join((_IDS_1, *map(encode_text, names), *map(encode_long, numbers), encode_bytes(payload.avro)))
+        )
+        about = StreamId(f"{category}-{group.about}")
+        at = _EPOCH + timedelta(microseconds=first_us)
+        yield Record(id_, written.TYPE, written.VERSION, stream, about, at, facts, items, payload)
+
+
+def _own_id(text: str) -> str:
+    return str(UUID(bytes=sender_id(text)))
+
+
+def content_id(content: bytes) -> bytes:
+    """Return 16 bytes that name a content, which begins with the number of the way in which it is put together.
+
+    Source: RFC 9562, UUID version 8.
+    """
+    digest = bytearray(blake2b(content, digest_size=16).digest())
+    digest[6] = digest[6] & 0x0F | 0x80
+    digest[8] = digest[8] & 0x3F | 0x80
+    return bytes(digest)
