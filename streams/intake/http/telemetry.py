@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import MISSING, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired, Union, cast
 
 import orjson
@@ -250,10 +251,13 @@ def _from_line(line: bytes) -> FactSubmission:
 def _from_usual(message: dict[str, Any]) -> FactSubmission:
     """Raises: ValueError, OverflowError: its instant is not one."""
     fact = _CLASSES[message["type"]]
-    at = datetime.fromisoformat(message["happened_at"])
-    if at.tzinfo is not UTC:
-        at = at.astimezone(UTC)
+    at = _instant(message["happened_at"])
     return FactSubmission(message[_ID_FIELDS[fact]], at, fact(**message["data"]), message.get("id"))
+
+
+@lru_cache(4_096)  # many devices report at the same instants
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def parse_cloudevents(body: bytes) -> Parsed:
