@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from infra.engines.registry import Registry
 
 BEGAN = datetime(2026, 1, 31, tzinfo=UTC)
-WAIT_S = 45
+WAIT_S = 120
 
 
 class Running:
