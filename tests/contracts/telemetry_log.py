@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from domain.fleet.facts import facts_of
+from domain.catalog import facts_of
 from schemas.envelope import Actor, ActorType, Envelope, Position, StreamId, TenantId, Topic
 from schemas.partitioning import facts_partition_of
 from streams.ports import FactSubmission, LogReader, TelemetryLog
