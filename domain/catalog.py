@@ -1,6 +1,7 @@
 """The catalog lists all contexts and finds every command, event and fact by its stored name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -68,6 +69,30 @@ def event_from(envelope: Envelope) -> Event:
     _, data = upcast.to_newest(envelope.type, envelope.schema_version, envelope.data)
     event: Event = adapter(EVENTS[envelope.type]).validate_python(data)
     return event
+
+
+_FACT_OF: Mapping[str, type[Fact]] = {fact.TYPE: fact for fact in FACTS}
+
+
+def facts_of(envelope: Envelope) -> Iterator[Envelope]:
+    """Yield the facts of a record in their order, each as a sender says it: for those who look at one at a time.
+
+    Shape: all have the record's position; `place` tells them apart. A fact that an earlier version kept by itself is
+    that fact.
+    Raises: KeyError, no released fact is of this type.
+    """
+    fact = _FACT_OF[envelope.type]
+    if envelope.schema_version < fact.RECORD.VERSION:
+        yield envelope
+        return
+    for place, (after_us, data, id_) in enumerate(fact.unpack(envelope.data)):
+        yield envelope._replace(
+            event_id=id_ or envelope.id_at(place),
+            schema_version=fact.VERSION,
+            place=place,
+            happened_at=envelope.happened_at + timedelta(microseconds=after_us),
+            data=data,
+        )
 
 
 def payload_of(event: Event) -> dict[str, Any]:

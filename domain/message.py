@@ -1,6 +1,6 @@
 """Commands, events, facts and contexts are declared with these classes, as values that cannot change."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from operator import attrgetter
@@ -67,6 +67,17 @@ class Packed(NamedTuple):
     data: dict[str, Any]
 
 
+class Unpacked(NamedTuple):
+    """A fact that was taken out of a record: its payload as its sender says it, and the id that it had of its own.
+
+    Units: `after_us` counts microseconds from the record's time.
+    """
+
+    after_us: int
+    data: dict[str, Any]
+    id: str | None = None
+
+
 class Fact(Event):
     """An observation nobody decided, telemetry, as its sender says it. It has no version in its stream.
 
@@ -83,6 +94,11 @@ class Fact(Event):
     @staticmethod
     def pack(said: Sequence[Said]) -> Iterator[Packed]:
         """Yield the records that hold what was said of one stream, each small enough for any log."""
+        raise NotImplementedError
+
+    @staticmethod
+    def unpack(data: Mapping[str, Any]) -> Iterator[Unpacked]:
+        """Yield what was packed into the payload of a record, in its order."""
         raise NotImplementedError
 
     @property

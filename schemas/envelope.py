@@ -94,6 +94,10 @@ class Envelope(NamedTuple):
     def key(self) -> StreamKey:
         return (self.tenant_id, self.stream)
 
+    def id_at(self, place: int) -> str:
+        """Return the id of what stands at a place of a record: that of the first is the record's."""
+        return f"{self.event_id}.{place}" if place else self.event_id
+
     def shown(self) -> dict[str, Any]:
         """Return the fields by their names, to be shown; `command_id` where it is not the cause, and no fingerprint."""
         fields = self._asdict()

@@ -70,7 +70,8 @@ def own_key(tenant_id: TenantId, submission: FactSubmission) -> bytes | None:
     """Return what a fact is known by that has an id of its own: that id, and what it says; None for any other."""
     if submission.fact_id is None or type(submission.fact).IS_READING:
         return None
-    [record] = pack(tenant_id, [submission], submission.fact_id)
+    # no request has a key with a space
+    [record] = pack(tenant_id, [submission], f"own {submission.fact_id}")
     return record.id
 
 

@@ -1,10 +1,10 @@
 """The log keeps what devices report in these records: what one request says of one stream, as arrays."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from domain.fleet.values import Day, Reading, Severity
-from domain.message import FactRecord, Packed, Said, value
+from domain.message import FactRecord, Packed, Said, Unpacked, value
 from schemas.values import Id, Name, Text
 
 MAX_READINGS = 20_000
@@ -161,3 +161,25 @@ def pack_heartbeats(said: Sequence[Said]) -> Iterator[Packed]:
             {"after_us": at - first, "agent_version": beat.agent_version} for at, beat, _ in said
         ]
         yield Packed(first, len(beats), len(beats), {"heartbeats": beats})
+
+
+def unpack_metrics(data: Mapping[str, Any]) -> Iterator[Unpacked]:
+    """Yield readings of one instant and one unit as one fact."""
+    together: dict[tuple[int, str], dict[str, float]] = {}
+    for series in data["series"]:
+        unit = series["unit"]
+        for after_us, reading in zip(series["after_us"], series["values"], strict=True):
+            together.setdefault((after_us, unit), {})[series["metric"]] = reading
+    for (after_us, unit), metrics in together.items():
+        yield Unpacked(after_us, {"metrics": metrics, "unit": unit})
+
+
+def unpack_lines(data: Mapping[str, Any]) -> Iterator[Unpacked]:
+    for line in data["lines"]:
+        said = {name: line[name] for name in line if name not in ("after_us", "id")}
+        yield Unpacked(line["after_us"], said, line["id"])
+
+
+def unpack_heartbeats(data: Mapping[str, Any]) -> Iterator[Unpacked]:
+    for beat in data["heartbeats"]:
+        yield Unpacked(beat["after_us"], {"agent_version": beat["agent_version"]})

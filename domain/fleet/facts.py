@@ -13,6 +13,9 @@ from domain.fleet.fact_records import (
     pack_heartbeats,
     pack_lines,
     pack_metrics,
+    unpack_heartbeats,
+    unpack_lines,
+    unpack_metrics,
 )
 from domain.fleet.values import Day, Metrics, Severity
 from domain.message import Fact, value
@@ -28,6 +31,7 @@ class DeviceHeartbeat(Fact):
     agent_version: Name | None = None
 
     pack = staticmethod(pack_heartbeats)
+    unpack = staticmethod(unpack_heartbeats)
 
 
 @value
@@ -41,6 +45,7 @@ class DeviceMetricsReported(Fact):
     unit: Annotated[str, StringConstraints(max_length=32)] = ""
 
     pack = staticmethod(pack_metrics)
+    unpack = staticmethod(unpack_metrics)
 
 
 @value
@@ -61,6 +66,7 @@ class LogRecorded(Fact):
     ingest_day: Day | None = None
 
     pack = staticmethod(pack_lines)
+    unpack = staticmethod(unpack_lines)
 
     @property
     def about(self) -> str | None:
@@ -91,37 +97,7 @@ def lines_of(envelope: Envelope) -> Iterator[Line]:
     as each line was that earlier versions wrote.
     """
     for place, line in enumerate(_newest(envelope)["lines"]):
-        id_ = line["id"] or (f"{envelope.event_id}.{place}" if place else envelope.event_id)
-        yield Line(id_, timedelta(microseconds=line["after_us"]), line)
-
-
-def facts_of(envelope: Envelope) -> Iterator[Envelope]:
-    """Yield the facts of a record in their order, each as a sender says it: for those who look at one at a time.
-
-    Shape: readings of one instant and one unit are one fact. All have the record's position; `place` tells them apart.
-    """
-    if envelope.schema_version == 1:
-        yield envelope
-    elif envelope.type == MetricsRecord.TYPE:
-        together: dict[tuple[int, str], dict[str, float]] = {}
-        for series in series_of(envelope):
-            unit = series["unit"]
-            for after, reading in zip(series["after_us"], series["values"], strict=True):
-                together.setdefault((after, unit), {})[series["metric"]] = reading
-        for place, ((after, unit), metrics) in enumerate(together.items()):
-            yield _fact(envelope, place, timedelta(microseconds=after), {"metrics": metrics, "unit": unit})
-    elif envelope.type == LogRecord.TYPE:
-        for place, (id_, after, said) in enumerate(lines_of(envelope)):
-            line = {name: said[name] for name in said if name not in ("after_us", "id")}
-            yield _fact(envelope, place, after, line)._replace(event_id=id_)
-    else:
-        for place, beat in enumerate(_newest(envelope)["heartbeats"]):
-            after = timedelta(microseconds=beat["after_us"])
-            yield _fact(envelope, place, after, {"agent_version": beat["agent_version"]})
-
-
-def _fact(envelope: Envelope, place: int, after: timedelta, data: Mapping[str, Any]) -> Envelope:
-    return envelope._replace(schema_version=1, place=place, happened_at=envelope.happened_at + after, data=data)
+        yield Line(line["id"] or envelope.id_at(place), timedelta(microseconds=line["after_us"]), line)
 
 
 def _newest(envelope: Envelope) -> Mapping[str, Any]:

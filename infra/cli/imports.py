@@ -228,9 +228,12 @@ def logs(
     has fail, failed, denied, refused, invalid, illegal, alert or the like; else info. A device that is not known is
     registered.
 
+    Equal lines of one second are lines of their own, also where a log was rotated between them: give its files oldest
+    first.
+
     \b
     factline import logs auth.log --tenant demo --device web-1
-    factline import logs auth.log.1 --tenant demo --device web-1 --year 2025
+    factline import logs auth.log.1 auth.log --tenant demo --device web-1 --year 2025
     """
     now = datetime.now(UTC)
 

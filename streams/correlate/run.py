@@ -6,9 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import cast
 
-from domain.catalog import event_from, name_of
+from domain.catalog import event_from, facts_of, name_of
 from domain.fleet.definitions import CHANGED, NO_WATCHES, Defined, Definitions, watch_id_of
-from domain.fleet.facts import facts_of
 from domain.fleet.observe import NOTHING_SEEN, Subject, close_all, observe, sample_that_matters
 from domain.fleet.rules import Anomaly
 from domain.fleet.watch import WATCH, WatchEvent

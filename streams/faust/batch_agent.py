@@ -190,7 +190,8 @@ class SinkApp(BatchApp):
             await self.sleep(LOOK_S)
             # an outage is waited out where a batch is
             with suppress(StoreUnavailable):
-                if self.sink_state != "starting" and await self._in_thread(self.sink.look):
+                # between two assignments, or without a partition, what the sink knows is not this process's any more
+                if self.chains and await self._in_thread(self.sink.look):
                     self.batches.read_anew()
 
     async def _in_thread(self, work: Any, *args: Any) -> Any:

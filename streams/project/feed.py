@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from domain.fleet.facts import facts_of
+from domain.catalog import facts_of
 from projections.stores import StoreUnavailable
 from schemas.envelope import Envelope, Position, StreamId, TenantId, Topic
 from schemas.partitioning import facts_partition_of, partition_of

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import httpx
 
-from domain.fleet.facts import facts_of
+from domain.catalog import facts_of
 from schemas.envelope import Envelope, StreamId, Topic
 from streams.ports import LogReader
 

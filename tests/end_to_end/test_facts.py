@@ -73,7 +73,7 @@ class Model:
                 self._take_readings(request.key, device, group)
             elif named:
                 self.named |= {(one.happened_at, "mine"): (about, _text(one)) for one in group}
-            elif self._is_new((request.key, device, about, tuple((one.happened_at, _text(one)) for one in group))):
+            elif self._is_new((request.key, device, about, tuple((one.happened_at, one.fact) for one in group))):
                 self.lines.update((one.happened_at, about, _text(one)) for one in group)
 
     def _take_readings(self, key: str, device: str, group: Sequence[FactSubmission]) -> None:

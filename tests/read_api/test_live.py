@@ -12,7 +12,8 @@ import pytest
 
 from projections.rows import Patch
 from read_api.app import Answers
-from schemas.envelope import Topic
+from read_api.live import Wanted, _messages
+from schemas.envelope import Position, StreamId, Topic
 from tests.read_api.world import ACME, BOLT, Caller, Stores, World, problem, served
 
 
@@ -182,3 +183,23 @@ def test_stopping_ends_the_streams_and_their_threads(world: World, stores: Store
     for thread in left:
         thread.join(3)
     assert not [thread for thread in left if thread.is_alive()]
+
+
+def test_the_id_moves_on_with_the_last_fact_of_a_record(world: World) -> None:
+    at = Position(Topic.TELEMETRY, 0, 7)
+    fact = world.feed.add(ACME, "device.heartbeat", "device-1", Topic.TELEMETRY)._replace(position=7)
+    passed = fact._replace(position=9)
+    places = {at[:2]: at._replace(position=3)}
+    wanted = Wanted(frozenset(), None, None)
+    news = [([fact, fact._replace(place=1), passed], at._replace(position=12))]
+    ids = [message.partition(b"\n")[0] for message in _messages(news, wanted, places)]
+    assert ids == [b"id: telemetry/0/3", b"id: telemetry/0/7", b"id: telemetry/0/9"]
+    assert places == {at[:2]: at._replace(position=12)}
+
+
+def test_what_is_about_a_device_is_what_names_it_or_else_what_it_sent(world: World) -> None:
+    wanted = Wanted(frozenset(), None, StreamId("device-2"))
+    sent = world.feed.add(ACME, "log.recorded", "device-1", Topic.TELEMETRY)
+    assert not wanted.has(sent)
+    assert wanted.has(sent._replace(data={"device_id": "2"}))
+    assert wanted.has(sent._replace(stream=StreamId("device-2")))

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.catalog import EVENTS, adapter, event_from, payload_of
-from domain.fleet.facts import facts_of
+from domain.catalog import EVENTS, adapter, event_from, facts_of, payload_of
 from domain.message import Event, Fact
 from schemas import upcast
 from schemas.envelope import StreamId

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import MISSING, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired, Union, cast
 
 import orjson
@@ -197,6 +198,9 @@ def telemetry_router(gate: TelemetryGate) -> APIRouter:
     @router.post(
         "/v1/telemetry",
         summary="Up to 10,000 facts; 200 once they are durable, with a reason for each refused one",
+        description="Of two readings of one device, metric and instant the last one recorded counts. The same request again"
+        " adds nothing; the header `Idempotency-Key` tells requests apart that say the same. `position` names the last place"
+        " in each partition that got some of it, with commas between them: send it as `X-Consistent-With`.",
         openapi_extra={"requestBody": {"required": True, "content": _DOCS}},
     )
     async def telemetry(request: Request, caller: Asking) -> Response:
@@ -250,10 +254,13 @@ def _from_line(line: bytes) -> FactSubmission:
 def _from_usual(message: dict[str, Any]) -> FactSubmission:
     """Raises: ValueError, OverflowError: its instant is not one."""
     fact = _CLASSES[message["type"]]
-    at = datetime.fromisoformat(message["happened_at"])
-    if at.tzinfo is not UTC:
-        at = at.astimezone(UTC)
+    at = _instant(message["happened_at"])
     return FactSubmission(message[_ID_FIELDS[fact]], at, fact(**message["data"]), message.get("id"))
+
+
+@lru_cache(4_096)  # many devices report at the same instants
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def parse_cloudevents(body: bytes) -> Parsed:

@@ -17,8 +17,8 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.catalog import facts_of
 from domain.fleet.device import RegisterDevice
-from domain.fleet.facts import facts_of
 from infra.cli.client import ServerClient
 from infra.cli.import_run import Outcome, run
 from infra.cli.import_sinks import IMPORTER, EmbeddedSink, FactsTaken, ImportFailed, LineIds, ServerSink

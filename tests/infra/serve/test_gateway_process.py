@@ -16,7 +16,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from domain.fleet.facts import facts_of
+from domain.catalog import facts_of
 from infra.kafka.log_reader import KafkaLogReader
 from infra.migrate import schema_registry
 from infra.settings import Settings

@@ -1,4 +1,5 @@
 import threading
+from datetime import timedelta
 
 import pytest
 
@@ -50,6 +51,18 @@ def test_waiting_ends_with_the_first_new_record(feed: LogFeed, log: SqliteEventL
     later.join()
     found, _ = feed.since(DEMO, ends[1], limit=10)
     assert [event.type for event in found] == ["device.metrics.reported"]
+
+
+def test_facts_of_a_record_come_one_by_one_under_its_position(feed: LogFeed, log: SqliteEventLog) -> None:
+    [_, telemetry] = feed.ends(DEMO)
+    facts = [FactSubmission("web-1", HAPPENED_AT + timedelta(seconds=n), METRICS) for n in range(3)]
+    reply = log.append_facts(DEMO, facts, TESTER)
+    found, reached = feed.since(DEMO, telemetry, limit=10)
+    assert reached == reply.positions[0]
+    assert [(fact.position, fact.place, fact.happened_at) for fact in found] == [
+        (reached.position, n, one.happened_at) for n, one in enumerate(facts)
+    ]
+    assert len({fact.event_id for fact in found}) == 3
 
 
 def test_log_that_does_not_answer_is_a_store_that_does_not(feed: LogFeed, log: SqliteEventLog) -> None:

@@ -84,6 +84,13 @@ def test_requests_with_keys_of_their_own_are_told_apart(way: WaysIn) -> None:
     refused(way.telemetry([LINE], headers={"Idempotency-Key": "a b"}), 422)
 
 
+def test_request_may_have_the_id_of_its_only_fact_as_its_key(way: WaysIn) -> None:
+    for added in (1, 0):
+        answer = accepted(way.telemetry([{**LINE, "id": "mine"}], headers={"Idempotency-Key": "mine"}))
+        assert answer["accepted"] == added
+    assert len(way.facts()) == 1
+
+
 def test_same_id_with_something_else_is_taken(way: WaysIn) -> None:
     for summary, added in (("one", 1), ("two", 1), ("one", 0)):
         line = {**LINE, "id": "mine", "data": {"severity": "info", "summary": summary}}

@@ -12,7 +12,7 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from domain.fleet.facts import facts_of
+from domain.catalog import facts_of
 from infra.sqlite.event_log import SqliteEventLog
 from read_api.edge.asking import add_edge
 from read_api.edge.auth import Caller, Unauthenticated
