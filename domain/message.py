@@ -1,4 +1,4 @@
-"""Commands, events, facts and contexts are declared with these classes, as values that cannot change."""
+"""Commands, events, facts and the rules of streams are declared with these classes, as values that cannot change."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -63,25 +63,6 @@ class Decider:
     decide: Callable[[Any, Any, Given], tuple[Event, ...]]
     evolve: Callable[[Any, Any], Any]
     reads: Callable[[Any, Actor], tuple[StreamId, ...]] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """A saga: `react(event)` gives the commands that answer an event, to be recorded in the same transaction."""
-
-    name: str
-    events: tuple[type[Event], ...]
-    react: Callable[[Event, Any], tuple[Command, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """One part of the business: all that the catalog knows of it."""
-
-    name: str
-    deciders: tuple[Decider, ...]
-    facts: tuple[type[Fact], ...] = ()
-    processes: tuple[Process, ...] = ()
 
 
 def classes_of(union: Any) -> tuple[type[Any], ...]:

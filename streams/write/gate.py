@@ -1,6 +1,7 @@
 """In the embedded profile commands wait in this bounded queue, and the writer gets all that waits at once."""
 
 import asyncio
+import logging
 from collections import deque
 from concurrent.futures import Executor
 from typing import NamedTuple
@@ -15,13 +16,19 @@ MAX_BATCH = 500
 """Commands decided in one transaction: beyond this the commit's cost no longer shows."""
 
 
+_LOOK_S = 1.0
+"""How long the timers of processes are left alone at most: the clock may be set forward meanwhile."""
+
+_LOG = logging.getLogger(__name__)
+
+
 class _Waiting(NamedTuple):
     submission: Submission
     answer: "asyncio.Future[Reply]"
 
 
 class CommandGate:
-    """Collects the commands of many callers into batches for the one writer.
+    """Collects the commands of many callers into batches for the one writer, and wakes it when a timer is due.
 
     Belongs to one event loop. `executor` must have one thread, which is then the only one that writes.
     """
@@ -32,6 +39,11 @@ class CommandGate:
         self._max_waiting = max_waiting
         self._waiting: deque[_Waiting] = deque()
         self._writing: asyncio.Task[None] | None = None
+        self._clock_hand: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Let the writer's timers fire from now on, until `drain`."""
+        self._look_at_timers()
 
     async def execute(self, submission: Submission) -> Reply:
         """Return the reply once it is durable.
@@ -40,36 +52,67 @@ class CommandGate:
         """
         if len(self._waiting) >= self._max_waiting:
             raise Overloaded
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Reply] = loop.create_future()
+        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(submission, answer))
-        if self._writing is None:
-            self._writing = loop.create_task(self._write_all())
+        self._wake()
         # a caller that leaves cancels its answer, not the command: a retry under the same id gets that answer
         return await answer
 
     async def drain(self) -> None:
-        """Wait until nothing is queued or being written."""
+        """Wait until nothing is queued or being written; timers do not fire any more."""
+        if self._clock_hand is not None:
+            self._clock_hand.cancel()
+            self._clock_hand = None
         while self._writing is not None:
             await asyncio.shield(self._writing)
 
+    def _wake(self) -> None:
+        if self._writing is None:
+            self._writing = asyncio.get_running_loop().create_task(self._write_all())
+
+    def _look_at_timers(self) -> None:
+        wait_s = self._writer.wait_s()
+        if wait_s <= 0:
+            self._wake()
+        # what is due is done by then, or has failed and is tried again
+        next_s = min(_LOOK_S, wait_s) if wait_s > 0 else _LOOK_S
+        self._clock_hand = asyncio.get_running_loop().call_later(next_s, self._look_at_timers)
+
     async def _write_all(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
-            while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
-                try:
-                    replies = await loop.run_in_executor(
-                        self._executor, self._writer.write, [waiting.submission for waiting in batch]
-                    )
-                except Exception as error:  # noqa: BLE001 - every caller of the batch must hear of it
-                    _fail(batch, error)
-                else:
-                    for waiting, reply in zip(batch, replies, strict=True):
-                        if not waiting.answer.done():
-                            waiting.answer.set_result(reply)
+            while True:
+                if self._waiting:
+                    await self._write([self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))])
+                # between two batches, so that neither commands nor timers hold up the others
+                is_due = self._clock_hand is not None and await self._tick()
+                if not (self._waiting or is_due):
+                    return
         finally:
             self._writing = None
+
+    async def _write(self, batch: list[_Waiting]) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            replies = await loop.run_in_executor(
+                self._executor, self._writer.write, [waiting.submission for waiting in batch]
+            )
+        except Exception as error:  # noqa: BLE001 - every caller of the batch must hear of it
+            _fail(batch, error)
+        else:
+            for waiting, reply in zip(batch, replies, strict=True):
+                if not waiting.answer.done():
+                    waiting.answer.set_result(reply)
+
+    async def _tick(self) -> bool:
+        """Do some of what is due; return whether there is more."""
+        if self._writer.wait_s() > 0:
+            return False
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._writer.tick)
+        except Exception as error:  # noqa: BLE001 - nobody waits for it; it is tried again soon
+            _LOG.warning("timers that are due did not fire yet: %s", error)
+            return False
+        return self._writer.wait_s() <= 0
 
 
 def _fail(batch: list[_Waiting], error: Exception) -> None:

@@ -26,7 +26,9 @@ from tests.projections.documents import Case
 RECORDED = "2026-01-31T08:30:00.250000Z"
 
 CASES: list[Case] = [
-    case for context in CONTEXTS for case in import_module(f"tests.projections.documents.{context.name}").CASES
+    case
+    for name in (*(context.name for context in CONTEXTS), "process")
+    for case in import_module(f"tests.projections.documents.{name}").CASES
 ]
 
 
