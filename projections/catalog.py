@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from projections.finance import invoice_facts, invoices
 from projections.fleet import alerts, device_logs, device_metrics, devices, metrics_5m, watches
 from projections.history import audit_trail, events, processes, stream_history
-from projections.identity import api_keys, tenants
+from projections.identity import api_keys, tenants, users
 from projections.projection import Projection
 from projections.rows import Role
 from projections.sales import leads
@@ -25,6 +25,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     leads.PROJECTION,
     tenants.PROJECTION,
     api_keys.PROJECTION,
+    users.PROJECTION,
     processes.PROJECTION,
 )
 

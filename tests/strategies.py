@@ -19,6 +19,7 @@ from domain.fleet.rules import Failures, RateOfChange, Rule, Threshold
 from domain.fleet.values import Day, Metrics, Severity, TagKey
 from domain.identity.api_key import IssueApiKey, RevokeApiKey, RotateApiKey, Scope, Sha256
 from domain.identity.tenant import TENANT
+from domain.identity.user import Email, UserId
 from domain.message import Command
 from schemas.envelope import TenantId
 from schemas.key_ids import key_tag
@@ -96,6 +97,8 @@ def messages(mark: str = "x") -> Messages:
     readings = st.floats(allow_nan=False, allow_infinity=False)
     known: Known = [
         (Id, ids),
+        (UserId, ids),
+        (Email, st.sampled_from([f"{mark}@acme.example", f"{mark}@bolt.example"])),
         (InvoiceNumber, st.sampled_from([f"{mark}-1", f"C{mark}-2"])),
         (TagKey, st.sampled_from(["room", "site"])),
         (Severity, st.sampled_from(["info", "warning"])),

@@ -117,7 +117,7 @@ class Reactions:
     def _fire(self, process: Process | None, due: Due, *, bare: bool) -> None:
         version = self._draft.state(due.tenant_id, due.stream).version
         id_ = system_id(due.stream, "timer", due.name, str(version))
-        origin = Origin(due.tenant_id, _actor(due.stream), id_, id_, id_)
+        origin = Origin(due.tenant_id, actor_of(due.stream), id_, id_, id_)
         assert due.due_at is not None  # noqa: S101 - a timer has a time
         fired = TimerFired(name=due.name, due_at=due.due_at, **NOWHERE)
         envelope, fired = self._record(process, origin, due.stream, fired)
@@ -172,7 +172,7 @@ class Reactions:
     def _react(self, told: _Told) -> None:
         process, envelope = told.process, told.envelope
         stream = process.stream(told.id)
-        origin = _origin(process, stream, envelope)
+        origin = _origin(stream, envelope)
         current = self._draft.state(envelope.tenant_id, stream)
         try:
             if current.unreadable:
@@ -210,7 +210,7 @@ class Reactions:
         """Record the answer to what a process asked, and show it to the process."""
         self._route()
         id_ = system_id(stream, answered.command_id, "answer")
-        origin = Origin(tenant_id, _actor(stream), id_, id_, answered.command_id)
+        origin = Origin(tenant_id, actor_of(stream), id_, id_, answered.command_id)
         if submission is not None:
             origin = origin._replace(
                 correlation_id=submission.correlation_id or id_,
@@ -281,7 +281,7 @@ class _Plan:
         attempt = self.running.attempts.get(step, 0) + 1
         origin, name = self._origin, catalog.name_of(type(command))
         submission = Submission(
-            command_id=system_id(self._stream, step, str(attempt)),
+            command_id=asked_id(self._stream, step, attempt),
             tenant_id=origin.tenant_id,
             name=name,
             command=command,
@@ -306,6 +306,16 @@ class _Plan:
         self.events.append(replace(event, **standing))  # type: ignore[type-var]
 
 
+def asked_id(stream: StreamId, step: str, attempt: int) -> str:
+    """Return the id of the command that an instance asks for a step: the same whoever sends it for the instance."""
+    return system_id(stream, step, str(attempt))
+
+
+def actor_of(stream: StreamId) -> Actor:
+    """Return who asks the commands of an instance."""
+    return Actor(ActorType.SYSTEM, category_of(stream))
+
+
 def _answer(asked: ProcessAsked, reply: Reply) -> ProcessAnswered:
     refusal = reply.refusal
     return ProcessAnswered(
@@ -327,18 +337,14 @@ def _unanswerable(due: Due, asked: ProcessAsked | None) -> ProcessAnswered:
     return _answer(asked, Reply(due.name, "refused", due.stream, 0, refusal=refusal))
 
 
-def _actor(stream: StreamId) -> Actor:
-    return Actor(ActorType.SYSTEM, category_of(stream))
-
-
 def _id(stream: StreamId) -> str:
     return stream.partition("-")[2]
 
 
-def _origin(process: Process, stream: StreamId, cause: Envelope) -> Origin:
+def _origin(stream: StreamId, cause: Envelope) -> Origin:
     return Origin(
         cause.tenant_id,
-        Actor(ActorType.SYSTEM, process.name),
+        actor_of(stream),
         system_id(stream, cause.event_id),
         cause.correlation_id,
         cause.event_id,

@@ -21,9 +21,7 @@ from tests.examples import ACME, Place
 from tests.examples.finance import CATEGORISED, RECEIVED
 from tests.examples.fleet import HEARTBEAT, LOG, METRICS
 from tests.given_when_then import Rows
-from tests.projections.documents import Case
-
-RECORDED = "2026-01-31T08:30:00.250000Z"
+from tests.projections.documents import RECORDED, Case
 
 CASES: list[Case] = [
     case

@@ -2,10 +2,9 @@
 
 from projections.history import processes
 from tests.examples.process import ANSWERED, ASKED, FAILED, TIMER_FIRED, TIMER_FORGOTTEN, TIMER_SET
-from tests.projections.documents import Case
+from tests.projections.documents import RECORDED, Case
 
 ID = "invitation_expiry-ann"
-RECORDED = "2026-01-31T08:30:00.250000Z"
 WAITING = {"state": "WAITING", "next_timer": "expiry", "next_due_at": RECORDED, "updated_at": RECORDED}
 IDLE = {"state": "IDLE", "next_timer": "", "next_due_at": "", "updated_at": RECORDED}
 
