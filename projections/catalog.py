@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from projections.finance import invoice_facts, invoices
 from projections.fleet import alerts, device_logs, device_metrics, devices, metrics_5m, watches
 from projections.history import audit_trail, events, processes, stream_history
-from projections.identity import api_keys, tenants, users
+from projections.identity import api_keys, organization_devices, organizations, tenants, users
 from projections.projection import Projection
 from projections.rows import Role
 from projections.sales import leads
@@ -26,6 +26,8 @@ PROJECTIONS: tuple[Projection, ...] = (
     tenants.PROJECTION,
     api_keys.PROJECTION,
     users.PROJECTION,
+    organizations.PROJECTION,
+    organization_devices.PROJECTION,
     processes.PROJECTION,
 )
 

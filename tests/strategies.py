@@ -16,14 +16,14 @@ from pydantic.fields import FieldInfo
 from domain.catalog import DECIDERS, FACTS
 from domain.finance.values import InvoiceNumber, Paid, Party
 from domain.fleet.rules import Failures, RateOfChange, Rule, Threshold
-from domain.fleet.values import Day, Metrics, Severity, TagKey
+from domain.fleet.values import Metrics, Severity, TagKey
 from domain.identity.api_key import IssueApiKey, RevokeApiKey, RotateApiKey, Scope, Sha256
 from domain.identity.tenant import TENANT
 from domain.identity.user import Email, UserId
 from domain.message import Command
 from schemas.envelope import TenantId
 from schemas.key_ids import key_tag
-from schemas.values import Currency, Id
+from schemas.values import Currency, Day, Id
 from streams.ports import FactSubmission
 
 BEGAN_AT = datetime(2026, 1, 31, tzinfo=UTC)

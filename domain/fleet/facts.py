@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import StringConstraints
 
-from domain.fleet.values import Day, Metrics, Severity
+from domain.fleet.values import Metrics, Severity
 from domain.message import Fact, value
-from schemas.values import Id, Name, Text
+from schemas.values import Day, Id, Name, Text
 
 
 @value

@@ -1,6 +1,6 @@
 """One valid example of every command, event and fact of the identity context."""
 
-from domain.identity import api_key, processes, tenant, user
+from domain.identity import api_key, organization, organization_devices, processes, tenant, user
 from tests.examples.moments import RECORDED_AT
 
 SHA_1, SHA_2 = "a1" * 32, "b2" * 32
@@ -16,6 +16,13 @@ INVITE_USER = user.InviteUser(user_id="ann", email="ann@acme.example", roles=(us
 ACCEPT_INVITATION = user.AcceptInvitation(user_id="ann")
 WITHDRAW_INVITATION = user.WithdrawInvitation(user_id="ann", reason="another one came")
 EXPIRE_INVITATION = user.ExpireInvitation(user_id="ann")
+CREATE_ORGANIZATION = organization.CreateOrganization(
+    organization_id="org-1", name="North", category="retail", employees=40, contract_start="2026-01-01"
+)
+UPDATE_ORGANIZATION = organization.UpdateOrganization(organization_id="org-1", employees=50)
+ARCHIVE_ORGANIZATION = organization.ArchiveOrganization(organization_id="org-1", reason="contract ended")
+ADD_DEVICE = organization_devices.AddDevice(organization_id="org-1", device_id="42")
+REMOVE_DEVICE = organization_devices.RemoveDevice(organization_id="org-1", device_id="42")
 
 TENANT_REGISTERED = tenant.TenantRegistered(name="Acme", domain="acme.example", owner_id="ann")
 TENANT_SUSPENDED = tenant.TenantSuspended(reason="unpaid")
@@ -35,3 +42,13 @@ INVITATION_EXPIRED = user.InvitationExpired(expires_at=RECORDED_AT + user.INVITA
 
 ONBOARDING_STEP_DONE = processes.OnboardingStepDone(step="first_key")
 TENANT_ONBOARDED = processes.TenantOnboarded(steps=("first_key", "invite_owner"))
+
+ORGANIZATION_CREATED = organization.OrganizationCreated(
+    name="North", category="retail", employees=40, contract_start="2026-01-01", contract_end=None
+)
+ORGANIZATION_UPDATED = organization.OrganizationUpdated(
+    name=None, category=None, employees=50, contract_start=None, contract_end=None
+)
+ORGANIZATION_ARCHIVED = organization.OrganizationArchived(reason="contract ended")
+DEVICE_ADDED = organization_devices.OrganizationDeviceAdded(device_id="42", devices=1)
+DEVICE_REMOVED = organization_devices.OrganizationDeviceRemoved(device_id="42", devices=0)

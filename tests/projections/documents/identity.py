@@ -1,14 +1,19 @@
 """What each event of the identity context sets in its documents."""
 
 from projections.history import processes
-from projections.identity import api_keys, tenants, users
+from projections.identity import api_keys, organization_devices, organizations, tenants, users
 from tests.examples.identity import (
+    DEVICE_ADDED,
+    DEVICE_REMOVED,
     INVITATION_EXPIRED,
     INVITATION_WITHDRAWN,
     KEY_ISSUED,
     KEY_REVOKED,
     KEY_ROTATED,
     ONBOARDING_STEP_DONE,
+    ORGANIZATION_ARCHIVED,
+    ORGANIZATION_CREATED,
+    ORGANIZATION_UPDATED,
     SHA_1,
     SHA_2,
     TENANT_CLOSED,
@@ -80,4 +85,26 @@ CASES: list[Case] = [
         TENANT_ONBOARDED,
         {"last_event": "tenant.onboarded", "updated_at": RECORDED},
     ),
+    (
+        organizations.PROJECTION,
+        "org-1",
+        ORGANIZATION_CREATED,
+        {
+            "name": "North",
+            "category": "retail",
+            "employees": 40,
+            "contract_start": "2026-01-01",
+            "status": "ACTIVE",
+            "created_at": HAPPENED,
+        },
+    ),
+    (organizations.PROJECTION, "org-1", ORGANIZATION_UPDATED, {"employees": 50}),
+    (
+        organizations.PROJECTION,
+        "org-1",
+        ORGANIZATION_ARCHIVED,
+        {"status": "ARCHIVED", "status_reason": "contract ended"},
+    ),
+    (organization_devices.PROJECTION, "org-1", DEVICE_ADDED, {"devices": 1, "changed_at": HAPPENED}),
+    (organization_devices.PROJECTION, "org-1", DEVICE_REMOVED, {"devices": 0, "changed_at": HAPPENED}),
 ]
