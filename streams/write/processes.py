@@ -2,7 +2,8 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -29,7 +30,7 @@ from domain.process import (
     standing_of,
 )
 from domain.rejection import Kind
-from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId
+from schemas.envelope import Actor, ActorType, Envelope, StreamId, StreamKey, TenantId
 from schemas.partitioning import partition_of
 from streams.identifiers import system_id
 from streams.ports import Due, LogDamaged, LogUnavailable, Refusal, Reply, Submission
@@ -113,6 +114,23 @@ class Reactions:
         else:
             self._fire(process, due, bare=bare)
         self._react_to_all()
+
+    def foreseen(self, due: Due) -> Iterator[StreamKey]:
+        """Yield the streams that what is due will probably need, so that they are read together.
+
+        Shape: `react` is a function of values, so it can be asked beforehand; what it says then changes nothing.
+        """
+        process = self._by_name.get(category_of(due.stream))
+        current = self._draft.state(due.tenant_id, due.stream)
+        if process is None or due.due_at is None or current.unreadable:
+            return
+        running = current.state or BEGUN
+        around = Around(self._draft.now, _id(due.stream), running.timers, running.attempts, None)
+        fired = TimerFired(name=due.name, due_at=due.due_at, **NOWHERE)
+        with suppress(Exception):  # it fails again, and is told of, where it is done
+            for action in process.react(running.state, fired, around):
+                if isinstance(action, Ask):
+                    yield due.tenant_id, action.command.stream
 
     def _fire(self, process: Process | None, due: Due, *, bare: bool) -> None:
         version = self._draft.state(due.tenant_id, due.stream).version

@@ -104,6 +104,7 @@ class Writer:
         known = Known({}, self._load(keys), self._recorded_at.copy())
         draft = self._draft(known)
         reactions = Reactions(draft, self._listeners, self._log.partitions)
+        known.states.update(self._load({key for one in due for key in reactions.foreseen(one)} - keys))
         done = 0
         while done < len(due) and not reactions.is_full:
             reactions.go_on(due[done], bare=bare)

@@ -7,7 +7,7 @@ from pathlib import Path
 from infra.engines.java import ToolMissing
 from tests.benchmarks.result import Result, show, write
 
-PARTS = ("embedded", "anomalies", "kafka_writer", "faust_delivery", "stores", "projectors")
+PARTS = ("embedded", "timers", "anomalies", "kafka_writer", "faust_delivery", "stores", "projectors")
 """Modules beside this one; `python -m tests.benchmarks stores` measures one alone."""
 
 
