@@ -9,9 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, NamedTuple
 
-from domain.message import Command, Event, value
+from domain.message import Command, Event, Personal, value
 from schemas.envelope import Envelope, StreamId
-from schemas.values import Personal
 
 # --- what a process answers with
 
@@ -120,7 +119,7 @@ class ProcessAsked(_OfProcess):
     attempt: int
     command: str
     command_id: str
-    message: Annotated[str | None, Personal("stream")]
+    message: Annotated[str | None, Personal()]
 
 
 @value

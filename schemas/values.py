@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
@@ -51,12 +51,3 @@ Day = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """A currency code. Source: ISO 4217."""
-
-
-class Personal(NamedTuple):
-    """Marks a field of an event as personal data, as in `Annotated[str, Personal("stream")]`; see tests.new_event.
-
-    Shape: `of` is the field that names the person, or `stream` where the event's stream does (schemas/personal.py).
-    """
-
-    of: str

@@ -16,9 +16,8 @@ from pydantic.fields import FieldInfo
 
 from domain import catalog
 from domain.finance.values import Amount, Exact, Price, Total
-from domain.message import Event
+from domain.message import Event, Personal
 from schemas.avro import INSTANT
-from schemas.values import Personal
 from tests import examples
 
 ROOT = Path(__file__).parents[1]
@@ -68,9 +67,9 @@ def _field(class_: Any, field: Any, named: set[type]) -> dict[str, Any]:
         ) from None
     # a field that may be null begins with null, so that a later version may leave it out
     default = {"default": None} if isinstance(type_, list) else {}
-    marks = [extra.of for extra in get_args(field.type)[1:] if isinstance(extra, Personal)]
-    mark = {"personal": marks[0]} if marks else {}
-    return {"name": aliases[0] if aliases else field.name, "type": type_, **default, **mark}
+    mark = next((mark for mark in get_args(field.type)[1:] if isinstance(mark, Personal)), None)
+    marks = {} if mark is None else {"personal": mark.of}
+    return {"name": aliases[0] if aliases else field.name, "type": type_, **default, **marks}
 
 
 def _avro(hint: Any, named: set[type]) -> Any:

@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar, assert_never
 from pydantic import Field, StringConstraints
 
 from domain.given import Given
-from domain.message import Command, Decider, Event, classes_of, filled, known, value
+from domain.message import Command, Decider, Event, Personal, classes_of, filled, known, value
 from domain.rejection import conflict, invalid, not_allowed, not_found
 from schemas.envelope import StreamId
-from schemas.values import Instant, Personal, Text
+from schemas.values import Instant, Text
 
 INVITATION_LASTS = timedelta(days=7)
 
@@ -77,7 +77,7 @@ UserCommand = InviteUser | AcceptInvitation | WithdrawInvitation | ExpireInvitat
 @value
 class UserInvited(Event):
     TYPE: ClassVar = "user.invited"
-    email: Annotated[str, Personal("stream")]
+    email: Annotated[str, Personal()]
     roles: tuple[str, ...]
     expires_at: datetime
 
