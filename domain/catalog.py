@@ -1,15 +1,18 @@
 """The catalog lists all contexts and finds every command, event and fact by its stored name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from domain.context import Context
 from domain.finance.context import CONTEXT as FINANCE
 from domain.fleet.context import CONTEXT as FLEET
 from domain.identity.context import CONTEXT as IDENTITY
-from domain.message import Command, Context, Decider, Event, Fact, Process
+from domain.message import Command, Decider, Event, Fact
+from domain.process import PROCESS_EVENTS, Process, evolve_process
 from domain.sales.context import CONTEXT as SALES
 from schemas import upcast
 from schemas.envelope import Envelope
@@ -26,9 +29,15 @@ COMMANDS: Mapping[str, type[Command]] = {
     for decider in context.deciders
     for command in decider.commands
 }
-EVENTS: Mapping[str, type[Event]] = {event.TYPE: event for decider in DECIDERS for event in decider.events} | {
-    fact.TYPE: fact.RECORD for fact in FACTS
-}
+EVENTS: Mapping[str, type[Event]] = {
+    event.TYPE: event
+    for events in (
+        *(decider.events for decider in DECIDERS),
+        *(process.events for process in PROCESSES),
+        PROCESS_EVENTS,
+    )
+    for event in events
+} | {fact.TYPE: fact.RECORD for fact in FACTS}
 """What the log keeps, by its type: of facts, their records."""
 
 _NAMES: Mapping[type[Command], str] = {command: name for name, command in COMMANDS.items()}
@@ -36,6 +45,7 @@ _DECIDER_OF: Mapping[type[Command], Decider] = {
     command: decider for decider in DECIDERS for command in decider.commands
 }
 _DECIDER_BY_CATEGORY: Mapping[str, Decider] = {decider.category: decider for decider in DECIDERS}
+PROCESS_BY_NAME: Mapping[str, Process] = {process.name: process for process in PROCESSES}
 
 
 def name_of(command: type[Command]) -> str:
@@ -49,6 +59,16 @@ def decider_of(command: type[Command]) -> Decider:
 
 def decider_for_category(category: str) -> Decider | None:
     return _DECIDER_BY_CATEGORY.get(category)
+
+
+def evolve_for_category(
+    category: str, processes: Mapping[str, Process] = PROCESS_BY_NAME
+) -> Callable[[Any, Any], Any] | None:
+    """Return what gives the next state of a stream of this category; None where no rule is about such streams."""
+    if decider := decider_for_category(category):
+        return decider.evolve
+    process = processes.get(category)
+    return None if process is None else partial(evolve_process, process)
 
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}

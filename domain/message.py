@@ -1,4 +1,4 @@
-"""Commands, events, facts and contexts are declared with these classes, as values that cannot change."""
+"""Commands, events, facts and the rules of streams are declared with these classes, as values that cannot change."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -107,6 +107,15 @@ class Fact(Event):
         return None
 
 
+class Personal(NamedTuple):
+    """Marks a text field of an event that belongs to a person, in `Annotated`; `of` says whose it is.
+
+    Shape: `of` is the name of the field that names the person, or `stream`, where the event's stream is the person.
+    """
+
+    of: str = "stream"
+
+
 @dataclass(frozen=True, slots=True)
 class Decider:
     """The rules of one kind of stream.
@@ -124,25 +133,6 @@ class Decider:
     decide: Callable[[Any, Any, Given], tuple[Event, ...]]
     evolve: Callable[[Any, Any], Any]
     reads: Callable[[Any, Actor], tuple[StreamId, ...]] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """A saga: `react(event)` gives the commands that answer an event, to be recorded in the same transaction."""
-
-    name: str
-    events: tuple[type[Event], ...]
-    react: Callable[[Event, Any], tuple[Command, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """One part of the business: all that the catalog knows of it."""
-
-    name: str
-    deciders: tuple[Decider, ...]
-    facts: tuple[type[Fact], ...] = ()
-    processes: tuple[Process, ...] = ()
 
 
 def classes_of(union: Any) -> tuple[type[Any], ...]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from projections.finance import invoice_facts, invoices
 from projections.fleet import alerts, device_logs, device_metrics, devices, metrics_5m, watches
-from projections.history import audit_trail, events, stream_history
-from projections.identity import api_keys, tenants
+from projections.history import audit_trail, events, processes, stream_history
+from projections.identity import api_keys, organization_devices, organizations, tenants, users
 from projections.projection import Projection
 from projections.rows import Role
 from projections.sales import leads
@@ -25,6 +25,10 @@ PROJECTIONS: tuple[Projection, ...] = (
     leads.PROJECTION,
     tenants.PROJECTION,
     api_keys.PROJECTION,
+    users.PROJECTION,
+    organizations.PROJECTION,
+    organization_devices.PROJECTION,
+    processes.PROJECTION,
 )
 
 

@@ -55,12 +55,16 @@ def _router(view: Projection) -> APIRouter:
     def get(read: reads, id: DocumentId) -> Response:  # noqa: A002
         document = read.answers.documents.get(name, read.tenant_id, id)
         if document is None:
-            raise Problem(404, f"no {name.removesuffix('s')} has the id {id}")
+            raise Problem(404, f"no {_singular(name)} has the id {id}")
         answer = table([_row(document)], read.as_of)
         answer.headers["ETag"] = f'"{document.version}"'
         return answer
 
     return router
+
+
+def _singular(name: str) -> str:
+    return name.removesuffix("es") if name.endswith("sses") else name.removesuffix("s")
 
 
 def _parameter(field: str) -> Mapping[str, Any]:

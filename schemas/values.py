@@ -46,5 +46,8 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[
 TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """A tenant's identifier: lower case, at most 63 characters."""
 
+Day = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+"""A day of the calendar, as in `2026-01-31`."""
+
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """A currency code. Source: ISO 4217."""

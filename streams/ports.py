@@ -138,6 +138,19 @@ class Batch(NamedTuple):
     marks: Sequence[Mark] = ()
 
 
+class Due(NamedTuple):
+    """What a process's stream waits for.
+
+    Shape: a timer by its name, with when it is due; or a command that was asked and is not decided yet, by its id, with
+    None: it is due at once.
+    """
+
+    tenant_id: TenantId
+    stream: StreamId
+    name: str
+    due_at: datetime | None
+
+
 MARK_DAYS = 7
 """How long the answer to a command without events is known."""
 
@@ -207,6 +220,20 @@ class EventLog(LogReader, Protocol):
 
         Shape: events are known for ever; a mark for MARK_DAYS where the log keeps marks, not at all where it does not.
         Raises: LogUnavailable, safe to retry.
+        """
+
+    def due(self, now: datetime, limit: int) -> Sequence[Due]:
+        """Return what processes wait for that is due now, of each partition the oldest commands and timers first.
+
+        Shape: at most `limit` of commands and of timers of a partition; the events that were appended say what is
+        waited for, and what is done.
+        Raises: LogUnavailable, safe to retry.
+        """
+
+    def next_due(self) -> datetime | None:
+        """Return when the next is due, datetime.min in UTC for at once, None where nothing waits; from memory.
+
+        Shape: any thread may ask.
         """
 
 

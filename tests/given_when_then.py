@@ -1,7 +1,7 @@
 """Rules and views are tested with values only: given past events, when something comes, then this."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import pytest
@@ -9,6 +9,16 @@ import pytest
 from domain.catalog import event_from
 from domain.given import Given
 from domain.message import Command, Decider, Event, Fact, FactRecord
+from domain.process import (
+    BEGUN,
+    PROCESS_EVENTS,
+    Action,
+    Around,
+    Process,
+    ProcessAnswered,
+    TimerFired,
+    evolve_process,
+)
 from domain.rejection import CommandRejected, Kind
 from projections.projection import Projection
 from projections.rows import Row
@@ -62,6 +72,41 @@ class Rules:
             assert type(event) in self.decider.events
             state = self.decider.evolve(state, event)
         return state
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """`Runs(INVITATION_EXPIRY, "ann").given(TIMER_SET).when(USER_JOINED).then(Forget("expiry"))`.
+
+    Shape: given are events of the process's own stream.
+    """
+
+    process: Process
+    id: str
+    history: tuple[Event, ...] = ()
+    event: Event | None = None
+    command: Command | None = None
+
+    def given(self, *history: Event) -> Self:
+        return replace(self, history=history)
+
+    def when(self, event: Event, command: Command | None = None) -> Self:
+        own = isinstance(event, ProcessAnswered | TimerFired)
+        assert own or type(event) in self.process.listens
+        if not own:
+            assert self.process.route(event, envelope_of(event)) == self.id
+        return replace(self, event=event, command=command)
+
+    def then(self, *expected: Action) -> None:
+        assert self.event is not None
+        running = BEGUN
+        for event in self.history:
+            assert type(event) in (*self.process.events, *PROCESS_EVENTS)
+            running = evolve_process(self.process, running, event)
+        around = Around(RECORDED_AT, self.id, running.timers, running.attempts, self.command)
+        if isinstance(self.event, ProcessAnswered | TimerFired):
+            running = evolve_process(self.process, running, self.event)
+        assert tuple(self.process.react(running.state, self.event, around)) == expected
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from domain import catalog
 from domain.finance.values import Amount, Exact, Price, Total
-from domain.message import Event
+from domain.message import Event, Personal
 from schemas.avro import INSTANT
 from tests import examples
 
@@ -72,7 +72,9 @@ def _field(class_: Any, field: Any, named: set[type]) -> dict[str, Any]:
     if field.default == ():
         # a version that has this field reads one that has it not
         default = {"default": []}
-    return {"name": aliases[0] if aliases else field.name, "type": type_, **default}
+    mark = next((mark for mark in get_args(field.type)[1:] if isinstance(mark, Personal)), None)
+    marks = {} if mark is None else {"personal": mark.of}
+    return {"name": aliases[0] if aliases else field.name, "type": type_, **default, **marks}
 
 
 def _avro(hint: Any, named: set[type]) -> Any:

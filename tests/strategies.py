@@ -16,13 +16,14 @@ from pydantic.fields import FieldInfo
 from domain.catalog import DECIDERS, FACTS
 from domain.finance.values import InvoiceNumber, Paid, Party
 from domain.fleet.rules import Failures, RateOfChange, Rule, Threshold
-from domain.fleet.values import Day, Metrics, Severity, TagKey
+from domain.fleet.values import Metrics, Severity, TagKey
 from domain.identity.api_key import IssueApiKey, RevokeApiKey, RotateApiKey, Scope, Sha256
 from domain.identity.tenant import TENANT
+from domain.identity.user import Email, UserId
 from domain.message import Command
 from schemas.envelope import TenantId
 from schemas.key_ids import key_tag
-from schemas.values import Currency, Id
+from schemas.values import Currency, Day, Id
 from streams.ports import FactSubmission
 
 BEGAN_AT = datetime(2026, 1, 31, tzinfo=UTC)
@@ -96,6 +97,8 @@ def messages(mark: str = "x") -> Messages:
     readings = st.floats(allow_nan=False, allow_infinity=False)
     known: Known = [
         (Id, ids),
+        (UserId, ids),
+        (Email, st.sampled_from([f"{mark}@acme.example", f"{mark}@bolt.example"])),
         (InvoiceNumber, st.sampled_from([f"{mark}-1", f"C{mark}-2"])),
         (TagKey, st.sampled_from(["room", "site"])),
         (Severity, st.sampled_from(["info", "warning"])),

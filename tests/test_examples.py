@@ -4,6 +4,7 @@ import pytest
 
 from domain import catalog
 from domain.message import Command, Event
+from domain.process import PROCESS_EVENTS
 from tests import examples
 from tests.examples import envelope_of
 
@@ -31,16 +32,24 @@ def test_an_example_of_an_event_read_from_the_log_is_the_same_event(event: Event
 def test_a_name_in_the_catalog_stands_for_one_class() -> None:
     commands = [command for decider in catalog.DECIDERS for command in decider.commands]
     events = [event for decider in catalog.DECIDERS for event in decider.events]
+    events += [event for process in catalog.PROCESSES for event in process.events]
     assert len(commands) == len(catalog.COMMANDS)
-    assert len(events) + len(catalog.FACTS) == len(catalog.EVENTS)
+    assert len(events) + len(PROCESS_EVENTS) + len(catalog.FACTS) == len(catalog.EVENTS)
 
 
 @pytest.mark.parametrize(("name", "command"), catalog.COMMANDS.items())
 def test_a_command_is_decided_by_the_rules_of_its_streams_category(name: str, command: type[Command]) -> None:
     category = examples.COMMANDS[command].stream.partition("-")[0]
-    assert catalog.decider_for_category(category) is catalog.decider_of(command)
+    assert catalog.evolve_for_category(category) is catalog.decider_of(command).evolve
     assert name.endswith(f".{command.__name__}")
 
 
+def test_processes_listen_to_what_commands_give_and_are_told_apart_from_streams_of_rules() -> None:
+    given = {event for decider in catalog.DECIDERS for event in decider.events}
+    assert all(set(process.listens) <= given for process in catalog.PROCESSES)
+    categories = [decider.category for decider in catalog.DECIDERS] + [process.name for process in catalog.PROCESSES]
+    assert len(set(categories)) == len(categories)
+
+
 def test_a_category_without_rules_has_no_decider() -> None:
-    assert catalog.decider_for_category("lead_to_cash") is None
+    assert catalog.evolve_for_category("lead_to_cash") is None

@@ -9,9 +9,10 @@ from pydantic import Field
 
 from domain.fleet.values import TagKey
 from domain.given import Given
+from domain.identity.organization import organization_stream, refuse_archived
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
 from domain.rejection import conflict, not_allowed, not_found
-from schemas.envelope import StreamId
+from schemas.envelope import Actor, StreamId
 from schemas.values import Id, Name, Text
 
 
@@ -194,7 +195,15 @@ NEXT: Mapping[DeviceStatus, tuple[DeviceStatus, ...]] = {
 RETIRED = (_DECOMMISSIONED, _ARCHIVED, _DELETED)
 
 
-def decide_device(command: DeviceCommand, state: Device | None, _given: Given) -> tuple[DeviceEvent, ...]:
+def device_reads(command: DeviceCommand, _actor: Actor) -> tuple[StreamId, ...]:
+    """Name the organization that a device is given to."""
+    given_to = command.organization_id if isinstance(command, _Describes) else None
+    return () if given_to is None else (organization_stream(given_to),)
+
+
+def decide_device(command: DeviceCommand, state: Device | None, given: Given) -> tuple[DeviceEvent, ...]:
+    if isinstance(command, _Describes) and command.organization_id is not None:
+        refuse_archived(command.organization_id, given.streams.get(organization_stream(command.organization_id)))
     if isinstance(command, RegisterDevice):
         if state is not None:
             raise conflict(f"device {command.device_id} is registered already")
@@ -245,4 +254,5 @@ DEVICE = Decider(
     events=classes_of(DeviceEvent),
     decide=decide_device,
     evolve=evolve_device,
+    reads=device_reads,
 )

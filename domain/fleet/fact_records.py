@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from domain.fleet.values import Day, Reading, Severity
+from domain.fleet.values import Reading, Severity
 from domain.message import FactRecord, Packed, Said, Unpacked, value
-from schemas.values import Id, Name, Text
+from schemas.values import Day, Id, Name, Text
 
 MAX_READINGS = 20_000
 """Of one record: it is far smaller then than the million bytes that a message on Kafka may have."""

@@ -17,11 +17,11 @@ from domain.fleet.fact_records import (
     unpack_lines,
     unpack_metrics,
 )
-from domain.fleet.values import Day, Metrics, Severity
+from domain.fleet.values import Metrics, Severity
 from domain.message import Fact, value
 from schemas import upcast
 from schemas.envelope import Envelope
-from schemas.values import Id, Name, Text
+from schemas.values import Day, Id, Name, Text
 
 
 @value

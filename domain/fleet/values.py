@@ -16,5 +16,3 @@ Severity = Annotated[str, StringConstraints(to_lower=True, max_length=32, patter
 """A word of the sender's scale, held in lower case. Source: RFC 5424 names eight; other tools have others."""
 
 TagKey = Annotated[str, StringConstraints(max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9_/-]*$")]
-
-Day = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]

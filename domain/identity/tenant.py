@@ -6,8 +6,9 @@ from typing import ClassVar, assert_never
 
 from domain.given import Given
 from domain.identity.api_key import IssueApiKey, RotateApiKey, admit_key
+from domain.identity.user import Email, ExpireInvitation
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
-from domain.rejection import CommandRejected, conflict, not_allowed, not_found
+from domain.rejection import CommandRejected, conflict, invalid, not_allowed, not_found
 from schemas.envelope import SYSTEM_TENANT, StreamId, TenantId
 from schemas.values import Id, Name, TenantName, Text
 
@@ -25,9 +26,13 @@ class _OfTenant(Command):
 
 @value
 class RegisterTenant(_OfTenant):
+    """Shape: `first_key` is issued, and the owner invited to `owner_email`, in the same transaction."""
+
     name: Name
     domain: Name | None = None
     owner_id: Id | None = None
+    first_key: IssueApiKey | None = None
+    owner_email: Email | None = None
 
 
 @value
@@ -117,6 +122,8 @@ def decide_tenant(command: TenantCommand, state: Tenant | None, _given: Given) -
     if isinstance(command, RegisterTenant):
         if state is not None:
             raise conflict(f"tenant {command.tenant_id} is registered already")
+        if command.owner_email is not None and "@" in (command.owner_id or ""):
+            raise invalid("owner_id may not be an address: it names a stream, where nothing can be erased")
         return (filled(TenantRegistered, command),)
     if state is None:
         raise not_found(f"tenant {command.tenant_id} is not the tenant of this key")
@@ -138,10 +145,11 @@ def decide_tenant(command: TenantCommand, state: Tenant | None, _given: Given) -
 def admit(command: Command, tenant_id: TenantId, tenant: Tenant | None) -> CommandRejected | None:
     """Return why a tenant may not run this command at all, or None."""
     if isinstance(command, RegisterTenant):
-        return None
+        return admit_key(command.first_key, tenant_id) if command.first_key else None
     if tenant is None:
         return not_found("tenant is not known here; register it with `factline tenants add`")
-    if isinstance(command, SuspendTenant | ReactivateTenant):
+    # time passes for the invitations of a tenant that may do nothing, too
+    if isinstance(command, SuspendTenant | ReactivateTenant | ExpireInvitation):
         return None
     if tenant.status is not TenantStatus.ACTIVE:
         return not_allowed(f"tenant is {tenant.status.value}")

@@ -1,6 +1,6 @@
 """The sales context consists of leads and what becomes of them."""
 
-from domain.message import Context
+from domain.context import Context
 from domain.sales.lead import LEAD
 
 CONTEXT = Context(name="sales", deciders=(LEAD,))

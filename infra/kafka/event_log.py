@@ -3,6 +3,8 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from infra.sqlite.writer_state import Stored, WriterState
 from schemas.envelope import Entry, Envelope, StreamId, StreamKey, TenantId, Topic
 from schemas.kafka_record import encode_kafka
 from schemas.partitioning import partition_of
-from streams.ports import Answered, Batch, CommandKey, LogUnavailable
+from streams.ports import Answered, Batch, CommandKey, Due, LogUnavailable
 from streams.topics import Topics
 
 
@@ -150,6 +152,17 @@ class KafkaEventLog:
 
     def find_commands(self, keys: Collection[CommandKey]) -> Mapping[CommandKey, Answered]:
         return self._by_partition(keys, WriterState.find_commands)
+
+    def due(self, now: datetime, limit: int) -> Sequence[Due]:
+        # in turns, so that a partition with much to do does not hold up the others
+        found: list[Sequence[Due]] = []
+        for owned in self.owned.values():
+            with disk_errors():
+                found.append(owned.state.due(now, limit))
+        return [one for together in zip_longest(*found) for one in together if one is not None]
+
+    def next_due(self) -> datetime | None:
+        return min((owned.state.next_due for owned in self.owned.values() if owned.state.next_due), default=None)
 
     def _by_partition(
         self, keys: Collection[Any], ask: Callable[[WriterState, Collection[Any]], Mapping[Any, Any]]

@@ -58,6 +58,7 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        commands.start()
         for runner in views.runners:
             runner.start(give_way=busy)
         views.correlator.start(decide, give_way=busy)

@@ -18,6 +18,7 @@ from eventsourcing.sqlite import (
 
 from infra.data_dir import LOG_FILES
 from infra.instants import to_microseconds
+from infra.sqlite import timers
 from infra.sqlite.bulk import insert_many
 from infra.sqlite.command_index import (
     CREATE_COMMANDS,
@@ -41,6 +42,7 @@ from streams.ports import (
     Batch,
     Clock,
     CommandKey,
+    Due,
     FactSubmission,
     LogDamaged,
     LogIdentity,
@@ -49,6 +51,7 @@ from streams.ports import (
     TelemetryReply,
 )
 from streams.write.answers import answered_with
+from streams.write.due import Key, changes
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _LATE_COMMANDS = 1_000
@@ -74,7 +77,7 @@ class CommandRecorder(SQLiteApplicationRecorder):
         self.insert_events_statement = f"INSERT INTO {events_table_name} ({columns}) VALUES (?,?,?,?)"
 
     def construct_create_table_statements(self) -> list[str]:
-        return [_CREATE_EVENTS.format(self.events_table_name), *CREATE_COMMANDS]
+        return [_CREATE_EVENTS.format(self.events_table_name), *CREATE_COMMANDS, *timers.CREATE_TIMERS]
 
     def _insert_events(
         self,
@@ -83,8 +86,11 @@ class CommandRecorder(SQLiteApplicationRecorder):
         *,
         caused: Sequence[Caused] = (),
         marks: Sequence[Mark] = (),
+        waiting: Sequence[Due] = (),
+        gone: Sequence[Key] = (),
         **kwargs: Any,
     ) -> Sequence[int] | None:
+        timers.change(c, waiting, gone)
         if marks:
             insert_many(c, "INSERT OR REPLACE INTO marks", [mark_row(mark) for mark in marks])
         # the library's for aggregates: many rows in one call, where that for applications makes one call for each
@@ -136,6 +142,7 @@ class SqliteEventLog:
             self._not_indexed = self._read_not_indexed()
             self._has_old_names = self._read_has_old_names()
             self._pruned_at = _LONG_AGO
+            self._next_due = self._read_next_due()
         except BaseException:
             self.close()
             raise
@@ -230,6 +237,17 @@ class SqliteEventLog:
             c.execute(f"SELECT tenant_id, command, mark FROM marks WHERE {of}", (tenant_id, *commands))
             return answered_by_marks(c.fetchall())
 
+    def due(self, now: datetime, limit: int) -> Sequence[Due]:
+        with log_errors(), self._events.transaction(commit=False) as c:
+            return timers.due(c, now, limit)
+
+    def next_due(self) -> datetime | None:
+        return self._next_due
+
+    def _read_next_due(self) -> datetime | None:
+        with log_errors(), self._events.transaction(commit=False) as c:
+            return timers.next_due(c)
+
     def _select(self, rest: str, values: Sequence[Any]) -> list[Entry]:
         columns = "stored_events.rowid, originator_id, originator_version, topic, state"
         with log_errors(), self._events.transaction(commit=False) as c:
@@ -252,10 +270,14 @@ class SqliteEventLog:
             for event in batch.events
         ]
         caused = {**self._not_indexed, **caused_by(batch.events)}
-        due = len(caused) > _LATE_COMMANDS
+        late = len(caused) > _LATE_COMMANDS
+        waiting, gone = changes(batch.events)
+        indexed = list(caused.values()) if late else ()
         with log_errors():
-            self._recorder.insert_events(stored, caused=list(caused.values()) if due else (), marks=batch.marks)
-        self._not_indexed = {} if due else caused
+            self._recorder.insert_events(stored, caused=indexed, marks=batch.marks, waiting=waiting, gone=gone)
+        self._not_indexed = {} if late else caused
+        if waiting or gone:
+            self._next_due = self._read_next_due()
         if batch.events:
             with self._grown:
                 self._events_end = batch.events[-1].position

@@ -3,16 +3,19 @@
 import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from infra.sqlite import timers
 from infra.sqlite.bulk import insert_many
 from schemas.envelope import Entry, Envelope, StreamKey, TenantId, Topic
 from schemas.kafka_record import OWN_HEADERS, KafkaRecord, decode_kafka, record_key
-from streams.ports import Answered, CommandKey
+from streams.ports import Answered, CommandKey, Due
 from streams.write.answers import answered_with, command_of
+from streams.write.due import TYPES, changes
 
-_FORMAT = 2
+_FORMAT = 3
 _QUERY_KEYS = 500
 _CACHE_KIB = 4 * 1024  # for each partition; what is not in it is in the system's page cache
 _COMMIT_ROWS = 20_000
@@ -20,6 +23,7 @@ _INDEXES = (
     "CREATE INDEX IF NOT EXISTS events_by_stream ON events (stream)",
     "CREATE INDEX IF NOT EXISTS events_by_command ON events (command)",
 )
+_OF_TIMERS = frozenset(type_.encode() for type_ in TYPES)
 # headers are text without it: an id, a type, an instant, what came in an HTTP header
 _BETWEEN = b"\0"
 
@@ -40,8 +44,9 @@ class Stored(NamedTuple):
 
 
 class WriterState:
-    """The events of one partition up to `end`, as of the log's offset `offset`; all of it can be read again.
+    """The events of one partition up to `end`, as of the log's offset `offset`, and what its processes wait for.
 
+    All of it can be read again; `next_due` is what `timers.next_due` gives.
     Kept without waiting for the disk: after a crash it is as it was a moment before, and is read on from there.
     Used by one thread at a time.
     """
@@ -56,6 +61,7 @@ class WriterState:
             self._begin_anew()
         self.end: int = self._db.execute("SELECT COALESCE(MAX(position), 0) FROM events").fetchone()[0]
         self.offset = int(self._meta("offset") or 0)
+        self.next_due = timers.next_due(self._db)
         self._uncommitted = 0
 
     def _open(self) -> sqlite3.Connection:
@@ -69,6 +75,8 @@ class WriterState:
             " (position INTEGER PRIMARY KEY, stream BLOB, command BLOB, value BLOB, attributes BLOB)"
         )
         db.execute("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT)")
+        for statement in timers.CREATE_TIMERS:
+            db.execute(statement)
         return db
 
     def _begin_anew(self) -> None:
@@ -94,12 +102,24 @@ class WriterState:
                 f" {fresh[-1].position} in {len(fresh)} records; stop all writers and look into the log"
             )
         insert_many(self._db, "INSERT INTO events", [_row(event) for event in fresh])
+        of_timers = [event for event in fresh if event.record.ce_type in _OF_TIMERS]
+        if of_timers:
+            self._note_timers(of_timers)
         if fresh:
             self.end = fresh[-1].position
         self.offset = max(offset, self.offset)
         self._uncommitted += len(fresh)
         if self._uncommitted > _COMMIT_ROWS:
             self.checkpoint()
+
+    def _note_timers(self, events: Sequence[Stored]) -> None:
+        entries = [
+            decode_kafka(record, topic=Topic.EVENTS, partition=self._partition, position=position)
+            for position, record in events
+        ]
+        # one that cannot be read makes its stream one on which nothing is decided
+        timers.change(self._db, *changes(entry for entry in entries if isinstance(entry, Envelope)))
+        self.next_due = timers.next_due(self._db)
 
     def complete(self) -> None:
         """Make the indexes, once the log was read to its end: sorted at once is faster than row by row."""
@@ -147,6 +167,9 @@ class WriterState:
             events += self._select(f"command IN ({_marks(part)}) ORDER BY position", part)
         # the id of one tenant's or actor's command is another's too
         return answered_with(one for one in events if isinstance(one, Envelope) and command_of(one) in wanted)
+
+    def due(self, now: datetime, limit: int) -> Sequence[Due]:
+        return timers.due(self._db, now, limit)
 
     def tenants(self) -> list[TenantId]:
         rows = self._db.execute("SELECT DISTINCT substr(stream, 1, instr(stream, x'7c') - 1) FROM events")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from domain.catalog import decider_for_category, event_from
+from domain.catalog import event_from, evolve_for_category
 from schemas.canonical_json import canonical_json
 from schemas.envelope import Envelope
 
@@ -18,12 +18,12 @@ def state_at(events: Sequence[Envelope]) -> dict[str, Any] | None:
     """
     if not events:
         return None
-    decider = decider_for_category(events[0].stream.partition("-")[0])
-    if decider is None:
+    evolve = evolve_for_category(events[0].stream.partition("-")[0])
+    if evolve is None:
         return None
     state: Any = None
     for envelope in events:
-        state = decider.evolve(state, event_from(envelope))
+        state = evolve(state, event_from(envelope))
     plain: dict[str, Any] = json.loads(canonical_json(_shown(state) | _derived(state)))
     return plain
 

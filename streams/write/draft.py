@@ -1,8 +1,7 @@
 """One batch is decided in a draft, command by command; what one of them breaks is its own."""
 
 import logging
-from collections import deque
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -10,21 +9,18 @@ from typing import Any, NamedTuple
 from domain import catalog
 from domain.given import Given
 from domain.identity.tenant import admit
-from domain.message import Command, Decider, Event, Process
+from domain.message import Command, Decider, Event
+from domain.process import Process
 from domain.rejection import CommandRejected, Kind, not_now
-from schemas.envelope import Actor, ActorType, Envelope, StreamId, StreamKey, TenantId, Topic
+from schemas.envelope import Actor, Envelope, StreamId, StreamKey, TenantId, Topic
 from schemas.partitioning import partition_of
 from schemas.payload import encoded
-from streams.identifiers import new_id, system_id
-from streams.ports import Answered, CommandKey, EventLog, LogDamaged, LogUnavailable, Mark, Refusal, Reply, Submission
+from streams.identifiers import new_id
+from streams.ports import Answered, CommandKey, EventLog, Mark, Refusal, Reply, Submission
 from streams.write.answers import accepted, again, is_final
 from streams.write.states import StreamState, fold
 
 _LOG = logging.getLogger(__name__)
-
-MAX_REACTIONS = 1_000
-"""Commands that processes may add to one command: more is a loop between two processes."""
-
 
 _LOOK_BACK = 100  # events at the end of a partition, in case the last ones cannot be read
 
@@ -37,64 +33,73 @@ class Known(NamedTuple):
     recorded_at: MutableMapping[int, datetime]
 
 
+class Origin(NamedTuple):
+    """Where events come from: what all of one command have in their envelopes."""
+
+    tenant_id: TenantId
+    actor: Actor
+    command_id: str
+    correlation_id: str
+    causation_id: str
+    happened_at: datetime | None = None
+    traceparent: str | None = None
+    command_hash: bytes = b""
+
+
+class Heard(NamedTuple):
+    """An event that some process listens to, and the command that gave it."""
+
+    envelope: Envelope
+    event: Event
+    command: Command
+
+
 class Draft:
     """One batch being decided: its effects are in here until the log has them.
 
-    Shape: what is known before the batch is filled further.
+    Shape: what is known before the batch is filled further; `heard` are the events of the types `listened` to, in their
+    order, for whoever takes them out.
     """
 
-    def __init__(self, known: Known, log: EventLog, now: datetime, processes: Sequence[Process]) -> None:
+    def __init__(
+        self,
+        known: Known,
+        log: EventLog,
+        now: datetime,
+        *,
+        listened: Collection[type[Event]],
+        processes: Mapping[str, Process],
+    ) -> None:
         self._answered, self._states, self._recorded_at = known
         self.events: list[Envelope] = []
         self.marks: list[Mark] = []
+        self.heard: list[Heard] = []
+        self.now = now
         self._log = log
-        self._now = now
+        self._listened = listened
         self._processes = processes
         self._ends: dict[int, int] = {}
-        self._before: dict[StreamKey, StreamState] = {}
-        self._reactions: deque[Submission] = deque()
 
     def answer(self, submission: Submission) -> Reply:
         """Return the first answer to a command that is known, else decide it. Raises: LogUnavailable; LogDamaged."""
         key = submission.key
         if first := self._answered.get(key):
             return again(submission, first)
-        if submission.deadline is not None and submission.deadline < self._now:
+        if submission.deadline is not None and submission.deadline < self.now:
             reason = f"the deadline was over at {submission.deadline.isoformat()}; nothing was done"
             return _refused(submission, Refusal(Kind.EXPIRED, reason))
-        reply = self._decide_whole(submission)
+        reply = self.decide(submission)
         # a tenant that is not known keeps nothing: what is refused before it is registered may be sent again
-        if is_final(reply) and (reply.events or self._state(*tenant_key(submission.tenant_id)).version):
+        if is_final(reply) and (reply.events or self.state(*tenant_key(submission.tenant_id)).version):
             answered = self._answered[key] = Answered(submission.command_hash, reply)
             if not reply.events:
-                self.marks.append(Mark(key, answered, self._now))
+                self.marks.append(Mark(key, answered, self.now))
         return reply
 
-    def _decide_whole(self, cause: Submission) -> Reply:
-        """Decide a command and all that processes answer to it; where a process fails, nothing of it is left."""
-        self._before = {}
-        events, ends = len(self.events), self._ends.copy()
-        try:
-            reply = self._decide(cause)
-            reacted = 0
-            while self._reactions:
-                reacted += 1
-                if reacted > MAX_REACTIONS:
-                    raise RuntimeError(f"more than {MAX_REACTIONS} commands of processes follow on one: a loop")  # noqa: TRY301
-                self._decide(self._reactions.popleft())
-        except (LogUnavailable, LogDamaged):
-            raise
-        except Exception:  # noqa: BLE001 - whatever it is, it may not stop the commands of others
-            reply = self._failed(cause)
-            self._reactions.clear()
-            self._states.update(self._before)
-            del self.events[events:]
-            self._ends = ends
-        return reply
-
-    def _decide(self, submission: Submission) -> Reply:
+    def decide(self, submission: Submission) -> Reply:
+        """Decide a command, whatever was answered before. Raises: LogUnavailable; LogDamaged."""
         stream = submission.command.stream
-        current = self._state(submission.tenant_id, stream)
+        current = self.state(submission.tenant_id, stream)
         refusal = self._refusal(submission, current)
         if refusal is None:
             try:
@@ -104,7 +109,7 @@ class Draft:
                 state = current.state
                 for event in events:
                     state = decider.evolve(state, event)
-                payloads = [_checked_payload(event) for event in events]
+                payloads = [checked_payload(event) for event in events]
             except CommandRejected as rejected:
                 refusal = Refusal(rejected.kind, rejected.reason)
             except Exception:  # noqa: BLE001 - one command that breaks a rule's code must not stop everyone else's
@@ -113,13 +118,12 @@ class Draft:
             return _refused(submission, refusal, current.version)
         if not events:
             return Reply(submission.command_id, "accepted", stream, current.version)
-        envelopes = self._envelopes(submission, stream, current.version, events, payloads)
-        self._before.setdefault((submission.tenant_id, stream), current)
         made_by = current.made_by or submission.actor
-        self._states[submission.tenant_id, stream] = StreamState(envelopes[-1].version, state, made_by)
-        self.events += envelopes
-        self._ends[envelopes[-1].partition] = envelopes[-1].position
-        self._react(submission, envelopes, events)
+        after = StreamState(current.version + len(events), state, made_by)
+        envelopes = self.record(_origin(submission), stream, events, payloads, after)
+        for envelope, event in zip(envelopes, events, strict=True):
+            if type(event) in self._listened:
+                self.heard.append(Heard(envelope, event, submission.command))
         return accepted(submission.command_id, envelopes)
 
     def _failed(self, submission: Submission) -> Reply:
@@ -128,7 +132,7 @@ class Draft:
         return _refused(submission, refusal)
 
     def _refusal(self, submission: Submission, current: StreamState) -> Refusal | None:
-        tenant = self._state(*tenant_key(submission.tenant_id))
+        tenant = self.state(*tenant_key(submission.tenant_id))
         for state in (tenant, current):
             if state.unreadable:
                 return Refusal(Kind.NOT_NOW, state.unreadable)
@@ -144,70 +148,68 @@ class Draft:
         """Return what a rule may know besides. Raises: CommandRejected, a stream that it names cannot be read."""
         streams: dict[StreamId, Any] = {}
         for stream in decider.reads(submission.command, submission.actor) if decider.reads else ():
-            other = self._state(submission.tenant_id, stream)
+            other = self.state(submission.tenant_id, stream)
             if other.unreadable:
                 raise not_now(other.unreadable)
             streams[stream] = other.state
-        return Given(self._now, submission.actor, current.made_by, streams)
+        return Given(self.now, submission.actor, current.made_by, streams)
 
-    def _state(self, tenant_id: TenantId, stream: StreamId) -> StreamState:
+    def state(self, tenant_id: TenantId, stream: StreamId) -> StreamState:
+        """Return what is known of a stream, with what the draft has of it. Raises: LogUnavailable; LogDamaged."""
         key = (tenant_id, stream)
         if (state := self._states.get(key)) is None:
-            # only a process's command names a stream that was not loaded with the batch, and a decider that failed
-            state = self._states[key] = fold(self._log.read_streams([key]).get(key, ()))
+            # only processes name a stream that was not loaded with the batch, and a decider that failed
+            state = self._states[key] = fold(self._log.read_streams([key]).get(key, ()), self._processes)
         return state
 
-    def _envelopes(
+    def record(
         self,
-        submission: Submission,
+        origin: Origin,
         stream: StreamId,
-        version: int,
         events: Sequence[Event],
         payloads: Sequence[Mapping[str, Any]],
+        after: StreamState,
     ) -> list[Envelope]:
-        partition = partition_of(submission.tenant_id, self._log.partitions)
+        """Put events at the end of their stream, which is then as `after`. Raises: LogUnavailable."""
+        partition = partition_of(origin.tenant_id, self._log.partitions)
         if partition not in self._ends:
             self._begin(partition)
         end, recorded_at = self._ends[partition], self._recorded_at[partition]
-        return [
+        version = after.version - len(events)
+        envelopes = [
             Envelope(
                 event_id=new_id(),
                 type=event.TYPE,
                 schema_version=event.VERSION,
-                tenant_id=submission.tenant_id,
+                tenant_id=origin.tenant_id,
                 stream=stream,
                 version=version + n,
                 topic=Topic.EVENTS,
                 partition=partition,
                 position=end + n,
-                happened_at=submission.happened_at or recorded_at,
+                happened_at=origin.happened_at or recorded_at,
                 recorded_at=recorded_at,
-                actor=submission.actor,
-                correlation_id=submission.correlation_id or submission.command_id,
-                causation_id=submission.causation_id or submission.command_id,
+                actor=origin.actor,
+                correlation_id=origin.correlation_id,
+                causation_id=origin.causation_id,
                 data=payload,
-                traceparent=submission.traceparent,
-                command_id=submission.command_id,
-                command_hash=submission.command_hash,
+                traceparent=origin.traceparent,
+                command_id=origin.command_id,
+                command_hash=origin.command_hash,
             )
             for n, (event, payload) in enumerate(zip(events, payloads, strict=True), 1)
         ]
+        self._states[origin.tenant_id, stream] = after
+        self.events += envelopes
+        self._ends[partition] = end + len(events)
+        return envelopes
 
     def _begin(self, partition: int) -> None:
         """Find where a partition ends, and when its events of this batch are recorded: never before its last one."""
         end = self._log.end(Topic.EVENTS, partition)
         last = self._recorded_at.get(partition) or _last_recorded(self._log, partition, end)
-        self._recorded_at[partition] = self._now if last is None else max(self._now, last)
+        self._recorded_at[partition] = self.now if last is None else max(self.now, last)
         self._ends[partition] = end
-
-    def _react(self, submission: Submission, envelopes: Sequence[Envelope], events: Sequence[Event]) -> None:
-        for process in self._processes:
-            for envelope, event in zip(envelopes, events, strict=True):
-                if isinstance(event, process.events):
-                    commands = process.react(event, envelope)
-                    self._reactions.extend(
-                        _reaction(process, submission, envelope, n, c) for n, c in enumerate(commands)
-                    )
 
 
 def _last_recorded(log: EventLog, partition: int, end: int) -> datetime | None:
@@ -234,20 +236,19 @@ def _refused(submission: Submission, refusal: Refusal, version: int = 0) -> Repl
     return Reply(submission.command_id, "refused", submission.command.stream, version, refusal=refusal)
 
 
-def _checked_payload(event: Event) -> dict[str, Any]:
+def checked_payload(event: Event) -> dict[str, Any]:
     # encoded here and not by the log, so that a value its schema cannot hold fails its own command alone
     return encoded(event.TYPE, event.VERSION, catalog.payload_of(event))
 
 
-def _reaction(process: Process, cause: Submission, envelope: Envelope, n: int, command: Command) -> Submission:
-    return Submission(
-        command_id=system_id(process.name, envelope.event_id, str(n)),
-        tenant_id=cause.tenant_id,
-        name=catalog.name_of(type(command)),
-        command=command,
-        actor=Actor(ActorType.SYSTEM, process.name),
-        happened_at=cause.happened_at,
-        correlation_id=envelope.correlation_id,
-        traceparent=cause.traceparent,
-        causation_id=envelope.event_id,
+def _origin(submission: Submission) -> Origin:
+    return Origin(
+        submission.tenant_id,
+        submission.actor,
+        submission.command_id,
+        submission.correlation_id or submission.command_id,
+        submission.causation_id or submission.command_id,
+        submission.happened_at,
+        submission.traceparent,
+        submission.command_hash,
     )

@@ -1,6 +1,7 @@
 """In the embedded profile commands wait in this bounded queue, and the writer gets all that waits at once."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -21,6 +22,12 @@ _BUSY = 100
 """So many waiting commands are a burst: views let it pass."""
 
 
+_LOOK_S = 1.0
+"""How long the timers of processes are left alone at most: the clock may be set forward meanwhile."""
+
+_LOG = logging.getLogger(__name__)
+
+
 class _Waiting(NamedTuple):
     """Commands of one caller, and where their replies go."""
 
@@ -29,7 +36,7 @@ class _Waiting(NamedTuple):
 
 
 class CommandGate:
-    """Collects the commands of many callers into batches for the one writer.
+    """Collects the commands of many callers into batches for the one writer, and wakes it when a timer is due.
 
     Belongs to one event loop. `executor` must have one thread, which is then the only one that writes.
     """
@@ -41,6 +48,11 @@ class CommandGate:
         self._waiting: deque[_Waiting] = deque()
         self._count = 0
         self._writing: asyncio.Task[None] | None = None
+        self._clock_hand: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Let the writer's timers fire from now on, until `drain`."""
+        self._look_at_timers()
 
     def busy(self) -> bool:
         """Say if there is more than the writer takes at once; safe to ask from any thread."""
@@ -57,35 +69,42 @@ class CommandGate:
         """Return the replies, in order, once all are durable. Raises: as `execute`, for all of them."""
         if self._count + len(submissions) > self._max_waiting:
             raise Overloaded
-        loop = asyncio.get_running_loop()
-        answers: asyncio.Future[Sequence[Reply]] = loop.create_future()
+        answers: asyncio.Future[Sequence[Reply]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(submissions, answers))
         self._count += len(submissions)
-        if self._writing is None:
-            self._writing = loop.create_task(self._write_all())
+        self._wake()
         # a caller that leaves cancels its answer, not the command: a retry under the same id gets that answer
         return await answers
 
     async def drain(self) -> None:
-        """Wait until nothing is queued or being written."""
+        """Wait until nothing is queued or being written; timers do not fire any more."""
+        if self._clock_hand is not None:
+            self._clock_hand.cancel()
+            self._clock_hand = None
         while self._writing is not None:
             await asyncio.shield(self._writing)
 
+    def _wake(self) -> None:
+        if self._writing is None:
+            self._writing = asyncio.get_running_loop().create_task(self._write_all())
+
+    def _look_at_timers(self) -> None:
+        wait_s = self._writer.wait_s()
+        if wait_s <= 0:
+            self._wake()
+        # what is due is done by then, or has failed and is tried again
+        next_s = min(_LOOK_S, wait_s) if wait_s > 0 else _LOOK_S
+        self._clock_hand = asyncio.get_running_loop().call_later(next_s, self._look_at_timers)
+
     async def _write_all(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
-            while self._waiting:
-                batch = self._take()
-                submissions = [one for waiting in batch for one in waiting.submissions]
-                try:
-                    replies = iter(await loop.run_in_executor(self._executor, self._writer.write, submissions))
-                except Exception as error:  # noqa: BLE001 - every caller of the batch must hear of it
-                    _fail(batch, error)
-                else:
-                    for waiting in batch:
-                        own = list(islice(replies, len(waiting.submissions)))
-                        if not waiting.answers.done():
-                            waiting.answers.set_result(own)
+            while True:
+                if self._waiting:
+                    await self._write(self._take())
+                # between two batches, so that neither commands nor timers hold up the others
+                is_due = self._clock_hand is not None and await self._tick()
+                if not (self._waiting or is_due):
+                    return
         finally:
             self._writing = None
 
@@ -97,6 +116,30 @@ class CommandGate:
             taken += len(batch[-1].submissions)
         self._count -= taken
         return batch
+
+    async def _write(self, batch: list[_Waiting]) -> None:
+        submissions = [one for waiting in batch for one in waiting.submissions]
+        loop = asyncio.get_running_loop()
+        try:
+            replies = iter(await loop.run_in_executor(self._executor, self._writer.write, submissions))
+        except Exception as error:  # noqa: BLE001 - every caller of the batch must hear of it
+            _fail(batch, error)
+        else:
+            for waiting in batch:
+                own = list(islice(replies, len(waiting.submissions)))
+                if not waiting.answers.done():
+                    waiting.answers.set_result(own)
+
+    async def _tick(self) -> bool:
+        """Do some of what is due; return whether there is more."""
+        if self._writer.wait_s() > 0:
+            return False
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._writer.tick)
+        except Exception as error:  # noqa: BLE001 - nobody waits for it; it is tried again soon
+            _LOG.warning("timers that are due did not fire yet: %s", error)
+            return False
+        return self._writer.wait_s() <= 0
 
 
 def _fail(batch: list[_Waiting], error: Exception) -> None:

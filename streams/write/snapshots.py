@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, Protocol, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from domain import catalog
-from domain.message import Decider
+from domain.process import Process
 from schemas.envelope import Actor, ActorType, Entry, Envelope, StreamKey
 from streams.ports import EventLog
-from streams.write.states import StreamState, fold
+from streams.write.states import StreamState, category_of, fold
 
 _LOG = logging.getLogger(__name__)
 
@@ -78,11 +78,16 @@ def _sources(folder: Traversable) -> list[Traversable]:
     return found
 
 
-def load_streams(log: EventLog, snapshots: Snapshots, keys: Collection[StreamKey]) -> dict[StreamKey, StreamState]:
+def load_streams(
+    log: EventLog,
+    snapshots: Snapshots,
+    keys: Collection[StreamKey],
+    processes: Mapping[str, Process] = catalog.PROCESS_BY_NAME,
+) -> dict[StreamKey, StreamState]:
     """Return the states of streams, from their snapshots and what follows those, and keep snapshots of long ones."""
     found = snapshots.find(keys)
     history = log.read_streams([key for key in keys if key not in found])
-    states = {key: fold(history.get(key, ())) for key in keys if key not in found}
+    states = {key: fold(history.get(key, ()), processes) for key in keys if key not in found}
     late = {key: history[key][-1] for key, state in states.items() if state.version >= EVERY}
     for key, snapshot in found.items():
         states[key], last = _read_on(log, key, snapshot)
@@ -114,7 +119,7 @@ def _read_on(log: EventLog, key: StreamKey, snapshot: Snapshot) -> tuple[StreamS
     if start is None or not events or not _is(events[0], snapshot):
         events = _read_stream(log, key, after=0)
         return fold(events), events[-1]
-    return fold(events[1:], start), events[-1]
+    return fold(events[1:], start=start), events[-1]
 
 
 def _is(event: Entry, snapshot: Snapshot) -> bool:
@@ -131,16 +136,20 @@ def _read_stream(log: EventLog, key: StreamKey, *, after: int) -> list[Entry]:
 def _snapshot(state: StreamState, last: Envelope) -> Snapshot | None:
     if state.unreadable or state.made_by is None or state.version != last.version:
         return None
-    adapter = _adapter(last.stream.partition("-")[0])
-    return Snapshot(
-        state.version, last.event_id, (state.made_by.type.value, state.made_by.id), adapter.dump_json(state.state)
-    )
+    adapter = _adapter(category_of(last.stream))
+    if adapter is None:
+        return None
+    by = (state.made_by.type.value, state.made_by.id)
+    return Snapshot(state.version, last.event_id, by, adapter.dump_json(state.state))
 
 
 def _opened(key: StreamKey, snapshot: Snapshot) -> StreamState | None:
+    adapter = _adapter(category_of(key[1]))
+    if adapter is None:
+        return None
     try:
-        state = _adapter(key[1].partition("-")[0]).validate_json(snapshot.state)
-    except (ValidationError, KeyError) as error:
+        state = adapter.validate_json(snapshot.state)
+    except ValidationError as error:
         _LOG.warning("the snapshot of stream %s is not used: %s", key[1], error)
         return None
     type_, id_ = snapshot.made_by
@@ -148,8 +157,7 @@ def _opened(key: StreamKey, snapshot: Snapshot) -> StreamState | None:
 
 
 @cache
-def _adapter(category: str) -> TypeAdapter[Any]:
-    decider: Decider | None = catalog.decider_for_category(category)
-    if decider is None:
-        raise KeyError(category)
-    return TypeAdapter(get_type_hints(decider.evolve)["state"])
+def _adapter(category: str) -> TypeAdapter[Any] | None:
+    """Return what reads and writes the states of a kind of stream; None for processes, whose streams are short."""
+    decider = catalog.decider_for_category(category)
+    return None if decider is None else TypeAdapter(get_type_hints(decider.evolve)["state"])

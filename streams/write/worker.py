@@ -49,14 +49,19 @@ class CommandWorker:
                 time.sleep(_PAUSE_S)
 
     def turn(self, timeout_s: float) -> int:
-        """Decide what waits; return how many commands that were. Raises: WriterLost; LogUnavailable, safe to retry."""
-        with self._queue.take(limit=self._limit, timeout_s=timeout_s) as turn:
+        """Decide what waits, and fire timers that are due; return how many commands that were.
+
+        Raises: WriterLost; LogUnavailable, safe to retry.
+        """
+        with self._queue.take(limit=self._limit, timeout_s=min(timeout_s, self._writer.wait_s())) as turn:
             if self._queue.ownership != self._ownership:
                 self._ownership = self._queue.ownership
                 self._writer.forget()
             if turn.incoming:
                 self._decide(turn)
-            return len(turn.incoming)
+        # in a transaction of its own, so that what is wrong with either is not the other's
+        self._writer.tick()
+        return len(turn.incoming)
 
     def _decide(self, turn: Turn) -> None:
         """Decide a turn; one that fails is given up, and its commands come again, half as many at a time.

@@ -11,6 +11,7 @@ PARTS = (
     "embedded",
     "commands_http",
     "telemetry",
+    "timers",
     "anomalies",
     "kafka_writer",
     "faust_delivery",

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import Protocol
 
 import pytest
@@ -9,13 +10,14 @@ import pytest
 from domain.rejection import Kind
 from schemas.envelope import Actor, ActorType, Entry, Envelope, Position, StreamId, TenantId, Topic
 from schemas.partitioning import partition_of
-from streams.ports import Answered, Batch, EventLog, SystemClock
+from streams.ports import Answered, Batch, Due, EventLog, SystemClock
 from streams.write.answers import accepted as accepted_with
 from streams.write.answers import command_of
 from streams.write.writer import Writer
 from tests.examples import envelope_of
 from tests.examples.fleet import REGISTERED
 from tests.streams.kit import accepted, register, register_tenant, tag
+from tests.streams.write.saga import HOUR, NOON, RESTING, Hands, fan_out
 
 ACME = TenantId("acme")
 BOLT = TenantId("bolt")
@@ -232,3 +234,70 @@ class EventLogContract:
             if version % 2:
                 writer.forget()
             assert sorted(accepted(reply) for reply in writer.write(rivals)) == [False, True]
+
+    # --- what processes wait for
+
+    def test_a_new_log_waits_for_nothing(self, log: Log) -> None:
+        assert log.next_due() is None
+        assert list(log.due(NOON, 10)) == []
+
+    def test_a_timer_is_due_from_its_instant_on_until_it_has_fired(self, log: Log) -> None:
+        hands = Hands()
+        writer = resting(log, hands)
+        assert log.next_due() == NOON + HOUR
+        assert list(log.due(NOON + HOUR - MICROSECOND, 10)) == []
+        due = [Due(ACME, StreamId(f"resting-web-{n}"), "rest", NOON + HOUR) for n in range(3)]
+        assert list(log.due(NOON + HOUR, 10)) == due
+        assert list(log.due(NOON + HOUR, 2)) == due[:2]
+        hands.at += HOUR
+        assert writer.tick() == 3
+        assert log.next_due() is None
+        assert writer.tick() == 0
+        assert [entry.type for entry in read(log, ACME)].count("timer.fired") == 3
+
+    @pytest.mark.parametrize("fired", [False, True], ids=["before it fired", "after it fired"])
+    def test_a_timer_fires_once_also_where_the_log_is_opened_again(
+        self, opening: Callable[[], Log], *, fired: bool
+    ) -> None:
+        hands = Hands()
+        log = opening()
+        writer = resting(log, hands)
+        if fired:
+            hands.at += HOUR
+            writer.tick()
+        log.close()
+        log = opening()
+        try:
+            hands.at = NOON + HOUR
+            writer = Writer(log, hands, processes=(RESTING,))
+            assert writer.tick() == (0 if fired else 3)
+            assert [entry.type for entry in read(log, ACME)].count("timer.fired") == 3
+            assert [entry.type for entry in read(log, ACME)].count("device.retired") == 3
+        finally:
+            log.close()
+
+    def test_what_was_asked_beyond_the_budget_is_done_after_reopening(self, opening: Callable[[], Log]) -> None:
+        log = opening()
+        writer = Writer(log, Hands(), processes=(fan_out(400),))
+        writer.write([register_tenant("acme"), register("hub", tenant="acme")])
+        log.close()
+        log = opening()
+        try:
+            writer = Writer(log, Hands(), processes=(fan_out(400),))
+            assert writer.tick() == 100
+            assert writer.wait_s() > 0
+            tags = [entry for entry in read(log, ACME, limit=9_999) if entry.type == "device.tagged"]
+            assert [tag.data["key"] for tag in tags if isinstance(tag, Envelope)] == [*ORDER, "done"]
+        finally:
+            log.close()
+
+
+MICROSECOND = timedelta(microseconds=1)
+ORDER = [f"k{n}" for n in range(400)]
+
+
+def resting(log: EventLog, hands: Hands) -> Writer:
+    """Return a writer under which three devices rest until an hour after noon."""
+    writer = Writer(log, hands, processes=(RESTING,))
+    writer.write([register_tenant("acme"), *(register(f"web-{n}", tenant="acme") for n in range(3))])
+    return writer

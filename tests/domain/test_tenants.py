@@ -1,14 +1,20 @@
 """The rules for tenants."""
 
+from dataclasses import replace
+
 import pytest
 
 from domain.identity.tenant import TENANT, CloseTenant, SuspendTenant, Tenant, TenantStatus, admit
 from domain.message import Command
 from domain.rejection import Kind
 from schemas.envelope import TenantId
+from schemas.key_ids import key_tag
 from tests.examples.fleet import REGISTER_DEVICE
 from tests.examples.identity import (
     CLOSE_TENANT,
+    EXPIRE_INVITATION,
+    INVITE_USER,
+    ISSUE_KEY,
     REACTIVATE_TENANT,
     REGISTER_TENANT,
     SUSPEND_TENANT,
@@ -102,3 +108,27 @@ def test_active_tenant_may_run_commands() -> None:
 def test_stream_that_does_not_begin_with_its_registration_is_refused() -> None:
     with pytest.raises(ValueError, match="does not begin with its first event"):
         tenant.given(TENANT_SUSPENDED).when(CLOSE_TENANT).then()
+
+
+def test_first_key_of_a_new_tenant_must_name_it() -> None:
+    wrong = admit(replace(REGISTER_TENANT, first_key=ISSUE_KEY), ACME, None)
+    assert wrong is not None
+    assert wrong.kind is Kind.INVALID
+    key = replace(ISSUE_KEY, key_id=f"{key_tag(ACME)}first")
+    assert admit(replace(REGISTER_TENANT, first_key=key), ACME, None) is None
+
+
+def test_owner_who_is_invited_has_an_id_that_is_no_address() -> None:
+    command = replace(REGISTER_TENANT, owner_id="ann@acme.example", owner_email="ann@acme.example")
+    tenant.given().when(command).then_refused(
+        Kind.INVALID, "owner_id may not be an address: it names a stream, where nothing can be erased"
+    )
+    tenant.given().when(replace(command, owner_email=None)).then(
+        replace(TENANT_REGISTERED, owner_id="ann@acme.example")
+    )
+
+
+def test_invitations_of_a_suspended_tenant_expire_all_the_same() -> None:
+    suspended = Tenant(name="Acme", status=TenantStatus.SUSPENDED)
+    assert admit(EXPIRE_INVITATION, ACME, suspended) is None
+    assert admit(INVITE_USER, ACME, suspended) is not None

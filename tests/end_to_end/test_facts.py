@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from domain.fleet.facts import DeviceMetricsReported, LogRecorded
 from infra.embedded import Embedded
+from projections.fleet.metric_rows import MetricRow
 from projections.rows import Role, View
 from schemas.envelope import TenantId
 from streams.ports import FactSubmission
@@ -87,7 +88,9 @@ class Model:
             self.readings |= {(device, metric, at): value for metric, values in said for at, value in values}
 
     def _is_new(self, what: Any) -> bool:
-        return what not in self._known and (self._known.add(what) or True)
+        known = what in self._known
+        self._known.add(what)
+        return not known
 
     @property
     def all_lines(self) -> Counter[tuple[datetime, str, str]]:
@@ -156,4 +159,5 @@ def test_a_reading_whose_unit_changes_within_a_request_is_the_later_one(embedded
         if runner.role is Role.TIMELINE
         for row in runner.store.scan(runner.runs["device_metrics"].view, tenant_id)
     ]
+    assert isinstance(row, MetricRow)
     assert (row.value, row.unit) == (3.0, "C")

@@ -6,8 +6,9 @@ from datetime import datetime
 from importlib import import_module
 from typing import Any, TypeVar
 
-from domain.catalog import CONTEXTS, DECIDERS, payload_of
+from domain.catalog import CONTEXTS, DECIDERS, PROCESSES, payload_of
 from domain.message import Command, Event, Fact, FactRecord
+from domain.process import PROCESS_EVENTS
 from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId, Topic
 from schemas.payload import decode_payload, encode_payload
 from tests.examples.moments import HAPPENED_AT, RECORDED_AT
@@ -17,8 +18,8 @@ ACME = TenantId("acme")
 
 
 def _found(kind: type[M]) -> Iterator[M]:
-    for context in CONTEXTS:
-        module = import_module(f"tests.examples.{context.name}")
+    for name in (*(context.name for context in CONTEXTS), "process"):
+        module = import_module(f"tests.examples.{name}")
         yield from (value for value in vars(module).values() if isinstance(value, kind))
 
 
@@ -37,9 +38,11 @@ EVENTS: Mapping[type[Event], Event] = {
     class_: event for class_, event in _by_class(Event).items() if class_ not in FACTS
 }
 
-_STREAMS: Mapping[type[Event], StreamId] = {
+_STREAMS: dict[type[Event], StreamId] = {
     event: COMMANDS[decider.commands[0]].stream for decider in DECIDERS for event in decider.events
 }
+_STREAMS |= {event: process.stream("acme") for process in PROCESSES for event in process.events}
+_STREAMS |= dict.fromkeys(PROCESS_EVENTS, StreamId("invitation_expiry-ann"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,12 +21,12 @@ from tests.examples import ACME, Place
 from tests.examples.finance import CATEGORISED, RECEIVED
 from tests.examples.fleet import HEARTBEAT, HEARTBEAT_RECORD, LOG, LOG_RECORD, METRICS
 from tests.given_when_then import Rows
-from tests.projections.documents import Case
-
-RECORDED = "2026-01-31T08:30:00.250000Z"
+from tests.projections.documents import RECORDED, Case
 
 CASES: list[Case] = [
-    case for context in CONTEXTS for case in import_module(f"tests.projections.documents.{context.name}").CASES
+    case
+    for name in (*(context.name for context in CONTEXTS), "process")
+    for case in import_module(f"tests.projections.documents.{name}").CASES
 ]
 
 

@@ -13,11 +13,11 @@ from pydantic_core import PydanticSerializationError
 from domain.catalog import EVENTS, adapter, payload_of
 from domain.finance.invoice import InvoiceLine
 from domain.finance.values import Amount, Exact, Price, Total, amount_text
-from domain.fleet.values import Day, Metrics, Severity
+from domain.fleet.values import Metrics, Severity
 from domain.message import Event
 from schemas.canonical_json import canonical_json
 from schemas.payload import BadPayload, UnknownSchema, decode_payload, encode_payload, schema_of
-from schemas.values import Id, Name
+from schemas.values import Day, Id, Name
 from tests.examples.finance import RECEIVED
 from tests.examples.fleet import HEARTBEAT
 from tests.strategies import Known, instances

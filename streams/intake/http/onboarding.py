@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from domain import catalog
 from domain.identity.api_key import IssueApiKey, Scope
+from domain.identity.processes import FIRST_KEY, TENANT_ONBOARDING
 from domain.identity.tenant import ReactivateTenant, RegisterTenant, SuspendTenant
 from domain.message import Command
 from domain.rejection import Kind
@@ -16,6 +17,7 @@ from streams.identifiers import new_id
 from streams.intake.http.commands import Gate
 from streams.intake.live_keys import HasKey
 from streams.ports import LogUnavailable, Refusal, Reply, Submission
+from streams.write.processes import actor_of, asked_id
 
 EVERYTHING: tuple[Scope, ...] = ("*",)
 
@@ -70,6 +72,16 @@ class Given(NamedTuple):
     registered: bool = False
 
 
+class Owner(NamedTuple):
+    """Who owns a tenant; the address is that of an invitation, where there shall be one."""
+
+    owner_id: str | None = None
+    owner_email: str | None = None
+
+
+NO_OWNER = Owner()
+
+
 class Tenants:
     """What an operator does with tenants, by way of whoever decides commands.
 
@@ -80,19 +92,27 @@ class Tenants:
         self._gate = gate
         self._has_key = has_key
 
-    async def add(self, tenant_id: TenantId, name: str, actor: Actor) -> Given:
-        """Register a tenant and give it its first key; where it was left without a key that works, give it one."""
-        command = RegisterTenant(tenant_id=tenant_id, name=name)
-        refusal = (await self._answered(_submission(tenant_id, command, actor))).refusal
-        if refusal is not None and refusal.kind is not Kind.CONFLICT:
-            raise Refused(refusal)
-        if refusal is not None and await self._has_key(tenant_id):
-            raise _has_one(tenant_id)
+    async def add(self, tenant_id: TenantId, name: str, actor: Actor, owner: Owner = NO_OWNER) -> Given:
+        """Register a tenant, give it its first key and invite its owner, in one transaction of the process.
+
+        Shape: a tenant that was registered before, by an earlier version or without a key, and has none that works,
+        gets one; its owner is not invited again.
+        """
         # its id is the same each time: of those who take up one onboarding, one gives the first key
         key = new_key(tenant_id, name=_FIRST_NAME, unique=_FIRST)
+        command = RegisterTenant(tenant_id=tenant_id, name=name, first_key=key.command, **owner._asdict())
+        reply = await self._answered(_submission(tenant_id, command, actor))
+        if reply.refusal is None:
+            # issued already, and then this is its answer; where the process has failed it is issued now
+            issued = await self._accepted(_asked_by_onboarding(tenant_id, key.command))
+            return Given(key.text, key.command.key_id, issued, registered=True)
+        if reply.refusal.kind is not Kind.CONFLICT:
+            raise Refused(reply.refusal)
+        if await self._has_key(tenant_id):
+            raise _has_one(tenant_id)
         reply = await self._answered(_submission(tenant_id, key.command, actor))
         if reply.refusal is None:
-            return Given(key.text, key.command.key_id, reply, registered=refusal is None)
+            return Given(key.text, key.command.key_id, reply)
         if reply.refusal.kind is not Kind.CONFLICT:
             raise Refused(reply.refusal)
         # it was issued before; if it is revoked by now, the tenant may have none
@@ -135,6 +155,13 @@ class Tenants:
 def _has_one(tenant_id: TenantId) -> Refused:
     reason = f"tenant {tenant_id} is registered already and has a key; `factline tenants key {tenant_id}` gives another"
     return Refused(Refusal(Kind.CONFLICT, reason))
+
+
+def _asked_by_onboarding(tenant_id: TenantId, command: IssueApiKey) -> Submission:
+    """Return the command as the process asks it, under the same id."""
+    stream = TENANT_ONBOARDING.stream(tenant_id)
+    asked = asked_id(stream, FIRST_KEY, 1)
+    return _submission(tenant_id, command, actor_of(stream))._replace(command_id=asked)
 
 
 def _submission(tenant_id: TenantId, command: Command, actor: Actor) -> Submission:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.identity.api_key import Scope
+from domain.identity.user import Email, UserId
 from read_api.edge.asking import Asking
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require_operator
@@ -13,7 +14,7 @@ from schemas.envelope import TenantId
 from schemas.values import Name, TenantName, Text
 from streams.intake.http.bodies import body_of
 from streams.intake.http.commands import invalid
-from streams.intake.http.onboarding import EVERYTHING, Given, Tenants
+from streams.intake.http.onboarding import EVERYTHING, Given, Owner, Tenants
 from streams.ports import Reply
 
 B = TypeVar("B", bound=BaseModel)
@@ -25,6 +26,8 @@ class _NewTenant(BaseModel):
     model_config = ConfigDict(extra="forbid")
     tenant_id: TenantName
     name: Name
+    owner_id: UserId | None = None
+    owner_email: Email | None = None
 
 
 class _OperatorsKey(BaseModel):
@@ -44,12 +47,15 @@ def tenants_router(tenants: Tenants) -> APIRouter:
     @router.post(
         "/v1/tenants",
         summary="A new tenant, or one without a key that works, and its API key; for the operator's key only",
-        openapi_extra=documented_body(_NewTenant, {"tenant_id": "acme", "name": "Acme Ltd"}),
+        openapi_extra=documented_body(
+            _NewTenant, {"tenant_id": "acme", "name": "Acme Ltd", "owner_id": "ann", "owner_email": "ann@acme.example"}
+        ),
     )
     async def new_tenant(request: Request, caller: Asking) -> Response:
         require_operator(caller, "register tenants")
         wanted = await read_body(request, _NewTenant)
-        given = await tenants.add(TenantId(wanted.tenant_id), wanted.name, caller.actor)
+        owner = Owner(wanted.owner_id, wanted.owner_email)
+        given = await tenants.add(TenantId(wanted.tenant_id), wanted.name, caller.actor, owner)
         return _given(wanted.tenant_id, given, registered=given.registered)
 
     @router.post(

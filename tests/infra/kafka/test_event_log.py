@@ -20,8 +20,9 @@ from streams.write.messages import decode_submission
 from streams.write.turn import WriterLost
 from streams.write.writer import Writer
 from tests.cluster import PARTITIONS, SCHEMA_IDS, Cluster, own, taken, until, waiting
-from tests.contracts.event_log import ACME, EventLogContract, events
+from tests.contracts.event_log import ACME, EventLogContract, events, resting
 from tests.streams.kit import register, register_tenant
+from tests.streams.write.saga import HOUR, RESTING, Hands
 
 if TYPE_CHECKING:
     from infra.engines.kafka import Kafka
@@ -55,6 +56,22 @@ def test_a_transaction_that_is_aborted_leaves_nothing(cluster: Cluster, tmp_path
         assert log.end(Topic.EVENTS, cluster.home) == 1
         log.append(Batch(events(log, ACME, "device-3", 1), ()))
         assert [(entry.stream, entry.position) for entry in history(cluster)] == [("device-1", 1), ("device-3", 2)]
+
+
+def test_timers_are_rebuilt_from_the_log_by_a_worker_with_nothing_on_its_disk_and_fire_once(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    hands = Hands()
+    with closing(cluster.open(tmp_path / "old", "old")) as log:
+        resting(log, hands)
+    hands.at += HOUR
+    with closing(cluster.open(tmp_path / "new", "new")) as log:
+        assert log.next_due() == hands.at
+        assert Writer(log, hands, processes=(RESTING,)).tick() == 3
+    # back where the timers were set, and are still on the disk as set
+    with closing(cluster.open(tmp_path / "old", "old")) as log:
+        assert log.next_due() is None
+    assert [entry.type for entry in history(cluster)].count("timer.fired") == 3
 
 
 def test_what_was_taken_and_not_committed_comes_again(cluster: Cluster, tmp_path: Path) -> None:

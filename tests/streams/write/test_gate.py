@@ -2,6 +2,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from streams.write.gate import CommandGate
 from streams.write.writer import Writer
 from tests.examples.fleet import LOG
 from tests.examples.moments import HAPPENED_AT
-from tests.streams.kit import TESTER, accepted, register, tag
+from tests.streams.kit import TESTER, accepted, register, register_tenant, tag
+from tests.streams.write.saga import HOUR, RESTING, World
+from tests.waiting import eventually
 
 DEMO = TenantId("demo")
 
@@ -147,6 +150,55 @@ def test_drained_gate_has_answered_everything(slow: Slow, gate: Callable[..., Co
         assert all(accepted(reply) for reply in await asyncio.gather(*tasks))
 
     asyncio.run(scenario())
+
+
+def test_timers_fire_by_themselves_and_not_after_the_end(tmp_path: Path, executor: ThreadPoolExecutor) -> None:
+    world = World(tmp_path, RESTING)
+
+    async def scenario() -> None:
+        gate = CommandGate(world.writer, executor)
+        gate.start()
+        await gate.execute(register_tenant("demo"))
+        await asyncio.gather(*(gate.execute(register(f"web-{n}")) for n in range(3)))
+        world.hands.at += HOUR
+        await asyncio.to_thread(eventually, lambda: "device.retired" in world.types("device-web-2"))
+        await gate.execute(register("late"))
+        await gate.drain()
+        world.hands.at += HOUR
+        await asyncio.sleep(0.05)
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+    assert [world.types(f"device-web-{n}")[-1] for n in range(3)] == ["device.retired"] * 3
+    assert world.types("device-late") == ["device.registered"]
+    world.log.close()
+
+
+def test_timers_that_cannot_fire_are_tried_again_and_commands_go_on(
+    tmp_path: Path, executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, RESTING)
+    world.writer.write([register_tenant("demo"), register("web-1")])
+    monkeypatch.setattr(command_gate, "_LOOK_S", 0.01)
+    tick, failures = world.writer.tick, [LogUnavailable("full"), LogUnavailable("full")]
+
+    def fails_twice() -> int:
+        if failures:
+            raise failures.pop()
+        return tick()
+
+    monkeypatch.setattr(world.writer, "tick", fails_twice)
+
+    async def scenario() -> None:
+        gate = CommandGate(world.writer, executor)
+        world.hands.at += HOUR
+        gate.start()
+        assert accepted(await gate.execute(register("web-2")))
+        await asyncio.to_thread(eventually, lambda: "device.retired" in world.types("device-web-1"))
+        await gate.drain()
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+    assert world.types("resting-web-1").count("timer.fired") == 1
+    world.log.close()
 
 
 # --- telemetry -------------------------------------------------------------------------------------------------------

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from domain import catalog
-from domain.fleet.device import RETIRED, RetireDevice
+from domain.fleet.device import RETIRED, RegisterDevice, RetireDevice, UpdateDevice
 from domain.given import Given
+from domain.identity.organization import ArchiveOrganization, CreateOrganization
 from domain.message import Command, Event
 from domain.rejection import Kind, conflict
 from infra.sqlite.event_log import SqliteEventLog
 from schemas.envelope import Actor, ActorType, StreamId, StreamKey, TenantId
 from schemas.key_ids import key_tag
-from streams.ports import Reply, SystemClock
+from streams.ports import Reply, Submission, SystemClock
 from streams.write.writer import Writer
 from tests.examples.fleet import DEFINE_WATCH, REMOVE_WATCH
 from tests.examples.identity import ISSUE_KEY
@@ -114,3 +115,26 @@ def test_watch_is_removed_by_its_maker_or_a_key_of_all_scopes(log: SqliteEventLo
     assert asks(admin, REMOVE_WATCH)
     assert asks(maker, DEFINE_WATCH)
     assert asks(maker, REMOVE_WATCH)
+
+
+def test_organization_with_a_device_is_not_archived_until_the_device_is_gone(log: SqliteEventLog) -> None:
+    def organized(device: str, organization: str) -> Submission:
+        return submission(RegisterDevice(device_id=device, hostname=device, organization_id=organization))
+
+    archive = ArchiveOrganization(organization_id="north")
+    create = [submission(CreateOrganization(organization_id=name, name=name)) for name in ("north", "south")]
+    writer = Writer(log, SystemClock())
+    writer.write([register_tenant("demo"), *create, organized("web-1", "north"), organized("web-2", "north")])
+    for _ in range(2):
+        writer.forget()
+        [refused] = writer.write([submission(archive)])
+        assert refused.refusal is not None
+        assert refused.refusal.reason == "organization north has 2 devices; retire or move them first"
+    moved = submission(UpdateDevice(device_id="web-1", organization_id="south"))
+    replies = writer.write([moved, retire("web-2"), submission(archive)])
+    assert all(map(accepted, replies))
+    writer.forget()
+    late = [organized("web-3", "north"), submission(UpdateDevice(device_id="web-1", organization_id="north"))]
+    assert [reply.refusal and reply.refusal.reason for reply in writer.write(late)] == [
+        "organization north is archived"
+    ] * 2

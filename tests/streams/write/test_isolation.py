@@ -1,5 +1,6 @@
 """The worker's loop without a broker: one command that makes the writer itself fail is found among many."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -47,6 +48,12 @@ class Fails(Writer):
 
     def __init__(self, fails_on: Callable[[Sequence[Submission]], Exception | None]) -> None:
         self._fails_on = fails_on
+
+    def wait_s(self) -> float:
+        return math.inf
+
+    def tick(self) -> int:
+        return 0
 
     def write(self, submissions: Sequence[Submission], commit: Callable[[Batch], None] | None = None) -> list[Reply]:
         if error := self._fails_on(submissions):

@@ -18,7 +18,8 @@ from streams.write.worker import CommandWorker
 from streams.write.writer import Writer
 from tests.cluster import PARTITIONS, Cluster, until
 from tests.contracts.event_log import ACME
-from tests.streams.kit import register, register_tenant
+from tests.streams.kit import register, register_tenant, tag
+from tests.streams.write.saga import HOUR, RESTING, Hands
 from tests.streams.write.test_messages import changed
 
 if TYPE_CHECKING:
@@ -173,6 +174,25 @@ def test_a_command_that_makes_the_writer_fail_is_refused_alone(cluster: Cluster,
     worker = worker_of(log, Fails(log, SystemClock()))
     until(lambda: worker.turn(0.1) == 0 and log.end(Topic.EVENTS, cluster.home) == 3, 60)
     assert [reply.outcome for reply in replies(cluster, 4)] == ["accepted", "accepted", "refused", "accepted"]
+
+
+def test_timers_fire_while_no_command_comes_and_while_many_do(cluster: Cluster, log: KafkaEventLog) -> None:
+    hands = Hands()
+    worker = worker_of(log, Writer(log, hands, processes=(RESTING,)))
+    cluster.send(register_tenant("acme"), register("web-1", tenant="acme"), register("web-2", tenant="acme"))
+    decide(worker, 3)
+    cluster.send(tag("web-2", "a", tenant="acme"))
+    hands.at += HOUR / 2
+    decide(worker, 1)
+    hands.at += HOUR / 2
+    worker.turn(0)
+    types = [entry.type for entry in log.read(Topic.EVENTS, cluster.home, after=0, limit=99)]
+    assert [types.count("timer.fired"), types.count("device.retired")] == [1, 1]
+    cluster.send(*(register(f"more-{n}", tenant="acme") for n in range(20)))
+    hands.at += HOUR / 2
+    decide(worker, 20)
+    types = [entry.type for entry in log.read(Topic.EVENTS, cluster.home, after=0, limit=999)]
+    assert [types.count("timer.fired"), types.count("device.retired")] == [2, 2]
 
 
 def test_a_batch_that_was_not_kept_is_taken_again(

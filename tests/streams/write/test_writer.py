@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 
 from domain import catalog
-from domain.fleet.device import DeviceRegistered, DeviceTagged, TagDevice
+from domain.fleet.device import DeviceTagged, TagDevice
 from domain.given import Given
-from domain.message import Command, Event, Process
+from domain.message import Command, Event
 from domain.rejection import Kind
 from infra.sqlite.event_log import SqliteEventLog
-from schemas.envelope import ActorType, Envelope, StreamId, TenantId, Topic
+from schemas.envelope import Envelope, StreamId, TenantId, Topic
 from streams.ports import Batch, LogUnavailable, Refusal, SystemClock
 from streams.write.writer import Writer
 from tests.streams.kit import accepted, register, register_tenant, retire, tag
@@ -174,83 +174,6 @@ def test_states_that_left_memory_are_read_again(log: SqliteEventLog) -> None:
     replies = [reply for device in devices for reply in writer.write([tag(device, "a", expected=1)])]
     assert all(accepted(reply) for reply in replies)
     assert len(writer._cache) == 2
-
-
-def tag_every_new_device(event: Event, envelope: Envelope) -> tuple[Command, ...]:
-    assert isinstance(event, DeviceRegistered)
-    return (TagDevice(device_id=envelope.stream.removeprefix("device-"), key="new", value="yes"),)
-
-
-def test_commands_of_a_process_are_recorded_with_their_cause_and_once(log: SqliteEventLog) -> None:
-    process = Process("tag_new_devices", (DeviceRegistered,), tag_every_new_device)
-    writer = Writer(log, SystemClock(), processes=(process,))
-    batches: list[int] = []
-    append = log.append
-    log.append = lambda batch: (batches.append(len(batch.events)), append(batch))[1]  # type: ignore[method-assign, func-returns-value]
-    writer.write([register_tenant("demo")])
-    for _ in range(2):
-        writer.write([register("web-1", id_="once"), register("web-2", id_="once-2")])
-    registered, tagged = history(log, "device-web-1")
-    assert tagged.type == "device.tagged"
-    assert tagged.correlation_id == registered.correlation_id
-    assert tagged.causation_id == registered.event_id
-    assert (registered.command_id, registered.causation_id) == ("once", "once")
-    assert tagged.command_id.startswith("system ")
-    assert tagged.actor.id == "tag_new_devices"
-    assert batches == [1, 4, 0]
-
-
-def register_others(count: int) -> Process:
-    """Return a process that answers the registration of a device by a caller with those of others."""
-
-    def react(event: Event, envelope: Envelope) -> tuple[Command, ...]:
-        assert isinstance(event, DeviceRegistered)
-        if envelope.actor.type is ActorType.SYSTEM:
-            return ()
-        return tuple(register(f"{envelope.stream}-{n}").command for n in range(count))
-
-    return Process("others", (DeviceRegistered,), react)
-
-
-def test_five_hundred_commands_with_three_reactions_each_are_one_batch(log: SqliteEventLog) -> None:
-    writer = Writer(log, SystemClock(), processes=(register_others(3),))
-    writer.write([register_tenant("demo")])
-    replies = writer.write([register(f"web-{n}") for n in range(500)])
-    assert all(accepted(reply) for reply in replies)
-    assert log.end(Topic.EVENTS, 0) == 1 + 500 * 4
-
-
-def test_loop_of_processes_refuses_what_began_it_and_nothing_of_it_is_left(log: SqliteEventLog) -> None:
-    def again(_event: Event, envelope: Envelope) -> tuple[Command, ...]:
-        device = envelope.stream.removeprefix("device-")
-        return (TagDevice(device_id=device, key="turn", value=envelope.event_id),) if device == "web-1" else ()
-
-    events = catalog.decider_of(TagDevice).events
-    writer = Writer(log, SystemClock(), processes=(Process("loop", events, again),))
-    writer.write([register_tenant("demo")])
-    before, loop, after = writer.write([register("web-0"), register("web-1", id_="loop"), register("web-2")])
-    assert (accepted(before), accepted(loop), accepted(after)) == (True, False, True)
-    assert loop.refusal is not None
-    assert loop.refusal.kind is Kind.NOT_NOW
-    assert history(log, "device-web-1") == []
-    assert [entry.stream for entry in log.read(Topic.EVENTS, 0, after=1, limit=10)] == ["device-web-0", "device-web-2"]
-    # it left no mark and no state: without the process it is decided
-    assert accepted(Writer(log, SystemClock()).write([register("web-1", id_="loop")])[0])
-
-
-def test_process_that_crashes_refuses_its_cause_alone(log: SqliteEventLog) -> None:
-    def crash(_event: Event, envelope: Envelope) -> tuple[Command, ...]:
-        if envelope.stream == "device-web-1":
-            raise ZeroDivisionError
-        return ()
-
-    writer = Writer(log, SystemClock(), processes=(Process("crash", (DeviceRegistered,), crash),))
-    writer.write([register_tenant("demo")])
-    replies = writer.write([register("web-0"), register("web-1"), tag("web-1", "a"), register("web-2")])
-    assert [accepted(reply) for reply in replies] == [True, False, False, True]
-    assert history(log, "device-web-1") == []
-    assert log.end(Topic.EVENTS, 0) == 3
-    assert accepted(writer.write([tag("web-2", "a", expected=1)])[0])
 
 
 @pytest.mark.parametrize("cached", [True, False], ids=["when it is decided", "when it is read"])
