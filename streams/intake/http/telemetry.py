@@ -198,9 +198,9 @@ def telemetry_router(gate: TelemetryGate) -> APIRouter:
     @router.post(
         "/v1/telemetry",
         summary="Up to 10,000 facts; 200 once they are durable, with a reason for each refused one",
-        description="Of two readings of one device, metric and instant the last one recorded counts. The same request again"
-        " adds nothing; the header `Idempotency-Key` tells requests apart that say the same. `position` names the last place"
-        " in each partition that got some of it, with commas between them: send it as `X-Consistent-With`.",
+        description="Of two readings of one device, metric and instant the last one recorded counts. The same request"
+        " again adds nothing; the header `Idempotency-Key` tells requests apart that say the same. `position` names the"
+        " last place in each partition that got some of it, with commas between them: send it as `X-Consistent-With`.",
         openapi_extra={"requestBody": {"required": True, "content": _DOCS}},
     )
     async def telemetry(request: Request, caller: Asking) -> Response:
