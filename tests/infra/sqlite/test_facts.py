@@ -10,7 +10,8 @@ import pytest
 from infra.sqlite.event_log import SqliteEventLog
 from schemas.envelope import Envelope, Position, Topic, Undecodable
 from streams.ports import FactSubmission
-from tests.contracts.telemetry_log import ACME, AGENT, TICK, TelemetryLogContract, read, readings
+from tests.contracts.telemetry_log import AGENT, TICK, TelemetryLogContract, read, readings
+from tests.examples import ACME
 from tests.examples.moments import HAPPENED_AT, RECORDED_AT
 from tests.schemas.test_golden_bytes import golden
 
