@@ -24,7 +24,7 @@ from streams.topics import Topics
 _POLL_S = 0.05
 _SCAN = 5_000
 _NEAR = 2_000  # records that are read rather than searched
-_READ_BYTES = 4 * 1024 * 1024
+_READ_BYTES = 2 * 1024 * 1024
 """Of the values of one read: a record of facts may hold thousands of them."""
 
 _READ_TIMEOUT_S = 30.0

@@ -22,11 +22,14 @@ from streams.topics import Topics
 
 _LOG = logging.getLogger(__name__)
 
+_BATCH_BYTES = 2 * 1024 * 1024
+"""A record of facts may hold thousands of rows: this much of them are 150,000 at most."""
+
 LIMITS: Mapping[Role, Limits] = {
-    Role.TIMELINE: Limits(batch_records=2_000),
-    Role.DOCUMENTS: Limits(batch_records=2_000),
+    Role.TIMELINE: Limits(batch_records=2_000, batch_bytes=_BATCH_BYTES),
+    Role.DOCUMENTS: Limits(batch_records=2_000, batch_bytes=_BATCH_BYTES),
     # few large inserts instead of many small ones
-    Role.ANALYTICS: Limits(batch_records=4_000, in_hand=8_000, linger_s=0.5),
+    Role.ANALYTICS: Limits(batch_records=4_000, batch_bytes=_BATCH_BYTES, in_hand=8_000, linger_s=0.5),
 }
 
 

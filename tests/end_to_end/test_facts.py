@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from domain.fleet.facts import DeviceMetricsReported, LogRecorded
 from infra.embedded import Embedded
-from projections.fleet.metric_rows import MetricRow
-from projections.rows import Role, View
+from projections.rows import Role
 from schemas.envelope import TenantId
 from streams.ports import FactSubmission
 from tests.streams.kit import TESTER
@@ -88,9 +87,9 @@ class Model:
             self.readings |= {(device, metric, at): value for metric, values in said for at, value in values}
 
     def _is_new(self, what: Any) -> bool:
-        known = what in self._known
+        is_new = what not in self._known
         self._known.add(what)
-        return not known
+        return is_new
 
     @property
     def all_lines(self) -> Counter[tuple[datetime, str, str]]:
@@ -113,7 +112,7 @@ TENANTS = (TenantId(f"t{n}") for n in count(1))
 
 def rows_of(embedded: Embedded, role: Role, view: str, tenant_id: TenantId) -> list[Any]:
     [runner] = [runner for runner in embedded.views.runners if runner.role is role]
-    return list(runner.store.scan(View(view, 1), tenant_id))
+    return list(runner.store.scan(runner.runs[view].view, tenant_id))
 
 
 @given(said=requests)
@@ -153,11 +152,5 @@ def test_a_reading_whose_unit_changes_within_a_request_is_the_later_one(embedded
     facts = [FactSubmission("web-1", BEGAN, DeviceMetricsReported(metrics={"t": n}, unit=unit)) for n, unit in said]
     assert embedded.log.append_facts(tenant_id, facts, TESTER).accepted == 3
     embedded.views.catch_up()
-    [row] = [
-        row
-        for runner in embedded.views.runners
-        if runner.role is Role.TIMELINE
-        for row in runner.store.scan(runner.runs["device_metrics"].view, tenant_id)
-    ]
-    assert isinstance(row, MetricRow)
+    [row] = rows_of(embedded, Role.TIMELINE, "device_metrics", tenant_id)
     assert (row.value, row.unit) == (3.0, "C")
