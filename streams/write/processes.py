@@ -35,6 +35,7 @@ from schemas.partitioning import partition_of
 from streams.identifiers import system_id
 from streams.ports import Due, LogDamaged, LogUnavailable, Refusal, Reply, Submission
 from streams.write.draft import Draft, Heard, Origin, checked_payload
+from streams.write.due import Key
 from streams.write.messages import decode_submission, encode_submission
 from streams.write.states import StreamState, category_of
 
@@ -89,6 +90,7 @@ class Reactions:
         self._by_name, self._by_event, self._count_failed = listeners
         self._partitions = partitions
         self._told: deque[_Told] = deque()
+        self._moved: set[Key] = set()
         self._left_of_batch = MAX_ASKED_IN_BATCH
         self._left = 0
 
@@ -133,6 +135,9 @@ class Reactions:
                     yield due.tenant_id, action.command.stream
 
     def _fire(self, process: Process | None, due: Due, *, bare: bool) -> None:
+        if (due.tenant_id, due.stream, due.name) in self._moved:
+            # set anew or taken back by what fired before it in this batch: it is due at another time, or never
+            return
         version = self._draft.state(due.tenant_id, due.stream).version
         id_ = system_id(due.stream, "timer", due.name, str(version))
         origin = Origin(due.tenant_id, actor_of(due.stream), id_, id_, id_)
@@ -211,6 +216,8 @@ class Reactions:
         if plan.events:
             after = StreamState(current.version + len(plan.events), plan.running, current.made_by or origin.actor)
             self._draft.record(origin, stream, plan.events, payloads, after)
+            timers = (event for event in plan.events if isinstance(event, TimerSet | TimerForgotten))
+            self._moved.update((envelope.tenant_id, stream, timer.name) for timer in timers)
         self._left -= len(plan.asked)
         self._left_of_batch -= len(plan.asked)
         for asked, submission in plan.asked:

@@ -10,7 +10,7 @@ import pytest
 
 from domain.fleet.device import DeviceRegistered, TagDevice
 from domain.message import Event
-from domain.process import Action, Around, Ask, Note, Process, Wait
+from domain.process import Action, Around, Ask, Forget, Note, Process, TimerFired, Wait
 from schemas.envelope import ActorType, Topic
 from streams.ports import Batch, LogUnavailable
 from streams.write import processes, writer
@@ -136,6 +136,29 @@ def test_timer_of_a_process_that_is_gone_fires_without_it(world: World, tmp_path
     assert world.tick(HOUR) == 1
     assert world.types("resting-web-1") == ["timer.set", "timer.fired"]
     assert world.history("resting-web-1")[-1].data["standing"] == "BROKEN"
+
+
+def _two_timers(_state: Any, event: Event, around: Around) -> Sequence[Action]:
+    match event:
+        case DeviceRegistered():
+            return [Wait(name, NOON + HOUR) for name in ("first", "second", "third")]
+        case TimerFired(name="first"):
+            return [Forget("second"), Wait("third", around.now + HOUR)]
+        case _:
+            return []
+
+
+def test_timer_that_another_one_takes_back_or_sets_anew_does_not_fire_with_it(tmp_path: Path) -> None:
+    world = one_world(tmp_path, replace(RESTING, name="twins", react=_two_timers))
+    world.writer.write([register("web-1")])
+    world.tick(HOUR)
+    fired = [event.data["name"] for event in world.history("twins-web-1") if event.type == "timer.fired"]
+    assert fired == ["first"]
+    world.tick(HOUR - SECOND)
+    world.tick(SECOND)
+    fired = [event.data["name"] for event in world.history("twins-web-1") if event.type == "timer.fired"]
+    assert fired == ["first", "third"]
+    assert world.writer.wait_s() == float("inf")
 
 
 # --- answers
