@@ -9,18 +9,17 @@ from typing import Annotated
 import click
 from pydantic import StringConstraints
 
-from infra.cli.import_call import Call, Form, Valid, bring_in, say, shared, sink_of
+from infra.cli.import_account import Kind, import_files
 from infra.cli.import_invoices import invoices
+from infra.cli.import_options import Call, Valid, device_option, say, shared, sink_of
 from infra.cli.import_run import FACTS, send_facts
 from schemas.envelope import TenantId
-from schemas.values import Id, Name
+from schemas.values import Name
 from streams.intake.files.csv import MetricsFile, Series
 from streams.intake.files.syslog import SyslogFile
-from streams.intake.files.text import TextFile
+from streams.intake.files.text import TextFile, check
 
 _Unit = Annotated[str, StringConstraints(max_length=32)]
-
-_device_option = click.option("--device", type=Valid("device", Id), required=True, help="Where the data comes from.")
 
 
 @click.group("import")
@@ -46,7 +45,7 @@ import_.add_command(invoices)
 
 @import_.command()
 @shared
-@_device_option
+@device_option
 @click.option("--metric", type=Valid("metric", Name), required=True, help="What was measured, like cpu_percent.")
 @click.option("--unit", type=Valid("unit", _Unit), default="", help="Like percent or bytes/s.")
 def metrics(
@@ -60,18 +59,18 @@ def metrics(
     \b
     factline import metrics cpu.csv --tenant demo --device web-1 --metric cpu_percent --unit percent
     """
-    kind = Form(
-        read=partial(MetricsFile, series=Series(device, metric, unit)),
-        send=lambda sink: partial(send_facts, sink),
-        batch_items=FACTS,
-        device_id=device,
-    )
-    bring_in(Call(files, TenantId(tenant), encoding, sink_of(data_dir)), kind)
+
+    def opened(path: Path) -> tuple[TextFile, MetricsFile, int]:
+        file = check(path, encoding)
+        return file, MetricsFile(file, Series(device, metric, unit)), file.lines - 1
+
+    kind = Kind(open=opened, send=lambda sink: partial(send_facts, sink), batch_items=FACTS, device_id=device)
+    import_files(Call(files, TenantId(tenant), encoding, sink_of(data_dir)), kind)
 
 
 @import_.command()
 @shared
-@_device_option
+@device_option
 @click.option(
     "--year",
     type=click.IntRange(1970, 9000),
@@ -96,17 +95,12 @@ def logs(
     """
     now = datetime.now(UTC)
 
-    def read(file: TextFile) -> SyslogFile:
+    def opened(path: Path) -> tuple[TextFile, SyslogFile, int]:
+        file = check(path, encoding)
         source = SyslogFile(file, device, year, now)
         if year is None:
             say(f"{file.path}: lines that do not say their year begin in {source.first_year}; --year says otherwise")
-        return source
+        return file, source, file.lines
 
-    kind = Form(
-        read=read,
-        send=lambda sink: partial(send_facts, sink),
-        batch_items=FACTS,
-        device_id=device,
-        header_lines=0,
-    )
-    bring_in(Call(files, TenantId(tenant), encoding, sink_of(data_dir)), kind)
+    kind = Kind(open=opened, send=lambda sink: partial(send_facts, sink), batch_items=FACTS, device_id=device)
+    import_files(Call(files, TenantId(tenant), encoding, sink_of(data_dir)), kind)
