@@ -437,6 +437,22 @@ def test_a_servers_refusals_are_those_of_the_rows(environment: dict[str, str], t
     assert refused_rows(path)[1][0] == "3"
 
 
+def test_a_server_is_asked_by_a_check_and_takes_a_correction(environment: dict[str, str], tmp_path: Path) -> None:
+    path = write(tmp_path / "f.csv", [HEADER, invoice_row("T/1", customer="a b"), invoice_row("T2")])
+    call = ("invoices", path, "--tenant", "demo")
+    assert dict(factline(*call, environment=environment)) == counts(accepted=2)
+    write(path, [HEADER, invoice_row("T/1", customer="a b", price="9.99"), invoice_row("T2"), invoice_row("T3")])
+
+    def check(*more: str) -> Account:
+        return factline(*call, "--check", *more, environment=environment)
+
+    # what was recorded a moment ago is in the histories a moment later
+    eventually(lambda: dict(check()) == counts(accepted=1, repeated=1, refused=1), lambda: check().output)
+    assert dict(check("--correct")) == counts(accepted=2, repeated=1)
+    assert dict(factline(*call, "--correct", environment=environment)) == counts(accepted=2, repeated=1)
+    eventually(lambda: dict(check()) == counts(repeated=3), lambda: check().output)
+
+
 def test_another_tenants_key_is_refused_before_anything_is_sent(environment: dict[str, str], tmp_path: Path) -> None:
     path = write(tmp_path / "f.csv", [HEADER, invoice_row("other")])
     account = factline("invoices", path, "--tenant", "acme", environment=environment)
