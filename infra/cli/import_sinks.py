@@ -131,7 +131,13 @@ class ServerSink:
     def facts(self, batch: Sequence[FactSubmission]) -> FactsTaken:
         body = orjson.dumps([_fact_json(fact) for fact in batch], option=orjson.OPT_UTC_Z)
         with _server_errors():
-            reply = self.client.post("/v1/telemetry", body)
+            try:
+                reply = self.client.post("/v1/telemetry", body)
+            except ServerRefused as error:
+                # the answer to a batch of which every fact is refused
+                if "refused" not in error.problem:
+                    raise
+                reply = error.problem
         refused = {int(refusal["line"]) - 1: str(refusal["reason"]) for refusal in reply["refused"]}
         return FactsTaken(int(reply["accepted"]), int(reply["repeated"]), refused)
 
