@@ -42,11 +42,16 @@ def structured_as_batch(body: bytes) -> bytes:
     return _batch([event])
 
 
-def completed_batch(body: bytes) -> bytes:
-    """Return a batch with the time of receipt where an event says no time. Raises: Problem (400), it is no JSON."""
+def completed_batch(body: bytes, most: int) -> bytes:
+    """Return a batch with the time of receipt where an event says no time.
+
+    Raises: Problem: 400, it is no JSON array; 413, it has more events than the most that are taken.
+    """
     events = _parsed(body)
     if not isinstance(events, list):
         raise Problem(400, f"a batch of CloudEvents must be a JSON array; {STRUCTURED} is for one event")
+    if len(events) > most:
+        raise Problem(413, f"{len(events)} facts are too many for one request; send at most {most}")
     if all(isinstance(event, dict) and event.get("time") is not None for event in events):
         return body
     return _batch(events)

@@ -31,7 +31,7 @@ def reader_of(headers: Mapping[str, str], readers: Mapping[str, Reader[P]], max_
     if found == STRUCTURED:
         return lambda body: readers[BATCH](structured_as_batch(body))
     if found == BATCH:
-        return lambda body: readers[BATCH](completed_batch(body))
+        return lambda body: readers[BATCH](completed_batch(body, max_facts))
     lines = _bounded(readers[NDJSON], max_facts)
     if found == JSON:
         return lambda body: _read_json(body, readers[JSON], lines)

@@ -7,7 +7,16 @@ from typing import Annotated, Any, Literal, NamedTuple, Union
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 
 from domain.catalog import FACTS
 from domain.message import Fact
@@ -46,7 +55,8 @@ def _message(fact: type[Fact]) -> Any:
 
 _ANY_FACT: Any = Annotated[Union[tuple(_message(fact) for fact in FACTS)], Field(discriminator="type")]  # noqa: UP007
 _FACT: TypeAdapter[Any] = TypeAdapter(_ANY_FACT)
-_FACTS: TypeAdapter[list[Any]] = TypeAdapter(list[_ANY_FACT])
+# what is refused is found one by one after the first mistake: a list of a million mistakes takes too much
+_FACTS: TypeAdapter[list[Any]] = TypeAdapter(Annotated[list[_ANY_FACT], FailFast()])
 
 
 class _CloudEvent(BaseModel):
