@@ -16,6 +16,7 @@ from infra.cli.import_run import COMMANDS, Outcome, RefusedFile, Tally, run
 from infra.cli.import_sinks import ImportFailed, SinkOf
 from infra.cli.invoice_options import invoice_options
 from infra.cli.progress import progress
+from infra.sqlite.last_places import PlacesInFile
 from schemas.envelope import TenantId
 from schemas.values import Currency
 from streams.intake.files.dates import Dates
@@ -118,7 +119,7 @@ class _Import:
         try:
             # every file is looked at before anything of the first one is sent
             files = [check(path, self._call.encoding) for path in self._call.paths]
-            source = InvoicesFiles(files, self._terms, self._writing)
+            source = InvoicesFiles(files, self._terms, self._writing, PlacesInFile)
             self._take(files, source)
             ended = 1 if self._tally.refused else 0
         except (FileError, ImportFailed) as error:

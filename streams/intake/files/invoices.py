@@ -1,6 +1,6 @@
 """This reads invoices from CSV files, as the commands that they ask for."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from streams.intake.files.dates import Dates, date
 from streams.intake.files.invoice_header import COLUMNS, OPTIONAL, Header, header
 from streams.intake.files.invoice_kind import kind_written
 from streams.intake.files.invoice_rows import InvoiceRows, LineText, NumberRows, Terms, party_of
-from streams.intake.files.last_places import LastPlaces
+from streams.intake.files.last_places import LastPlaces, PlacesInMemory
 from streams.intake.files.numbers import Evidence, Style, amount, currencies_of, style_told
 from streams.intake.files.text import RefusedRow, TextFile
 
@@ -29,6 +29,9 @@ class Writing(NamedTuple):
     decimal: str | None = None
     thousands: str | None = None
     dates: Dates = Dates()
+
+
+AS_FOUND = Writing()
 
 
 class _Part:
@@ -56,8 +59,15 @@ class InvoicesFiles:
     Raises: FileError, a column is missing.
     """
 
-    def __init__(self, files: Sequence[TextFile], terms: Terms, writing: Writing = Writing()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        files: Sequence[TextFile],
+        terms: Terms,
+        writing: Writing = AS_FOUND,
+        new_places: Callable[[], LastPlaces] = PlacesInMemory,
+    ) -> None:
         self._terms = terms
+        self._new_places = new_places
         self._dates = writing.dates
         self._paths = [file.path for file in files]
         self._parts = [_Part(file, n, writing) for n, file in enumerate(files)]
@@ -117,7 +127,7 @@ class InvoicesFiles:
 
         Only open invoices are then held in memory.
         """
-        last = LastPlaces()
+        last = self._new_places()
         for n, (part, record, _, touched) in enumerate(self._numbered()):
             for each in touched:
                 last.say(each, n)
