@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -204,6 +205,7 @@ class NumberRows:
         return f"line {other.line}" if other.file == row.file else f"{self._files[other.file]}, line {other.line}"
 
 
+@lru_cache(maxsize=4096)
 def party_of(customer: str) -> str:
     """Return a customer's id; tools that read ids as numbers write 17850 as 17850.0."""
     customer = tidy(customer)

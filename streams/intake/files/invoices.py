@@ -1,6 +1,6 @@
 """This reads invoices from CSV files, as the commands that they ask for."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -139,18 +139,23 @@ class InvoicesFiles:
             part.style = part.style or part.evidence.style()
         return last
 
-    def _numbered(self) -> Iterator[tuple[_Part, Record, str, set[str]]]:
+    def _numbered(self) -> Iterator[tuple[_Part, Record, str, Collection[str]]]:
         """Yield each row with the number it belongs to, and all numbers that it may hold a part of."""
         for part in self._parts:
             place = part.number_place
-            number = ""
+            number, written, tidied = "", "", ""
             for record in part.rows.records():
                 cells = record.row.cells
-                found = tidy(cells[place]) if place < len(cells) else number
+                found = number
+                if place < len(cells):
+                    # rows of a number mostly stand together
+                    if cells[place] != written:
+                        written, tidied = cells[place], tidy(cells[place])
+                    found = tidied
                 # a row that ends within its number most likely goes on with the invoice above it
                 ends_in_number = record.problem is not None and len(cells) == place + 1
                 number = number if ends_in_number and number.startswith(found) else found
-                yield part, record, number, {number, *self._swallowed(part, record)}
+                yield part, record, number, {number, *self._swallowed(part, record)} if record.more_lines else (number,)
 
     def _swallowed(self, part: _Part, record: Record) -> Iterator[str]:
         """Yield what may be numbers in the later lines of a row: an unpaired quote takes other rows into its own."""

@@ -120,6 +120,7 @@ def amount(column: str, text: str, style: Style) -> str:
     raise BadCell(f"{column} may be read in two ways: {shown(text)}; {_shows(style)}; add --decimal . or --decimal ,")
 
 
+@lru_cache(maxsize=8192)
 def currencies_of(text: str) -> tuple[str, ...]:
     """Return what the sign beside an amount may mean, the likeliest first; nothing where there is none."""
     found = _AMOUNT.fullmatch(text.translate(_MARKS).strip()) if len(text) <= _LONGEST else None

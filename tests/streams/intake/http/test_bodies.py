@@ -100,6 +100,7 @@ COSTLY = {
     "empty frames": Costly(EMPTY_FRAMES, ZSTD, 1, 400, f"more than {MAX_FRAMES} frames; pack it as one"),
     "zeros": Costly(ZEROS, {}, 4, 413, TOO_MANY),
     "objects": Costly(OBJECTS, {}, 4, 413, TOO_MANY),
+    "as many zeros as may be": Costly(b"[" + b"0," * 900_000 + b"0]", {}, 4, 413, "900001 facts are too many"),
     "packed zeros": Costly(gzip.compress(ZEROS, 1), GZIP, 4, 413, TOO_MANY),
 }
 LINES = Costly(b"\n" * 15 * MIB, {"Content-Type": "application/x-ndjson"}, 4, 413, "lines are too many for one request")
