@@ -90,10 +90,11 @@ class Documents:
         refused: list[RefusedRow] = []
         for n, invoice in enumerate(batch):
             taken = answers[n]
+            repeated += len(invoice.copies) if taken.kind is None else 0
             if taken.kind is not None:
                 self._count("refused", invoice)
                 reason = _why(taken)
-                refused += (RefusedRow(row, reason) for row in invoice.rows)
+                refused += (RefusedRow(row, reason) for row in (*invoice.rows, *invoice.copies))
             elif taken.repeated or not taken.changed:
                 self._count("repeated", invoice)
                 repeated += len(invoice.rows)

@@ -72,7 +72,8 @@ def invoices(
     are read where they are there, and others are left alone. Other names are told with --columns. What stands between
     the columns is found, also from Excel's line `sep=;`. A last row without a line end is taken.
 
-    Rows of one number and customer are one invoice, wherever they stand in the files of one call. An invoice that is
+    Rows of one number and customer are one invoice, wherever they stand in the files of one call; where one file has
+    all the rows of another once more, they count once. An invoice that is
     recorded already with the same content, in whatever order of its rows, is counted as repeated; one with other
     content is refused, or corrected with --correct. Where one row of an invoice is refused, all its rows are.
 
@@ -109,7 +110,12 @@ class _Import:
         self._correct = correct
         self._dry = dry
         self._tally = Tally()
-        self._documents = Documents(call.tenant_id, call.paths, correct=correct)
+        # a file that is named twice is read once
+        first: dict[Path, Path] = {}
+        for path in call.paths:
+            first.setdefault(path.resolve(), path)
+        self._paths = [*first.values()]
+        self._documents = Documents(call.tenant_id, self._paths, correct=correct)
         self._refused: list[RefusedFile] = []
         self._begun = False
 
@@ -118,7 +124,7 @@ class _Import:
         ended = 2
         try:
             # every file is looked at before anything of the first one is sent
-            files = [check(path, self._call.encoding) for path in self._call.paths]
+            files = [check(path, self._call.encoding) for path in self._paths]
             source = InvoicesFiles(files, self._terms, self._writing, PlacesInFile)
             self._take(files, source)
             ended = 1 if self._tally.refused else 0

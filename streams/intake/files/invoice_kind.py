@@ -26,8 +26,6 @@ _LIKE_A_CREDIT_NOTE = re.compile(r"(?:cn|crn|cr|gs|nc|credit|gutschrift)(?![^\W\
 
 class _Line(Protocol):
     @property
-    def kind(self) -> str: ...
-    @property
     def quantity(self) -> str: ...
     @property
     def unit_price(self) -> str: ...
@@ -49,15 +47,15 @@ def kind_written(text: str) -> str:
     return _WRITTEN.get(written, "")
 
 
-def kind_of(number: str, rule: str | None, lines: Sequence[_Line]) -> DocumentKind:
-    """Return what a document is: what its rows say, else what the caller's rule says, else an invoice.
+def kind_of(number: str, said: str, rule: str | None, lines: Sequence[_Line]) -> DocumentKind:
+    """Return what a document is: what is said in its rows, else what the caller's rule says, else an invoice.
 
     Shape: without a word from either, a number of the letter C and digits alone with a negative sum is a credit note.
     Raises: BadCell, its number looks like that of a credit note, and nobody says what it is.
     Source: Online Retail, UCI Machine Learning Repository: "if this code starts with letter 'c', it indicates a
     cancellation".
     """
-    if said := lines[0].kind:
+    if said:
         return _WRITTEN[said.replace("_", "")]
     if rule is None:
         if _LIKE_A_CREDIT_NOTE.fullmatch(number):

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -72,7 +73,8 @@ class LineText(NamedTuple):
 class InvoiceRows(NamedTuple):
     """An invoice and the rows that say it.
 
-    Shape: `command_id` is the same for the same content; `kind_by_number` says that the number made it a credit note.
+    Shape: `command_id` is the same for the same content; `kind_by_number` says that the number made it a credit note;
+    `copies` are the rows of files that say the whole of it again.
     Units: `size` is bytes of JSON, about.
     """
 
@@ -81,14 +83,34 @@ class InvoiceRows(NamedTuple):
     rows: tuple[SourceRow, ...]
     size: int
     kind_by_number: bool = False
+    copies: tuple[SourceRow, ...] = ()
 
 
 @dataclass(slots=True)
 class _Invoice:
     rows: list[SourceRow] = field(default_factory=list)
     lines: list[LineText] = field(default_factory=list)
+    kind: str = ""
     currency: str = ""
+    copies: tuple[SourceRow, ...] = ()
     spoiled_by: SourceRow | None = None
+
+    def put_copies_aside(self) -> None:
+        """Leave out the rows of a file that are all the rows of an earlier one: it is the same invoice once more."""
+        if self.rows[0].file == self.rows[-1].file:
+            return
+        places: dict[int, list[int]] = {}
+        for n, row in enumerate(self.rows):
+            places.setdefault(row.file, []).append(n)
+        seen: list[Counter[LineText]] = []
+        copies: set[int] = set()
+        for own in places.values():
+            lines = Counter(self.lines[n] for n in own)
+            copies.update(own if lines in seen else ())
+            seen.append(lines)
+        self.copies = tuple(self.rows[n] for n in sorted(copies))
+        self.rows = [row for n, row in enumerate(self.rows) if n not in copies]
+        self.lines = [line for n, line in enumerate(self.lines) if n not in copies]
 
 
 class NumberRows:
@@ -110,6 +132,7 @@ class NumberRows:
         else:
             invoice.rows.append(row)
             invoice.lines.append(line)
+            invoice.kind = invoice.kind or line.kind
             invoice.currency = invoice.currency or line.currency
 
     def _problem(self, row: SourceRow, invoice: _Invoice, line: LineText) -> str | None:
@@ -119,12 +142,11 @@ class NumberRows:
             return f"the invoice has too many rows: an invoice has at most {MAX_LINES} lines"
         if not invoice.lines:
             return None
-        first = invoice.lines[0]
-        currency = invoice.currency or line.currency
+        # a kind and a currency may stand in one row for all
         for column, here, there in (
-            ("Country", line.country, first.country),
-            ("Kind", line.kind, first.kind),
-            ("Currency", line.currency or currency, currency),
+            ("Country", line.country, invoice.lines[0].country),
+            ("Kind", line.kind or invoice.kind, invoice.kind or line.kind),
+            ("Currency", line.currency or invoice.currency, invoice.currency or line.currency),
         ):
             if here != there:
                 where = f"{there!r} in {self._place(invoice.rows[0], row)}"
@@ -147,27 +169,29 @@ class NumberRows:
         for party, invoice in self._invoices.items():
             if (spoiled_by := self._spoiled_by or invoice.spoiled_by) is not None:
                 yield from (self._with_another(row, spoiled_by) for row in invoice.rows)
-            else:
+            elif invoice.rows:
+                invoice.put_copies_aside()
                 yield from self._received(party, invoice)
 
     def _received(self, party: str, invoice: _Invoice) -> Iterator[InvoiceRows | RefusedRow]:
         body = self._body(party, invoice)
         content = orjson.dumps(body)
         try:
-            kind = kind_of(self._number, self._terms.kind, invoice.lines)
+            kind = kind_of(self._number, invoice.kind, self._terms.kind, invoice.lines)
             command: ReceiveInvoice = adapter(ReceiveInvoice).validate_python({**body, "kind": kind})
         except BadCell as error:
-            yield from (RefusedRow(row, str(error)) for row in invoice.rows)
+            yield from (RefusedRow(row, str(error)) for row in (*invoice.rows, *invoice.copies))
             return
         except ValidationError as error:
             yield from self._refused_rows(invoice.rows, error)
+            yield from (self._with_another(row, invoice.rows[0]) for row in invoice.copies)
             return
         digest = hashlib.sha256(content).hexdigest()
         # the ids of earlier versions, which took a first letter C for a credit note, stay good where they were right
         told = () if kind == _kind_before(self._number) else (kind,)
         command_id = named_uuid(self._terms.tenant_id, "import", party, self._number, digest, *told)
-        by_number = kind == "credit_note" and self._terms.kind in {None, ONLINE_RETAIL} and not invoice.lines[0].kind
-        yield InvoiceRows(command_id, command, tuple(invoice.rows), len(content), by_number)
+        by_number = kind == "credit_note" and self._terms.kind in {None, ONLINE_RETAIL} and not invoice.kind
+        yield InvoiceRows(command_id, command, tuple(invoice.rows), len(content), by_number, invoice.copies)
 
     def _body(self, party: str, invoice: _Invoice) -> dict[str, Any]:
         lines = invoice.lines

@@ -117,6 +117,7 @@ def test_the_kind_is_what_the_column_the_option_or_the_rule_says(data_dir: Path,
     assert reason.startswith("the number looks like that of a credit note: 'CN-2026-001'; say what it is")
     assert run(data_dir, tmp_path / "a.csv", [HEADER, *rows], "--kind", "credit_note=CN-*").exit_code == 0
     marked = [f"{HEADER},Kind,Currency", f"{invoice_row('1')},Credit Note,eur", f"{invoice_row('2')},,USD"]
+    marked += [f"{invoice_row('1')},,"]
     assert run(data_dir, tmp_path / "b.csv", marked, "--kind", "invoice").exit_code == 0
     assert {number: (data["kind"], data["currency"]) for number, data in documents(data_dir).items()} == {
         "CONS-2026-001": ("invoice", "GBP"),
@@ -140,6 +141,15 @@ def test_an_invoice_may_be_spread_over_the_files_of_one_call(data_dir: Path, tmp
     assert refused_rows(a)[1][:2] == ["4", f"another row of the same invoice is refused: {c}, line 2"]
     assert refused_rows(c)[1][0] == "2"
     assert "documents new: 2 invoices" in account.output
+
+
+def test_files_that_say_the_same_invoice_twice_make_it_once(data_dir: Path, tmp_path: Path) -> None:
+    rows = [invoice_row("1", product="a"), invoice_row("1", product="b"), invoice_row("2")]
+    a = write(tmp_path / "a.csv", [HEADER, *rows])
+    b = write(tmp_path / "b.csv", [HEADER, *reversed(rows[:2]), invoice_row("3")])
+    assert dict(import_invoices(data_dir, a, b, a)) == counts(accepted=4, repeated=2)
+    assert {number: len(data["lines"]) for number, data in documents(data_dir).items()} == {"1": 2, "2": 1, "3": 1}
+    assert dict(import_invoices(data_dir, b, a)) == counts(repeated=6)
 
 
 def test_the_same_invoice_is_a_repeat_in_another_order_and_from_another_key(data_dir: Path, tmp_path: Path) -> None:
