@@ -1,7 +1,7 @@
 """`factline import invoices` brings in invoices and credit notes from CSV files."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from datetime import tzinfo
 from pathlib import Path
@@ -72,10 +72,10 @@ def invoices(
     are read where they are there, and others are left alone. Other names are told with --columns. What stands between
     the columns is found, also from Excel's line `sep=;`. A last row without a line end is taken.
 
-    Rows of one number and customer are one invoice, wherever they stand in the files of one call; where one file has
-    all the rows of another once more, they count once. An invoice that is
-    recorded already with the same content, in whatever order of its rows, is counted as repeated; one with other
-    content is refused, or corrected with --correct. Where one row of an invoice is refused, all its rows are.
+    Rows of one number and customer are one invoice, wherever they stand in the files of one call; where a file has all
+    its rows once more, they count once. An invoice that is recorded already with the same content, in whatever order of
+    its rows, is counted as repeated; one with other content is refused, or corrected with --correct. Where one row of
+    an invoice is refused, all its rows are.
 
     Amounts may have a sign after them, brackets or a currency: -12.50, 12.50-, (12.50), $12.50, 1 234,50 EUR. A file
     that writes decimal commas is read so; an amount that may be read in two ways, like 1.000 in such a file, is refused
@@ -118,6 +118,7 @@ class _Import:
         self._documents = Documents(call.tenant_id, self._paths, correct=correct)
         self._refused: list[RefusedFile] = []
         self._begun = False
+        self._examples: dict[str, str] = {}
 
     def run(self) -> None:
         source: InvoicesFiles | None = None
@@ -161,6 +162,8 @@ class _Import:
                     tally.refuse(row, files[row.row.file].path)
                     if self._refused:
                         self._refused[row.row.file].add(row)
+                    else:
+                        self._examples.setdefault(row.reason.partition(": ")[0], row.reason)
                 on_step(Step(tally.answered, rows))
 
             items = stack.enter_context(closing(source.items()))
@@ -185,7 +188,7 @@ class _Import:
             say(line)
         if self._dry:
             click.echo("checked only, nothing is written; an import would give:")
-        for line in (*_counts(self._tally), *self._documents.told()):
+        for line in (*_counts(self._tally, self._examples), *self._documents.told()):
             click.echo(line)
         for file in self._refused:
             if file.problem is not None:
@@ -194,7 +197,7 @@ class _Import:
                 click.echo(f"refused rows are in {file.path}")
 
 
-def _counts(tally: Tally) -> Iterator[str]:
+def _counts(tally: Tally, examples: Mapping[str, str]) -> Iterator[str]:
     yield f"rows read: {tally.read}"
     yield f"accepted: {tally.accepted}"
     yield f"repeated: {tally.repeated}"
@@ -205,6 +208,8 @@ def _counts(tally: Tally) -> Iterator[str]:
         yield "refused by reason:"
     for reason, found in sorted(tally.reasons.items(), key=lambda item: -item[1].rows):
         yield f"{found.rows:>9}  {reason} (first: {found.first})"
+        if reason in examples:
+            yield f"{'':>11}{examples[reason]}"
 
 
 def _told(source: InvoicesFiles, *, all_: bool) -> Iterator[str]:

@@ -7,23 +7,24 @@ from zoneinfo import ZoneInfo
 _HOUR = timedelta(hours=1)
 
 ABBREVIATIONS: Mapping[str, int] = {
-    **dict.fromkeys(("Z", "UTC", "GMT", "WET"), 0),
-    **dict.fromkeys(("CET", "WEST", "BST"), 1),
-    **dict.fromkeys(("CEST", "EET", "SAST"), 2),
-    **dict.fromkeys(("EEST", "MSK"), 3),
-    **dict.fromkeys(("JST", "KST"), 9),
-    "EDT": -4,
-    "EST": -5,
-    "CDT": -5,
-    "CST": -6,
-    "MDT": -6,
-    "MST": -7,
-    "PDT": -7,
-    "PST": -8,
-    "AEST": 10,
-    "AEDT": 11,
-    "NZST": 12,
-    "NZDT": 13,
+    abbreviation: hours
+    for hours, abbreviations in (
+        (0, "Z UTC GMT WET"),
+        (1, "CET WEST BST"),
+        (2, "CEST EET SAST"),
+        (3, "EEST MSK"),
+        (9, "JST KST"),
+        (10, "AEST"),
+        (11, "AEDT"),
+        (12, "NZST"),
+        (13, "NZDT"),
+        (-4, "EDT"),
+        (-5, "EST CDT"),
+        (-6, "CST MDT"),
+        (-7, "MST PDT"),
+        (-8, "PST"),
+    )
+    for abbreviation in abbreviations.split()
 }
 """Hours before UTC, as far as one meaning is the usual one. Source: RFC 822, and the zones of tzdata."""
 

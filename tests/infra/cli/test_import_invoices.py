@@ -199,6 +199,7 @@ def test_a_check_says_all_that_the_import_would_do_and_writes_nothing(data_dir: 
         "sum of those new or corrected, as their lines say: 5.1000 GBP",
         "recorded already, with other content",
         f"UnitPrice is not a finite number (first: {path}, line 4)",
+        "UnitPrice is not a finite number: 'x'; the file writes '2.55' in line 2; write it so",
     ):
         assert said in account.output
     assert documents(data_dir) == before
