@@ -43,6 +43,7 @@ class _Tried(NamedTuple):
     names: Sequence[str]
     columns: Mapping[str, str]
     missing: Sequence[str]
+    error: FileError | None = None
 
 
 def header(file: TextFile, told: Mapping[str, str], delimiter: str | None) -> Header:
@@ -56,6 +57,8 @@ def header(file: TextFile, told: Mapping[str, str], delimiter: str | None) -> He
     delimiters = [only] if only else [*DELIMITERS]
     tried = [_try(file, Layout(one, lines_before, whole_without_end=True), told) for one in delimiters]
     best = min(tried, key=lambda one: (len(one.missing), -len(one.names)))
+    if best.error:
+        raise best.error
     if best.missing:
         raise FileError(_lacks(file, best, told, sure=len(tried) == 1))
     doubled = [column for column in best.columns.values() if best.names.count(column) > 1]
@@ -79,10 +82,8 @@ def _lines_before(file: TextFile) -> tuple[int, str | None]:
 def _try(file: TextFile, layout: Layout, told: Mapping[str, str]) -> _Tried:
     try:
         names = header_of(file, layout)
-    except FileError:
-        if layout.delimiter != ",":
-            return _Tried(layout, (), {}, COLUMNS)
-        raise
+    except FileError as error:
+        return _Tried(layout, (), {}, COLUMNS, error)
     columns: dict[str, str] = {}
     missing: list[str] = []
     for name in (*COLUMNS, *OPTIONAL):

@@ -35,12 +35,16 @@ AS_FOUND = Writing()
 
 
 class _Part:
-    """One of the files. Shape: `cells` gives what a row says in the order of COLUMNS and OPTIONAL."""
+    """One of the files.
+
+    Shape: `cells` gives what a row says in the order of COLUMNS and OPTIONAL; `called` is what the file calls them.
+    """
 
     def __init__(self, file: TextFile, number: int, writing: Writing) -> None:
         self.file = file
         self.header: Header = header(file, writing.columns, writing.delimiter)
         columns = self.header.columns
+        self.called = {name: columns.get(name, name) for name in COLUMNS}
         self.rows = CsvRows(file, [*columns.values()], self.header.layout, file_number=number)
         self.number_place = self.rows.places[0]
         places = dict(zip(columns, self.rows.places, strict=True))
@@ -172,18 +176,18 @@ class InvoicesFiles:
         cells = part.cells((*row.cells, ""))
         _, product, description, quantity, at, price, customer, country, kind, currency = cells
         party = party_of(customer)
-        style = part.style or Style()
+        style, called = part.style or Style(), part.called
         try:
             if currencies_of(quantity):
-                raise BadCell(f"Quantity is no amount of money: {shown(quantity)}; write a number")  # noqa: TRY301
+                raise BadCell(f"{called['Quantity']} is no amount of money: {shown(quantity)}; write a number")  # noqa: TRY301
             line = LineText(
                 party=party,
                 country=country,
-                at=date("InvoiceDate", at, self._dates),
+                at=date(called["InvoiceDate"], at, self._dates),
                 product=product.strip(),
                 description=description,
-                quantity=amount("Quantity", quantity, style),
-                unit_price=amount("UnitPrice", price, style),
+                quantity=amount(called["Quantity"], quantity, style),
+                unit_price=amount(called["UnitPrice"], price, style),
                 kind=kind_written(kind) if kind else "",
                 currency=self._currency(currency.strip().upper(), price),
             )

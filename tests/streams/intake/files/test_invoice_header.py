@@ -19,6 +19,13 @@ def found(path: Path, told: dict[str, str] | None = None, delimiter: str | None 
 def test_delimiter_is_found(tmp_path: Path, delimiter: str) -> None:
     lines = [line.replace(",", delimiter) for line in (HEADER, ROW)]
     assert found(write(tmp_path / "f", lines)).layout.delimiter == delimiter
+    quoted = delimiter.join(f'"{name}"' for name in HEADER.split(","))
+    assert found(write(tmp_path / "f", [quoted])).layout.delimiter == delimiter
+
+
+def test_line_that_is_no_header_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"f, line 1, is no header: "):
+        found(write(tmp_path / "f", ['"a"b']))
 
 
 @pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"', "\ufeffsep=;", "\nsep=;"])

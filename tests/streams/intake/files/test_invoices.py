@@ -117,6 +117,12 @@ def test_a_row_that_cannot_be_taken_is_refused_with_the_reason_and_the_others_ar
     assert [item.command.number for item in taken(items)] == ["2"]
 
 
+def test_a_reason_names_a_column_as_its_file_does(tmp_path: Path) -> None:
+    header = HEADER.replace("UnitPrice", "Price")
+    reasons = refused(invoices(write(tmp_path / "f", [header, invoice_row(price="x"), invoice_row(price="2.5")])))
+    assert reasons[2].startswith("Price is not a finite number: 'x'")
+
+
 def test_more_decimals_that_are_zeros_are_no_more_decimals(tmp_path: Path) -> None:
     [item] = taken(invoices(write(tmp_path / "f", [HEADER, invoice_row(price="2.550000", quantity="-0.0")])))
     assert (item.command.lines[0].unit_price, str(item.command.lines[0].quantity)) == (Decimal("2.55"), "0")
