@@ -14,6 +14,7 @@ from read_api.edge.problems import Problem
 from read_api.edge.responses import Answer, documented, table
 from read_api.reading import Read, Reading
 
+_FACETS = "filters"
 _ONES_OWN = ("sort", "limit", "cursor")
 
 
@@ -38,11 +39,6 @@ def _router(view: Projection) -> APIRouter:
     ) -> Response:
         return _list(read, view, filters=_filters(request, view), sort=sort, limit=limit, cursor=cursor)
 
-    @router.get(
-        "/filters",
-        summary=f"Values that {name} can be filtered by, with counts",
-        responses=documented({"field": layout.filters[0], "value": "…", "count": 12}),
-    )
     def facets(read: reads) -> Response:
         rows = [
             {"field": field, "value": found.group, "count": found.rows}
@@ -51,20 +47,37 @@ def _router(view: Projection) -> APIRouter:
         ]
         return table(rows, read.as_of)
 
+    def facets_or_one(read: reads) -> Response:
+        document = read.answers.documents.get(name, read.tenant_id, _FACETS)
+        return facets(read) if document is None else _one(read, document)
+
+    # no id begins with _, so that this path is no document's; the other one is where something has that id
+    for path, answer, of in (("/_filters", facets, ""), ("/filters", facets_or_one, "; or the one with this id")):
+        router.add_api_route(
+            path,
+            answer,
+            summary=f"Values that {name} can be filtered by, with counts{of}",
+            responses=documented({"field": layout.filters[0], "value": "…", "count": 12}),
+        )
+
     @router.get("/{id}", summary=f"One of the {name}", responses=documented(layout.example))
     def get(read: reads, id: DocumentId) -> Response:  # noqa: A002
         document = read.answers.documents.get(name, read.tenant_id, id)
         if document is None:
             raise Problem(404, f"no {_singular(name)} has the id {id}")
-        answer = table([_row(document)], read.as_of)
-        answer.headers["ETag"] = f'"{document.version}"'
-        return answer
+        return _one(read, document)
 
     return router
 
 
 def _singular(name: str) -> str:
     return name.removesuffix("es") if name.endswith("sses") else name.removesuffix("s")
+
+
+def _one(read: Read, document: Document) -> Response:
+    answer = table([_row(document)], read.as_of)
+    answer.headers["ETag"] = f'"{document.version}"'
+    return answer
 
 
 def _parameter(field: str) -> Mapping[str, Any]:

@@ -11,6 +11,28 @@ _ISO_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}")
 
 MONEY_SCALE = 4
 
+_ONE_LINE = r"^[^\x00-\x1f\x7f]+$"
+_ID = r"^[A-Za-z0-9][A-Za-z0-9._:@~-]*$"
+_TENANT = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+_CURRENCY = r"^[A-Z]{3}$"
+_IN_WORDS = {
+    f"String should match pattern '{pattern}'": words
+    for pattern, words in {
+        _ONE_LINE: "must be one line of text without control characters",
+        r"^[^\x00-\x1f\x7f]*$": "must be one line of text without control characters",
+        _ID: "must be an id: letters a to z, digits and . _ : @ ~ - without blanks, beginning with a letter or a digit;"
+        " what people call it belongs into a name, like hostname",
+        _TENANT: "must be a tenant's name: at most 63 small letters a to z, digits, _ and -, beginning with a letter or"
+        " a digit",
+        _CURRENCY: "must be a currency code of three capital letters, like EUR",
+    }.items()
+}
+
+
+def in_words(message: str) -> str:
+    """Return what a value must be in words, where a message of the validator shows nothing but a pattern."""
+    return _IN_WORDS.get(message, message)
+
 
 def _not_a_number(value: Any) -> Any:
     # pydantic reads 1700000000 and "1700000000" as Unix times: a number where a date belongs must be refused
@@ -34,20 +56,20 @@ Instant = Annotated[datetime, BeforeValidator(_not_a_number), AfterValidator(_ut
 Money = Annotated[Decimal, Field(max_digits=18, decimal_places=MONEY_SCALE, allow_inf_nan=False)]
 """An exact amount with at most four decimals; never a float."""
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_ONE_LINE)]
 """One line of text for people to read."""
 
 Text = Annotated[str, StringConstraints(max_length=65_536)]
 """Free text of up to 64 Ki characters."""
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@~-]*$")]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_ID)]
 """An identifier chosen by a caller; safe in a stream name, a URL and a message key."""
 
-TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+TenantName = Annotated[str, StringConstraints(pattern=_TENANT)]
 """A tenant's identifier: lower case, at most 63 characters."""
 
 Day = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 """A day of the calendar, as in `2026-01-31`."""
 
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Currency = Annotated[str, StringConstraints(pattern=_CURRENCY)]
 """A currency code. Source: ISO 4217."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, assert_never
 
+from domain.finance.content import digest_of
 from domain.finance.invoice import (
     ApproveInvoice,
     CancelInvoice,
@@ -78,9 +79,26 @@ def _go_on(command: CommandOfKnown, state: Invoice) -> tuple[InvoiceEvent, ...]:
 
 
 def _receive(command: ReceiveInvoice, state: Invoice | None) -> tuple[InvoiceEvent, ...]:
-    if state is not None:
-        raise conflict(f"{_name(command)} was received already")
-    return (filled(InvoiceReceived, command, **_content(command, InvoiceLine)),)
+    event = filled(InvoiceReceived, command, **_content(command, InvoiceLine))
+    if state is None:
+        return (event,)
+    if state.direction == command.direction and state.content == digest_of(event):
+        return ()
+    raise conflict(f"{_name(command)} was received already, with other content: {_difference(state, event)}")
+
+
+def _difference(state: Invoice, event: InvoiceReceived) -> str:
+    """Say what is recorded where a document of the same name says something else."""
+    for what, recorded, said in (
+        ("direction", state.direction, event.direction),
+        ("kind", state.kind, event.kind),
+        ("currency", state.currency, event.currency),
+        ("total", amount_text(state.total), amount_text(event.exact_total or event.total)),
+        ("number of lines", str(state.line_count), str(len(event.lines))),
+    ):
+        if recorded != said:
+            return f"its {what} is {recorded}, not {said}"
+    return "its total is the same, but not what its lines, dates or country say"
 
 
 def _correct(command: CorrectInvoice, state: Invoice) -> tuple[InvoiceEvent, ...]:
@@ -94,6 +112,8 @@ def _correct(command: CorrectInvoice, state: Invoice) -> tuple[InvoiceEvent, ...
         status=state.status.value,
     )
     after = corrected(state, event)
+    if after.content == state.content:
+        return ()
     if state.paid_total:
         paid = f"{_name(command)} has payments of {amount_text(state.paid_total)} {state.currency}"
         if after.currency != state.currency:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from pydantic import Field
 
+from domain.finance.content import digest_of
 from domain.finance.values import (
     Amount,
     Description,
@@ -315,7 +316,7 @@ class Payment:
 class Invoice:
     """Shape: `review` is how far it came before any payment; `closed` is REJECTED, CANCELLED or None.
 
-    `line_count` is for the rules only: a stream's shown state leaves it out.
+    `line_count` and `content`, the digest of what it says, are for the rules: a stream's shown state leaves them out.
     """
 
     kind: str
@@ -323,6 +324,7 @@ class Invoice:
     currency: str
     total: Decimal
     line_count: int = field(repr=False)
+    content: bytes = field(repr=False)
     category: str | None = None
     categorised_by: str | None = None
     review: InvoiceStatus = InvoiceStatus.RECEIVED
@@ -354,6 +356,7 @@ def evolve_invoice(state: Invoice | None, event: InvoiceEvent) -> Invoice:
             currency=event.currency,
             total=event.exact_total or event.total,
             line_count=len(event.lines),
+            content=digest_of(event),
             payments={},
         )
     invoice = known(state)
@@ -389,6 +392,7 @@ def corrected(invoice: Invoice, event: InvoiceCorrected) -> Invoice:
         currency=event.currency,
         total=event.exact_total or event.total,
         line_count=len(event.lines),
+        content=digest_of(event),
         review=review,
     )
 

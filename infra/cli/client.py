@@ -1,7 +1,7 @@
 """The command line talks to a running server through this client, which waits while the server is busy."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from threading import Event
 from time import monotonic
@@ -32,11 +32,12 @@ class ServerGone(Exception):  # noqa: N818
 
 
 class ServerRefused(Exception):  # noqa: N818
-    """The server answered with an error that a retry would not change."""
+    """The server answered with an error that a retry would not change; `problem` is the whole of it."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, problem: Mapping[str, Any] | None = None) -> None:
         super().__init__(detail)
         self.status = status
+        self.problem = problem or {}
 
 
 class ServerClient:
@@ -125,7 +126,7 @@ class ServerClient:
                 problem, asked_s = _why(error), None
             else:
                 if response.status_code not in _BUSY or not patience_s:
-                    raise ServerRefused(response.status_code, _detail(response))
+                    raise ServerRefused(response.status_code, _detail(response), _problem(response))
                 problem, asked_s = _detail(response), _retry_after_s(response)
             pause_s = max(wait_s * random.uniform(0.5, 1.0), asked_s or 0.0)  # noqa: S311 - spreads retries, no secret
             left_s = deadline - monotonic()
@@ -147,10 +148,17 @@ def _parsed(response: httpx.Response, text: bytes | str) -> Any:
 
 
 def _detail(response: httpx.Response) -> str:
+    return str(
+        _problem(response).get("detail", f"{response.url} answered {response.status_code} {response.reason_phrase}")
+    )
+
+
+def _problem(response: httpx.Response) -> Mapping[str, Any]:
     try:
-        return str(response.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        return f"{response.url} answered {response.status_code} {response.reason_phrase}"
+        found = response.json()
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:

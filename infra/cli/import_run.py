@@ -12,7 +12,6 @@ from domain.rejection import Kind
 from infra.cli.import_sinks import IMPORTER, ImportFailed, LineIds, Sink
 from schemas.envelope import TenantId
 from streams.identifiers import named_uuid
-from streams.intake.files.invoice_rows import InvoiceRows
 from streams.intake.files.text import FactRow, RefusedRow
 from streams.ports import Submission
 
@@ -29,10 +28,6 @@ IN_FLIGHT = 2
 """Batches that are on their way at once."""
 
 _MAX_REASONS = 1_000
-_NEVER_CHANGED = (
-    "recorded already, with other content or from another source, and an import changes nothing that is recorded; "
-    "CorrectInvoice puts one right"
-)
 
 
 class _Sized(Protocol):
@@ -219,33 +214,6 @@ def register_device(sink: Sink, tenant_id: TenantId, device_id: str) -> None:
     [taken] = sink.commands([Submission(id_, tenant_id, "fleet.RegisterDevice", command, IMPORTER)])
     if taken.kind not in {None, Kind.CONFLICT.value}:
         raise ImportFailed(f"device {device_id} cannot be registered: {taken.reason}")
-
-
-def send_invoices(sink: Sink, tenant_id: TenantId, batch: Sequence[InvoiceRows]) -> Outcome:
-    answers = sink.commands(
-        [
-            Submission(
-                command_id=invoice.command_id,
-                tenant_id=tenant_id,
-                name="finance.ReceiveInvoice",
-                command=invoice.command,
-                actor=IMPORTER,
-                happened_at=invoice.command.issue_date,
-            )
-            for invoice in batch
-        ]
-    )
-    accepted, repeated = 0, 0
-    refused: list[RefusedRow] = []
-    for invoice, taken in zip(batch, answers, strict=True):
-        if taken.kind is not None:
-            why = _NEVER_CHANGED if taken.kind == Kind.CONFLICT else f"refused as {taken.kind}"
-            refused += (RefusedRow(row, f"{why}: {taken.reason}") for row in invoice.rows)
-        elif taken.repeated:
-            repeated += len(invoice.rows)
-        else:
-            accepted += len(invoice.rows)
-    return Outcome(accepted, repeated, refused)
 
 
 def send_facts(sink: Sink, batch: Sequence[FactRow]) -> Outcome:

@@ -46,11 +46,16 @@ class ImportFailed(Exception):  # noqa: N818
 
 
 class CommandTaken(NamedTuple):
-    """What became of a command. Shape: a refused one has `kind` and `reason`."""
+    """What became of a command.
+
+    Shape: a refused one has `kind` and `reason`; `changed` says that there are events of it. `repeated` says that its
+    id was answered before, and this is that first answer.
+    """
 
     repeated: bool = False
     kind: str | None = None
     reason: str = ""
+    changed: bool = True
 
 
 class FactsTaken(NamedTuple):
@@ -120,7 +125,7 @@ class ServerSink:
 
     def __init__(self, client: ServerClient, tenant_id: TenantId) -> None:
         self.line_ids = LineIds()
-        self._client = client
+        self.client = client
         self._check_tenant(tenant_id)
 
     def _check_tenant(self, tenant_id: TenantId) -> None:
@@ -128,12 +133,12 @@ class ServerSink:
         deadline = monotonic() + _QUICK_S
         while True:
             try:
-                self._client.get(f"/v1/audit/streams/tenant-{tenant_id}?limit=1", patience_s=_QUICK_S)
+                self.client.get(f"/v1/audit/streams/tenant-{tenant_id}?limit=1", patience_s=_QUICK_S)
             except ServerGone as error:
                 raise ImportFailed(_no_server(error)) from error
             except ServerRefused as error:
                 if error.status != HTTPStatus.NOT_FOUND:
-                    raise ImportFailed(f"the server at {self._client.url} refuses: {error}") from error
+                    raise ImportFailed(f"the server at {self.client.url} refuses: {error}") from error
                 if monotonic() > deadline:
                     raise ImportFailed(
                         f"the API key in FACTLINE_API_KEY is not one of tenant {tenant_id}; if the tenant is not known"
@@ -165,7 +170,7 @@ class ServerSink:
             if again:
                 sleep(_LATER_S)
             body = orjson.dumps([_command_json(batch[n]) for n in waiting])
-            replies |= zip(waiting, self._client.post("/v1/commands", body)["replies"], strict=True)
+            replies |= zip(waiting, self.client.post("/v1/commands", body)["replies"], strict=True)
             waiting = [n for n in waiting if replies[n].get("kind") == Kind.NOT_NOW]
             if not waiting:
                 break
@@ -174,12 +179,18 @@ class ServerSink:
     def facts(self, batch: Sequence[FactSubmission]) -> FactsTaken:
         body = orjson.dumps([_fact_json(fact) for fact in batch], option=orjson.OPT_UTC_Z)
         with _server_errors():
-            reply = self._client.post("/v1/telemetry", body)
+            try:
+                reply = self.client.post("/v1/telemetry", body)
+            except ServerRefused as error:
+                # the answer to a batch of which every fact is refused
+                if "refused" not in error.problem:
+                    raise
+                reply = error.problem
         refused = {int(refusal["line"]) - 1: str(refusal["reason"]) for refusal in reply["refused"]}
         return FactsTaken(int(reply["accepted"]), int(reply["repeated"]), refused)
 
     def stop(self) -> None:
-        self._client.stop()
+        self.client.stop()
 
 
 class EmbeddedSink:
@@ -192,22 +203,22 @@ class EmbeddedSink:
             add = f"factline tenants add {tenant_id} --data-dir {embedded.dir.path}"
             raise ImportFailed(f"tenant {tenant_id} is not known; register it with `{add}`")
         self.line_ids = LineIds()
-        self._embedded = embedded
+        self.embedded = embedded
         self._tenant_id = tenant_id
 
     def commands(self, batch: Sequence[Submission]) -> Sequence[CommandTaken]:
         with _log_errors():
-            replies = self._embedded.writer.write(batch)
+            replies = self.embedded.writer.write(batch)
         return [
-            CommandTaken(reply.repeated)
+            CommandTaken(reply.repeated, changed=bool(reply.events))
             if reply.refusal is None
-            else CommandTaken(kind=reply.refusal.kind.value, reason=reply.refusal.reason)
+            else CommandTaken(reply.repeated, reply.refusal.kind.value, reply.refusal.reason, changed=False)
             for reply in replies
         ]
 
     def facts(self, batch: Sequence[FactSubmission]) -> FactsTaken:
         with _log_errors():
-            reply = self._embedded.log.append_facts(self._tenant_id, batch, IMPORTER)
+            reply = self.embedded.log.append_facts(self._tenant_id, batch, IMPORTER)
         return FactsTaken(reply.accepted, reply.repeated, {})
 
     def stop(self) -> None:
@@ -294,6 +305,7 @@ def _fact_json(submission: FactSubmission) -> dict[str, Any]:
 
 
 def _from_json(reply: Mapping[str, Any]) -> CommandTaken:
+    repeated = bool(reply.get("repeated"))
     if reply["outcome"] != "accepted":
-        return CommandTaken(kind=str(reply["kind"]), reason=str(reply["reason"]))
-    return CommandTaken(bool(reply["repeated"]))
+        return CommandTaken(repeated, str(reply["kind"]), str(reply["reason"]), changed=False)
+    return CommandTaken(repeated, changed=reply.get("events") != [])

@@ -7,6 +7,7 @@ from fastapi import Depends, FastAPI, Request, Security
 from fastapi.security import APIKeyHeader
 
 from read_api.edge.auth import Caller
+from read_api.edge.paths import SlashesOfIds
 from read_api.edge.problems import PROBLEMS, add_problems
 
 _API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="ak_<id>.sk_<secret>")
@@ -21,6 +22,7 @@ def add_edge(app: FastAPI, identify: Identify) -> None:
     """
     app.state.identify = identify
     add_problems(app, PROBLEMS)
+    app.add_middleware(SlashesOfIds)
 
 
 async def _caller(request: Request, key: Annotated[str | None, Security(_API_KEY)]) -> Caller:

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import AfterValidator, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, StringConstraints, TypeAdapter
 
+from read_api.edge.paths import as_shown
 from read_api.edge.problems import Problem
 from schemas.envelope import Position
 from schemas.values import Id, Instant
@@ -54,8 +55,12 @@ LONGEST_NAME = 2_000
 """Characters of a stream's name: an invoice's quotes 164 characters, and each may take twelve."""
 
 # wider than an Id: an invoice without a party begins with a colon, and what is quoted has per cent signs
-DocumentId = Annotated[str, StringConstraints(max_length=LONGEST_NAME, pattern=r"^[A-Za-z0-9._:@~%-]+$")]
-StreamName = Annotated[str, StringConstraints(max_length=LONGEST_NAME, pattern=r"^[a-z_]+-[A-Za-z0-9._:@~%-]+$")]
+DocumentId = Annotated[
+    str, StringConstraints(max_length=LONGEST_NAME, pattern=r"^[A-Za-z0-9._:@~%-]+$"), BeforeValidator(as_shown)
+]
+StreamName = Annotated[
+    str, StringConstraints(max_length=LONGEST_NAME, pattern=r"^[a-z_]+-[A-Za-z0-9._:@~%-]+$"), BeforeValidator(as_shown)
+]
 
 
 INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)

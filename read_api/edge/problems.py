@@ -13,9 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from projections.stores import StoreUnavailable
+from schemas.values import in_words
 
 RETRY_AFTER_S = 1
 MEDIA_TYPE = "application/problem+json"
+
+# of /v1/devices/{id}; what has more may be an id with a slash in it
+_SLASHES = 3
 
 
 class Problem(Exception):  # noqa: N818
@@ -50,7 +54,7 @@ class Fault(NamedTuple):
 def faults(error: ValidationError | RequestValidationError) -> Sequence[Fault]:
     brief = {} if isinstance(error, RequestValidationError) else _BRIEF
     return [
-        Fault(".".join(str(step) for step in found["loc"]), found["msg"].removeprefix("Value error, "))
+        Fault(".".join(str(step) for step in found["loc"]), in_words(found["msg"].removeprefix("Value error, ")))
         for found in error.errors(**brief)
     ]
 
@@ -89,7 +93,8 @@ def _invalid(_request: Request, error: RequestValidationError) -> Problem:
 def _http(request: Request, error: HTTPException) -> Problem:
     detail = error.detail
     if error.status_code == HTTPStatus.NOT_FOUND:
-        detail = f"nothing is at {request.url.path}; /docs lists what there is"
+        slash = "; a slash within an id is written %2F" if request.url.path.count("/") > _SLASHES else ""
+        detail = f"nothing is at {request.url.path}; /docs lists what there is{slash}"
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.url.path} does not take {request.method}"
     return Problem(error.status_code, detail, headers=error.headers)

@@ -110,7 +110,7 @@ export class List {
 
   // Fills the filters with the values there are.
   async loadFilters() {
-    const { rows } = await get(`${this.#options.path}/filters`);
+    const { rows } = await get(`${this.#options.path}/_filters`);
     for (const [field, select] of Object.entries(this.selects)) {
       const options = rows
         .filter((row) => row.field === field && row.value)

@@ -35,7 +35,13 @@ def test_received_invoice_gets_its_right_content() -> None:
 
 
 def test_second_correction_replaces_the_lines_of_the_first() -> None:
-    invoice.given(RECEIVED, CORRECTED).when(CORRECT_INVOICE).then(replace(CORRECTED, replaced_lines=1))
+    other = replace(CORRECT_INVOICE, country="France")
+    invoice.given(RECEIVED, CORRECTED).when(other).then(replace(CORRECTED, country="France", replaced_lines=1))
+
+
+def test_correction_that_says_what_is_recorded_changes_nothing() -> None:
+    invoice.given(RECEIVED, CORRECTED).when(replace(CORRECT_INVOICE, reason="once more")).then_nothing()
+    invoice.given(RECEIVED, CORRECTED, APPROVED).when(CORRECT_INVOICE).then_nothing()
 
 
 def test_invoice_taken_for_a_credit_note_becomes_one_that_can_be_paid() -> None:

@@ -22,6 +22,7 @@ from tests.examples.finance import (
     CATEGORISE_INVOICE,
     CATEGORISED,
     CORRECT_INVOICE,
+    CORRECTED,
     DISPUTE_INVOICE,
     DISPUTED,
     PAID_IN_PART,
@@ -59,8 +60,47 @@ def test_new_invoice_is_received() -> None:
     invoice.given().when(RECEIVE_INVOICE).then(RECEIVED)
 
 
-def test_receiving_a_number_of_the_same_party_twice_is_refused() -> None:
-    invoice.given(RECEIVED).when(RECEIVE_INVOICE).then_refused(Kind.CONFLICT, f"{NAME} was received already")
+def test_receiving_the_same_document_again_changes_nothing_whatever_the_order_of_its_lines() -> None:
+    invoice.given(RECEIVED).when(RECEIVE_INVOICE).then_nothing()
+    turned = tuple(reversed(RECEIVE_INVOICE.lines))
+    dated = replace(turned[-1], dated_at=RECEIVE_INVOICE.issue_date, quantity=Decimal("6.0"), product=" 85123A")
+    invoice.given(RECEIVED).when(replace(RECEIVE_INVOICE, lines=(*turned[:-1], dated))).then_nothing()
+    invoice.given(RECEIVED, CANCELLED).when(RECEIVE_INVOICE).then_nothing()
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({"kind": "credit_note"}, "its kind is invoice, not credit_note"),
+        ({"currency": "EUR"}, "its currency is GBP, not EUR"),
+        ({"tax": Decimal("2.73")}, "its total is 16.32495000, not 16.33495000"),
+        (
+            {"lines": (*RECEIVE_INVOICE.lines, LineItem(product="gift", quantity=Decimal(1), unit_price=Decimal(0)))},
+            "its number of lines is 2, not 3",
+        ),
+        ({"country": "France"}, "its total is the same, but not what its lines, dates or country say"),
+        ({"due_date": None}, "its total is the same, but not what its lines, dates or country say"),
+    ],
+)
+def test_receiving_a_number_of_the_same_party_with_other_content_is_refused(
+    changes: dict[str, Any], difference: str
+) -> None:
+    invoice.given(RECEIVED).when(replace(RECEIVE_INVOICE, **changes)).then_refused(
+        Kind.CONFLICT, f"{NAME} was received already, with other content: {difference}"
+    )
+
+
+def test_incoming_document_of_before_is_not_taken_for_an_outgoing_one_of_its_name() -> None:
+    invoice.given(replace(RECEIVED, direction="in")).when(RECEIVE_INVOICE).then_refused(
+        Kind.CONFLICT, f"{NAME} was received already, with other content: its direction is in, not out"
+    )
+
+
+def test_corrected_document_is_compared_by_its_right_content() -> None:
+    invoice.given(RECEIVED, CORRECTED).when(replace(RECEIVE_INVOICE, due_date=None)).then_refused(
+        Kind.CONFLICT,
+        f"{NAME} was received already, with other content: its total is 20.02084170835, not 16.32495000",
+    )
 
 
 def test_net_is_the_exact_sum_of_the_lines() -> None:

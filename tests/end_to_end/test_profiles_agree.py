@@ -279,7 +279,7 @@ LISTS = [f"/v1/{view.name}" for view in of_role(Role.DOCUMENTS) if view.layout.e
 
 QUESTIONS: Mapping[str, Callable[[Facts], Iterator[Question]]] = {
     **{path: _lists(path) for path in LISTS},
-    **{f"{path}/filters": _once(f"{path}/filters") for path in LISTS},
+    **{f"{path}/{name}": _once(f"{path}/{name}") for path in LISTS for name in ("filters", "_filters")},
     **{f"{path}/{{id}}": _each(f"{path}/{{id}}") for path in LISTS},
     "/v1/devices/{id}": _each("/v1/devices/{id}", *DEVICES, "steps"),
     "/v1/alerts/{id}": _each("/v1/alerts/{id}", "a0", "a1", "a2", "a3"),

@@ -65,6 +65,37 @@ def test_an_invoice_is_found_whatever_its_party_is_called(stores: Stores, bolt: 
     assert [row["id"] for row in bolt.rows(f"/v1/invoices/{quote(id_)}")] == [id_]
 
 
+@pytest.mark.parametrize(
+    ("party", "number"),
+    [("91020", "INV/2026/00001"), ("Ann Lee", "7"), ("Müller & Söhne", "7#1?x=y"), ("50%", "1+1"), ("", "a/b c")],
+)
+def test_an_id_works_in_a_path_as_it_is_shown(stores: Stores, bolt: Caller, party: str, number: str) -> None:
+    id_ = invoice_id(party, number)
+    stores.put("invoices", BOLT, id_, party=party)
+    for path in (f"/v1/invoices/{id_}", f"/v1/invoices/{quote(id_, safe='')}"):
+        assert [row["id"] for row in bolt.rows(path)] == [id_]
+    # a client that encodes what the caller reads of it
+    if "/" not in party + number:
+        assert [row["id"] for row in bolt.rows(f"/v1/invoices/{quote(f'{party}:{number}', safe=':')}")] == [id_]
+    missing = problem(bolt.get(f"/v1/audit/streams/invoice-{id_}"), 404)["detail"]
+    assert missing == f"no stream is called invoice-{id_}"
+
+
+def test_a_path_with_a_slash_in_an_id_says_how_to_write_it(bolt: Caller) -> None:
+    detail = problem(bolt.get("/v1/invoices/91020:INV/2026/00001"), 404)["detail"]
+    assert detail.endswith("/docs lists what there is; a slash within an id is written %2F")
+    assert "%2F" not in problem(bolt.get("/v1/nothing"), 404)["detail"]
+
+
+def test_a_device_called_filters_has_its_own_address(stores: Stores, bolt: Caller) -> None:
+    stores.put("devices", BOLT, "other", hostname="x", status="ONLINE")
+    assert {row["field"] for row in bolt.rows("/v1/devices/filters")} >= {"status"}
+    stores.put("devices", BOLT, "filters", hostname="air filters", status="ONLINE")
+    assert [row["hostname"] for row in bolt.rows("/v1/devices/filters")] == ["air filters"]
+    assert {row["field"] for row in bolt.rows("/v1/devices/_filters")} >= {"status"}
+    assert bolt.rows("/v1/alerts/filters") == bolt.rows("/v1/alerts/_filters")
+
+
 def test_an_unknown_id_is_not_found(acme: Caller) -> None:
     assert problem(acme.get("/v1/invoices/nope"), 404)["detail"] == "no invoice has the id nope"
 

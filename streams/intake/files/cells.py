@@ -2,12 +2,10 @@
 
 import re
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import lru_cache
 from math import isfinite
 
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}.*", re.ASCII)
-_DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})", re.ASCII)
 _FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _SHOWN = 40
 
@@ -25,18 +23,7 @@ def instant(column: str, text: str) -> datetime:
             return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
         except (ValueError, OverflowError):
             pass
-    raise BadCell(f"{column} is not an instant: {_shown(text)}; write it like 2026-01-31 08:30:00")
-
-
-def decimal(column: str, text: str) -> str:
-    """Read an exact number and return its shortest form: 2.50 and 2.5 say the same. Raises: BadCell."""
-    stripped = text.strip()
-    if not _DECIMAL.fullmatch(stripped):
-        raise _not_a_number(column, text)
-    shortest = f"{Decimal(stripped):f}"
-    if "." in shortest:
-        shortest = shortest.rstrip("0").removesuffix(".")
-    return "0" if shortest == "-0" else shortest
+    raise BadCell(f"{column} is not an instant: {shown(text)}; write it like 2026-01-31 08:30:00")
 
 
 def reading(column: str, text: str) -> float:
@@ -51,8 +38,9 @@ def reading(column: str, text: str) -> float:
 
 def _not_a_number(column: str, text: str) -> BadCell:
     hint = "; write a decimal point, and no commas" if "," in text else ""
-    return BadCell(f"{column} is not a finite number: {_shown(text)}{hint}")
+    return BadCell(f"{column} is not a finite number: {shown(text)}{hint}")
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """Return what was read, as a message shows it."""
     return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")

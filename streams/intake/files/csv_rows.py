@@ -18,6 +18,21 @@ class Record(NamedTuple):
     more_lines: tuple[str, ...] = ()
 
 
+class Layout(NamedTuple):
+    """How a file is laid out.
+
+    Units: `lines_before` are the lines above the header. `whole_without_end` says that a last row of all columns is
+    taken where no line end follows it, as RFC 4180 has it.
+    """
+
+    delimiter: str = ","
+    lines_before: int = 0
+    whole_without_end: bool = False
+
+
+PLAIN = Layout()
+
+
 class CsvRows:
     """Reads a checked file from its beginning, as often as it is asked.
 
@@ -25,10 +40,11 @@ class CsvRows:
     Raises: FileError, a column is missing.
     """
 
-    def __init__(self, file: TextFile, columns: Sequence[str]) -> None:
+    def __init__(self, file: TextFile, columns: Sequence[str], layout: Layout = PLAIN, *, file_number: int = 0) -> None:
         self.file = file
-        with file.open(newline="") as lines:
-            self.header = _header(file, lines, columns)
+        self._layout = layout
+        self._file_number = file_number
+        self.header = header_of(file, layout, columns)
         self.places = tuple(self.header.index(column) for column in columns)
 
     def records(self) -> Iterator[Record]:
@@ -42,28 +58,31 @@ class CsvRows:
         except UnicodeDecodeError as error:
             raise changed(self.file.path) from error
         if last:
-            yield last if self.file.ends_with_line_end else _cut_off(last)
+            yield last if self.file.ends_with_line_end else _cut_off(last, self._layout)
 
     def _parsed(self) -> Iterator[Record]:
         width = len(self.header)
         raw: list[str] = []
         with self.file.open(newline="") as lines:
-            reader = csv.reader(_remembered(lines, raw), strict=True)
+            _skip(lines, self._layout)
+            reader = csv.reader(_remembered(lines, raw), delimiter=self._layout.delimiter, strict=True)
             next(reader, None)
             while True:
                 raw.clear()
-                line = reader.line_num + 1
+                line = self._layout.lines_before + reader.line_num + 1
                 try:
                     cells = tuple(next(reader))
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    row = SourceRow(line, tuple("".join(raw).rstrip("\r\n").split(",")))
+                    row = SourceRow(
+                        line, tuple("".join(raw).rstrip("\r\n").split(self._layout.delimiter)), self._file_number
+                    )
                     yield Record(row, _unreadable(error), tuple(raw[1:]))
                     continue
                 if cells:
                     problem = None if len(cells) == width else _wrong_width(len(cells), width)
-                    yield Record(SourceRow(line, cells), problem, tuple(raw[1:]))
+                    yield Record(SourceRow(line, cells, self._file_number), problem, tuple(raw[1:]))
 
 
 def _remembered(lines: TextIO, raw: list[str]) -> Iterator[str]:
@@ -72,19 +91,32 @@ def _remembered(lines: TextIO, raw: list[str]) -> Iterator[str]:
         yield line
 
 
-def _header(file: TextFile, lines: TextIO, columns: Sequence[str]) -> list[str]:
-    try:
-        header = [name.strip() for name in next(csv.reader(lines, strict=True), [])]
-    except csv.Error as error:
-        raise FileError(f"{file.path}, line 1, is no header: {error}") from error
+def _skip(lines: TextIO, layout: Layout) -> None:
+    for _ in range(layout.lines_before):
+        lines.readline()
+
+
+def header_of(file: TextFile, layout: Layout, columns: Sequence[str] = ()) -> list[str]:
+    """Return the names of a file's columns. Raises: FileError, one of those asked for is missing, or there twice."""
+    with file.open(newline="") as lines:
+        _skip(lines, layout)
+        try:
+            header = [name.strip() for name in next(csv.reader(lines, delimiter=layout.delimiter, strict=True), [])]
+        except csv.Error as error:
+            line = layout.lines_before + 1
+            raise FileError(f"{file.path}, line {line}, is no header: {error}") from error
     missing = [column for column in columns if column not in header]
     if missing:
-        nul = "; it holds NUL characters: if it is UTF-16, add --encoding utf-16-le" if "\0" in "".join(header) else ""
-        found = ", ".join(header)[:200].replace("\0", "")
-        raise FileError(f"{file.path} lacks the columns {', '.join(missing)}; its first line is: {found}{nul}")
+        raise FileError(f"{file.path} lacks the columns {', '.join(missing)}; {first_line(header)}")
     if doubled := [column for column in columns if header.count(column) > 1]:
         raise FileError(f"{file.path} has a column twice: {', '.join(doubled)}")
     return header
+
+
+def first_line(header: Sequence[str]) -> str:
+    """Say what a header holds, for one who looks for a column in it."""
+    nul = "; it holds NUL characters: if it is UTF-16, add --encoding utf-16-le" if "\0" in "".join(header) else ""
+    return f"its first line is: {', '.join(header)[:200]}{nul}".replace("\0", "")
 
 
 def _wrong_width(found: int, width: int) -> str:
@@ -95,9 +127,9 @@ def _unreadable(error: csv.Error) -> str:
     return f"the row is not readable as CSV: {error}; look at the quotes in it"
 
 
-def _cut_off(record: Record) -> Record:
+def _cut_off(record: Record, layout: Layout) -> Record:
     if record.problem is None:
-        return record._replace(problem=CUT_OFF)
+        return record if layout.whole_without_end else record._replace(problem=CUT_OFF)
     return record._replace(
         problem=f"the file ends in the middle of this row: {record.problem}; get the whole file and import it again"
     )

@@ -24,10 +24,15 @@ class FileError(Exception):
 
 
 class SourceRow(NamedTuple):
-    """A row as the file has it. Units: `line` counts the file's lines from 1 and is the row's first."""
+    """A row as the file has it.
+
+    Units: `line` counts the file's lines from 1 and is the row's first; `file` counts the files that are read together
+    from 0.
+    """
 
     line: int
     cells: tuple[str, ...]
+    file: int = 0
 
 
 class RefusedRow(NamedTuple):

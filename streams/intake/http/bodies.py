@@ -1,7 +1,8 @@
 """Bodies of requests are read and unpacked within bounds here, and lent until the request is answered."""
 
+import asyncio
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 
 import zstandard
@@ -16,6 +17,13 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_HELD_BYTES = 128 * 1024 * 1024
 """What all requests together may hold; one more is answered 503, because memory is not a queue."""
 
+MAX_VALUES = 1_000_000
+"""What a body may hold of values: of the smallest ones 16 MiB would become a gigabyte of objects."""
+
+MAX_FRAMES = 1_000
+"""Members of gzip and frames of zstd in one body; a packer makes one, and blocks of 64 KiB make 256 of 16 MiB."""
+
+_STEP_BYTES = 1024 * 1024
 _MAX_DISCARDED_BYTES = 256 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 # four bytes of zstd can hold 128 KiB: this much unpacks to 8 MiB at most
@@ -55,16 +63,17 @@ class _Hold:
 async def body_of(request: Request) -> AsyncIterator[bytes]:
     """Lend a request's body, unpacked, until the request is answered.
 
-    Raises: Problem: 413, it is larger than MAX_BODY_BYTES; 415, its encoding is unknown; 400, it cannot be unpacked;
-    Overloaded, other requests hold all the memory there is for bodies.
+    Raises: Problem: 413, it is larger than MAX_BODY_BYTES or holds more than MAX_VALUES; 415, its encoding is unknown;
+    400, it cannot be unpacked; Overloaded, other requests hold all the memory there is for bodies.
     """
     hold = _Hold(request.app.state.body_budget)
     try:
         body = await _read(request, hold)
         encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding != "identity":
-            body = _unpack(body, encoding)
-            hold.take(len(body))
+            body = await _unpack(body, encoding, hold)
+        if len(body) > MAX_VALUES:
+            await asyncio.to_thread(_check_values, body)
         yield body
     finally:
         hold.give_back()
@@ -95,22 +104,35 @@ async def _discard(chunks: AsyncIterator[bytes]) -> None:
             return
 
 
-def _unpack(body: bytes, encoding: str) -> bytes:
+async def _unpack(body: bytes, encoding: str, hold: _Hold) -> bytes:
+    """Unpack in a thread, some of it at a time, so that what it becomes is counted while it grows."""
     if encoding not in _UNPACKERS:
-        raise Problem(415, f"content encoding {encoding!r} is not known; send gzip, zstd or none")
+        raise Problem(415, f"content encoding {encoding[:100]!r} is not known; send gzip, zstd or none")
+    parts = _UNPACKERS[encoding](body)
     unpacked = bytearray()
     try:
-        for part in _UNPACKERS[encoding](body):
-            unpacked += part
-            _check_size(len(unpacked))
+        while some := await asyncio.to_thread(_some, parts):
+            _check_size(len(unpacked) + len(some))
+            hold.take(len(some))
+            unpacked += some
     except (zlib.error, zstandard.ZstdError) as error:
         raise Problem(400, f"the body is not {encoding}: {error}") from error
     return bytes(unpacked)
 
 
+def _some(parts: Iterator[bytes]) -> bytes:
+    """Return what comes next, about _STEP_BYTES of it; nothing at the end."""
+    some = bytearray()
+    for part in parts:
+        some += part
+        if len(some) >= _STEP_BYTES:
+            break
+    return bytes(some)
+
+
 def _gunzip(body: bytes) -> Iterator[bytes]:
     """Yield what all members hold. Source: RFC 1952, section 2.2."""
-    while True:
+    for _ in range(MAX_FRAMES):
         unpacker = zlib.decompressobj(wbits=31)
         while body and not unpacker.eof:
             yield unpacker.decompress(body, _CHUNK_BYTES)
@@ -120,16 +142,19 @@ def _gunzip(body: bytes) -> Iterator[bytes]:
         body = unpacker.unused_data
         if not body:
             return
+    raise zlib.error(f"it has more than {MAX_FRAMES} members; pack it as one")
 
 
 def _unzstd(body: bytes) -> Iterator[bytes]:
     """Yield what all frames hold. Source: RFC 8878; RFC 9659 for the window."""
-    unpacker = _zstd_frame()
+    unpacker, frames = _zstd_frame(), 1
     for at in range(0, len(body), _ZSTD_CHUNK_BYTES):
         chunk = body[at : at + _ZSTD_CHUNK_BYTES]
         while chunk:
             if unpacker.eof:
-                unpacker = _zstd_frame()
+                unpacker, frames = _zstd_frame(), frames + 1
+                if frames > MAX_FRAMES:
+                    raise zstandard.ZstdError(f"it has more than {MAX_FRAMES} frames; pack it as one")
             yield unpacker.decompress(chunk)
             chunk = unpacker.unused_data
     if not unpacker.eof:
@@ -148,3 +173,50 @@ def _check_size(size: int) -> None:
         limit_mib = MAX_BODY_BYTES // 1024 // 1024
         detail = f"the body is larger than {limit_mib} MiB; send it in parts"
         raise Problem(413, detail, limit_bytes=MAX_BODY_BYTES)
+
+
+def _check_values(body: bytes) -> None:
+    """Refuse a body that would become far more objects than any use of it needs, before one of them is made.
+
+    Raises: Problem, it holds more than MAX_VALUES, counted by commas and opening brackets outside of texts.
+    """
+    if not _is_more(_pieces(body), _BEFORE_VALUES, MAX_VALUES):
+        return
+    if _is_more(_outside_of_texts(body), _BEFORE_VALUES, MAX_VALUES):
+        raise Problem(413, f"the body holds more than {MAX_VALUES} values; send it in parts")
+
+
+_BEFORE_VALUES = (b",", b"{", b"[")
+
+
+def _pieces(body: bytes) -> Iterator[bytes]:
+    return (body[at : at + _CHUNK_BYTES] for at in range(0, len(body), _CHUNK_BYTES))
+
+
+def has_more_lines(body: bytes, most: int) -> bool:
+    """Return whether a body has more than so many line ends, without a list of its lines."""
+    return any(_is_more(_pieces(body), (end,), most) for end in (b"\n", b"\r"))
+
+
+def _is_more(pieces: Iterator[bytes], what: Iterable[bytes], most: int) -> bool:
+    """Return whether pieces hold more than so many of some bytes; it ends where that is known."""
+    found = 0
+    for piece in pieces:
+        # each count by itself is short, so that other threads have their turn
+        for one in what:
+            found += piece.count(one)
+        if found > most:
+            return True
+    return False
+
+
+def _outside_of_texts(body: bytes) -> Iterator[bytes]:
+    """Yield what of JSON stands outside of its texts, piece by piece, so that no step of it takes long."""
+    in_text, escaped = False, False
+    for whole in _pieces(body):
+        piece = whole[1:] if escaped else whole
+        # an escape that this piece does not end goes on in the next one
+        escaped = (len(piece) - len(piece.rstrip(b"\\"))) % 2 == 1
+        parts = piece.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
+        yield b"".join(parts[in_text::2])
+        in_text ^= len(parts) % 2 == 0

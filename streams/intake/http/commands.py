@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from time import monotonic
 from typing import Any, Protocol
 
 import orjson
@@ -24,6 +25,7 @@ from read_api.edge.scopes import require
 from streams.identifiers import new_id
 from streams.intake.http.bodies import body_of
 from streams.intake.http.grants import require_grants
+from streams.intake.http.media_types import JSON, media_type
 from streams.ports import LogUnavailable, OutcomeUnknown, Overloaded, Reply, Submission
 from streams.write.answers import fingerprint
 
@@ -41,6 +43,8 @@ STATUS: Mapping[Kind, HTTPStatus] = {
 }
 
 MAX_DEADLINE_S = 86_400
+
+_TURN_S = 0.02
 
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _COMMAND_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -75,6 +79,7 @@ def commands_router(gate: BatchGate) -> APIRouter:
         openapi_extra=_one_command_docs(),
     )
     async def one_command(context: str, name: str, request: Request, caller: Asking) -> Response:
+        media_type(request.headers.get("Content-Type", ""), JSON)
         async with body_of(request) as body:
             item = {
                 "command": f"{context}.{name}",
@@ -89,10 +94,11 @@ def commands_router(gate: BatchGate) -> APIRouter:
 
     @router.post(
         "/v1/commands",
-        summary="Up to 1,000 commands; 200 with a reply for each, in order",
+        summary="Up to 1,000 commands; 200 with a reply for each, in order, also where all are refused",
         openapi_extra=_batch_docs(),
     )
     async def batch(request: Request, caller: Asking) -> Response:
+        media_type(request.headers.get("Content-Type", ""), JSON)
         async with body_of(request) as body:
             items = _json(body)
             if not isinstance(items, list) or len(items) > MAX_COMMANDS:
@@ -109,7 +115,14 @@ async def _answers(gate: BatchGate, items: Sequence[Any], caller: Caller) -> Seq
     Raises: Overloaded, LogUnavailable: none was taken, or the sender knows the ids under which to send them again.
     """
     items = [item if isinstance(item, dict) else {} for item in items]
-    read = [_read(item, caller) for item in items]
+    read: list[Submission | dict[str, Any]] = []
+    since = monotonic()
+    for item in items:
+        read.append(_read(item, caller))
+        # a large batch lets others have their turn
+        if monotonic() - since > _TURN_S:
+            await asyncio.sleep(0)
+            since = monotonic()
     sent = [one for one in read if isinstance(one, Submission)]
     replies = await gate.execute_many(sent) if sent else ()
     failed = [reply for reply in replies if isinstance(reply, BaseException)]

@@ -32,6 +32,9 @@ from read_api.edge.scopes import require
 from schemas.envelope import Actor, TenantId
 from schemas.values import Id, Instant
 from streams.intake.http.bodies import body_of
+from streams.intake.http.cloud_events import BATCH, STRUCTURED
+from streams.intake.http.facts_body import nothing_taken, reader_of
+from streams.intake.http.media_types import JSON, NDJSON
 from streams.ports import FactSubmission, OutcomeUnknown, Overloaded, TelemetryLog, TelemetryReply
 
 MAX_FACTS = 10_000
@@ -42,9 +45,6 @@ MAX_WAITING_BYTES = 64 * 1024 * 1024
 
 MAX_WAITING = 4_000
 """Requests that may wait for the log, however small: each holds a connection and what belongs to it."""
-
-CLOUDEVENTS_BATCH = "application/cloudevents-batch+json"
-NDJSON = "application/x-ndjson"
 
 
 _OwnId = Annotated[str, StringConstraints(min_length=1, max_length=128)]
@@ -197,7 +197,7 @@ def telemetry_router(gate: TelemetryGate) -> APIRouter:
 
     @router.post(
         "/v1/telemetry",
-        summary="Up to 10,000 facts; 200 once they are durable, with a reason for each refused one",
+        summary="Up to 10,000 facts; 200 once they are durable, with a reason for each refused one; 422 if all are",
         description="Of two readings of one device, metric and instant the last one recorded counts. The same request"
         " again adds nothing; the header `Idempotency-Key` tells requests apart that say the same. `position` names the"
         " last place in each partition that got some of it, with commas between them: send it as `X-Consistent-With`.",
@@ -205,8 +205,7 @@ def telemetry_router(gate: TelemetryGate) -> APIRouter:
     )
     async def telemetry(request: Request, caller: Asking) -> Response:
         require(caller, "telemetry:write")
-        content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        parse = _PARSERS.get(content_type, parse_json)
+        parse = reader_of(request.headers, _PARSERS, MAX_FACTS)
         key = _key(request.headers.get("Idempotency-Key"))
         async with body_of(request) as body:
             reply, refused = await gate.take(caller.tenant_id, body, parse, caller.actor, key)
@@ -216,6 +215,8 @@ def telemetry_router(gate: TelemetryGate) -> APIRouter:
             "refused": [refusal._asdict() for refusal in refused],
             "position": ",".join(map(str, reply.positions)) or None,
         }
+        if refused and not reply.accepted + reply.repeated:
+            raise nothing_taken([refusal._asdict() for refusal in refused])
         return Json(answer)
 
     return router
@@ -325,9 +326,9 @@ def _check_count(facts: int) -> None:
 
 
 _PARSERS: Mapping[str, Callable[[bytes], Parsed]] = {
-    "application/json": parse_json,
+    JSON: parse_json,
     NDJSON: parse_ndjson,
-    CLOUDEVENTS_BATCH: parse_cloudevents,
+    BATCH: parse_cloudevents,
 }
 
 _EXAMPLE = {
@@ -336,24 +337,21 @@ _EXAMPLE = {
     "happened_at": "2026-01-31T08:30:00Z",
     "data": {"metrics": {"cpu_percent": 12.5}, "unit": "percent"},
 }
+_EXAMPLE_EVENT = {
+    "specversion": "1.0",
+    "id": "1",
+    "source": "/agents/web-1",
+    "type": _EXAMPLE["type"],
+    "subject": "device-web-1",
+    "time": _EXAMPLE["happened_at"],
+    "data": _EXAMPLE["data"],
+}
 _DOCS = {
-    "application/json": {
+    JSON: {
         "schema": TypeAdapter(list[_ANY_FACT]).json_schema(ref_template="#/components/schemas/{model}"),
         "example": [_EXAMPLE],
     },
     NDJSON: {"schema": {"type": "string"}, "example": orjson.dumps(_EXAMPLE).decode()},
-    CLOUDEVENTS_BATCH: {
-        "schema": {"type": "array"},
-        "example": [
-            {
-                "specversion": "1.0",
-                "id": "1",
-                "source": "/agents/web-1",
-                "type": _EXAMPLE["type"],
-                "subject": "device-web-1",
-                "time": _EXAMPLE["happened_at"],
-                "data": _EXAMPLE["data"],
-            }
-        ],
-    },
+    BATCH: {"schema": {"type": "array"}, "example": [_EXAMPLE_EVENT]},
+    STRUCTURED: {"schema": {"type": "object"}, "example": _EXAMPLE_EVENT},
 }

@@ -128,14 +128,15 @@ def counts(*, accepted: int = 0, repeated: int = 0, refused: int = 0) -> dict[st
 
 
 def test_an_invoice_says_when_it_was_issued_and_who_brought_it(data_dir: Path, tmp_path: Path) -> None:
-    import_invoices(data_dir, write(tmp_path / "f.csv", [HEADER, invoice_row("C1")]), options=["--currency", "EUR"])
+    options = ["--currency", "EUR", "--kind", "online-retail"]
+    import_invoices(data_dir, write(tmp_path / "f.csv", [HEADER, invoice_row("C1")]), options=options)
     [event] = events(data_dir, "invoice.received")
     assert (event.happened_at.isoformat(), event.actor) == ("2010-12-01T08:26:00+00:00", IMPORTER)
     assert (event.data["kind"], event.data["currency"], event.data["direction"]) == ("credit_note", "EUR", "out")
 
 
 def test_credit_notes_by_number_are_told_and_the_caller_may_say_otherwise(data_dir: Path, tmp_path: Path) -> None:
-    path = write(tmp_path / "f.csv", [HEADER, invoice_row("C1"), invoice_row("CONS-2026-001")])
+    path = write(tmp_path / "f.csv", [HEADER, invoice_row("C1", quantity="-6"), invoice_row("CONS-2026-001")])
     told = "credit notes, by their numbers of C and digits: 1; --kind says otherwise"
     assert told in import_invoices(data_dir, path).output
     kinds = {event.data["number"]: event.data["kind"] for event in events(data_dir, "invoice.received")}
@@ -155,7 +156,10 @@ def test_refused_rows_are_told_counted_and_written_with_line_and_reason(data_dir
     header, *written = refused_rows(path)
     assert header == ["line", "reason", *HEADER.split(",")]
     assert {int(row[0]): (row[1], ",".join(row[2:])) for row in written} == {
-        3: ("InvoiceDate is not an instant: '1700000000'; write it like 2026-01-31 08:30:00", rows[1]),
+        3: (
+            "InvoiceDate is not an instant: '1700000000'; write it like 2026-01-31 08:30:00, or name the --date-format",
+            rows[1],
+        ),
         5: ("another row of the same invoice is refused: line 3", rows[3]),
     }
 
@@ -183,7 +187,10 @@ def test_the_same_number_with_other_content_is_refused_and_nothing_is_changed(da
     account = import_invoices(data_dir, path)
     assert (account.exit_code, dict(account)) == (1, counts(accepted=1, refused=2))
     assert [row[0] for row in refused_rows(path)[1:]] == ["2", "3"]
-    assert all("recorded already, with other content" in row[1] for row in refused_rows(path)[1:])
+    reason = "its total is 30.6000, not 75.2400; if this file is right, add --correct"
+    for row in refused_rows(path)[1:]:
+        assert row[1].startswith("recorded already, with other content: ")
+        assert row[1].endswith(reason)
     assert [str(line["unit_price"]) for line in recorded_lines(data_dir)] == ["2.5500"] * 3
 
 
@@ -432,6 +439,22 @@ def test_a_servers_refusals_are_those_of_the_rows(environment: dict[str, str], t
     account = factline(*call, environment=environment)
     assert (account.exit_code, dict(account)) == (1, counts(repeated=1, refused=1))
     assert refused_rows(path)[1][0] == "3"
+
+
+def test_a_server_is_asked_by_a_check_and_takes_a_correction(environment: dict[str, str], tmp_path: Path) -> None:
+    path = write(tmp_path / "f.csv", [HEADER, invoice_row("T/1", customer="a b"), invoice_row("T2")])
+    call = ("invoices", path, "--tenant", "demo")
+    assert dict(factline(*call, environment=environment)) == counts(accepted=2)
+    write(path, [HEADER, invoice_row("T/1", customer="a b", price="9.99"), invoice_row("T2"), invoice_row("T3")])
+
+    def check(*more: str) -> Account:
+        return factline(*call, "--check", *more, environment=environment)
+
+    # what was recorded a moment ago is in the histories a moment later
+    eventually(lambda: dict(check()) == counts(accepted=1, repeated=1, refused=1), lambda: check().output)
+    assert dict(check("--correct")) == counts(accepted=2, repeated=1)
+    assert dict(factline(*call, "--correct", environment=environment)) == counts(accepted=2, repeated=1)
+    eventually(lambda: dict(check()) == counts(repeated=3), lambda: check().output)
 
 
 def test_another_tenants_key_is_refused_before_anything_is_sent(environment: dict[str, str], tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def test_a_key_without_the_scope_is_refused(stores: Stores, caller: MakeClient) 
 RESOURCES = {
     "/v1/devices": "devices",
     "/v1/devices/filters": "devices",
+    "/v1/devices/_filters": "devices",
     "/v1/devices/d/metrics": "devices",
     "/v1/devices/d/logs": "devices",
     "/v1/logs": "logs",

@@ -4,14 +4,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import strategies as st
 
 from schemas.envelope import TenantId
-from streams.intake.files.csv import INVOICE_COLUMNS, InvoicesFile, MetricsFile, Series
-from streams.intake.files.invoice_rows import InvoiceRows, KindRule, Terms
+from streams.intake.files.csv import MetricsFile, Series
+from streams.intake.files.invoice_header import COLUMNS
+from streams.intake.files.invoice_rows import InvoiceRows, Terms
+from streams.intake.files.invoices import InvoicesFiles, Writing
 from streams.intake.files.text import FactRow, RefusedRow, check
 
 REAL_DATA = Path(__file__).resolve().parents[5] / "shared" / "data"
-HEADER = ",".join(INVOICE_COLUMNS)
+HEADER = ",".join(COLUMNS)
 
 real_data = pytest.mark.skipif(not REAL_DATA.is_dir(), reason="the real data in ../shared/data is not here")
 
@@ -37,9 +40,15 @@ def write(path: Path, lines: Iterable[str], *, encoding: str = "utf-8", end: str
 
 
 def invoices(
-    path: Path, *, tenant: str = "demo", encoding: str = "utf-8", kind: KindRule = "online-retail"
+    *paths: Path,
+    tenant: str = "demo",
+    encoding: str = "utf-8",
+    kind: str | None = None,
+    currency: str | None = "GBP",
+    writing: Writing | None = None,
 ) -> list[InvoiceRows | RefusedRow]:
-    return list(InvoicesFile(check(path, encoding), Terms(TenantId(tenant), "GBP", "out", kind)).items())
+    files = [check(path, encoding) for path in paths]
+    return list(InvoicesFiles(files, Terms(TenantId(tenant), currency, "out", kind), writing or Writing()).items())
 
 
 def metrics(path: Path, *, encoding: str = "utf-8") -> list[FactRow | RefusedRow]:
@@ -57,3 +66,16 @@ def taken(items: Sequence[InvoiceRows | RefusedRow]) -> list[InvoiceRows]:
 
 def facts(items: Sequence[FactRow | RefusedRow]) -> list[FactRow]:
     return [item for item in items if isinstance(item, FactRow)]
+
+
+def rows_of(items: Sequence[InvoiceRows | FactRow | RefusedRow]) -> list[int]:
+    """Return the line of every row that was taken or refused."""
+    lines: list[int] = []
+    for item in items:
+        lines += [row.line for row in item.rows] if isinstance(item, InvoiceRows) else [item.row.line]
+    return sorted(lines)
+
+
+CELLS = st.sampled_from(
+    ["1", "2", "C3", "", "2010-12-01 08:26:00", "x", '"', '"a', 'b"', '"q""q"', "\0", "é", "1.5", "-2"]
+)

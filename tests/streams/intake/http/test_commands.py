@@ -117,6 +117,20 @@ def test_field_that_does_not_fit_is_named(way: WaysIn, changes: dict[str, Any], 
     assert where in problem["detail"]
 
 
+@pytest.mark.parametrize("id_", ["Büro-PC 1", "site A/switch 1", "{5A2F-11}", "_gw", "srv#1"])
+def test_id_that_people_have_is_refused_with_a_sentence_that_says_what_it_may_be(way: WaysIn, id_: str) -> None:
+    says = "must be an id: letters a to z, digits and . _ : @ ~ - without blanks, beginning with a letter or a digit"
+    problem = refused(way.command(REGISTER, {**DEVICE, "device_id": id_}), 422)
+    assert problem["detail"].startswith(f"device_id: {says}; what people call it belongs into a name, like hostname")
+    fact = {"type": "device.heartbeat", "device_id": id_, "happened_at": "2026-01-31T08:30:00Z", "data": {}}
+    assert says in refused(way.telemetry([fact]), 422)["detail"]
+
+
+@pytest.mark.parametrize("id_", ["web-1.example.com", "10.0.0.1:161", "AA:BB:CC:00:11:22", "a_b~c@d", "filters"])
+def test_id_with_dots_colons_and_the_like_is_taken(way: WaysIn, id_: str) -> None:
+    assert way.command(REGISTER, {**DEVICE, "device_id": id_}).status_code == 200
+
+
 @pytest.mark.parametrize("body", [None, [], 5, "text", [[[[]]]]])
 def test_body_that_is_no_object_is_refused(way: WaysIn, body: Any) -> None:
     refused(way.command(REGISTER, orjson.dumps(body)), 422)

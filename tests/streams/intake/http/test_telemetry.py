@@ -1,4 +1,5 @@
 import gzip
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from tests.streams.intake.http.ways_in import WaysIn, refused, ways_in
 
 NDJSON = "application/x-ndjson"
 CLOUDEVENTS = "application/cloudevents-batch+json"
+STRUCTURED = "application/cloudevents+json"
 FACT = {
     "type": "device.metrics.reported",
     "device_id": "web-1",
@@ -162,7 +164,7 @@ def test_bad_line_is_named_and_the_others_are_taken(way: WaysIn, bad: bytes) -> 
 @pytest.mark.parametrize("value", [b"NaN", b"Infinity", b"-Infinity", b"1e400"])
 def test_reading_that_is_not_finite_is_refused(way: WaysIn, value: bytes) -> None:
     body = orjson.dumps(FACT).replace(b"12.5", value)
-    assert len(accepted(way.telemetry(body, NDJSON))["refused"]) == 1
+    assert len(refused(way.telemetry(body, NDJSON), 422)["refused"]) == 1
     assert "the body is not JSON" in refused(way.telemetry(b"[" + body + b"]"), 400)["detail"]
     assert way.facts() == []
 
@@ -224,7 +226,7 @@ def test_two_cloudevents_are_never_taken_for_one(way: WaysIn) -> None:
     assert accepted(way.telemetry(joined, CLOUDEVENTS))["accepted"] == 2
 
 
-@pytest.mark.parametrize("name", ["specversion", "id", "source", "type", "subject", "time", "data"])
+@pytest.mark.parametrize("name", ["specversion", "id", "source", "type", "subject", "data"])
 def test_cloudevent_without_a_needed_attribute_is_refused(way: WaysIn, name: str) -> None:
     without = {key: value for key, value in EVENT.items() if key != name}
     for wrong in (without, {**EVENT, name: None}, {**EVENT, name: ""}):
@@ -235,6 +237,88 @@ def test_cloudevent_without_a_needed_attribute_is_refused(way: WaysIn, name: str
 
 def test_cloudevents_that_are_no_list_are_refused_whole(way: WaysIn) -> None:
     refused(way.telemetry(EVENT, CLOUDEVENTS), 400)
+
+
+def test_cloudevent_without_a_time_happened_when_it_was_received(way: WaysIn) -> None:
+    timeless = {key: value for key, value in EVENT.items() if key != "time"}
+    before = datetime.now(UTC)
+    assert accepted(way.telemetry([timeless], CLOUDEVENTS))["accepted"] == 1
+    assert accepted(way.telemetry({**timeless, "id": "2", "time": None}, STRUCTURED))["accepted"] == 1
+    headers = {f"ce-{key}": str(value) for key, value in timeless.items() if key != "data"} | {"ce-id": "3"}
+    assert accepted(way.post("/v1/telemetry", orjson.dumps(EVENT["data"]), headers=headers))["accepted"] == 1
+    assert all(before <= fact.happened_at <= datetime.now(UTC) for fact in way.facts())
+    assert len(way.facts()) == 3
+    assert "RFC 3339" in refused(way.telemetry({**EVENT, "id": "4", "time": ""}, STRUCTURED), 422)["detail"]
+
+
+def test_cloudevent_comes_in_three_modes(way: WaysIn) -> None:
+    """Source: the HTTP binding's feature of the CloudEvents conformance tests, whose header values these are like."""
+    event = {**EVENT, "type": LINE["type"], "data": LINE["data"]}
+    data = orjson.dumps(event["data"])
+    for content_type in ("application/json", "application/json; charset=utf-8", ""):
+        headers = {f"ce-{name}": str(value) for name, value in event.items() if name != "data"}
+        headers |= {"ce-id": f"b46cf653{content_type}", "ce-source": "/agents/web%2D1", "ce-extension": "x"}
+        headers |= {"Content-Type": content_type} if content_type else {}
+        assert accepted(way.post("/v1/telemetry", data, headers=headers))["accepted"] == 1
+    assert accepted(way.telemetry(event, f"{STRUCTURED}; charset=utf-8"))["accepted"] == 1
+    assert accepted(way.telemetry([{**event, "id": "2"}], CLOUDEVENTS))["accepted"] == 1
+    assert [(fact.stream, fact.data["summary"]) for fact in way.facts()] == [("device-web-1", "disk failed")] * 5
+
+
+@pytest.mark.parametrize("name", ["specversion", "id", "source", "type", "subject"])
+def test_binary_cloudevent_without_a_needed_header_is_refused(way: WaysIn, name: str) -> None:
+    headers = {f"ce-{key}": str(value) for key, value in EVENT.items() if key not in {"data", name}}
+    response = way.post("/v1/telemetry", orjson.dumps(EVENT["data"]), headers=headers)
+    assert response.status_code == 422
+    assert way.facts() == []
+
+
+def test_structured_cloudevent_that_is_none_is_refused(way: WaysIn) -> None:
+    assert "must be a JSON object" in refused(way.telemetry([EVENT], STRUCTURED), 400)["detail"]
+    assert "is not JSON" in refused(way.telemetry(b"{", STRUCTURED), 400)["detail"]
+    assert "is not JSON" in refused(way.post("/v1/telemetry", b"{", headers={"ce-specversion": "1.0"}), 400)["detail"]
+
+
+# --- what is said of a body ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/xml", "text/plain", "application/octet-stream", "application/cloudevents+avro", "x", "\xe9"]
+)
+def test_unknown_media_type_is_415(way: WaysIn, content_type: str) -> None:
+    for path in ("/v1/telemetry", "/v1/commands", "/v1/commands/fleet/RegisterDevice"):
+        response = way.post(path, b"<x/>", headers={"Content-Type": content_type.encode("latin-1")})
+        assert "is not taken here; send application/json" in refused(response, 415)["detail"]
+    assert way.facts() == []
+
+
+def test_another_charset_is_415(way: WaysIn) -> None:
+    response = way.telemetry(orjson.dumps([FACT]), "application/json; charset=utf-16")
+    assert "charset=utf-16 is not taken here; send UTF-8" in refused(response, 415)["detail"]
+
+
+@pytest.mark.parametrize("content_type", ["", "application/x-www-form-urlencoded", "Application/JSON;Charset=UTF-8"])
+def test_what_clients_say_of_json_is_taken(way: WaysIn, content_type: str) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    assert accepted(way.post("/v1/telemetry", orjson.dumps([FACT]), headers=headers))["accepted"] == 1
+
+
+def test_one_fact_over_several_lines_is_taken(way: WaysIn) -> None:
+    body = orjson.dumps(FACT, option=orjson.OPT_INDENT_2)
+    assert accepted(way.telemetry(body))["accepted"] == 1
+    problem = refused(way.telemetry(body + b"\n" + body), 400)
+    assert problem["detail"] == "the body must be a JSON array of facts, one fact, or one fact a line (NDJSON)"
+    assert len(way.facts()) == 1
+
+
+@pytest.mark.parametrize("content_type", ["application/json", NDJSON])
+def test_body_of_which_every_fact_is_refused_is_422_with_the_reasons(way: WaysIn, content_type: str) -> None:
+    bad = {**FACT, "device_id": "web 1"}
+    problem = refused(way.telemetry(lines(bad, {**FACT, "id": ""}), content_type), 422)
+    assert (problem["accepted"], problem["repeated"], problem["position"]) == (0, 0, None)
+    assert [refusal["line"] for refusal in problem["refused"]] == [1, 2]
+    assert problem["detail"].startswith("nothing was taken: all 2 facts are refused; line 1: ")
+    assert way.facts() == []
 
 
 # --- who asks --------------------------------------------------------------------------------------------------------
@@ -279,5 +363,8 @@ FIELDS = st.sampled_from([*FACT, "id"])
 )
 def test_no_json_makes_the_server_fail(shared: WaysIn, items: list[Any], content_type: str) -> None:
     body = orjson.dumps(plain(items)) if content_type != NDJSON else lines(*map(plain, items))
-    answer = accepted(shared.telemetry(body, content_type))
+    response = shared.telemetry(body, content_type)
+    answer = response.json()
     assert answer["accepted"] + answer["repeated"] + len(answer["refused"]) == len(items)
+    nothing = bool(items) and len(answer["refused"]) == len(items)
+    assert response.status_code == (422 if nothing else 200)
