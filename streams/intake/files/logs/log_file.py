@@ -1,0 +1,248 @@
+"""This reads a file of log lines as facts of one device."""
+
+from collections import OrderedDict
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from domain.catalog import adapter
+from domain.fleet.facts import LogRecorded
+from streams.identifiers import named_uuid
+from streams.intake.files.lines import Errors, RawLine, encoding_of, raw_lines
+from streams.intake.files.logs.fields import Names
+from streams.intake.files.logs.line import BadLine, Line, Stamp
+from streams.intake.files.logs.people import people_of
+from streams.intake.files.logs.records import Reader, Record
+from streams.intake.files.logs.severities import severity_of
+from streams.intake.files.logs.stamps import local, no_such_time, offset_of
+from streams.intake.files.logs.years import Turns, first_year, near
+from streams.intake.files.text import FactRow, FileError, RefusedRow, SourceRow, changed
+from streams.intake.files.zones import Clock
+from streams.intake.hosts import host_device_id
+from streams.ports import FactSubmission
+
+HEADER = ["line"]
+
+_REMEMBERED = 200_000
+_FACT_BYTES = 400
+_NO_TIME = "the line says no time: it has - in its place; a listener gives such a line the time at which it came"
+
+
+@dataclass(frozen=True)
+class How:
+    """How files of log lines are read: what the caller said, else what is usual.
+
+    Shape: `device_id` "" means that each line is of the device that its host is.
+    """
+
+    device_id: str = ""
+    zone: tzinfo = UTC
+    form: str = ""
+    names: Names = field(default_factory=Names)
+    year: int | None = None
+    encoding: str = "utf-8"
+    errors: Errors = "replace"
+    take_last: bool = False
+
+
+@dataclass
+class Counts:
+    """What a file's lines were like. Shape: each `first_…` is the number of the first such line, 0 for none."""
+
+    joined: int = 0
+    late: int = 0
+    bad_bytes: int = 0
+    first_bad: int = 0
+    nuls: int = 0
+    first_nul: int = 0
+    waiting: int = 0
+
+
+class Seen:
+    """Counts equal lines, so that each is one of its own, over all files of a call.
+
+    Shape: a second import gives the same lines the same numbers.
+    """
+
+    def __init__(self) -> None:
+        self._counts: OrderedDict[tuple[datetime, str], int] = OrderedDict()
+
+    def occurrence(self, at: datetime, text: str) -> int:
+        found = self._counts.pop((at, text), 0)
+        self._counts[at, text] = found + 1
+        if len(self._counts) > _REMEMBERED:
+            self._counts.popitem(last=False)
+        return found
+
+
+class LogFile:
+    """One file of log lines. Raises: FileError, it cannot be read."""
+
+    def __init__(self, path: Path, how: How, now: datetime, seen: Seen, *, opened: Path | None = None) -> None:
+        self.path = path
+        self._opened = opened or path
+        self.header = HEADER
+        self.rows_read = 0
+        self.counts = Counts()
+        self.rows = 0
+        self._how = how
+        self._seen = seen
+        try:
+            found = self._opened.stat()
+            self.size_bytes = found.st_size
+            self._encoding = encoding_of(self._opened, how.encoding)
+            turns = self._turns()
+        except OSError as error:
+            raise FileError(f"{path} cannot be read: {error.strerror}") from error
+        self.says_no_year = turns.newest is not None
+        modified = datetime.fromtimestamp(found.st_mtime, UTC)
+        self.first_year = first_year(turns, near(now, modified)) if how.year is None else how.year
+
+    def items(self) -> Generator[FactRow | RefusedRow, None, None]:
+        """Yield a fact for each line, in order, or why it is refused. Raises: FileError, the file is none of text."""
+        instants = Instants(self._how.zone, self.first_year)
+        for record in self._records(self.counts):
+            self.rows_read += 1
+            self.counts.joined += record.joined
+            row = SourceRow(record.number, (record.first,))
+            try:
+                yield self._fact_row(row, record, instants)
+            except BadLine as error:
+                yield RefusedRow(row, str(error))
+        self.counts.late = instants.turns.late
+
+    def _fact_row(self, row: SourceRow, record: Record, instants: "Instants") -> FactRow:
+        if record.line is None:
+            raise BadLine(record.problem)
+        if record.line.when is None:
+            raise BadLine(_NO_TIME)
+        at = instants.of(record.line.when, record.line.stamp)
+        fact = log_recorded(record.line)
+        device_id = self._how.device_id or (host_device_id(record.line.host) if record.line.host else "")
+        if not device_id:
+            raise BadLine("the line names no host: say which device it is of with --device")
+        # the first line alone: those that a growing file joins to it later change nothing of what it is
+        occurrence = self._seen.occurrence(at, record.first)
+        id_ = named_uuid(device_id, at.isoformat(), record.first, str(occurrence))
+        return FactRow(FactSubmission(device_id, at, fact, id_), row, _FACT_BYTES + 2 * len(fact.summary))
+
+    def _turns(self) -> Turns:
+        """Read the file once to see how often its year turns."""
+        turns = Turns()
+        for record in self._records(Counts()):
+            self.rows += 1
+            if record.line and isinstance(when := record.line.when, Stamp) and when.year is None:
+                turns.next(when.month, when.day, 3600 * when.hour + 60 * when.minute + when.second)
+        return turns
+
+    def _records(self, counts: Counts) -> Iterator[Record]:
+        reader = Reader(self._how.form, self._how.names)
+        bad: set[int] = set()
+        for record in reader.records(self._lines(counts, bad)):
+            if bad and record.number in bad:
+                bad.discard(record.number)
+                yield record._replace(line=None, problem=f"the line has bytes that are not {self._encoding.upper()}: "
+                                      "name its encoding with --encoding")  # fmt: skip
+            else:
+                yield record
+
+    def _lines(self, counts: Counts, bad: set[int]) -> Iterator[RawLine]:
+        try:
+            with self._opened.open("rb") as file:
+                for raw in raw_lines(file, self._encoding, self._how.errors):
+                    if not raw.ended and not self._how.take_last:
+                        counts.waiting = raw.number
+                        return
+                    if raw.bad:
+                        counts.bad_bytes += raw.bad
+                        counts.first_bad = counts.first_bad or raw.number
+                        if self._how.errors == "strict":
+                            bad.add(raw.number)
+                    if raw.nuls:
+                        counts.nuls += raw.nuls
+                        counts.first_nul = counts.first_nul or raw.number
+                    yield raw
+        except FileError as error:
+            raise FileError(f"{self.path}, {error}") from error
+
+    def notes(self) -> Sequence[str]:
+        """Return what there is to say of the lines besides how many were taken, a sentence for each."""
+        counts, said = self.counts, []
+        if counts.waiting:
+            said.append(
+                f"line {counts.waiting} has no line end yet and was not imported; import the file again when it has"
+                " one, or take it as it is with --take-last"
+            )
+        if counts.joined:
+            said.append(f"lines joined to the line before: {counts.joined}")
+        if counts.late:
+            said.append(f"lines on an earlier day than one before them: {counts.late}")
+        if counts.bad_bytes:
+            became = "refused" if self._how.errors == "strict" else self._how.errors
+            said.append(
+                f"bytes that are not {self._encoding.upper()}: {counts.bad_bytes}, first in line {counts.first_bad}"
+                f" ({became}; --encoding and --errors say otherwise)"
+            )
+        if counts.nuls:
+            said.append(f"NUL characters dropped: {counts.nuls}, first in line {counts.first_nul}")
+        return said
+
+    def check_unchanged(self) -> None:
+        """Raises: FileError, the file is shorter than it was: another one has its name."""
+        if self._opened.stat().st_size < self.size_bytes:
+            raise changed(self.path)
+
+
+class Instants:
+    """Turns the times of lines into instants, in their order."""
+
+    def __init__(self, zone: tzinfo, year: int) -> None:
+        self.turns = Turns()
+        self._clock = Clock(zone, strict=False)
+        self._year = year
+
+    def of(self, when: Stamp | datetime, shown: str) -> datetime:
+        """Return the instant in UTC. Raises: BadLine."""
+        if isinstance(when, datetime):
+            self._clock.saw(when)
+            return when
+        year = when.year
+        if year is None:
+            seconds = 3600 * when.hour + 60 * when.minute + when.second
+            year = self._year + self.turns.next(when.month, when.day, seconds)
+        try:
+            at = local(when, year)
+            if when.zone and (offset := offset_of(when.zone)):
+                return at.replace(tzinfo=offset).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise no_such_time(shown if when.year else f"{shown} in {year}") from None
+        try:
+            return self._clock.instant(at, when.zone)
+        except (ValueError, OverflowError) as error:
+            raise BadLine(f"the time cannot be told: {shown}; {error}") from error
+
+
+def log_recorded(line: Line) -> LogRecorded:
+    """Return the fact that a line is. Raises: BadLine, it holds what cannot be recorded."""
+    people = people_of(line.program, line.message)
+    user, ip = line.user or people.user, line.ip or people.ip
+    named = (("pid", line.pid), ("user", user), ("ip", ip))
+    said = {
+        "severity": line.severity or severity_of(line.message),
+        "summary": line.message,
+        "tool_type": "syslog",
+        "source_event_type": line.program or None,
+        "event_type": line.program or None,
+        "user_id": user or None,
+        "hostname": line.host or None,
+        "details": " ".join((*(f"{name}={text}" for name, text in named if text), *line.said)),
+    }
+    try:
+        fact: LogRecorded = adapter(LogRecorded).validate_python(said)
+    except ValidationError as error:
+        found = error.errors()[0]
+        raise BadLine(f"the line cannot be recorded: {found['loc'][0]} {found['msg']}") from error
+    return fact
