@@ -83,7 +83,7 @@ def log_options(command: Callable[..., None]) -> Callable[..., None]:
             help="What becomes of bytes that are not of the encoding; strict refuses their line.",
         ),
         zone_option,
-        click.option("--device", type=Valid("device", Id), default="", help="Where all lines come from."),
+        click.option("--device", type=Valid("device", Id), help="Where all lines come from."),
     ):
         command = decorate(command)
     return command
@@ -104,7 +104,7 @@ def logs(
     tenant: str,
     encoding: str,
     data_dir: Path | None,
-    device: str,
+    device: str | None,
     zone: tzinfo,
     errors: Errors,
     form: str | None,
@@ -115,7 +115,7 @@ def logs(
 ) -> None:
     now, seen, tenant_id = datetime.now(UTC), Seen(), TenantId(tenant)
     how = How(
-        device_id=device,
+        device_id=device or "",
         zone=zone,
         form=form or "",
         names=Names(time_field, message_field),
@@ -140,7 +140,7 @@ def logs(
             return source, source, source.rows
 
         kind = Kind(open=open_, send=lambda sink: _sender(sink, tenant_id, device), batch_items=FACTS)
-        import_files(Call(files, tenant_id, encoding, sink_of(data_dir)), kind._replace(device_id=device or None))
+        import_files(Call(files, tenant_id, encoding, sink_of(data_dir)), kind._replace(device_id=device))
 
 
 @contextmanager
@@ -152,7 +152,7 @@ def _spooled() -> Iterator[Path]:
         yield Path(file.name)
 
 
-def _sender(sink: Sink, tenant_id: TenantId, device: str) -> Callable[[Sequence[FactRow]], Outcome]:
+def _sender(sink: Sink, tenant_id: TenantId, device: str | None) -> Callable[[Sequence[FactRow]], Outcome]:
     known = {device}
 
     def send(batch: Sequence[FactRow]) -> Outcome:

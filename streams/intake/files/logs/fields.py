@@ -62,6 +62,7 @@ _SAID_FIELDS = {
 
 _STAMPS = tuple(re.compile(form, re.ASCII) for form in (ISO, BSD, CTIME, FULL, WEB, ISO_BASIC, UNIX))
 _NUMBER = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,9})?", re.ASCII)
+_DAY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})", re.ASCII)
 _DOT_NET = re.compile(r"/Date\((-?[0-9]{1,15})(?:[+-][0-9]{4})?\)/", re.ASCII)
 _NUMERIC_DATE = re.compile(
     r"(?P<a>[0-9]{1,2})(?P<sep>[/.-])(?P<b>[0-9]{1,2})(?P=sep)(?P<year>[0-9]{4}),? (?P<hour>[0-9]{1,2}):"
@@ -84,7 +85,7 @@ def line_of(record: Mapping[str, Any], names: Names) -> Line:
     shown, when = "", None
     if time_field and not _is_empty(found := _get(record, time_field)):
         shown = str(found)
-        when = moment_of(found, microseconds=time_field == "__REALTIME_TIMESTAMP")
+        when = moment_of(found, "us" if time_field == "__REALTIME_TIMESTAMP" else "auto")
     elif parted := _parted(record):
         shown, when = parted
     if when is None:
@@ -111,13 +112,15 @@ def line_of(record: Mapping[str, Any], names: Names) -> Line:
     )
 
 
-def moment_of(value: Any, *, microseconds: bool = False) -> Stamp | datetime:
-    """Return the time that a field says: in any form of a stamp, or as a number since 1970. Raises: BadLine."""
+def moment_of(value: Any, unit: str = "auto") -> Stamp | datetime:
+    """Return the time that a field says: in any form of a stamp, or as a number since 1970.
+
+    Shape: `unit` is that of a number, as `epoch_of` takes it.
+    Raises: BadLine.
+    """
     text = value.strip() if isinstance(value, str) else value
     if isinstance(text, str) and (found := _DOT_NET.fullmatch(text)):
         text, unit = found[1], "ms"
-    else:
-        unit = "us" if microseconds else "auto"
     if not isinstance(text, bool) and (isinstance(text, (int, float)) or _NUMBER.fullmatch(str(text))):
         try:
             return epoch_of(str(text), unit)
@@ -126,6 +129,8 @@ def moment_of(value: Any, *, microseconds: bool = False) -> Stamp | datetime:
     for expression in _STAMPS:
         if found := expression.fullmatch(str(text)):
             return stamp_of(found)
+    if found := _DAY.fullmatch(str(text)):
+        return Stamp(int(found[1]), int(found[2]), int(found[3]), 0, 0, 0)
     if found := _NUMERIC_DATE.fullmatch(str(text)):
         return _numeric(found)
     raise BadLine(f"the time is in no form that is known: {str(text)[:60]!r}; write it like 2026-01-31T08:30:00Z")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
+import orjson
 from pydantic import ValidationError
 
 from domain.catalog import adapter
@@ -225,11 +226,15 @@ class Instants:
             raise BadLine(f"the time cannot be told: {shown}; {error}") from error
 
 
+def _quoted(text: str) -> str:
+    return orjson.dumps(text).decode() if '"' in text or any(map(str.isspace, text)) else text
+
+
 def log_recorded(line: Line) -> LogRecorded:
     """Return the fact that a line is. Raises: BadLine, it holds what cannot be recorded."""
     people = people_of(line.program, line.message)
     user, ip = line.user or people.user, line.ip or people.ip
-    named = (("pid", line.pid), ("user", user), ("ip", ip))
+    named = (("pid", line.pid), ("user", _quoted(user)), ("ip", ip))
     said = {
         "severity": line.severity or severity_of(line.message),
         "summary": line.message,

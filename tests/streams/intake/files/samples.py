@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from schemas.envelope import TenantId
-from streams.intake.files.csv import INVOICE_COLUMNS, InvoicesFile, MetricsFile, Series
+from streams.intake.files.csv import INVOICE_COLUMNS, InvoicesFile
 from streams.intake.files.invoice_rows import InvoiceRows, KindRule, Terms
 from streams.intake.files.text import FactRow, RefusedRow, check
 
@@ -40,10 +40,6 @@ def invoices(
     path: Path, *, tenant: str = "demo", encoding: str = "utf-8", kind: KindRule = "online-retail"
 ) -> list[InvoiceRows | RefusedRow]:
     return list(InvoicesFile(check(path, encoding), Terms(TenantId(tenant), "GBP", "out", kind)).items())
-
-
-def metrics(path: Path, *, encoding: str = "utf-8") -> list[FactRow | RefusedRow]:
-    return list(MetricsFile(check(path, encoding), Series("web-1", "cpu", "percent")).items())
 
 
 def refused(items: Sequence[object]) -> dict[int, str]:

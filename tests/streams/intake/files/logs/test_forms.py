@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -155,7 +156,7 @@ def test_the_example_of_each_form_is_of_its_form(form: object) -> None:
 
 
 # what each form can say of an instant: its text, and the finest that it says
-WRITTEN = {
+WRITTEN: dict[str, Callable[[datetime], tuple[str, int]]] = {
     "iso": lambda at: (at.isoformat(), 1),
     "iso, no colon": lambda at: (f"{at:%Y-%m-%dT%H:%M:%S.%f%z}", 1),
     "iso, comma": lambda at: (f"{at:%Y-%m-%d %H:%M:%S},{at.microsecond // 1000:03}{at:%z}", 1_000),
