@@ -6,22 +6,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
-import orjson
-from pydantic import ValidationError
-
-from domain.catalog import adapter
-from domain.fleet.facts import LogRecorded
 from streams.identifiers import named_uuid
 from streams.intake.files.lines import Errors, RawLine, encoding_of, raw_lines
 from streams.intake.files.logs.fields import Names
-from streams.intake.files.logs.line import BadLine, Line, Stamp
-from streams.intake.files.logs.people import people_of
+from streams.intake.files.logs.instants import InOrder, Instants, seconds_of
+from streams.intake.files.logs.line import BadLine, Stamp
+from streams.intake.files.logs.recorded import log_recorded
 from streams.intake.files.logs.records import Reader, Record
-from streams.intake.files.logs.severities import severity_of
-from streams.intake.files.logs.stamps import local, no_such_time, offset_of
 from streams.intake.files.logs.years import Turns, first_year, near
 from streams.intake.files.text import FactRow, FileError, RefusedRow, SourceRow, changed
-from streams.intake.files.zones import Clock
 from streams.intake.hosts import host_device_id
 from streams.ports import FactSubmission
 
@@ -104,7 +97,8 @@ class LogFile:
 
     def items(self) -> Generator[FactRow | RefusedRow, None, None]:
         """Yield a fact for each line, in order, or why it is refused. Raises: FileError, the file is none of text."""
-        instants = Instants(self._how.zone, self.first_year)
+        years = InOrder(self.first_year)
+        instants = Instants(self._how.zone, years)
         for record in self._records(self.counts):
             self.rows_read += 1
             self.counts.joined += record.joined
@@ -113,9 +107,9 @@ class LogFile:
                 yield self._fact_row(row, record, instants)
             except BadLine as error:
                 yield RefusedRow(row, str(error))
-        self.counts.late = instants.turns.late
+        self.counts.late = years.turns.late
 
-    def _fact_row(self, row: SourceRow, record: Record, instants: "Instants") -> FactRow:
+    def _fact_row(self, row: SourceRow, record: Record, instants: Instants) -> FactRow:
         if record.line is None:
             raise BadLine(record.problem)
         if record.line.when is None:
@@ -136,7 +130,7 @@ class LogFile:
         for record in self._records(Counts()):
             self.rows += 1
             if record.line and isinstance(when := record.line.when, Stamp) and when.year is None:
-                turns.next(when.month, when.day, 3600 * when.hour + 60 * when.minute + when.second)
+                turns.next(when.month, when.day, seconds_of(when))
         return turns
 
     def _records(self, counts: Counts) -> Iterator[Record]:
@@ -195,59 +189,3 @@ class LogFile:
         """Raises: FileError, the file is shorter than it was: another one has its name."""
         if self._opened.stat().st_size < self.size_bytes:
             raise changed(self.path)
-
-
-class Instants:
-    """Turns the times of lines into instants, in their order."""
-
-    def __init__(self, zone: tzinfo, year: int) -> None:
-        self.turns = Turns()
-        self._clock = Clock(zone, strict=False)
-        self._year = year
-
-    def of(self, when: Stamp | datetime, shown: str) -> datetime:
-        """Return the instant in UTC. Raises: BadLine."""
-        if isinstance(when, datetime):
-            self._clock.saw(when)
-            return when
-        year = when.year
-        if year is None:
-            seconds = 3600 * when.hour + 60 * when.minute + when.second
-            year = self._year + self.turns.next(when.month, when.day, seconds)
-        try:
-            at = local(when, year)
-            if when.zone and (offset := offset_of(when.zone)):
-                return at.replace(tzinfo=offset).astimezone(UTC)
-        except (ValueError, OverflowError):
-            raise no_such_time(shown if when.year else f"{shown} in {year}") from None
-        try:
-            return self._clock.instant(at, when.zone)
-        except (ValueError, OverflowError) as error:
-            raise BadLine(f"the time cannot be told: {shown}; {error}") from error
-
-
-def _quoted(text: str) -> str:
-    return orjson.dumps(text).decode() if '"' in text or any(map(str.isspace, text)) else text
-
-
-def log_recorded(line: Line) -> LogRecorded:
-    """Return the fact that a line is. Raises: BadLine, it holds what cannot be recorded."""
-    people = people_of(line.program, line.message)
-    user, ip = line.user or people.user, line.ip or people.ip
-    named = (("pid", line.pid), ("user", _quoted(user)), ("ip", ip))
-    said = {
-        "severity": line.severity or severity_of(line.message),
-        "summary": line.message,
-        "tool_type": "syslog",
-        "source_event_type": line.program or None,
-        "event_type": line.program or None,
-        "user_id": user or None,
-        "hostname": line.host or None,
-        "details": " ".join((*(f"{name}={text}" for name, text in named if text), *line.said)),
-    }
-    try:
-        fact: LogRecorded = adapter(LogRecorded).validate_python(said)
-    except ValidationError as error:
-        found = error.errors()[0]
-        raise BadLine(f"the line cannot be recorded: {found['loc'][0]} {found['msg']}") from error
-    return fact

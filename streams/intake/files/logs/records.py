@@ -69,6 +69,12 @@ class Reader:
             return
         yield from self._joined(first, lines)
 
+    def records_of(self, lines: Iterable[RawLine]) -> Iterator[Record]:
+        """Yield the records of lines, none of which is the header of a CSV file."""
+        lines = iter(lines)
+        if (first := next(lines, None)) is not None:
+            yield from self._joined(first, lines)
+
     def _joined(self, first: RawLine, rest: Iterable[RawLine]) -> Iterator[Record]:
         last: _Open | None = None
         for raw in _chain(first, rest):
