@@ -1,9 +1,10 @@
 """This reads a file of log lines as facts of one device."""
 
 from collections import OrderedDict
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from itertools import chain
 from pathlib import Path
 
 from streams.identifiers import named_uuid
@@ -12,7 +13,8 @@ from streams.intake.files.logs.fields import Names
 from streams.intake.files.logs.instants import InOrder, Instants, seconds_of
 from streams.intake.files.logs.line import BadLine, Stamp
 from streams.intake.files.logs.recorded import log_recorded
-from streams.intake.files.logs.records import Reader, Record
+from streams.intake.files.logs.records import Reader, Record, header_of
+from streams.intake.files.logs.syslog import stamp_without_year
 from streams.intake.files.logs.years import Turns, first_year, near
 from streams.intake.files.text import FactRow, FileError, RefusedRow, SourceRow, changed
 from streams.intake.hosts import host_device_id
@@ -125,13 +127,31 @@ class LogFile:
         return FactRow(FactSubmission(device_id, at, fact, id_), row, _FACT_BYTES + 2 * len(fact.summary))
 
     def _turns(self) -> Turns:
-        """Read the file once to see how often its year turns."""
+        """Read the file once to see how often its year turns, and how many lines there are."""
         turns = Turns()
-        for record in self._records(Counts()):
+        lines = self._lines(Counts(), set())
+        first = next(lines, None)
+        if first is None:
+            return turns
+        whole = chain((first,), lines)
+        named = self._how.form in {"json", "csv"} or first.text[:1] == "{" or bool(header_of(first.text))
+        for when in self._of_records(whole) if named else self._of_lines(whole):
+            turns.next(when.month, when.day, seconds_of(when))
+        return turns
+
+    def _of_records(self, lines: Iterable[RawLine]) -> Iterator[Stamp]:
+        """Yield the stamps without a year of records that have named fields."""
+        for record in Reader(self._how.form, self._how.names).records(lines):
             self.rows += 1
             if record.line and isinstance(when := record.line.when, Stamp) and when.year is None:
-                turns.next(when.month, when.day, seconds_of(when))
-        return turns
+                yield when
+
+    def _of_lines(self, lines: Iterable[RawLine]) -> Iterator[Stamp]:
+        """Yield the stamps without a year that lines begin with: all other forms say theirs."""
+        for line in lines:
+            self.rows += 1
+            if (when := stamp_without_year(line.text)) is not None:
+                yield when
 
     def _records(self, counts: Counts) -> Iterator[Record]:
         reader = Reader(self._how.form, self._how.names)

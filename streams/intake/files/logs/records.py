@@ -31,6 +31,8 @@ _STAMP_LIKE = re.compile(
     r"(?:<[0-9]{1,3}>|[*.\[]|[0-9]+: )?(?:[A-Z][a-z]{2},? )?"
     r"(?:[A-Z][a-z]{2} [ 0-9][0-9]|[0-9]{1,4}[-/][0-9]{1,2}[-/][0-9]{1,4})[ T,]"
 )
+# what journalctl and PowerShell write around the lines
+_NO_LINE = re.compile(r"-- (?:Logs begin|Journal begins|Boot|Reboot|No entries).*--$|#TYPE ")
 _SINCE_BOOT = re.compile(r"\[ *[0-9]+\.[0-9]{6}\] ")
 
 
@@ -59,7 +61,7 @@ class Reader:
         self._names = names
 
     def records(self, lines: Iterable[RawLine]) -> Iterator[Record]:
-        lines = iter(lines)
+        lines = (line for line in lines if not _NO_LINE.match(line.text))
         first = next(lines, None)
         if first is None:
             return

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from streams.intake.files.logs.line import BadLine, Line
+from streams.intake.files.logs.line import BadLine, Line, Stamp
 from streams.intake.files.logs.severities import SEVERITIES, of_priority
 from streams.intake.files.logs.stamps import BSD, CTIME, FULL, ISO, ISO_BASIC, UNIX, stamp_of
 
@@ -80,6 +80,19 @@ def _priority(text: str | None) -> tuple[str | None, str | None]:
     if found is None:
         raise BadLine(f"the priority does not exist: <{text}>; it is at most 191")
     return found
+
+
+_BEGINS = re.compile(rf"{_PRIORITY}(?:[0-9]{{1,10}}: )?(?:[^\s:]{{1,200}}: )?{BSD}(?=[ :]) ?:? *[^ ]", re.ASCII)
+
+
+def stamp_without_year(text: str) -> Stamp | None:
+    """Return the stamp that a line begins with, if it does not say its year; nothing more of the line is read."""
+    if text[:1] > "9" or text[:1] in "<*.0123456789":
+        found = _BEGINS.match(text)
+        if found and not (found["year"] or found["first_year"]):
+            when = stamp_of(found)
+            return when if isinstance(when, Stamp) else None
+    return None
 
 
 rfc3164 = _form(BSD)
