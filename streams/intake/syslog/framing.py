@@ -14,7 +14,7 @@ _ENDS = re.compile(rb"[\n\0]")
 
 
 class BadFrame(Exception):  # noqa: N818
-    """What came is no syslog; the connection is of no more use."""
+    """What came is no syslog, and the connection is of no more use; a retry would give the same."""
 
 
 class Frames:
