@@ -42,10 +42,11 @@ FORMS: Sequence[Form] = (
     Form("access", '192.0.2.1 - kim [04/Mar/2026:17:20:30 +0100] "GET / HTTP/1.1" 200 512 "referrer" "agent"', "",
          web.access),
 )  # fmt: skip
-"""Forms of lines; beside them stand `json`, an object on each line, and `csv`, a header and rows."""
+"""Forms of lines; beside them stand records of named fields."""
 
 RECORDS: Mapping[str, str] = {
     "json": '{"@timestamp": "2026-03-04T17:20:30Z", "level": "error", "message": "text"}, as journalctl -o json',
+    "logfmt": 'time=2026-03-04T17:20:30Z level=error msg="text"',
     "csv": "a header with TimeCreated, Date and Time or the like, as Windows' events are exported",
 }
 

@@ -134,7 +134,7 @@ class LogFile:
         if first is None:
             return turns
         whole = chain((first,), lines)
-        named = self._how.form in {"json", "csv"} or first.text[:1] == "{" or bool(header_of(first.text))
+        named = self._how.form in {"json", "csv", "logfmt"} or first.text[:1] == "{" or bool(header_of(first.text))
         for when in self._of_records(whole) if named else self._of_lines(whole):
             turns.next(when.month, when.day, seconds_of(when))
         return turns

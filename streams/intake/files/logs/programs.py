@@ -17,7 +17,7 @@ _LEVELS = (
     ),
     # 2026-03-04 17:20:30.655 ERROR text, [ERROR] text, | ERROR | text
     re.compile(
-        rf"\[?{ISO}\]?:? (?:[-|] )?[\[(]?(?P<level>{LEVEL_WORD})[\])]?:?(?: +[-|])?(?: +(?P<message>.*)|$)",
+        rf"\[?{ISO}\]?:? {{1,4}}(?:[-|] )?[\[(]? ?(?P<level>{LEVEL_WORD}) ?[\])]?:?(?: +[-|])?(?: +(?P<message>.*)|$)",
         re.DOTALL | re.ASCII,
     ),
     # 2026-03-04 17:20:30,655 [main] ERROR text

@@ -33,6 +33,8 @@ _STAMP_LIKE = re.compile(
 )
 # what journalctl and PowerShell write around the lines
 _NO_LINE = re.compile(r"-- (?:Logs begin|Journal begins|Boot|Reboot|No entries).*--$|#TYPE ")
+_LOGFMT = re.compile(r"(?:ts|t|time|timestamp)=\S")
+_PAIR = re.compile(r'([^\s="]{1,100})=("(?:[^"\\]|\\.)*"|\S*)')
 _SINCE_BOOT = re.compile(r"\[ *[0-9]+\.[0-9]{6}\] ")
 
 
@@ -110,6 +112,8 @@ class Reader:
 
     def read(self, text: str) -> Line | None:
         """Return what a line says, None if it has none of the forms. Raises: BadLine."""
+        if self._form == "logfmt" or (not self._form and _LOGFMT.match(text)):
+            return line_of({name: _unquoted(value) for name, value in _PAIR.findall(text)}, self._names)
         if self._form not in {"", "json"}:
             return read_line(text, self._form)
         if text[:1] == "{" or self._form == "json":
@@ -221,6 +225,10 @@ def _object(text: str) -> Mapping[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value[:1] == '"' else value
 
 
 def _chain(first: RawLine, rest: Iterable[RawLine]) -> Iterator[RawLine]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 
 from streams.intake.files.logs.line import BadLine, Stamp
+from streams.intake.files.zones import ABBREVIATIONS
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 MONTH_NUMBERS: Mapping[str, int] = {name: number for number, name in enumerate(MONTHS, 1)}
@@ -15,8 +16,8 @@ _OFFSET = r"[+-][0-9]{2}(?::?[0-9]{2})?"
 
 ISO = (
     r"(?P<stamp>(?P<year>[0-9]{4})(?P<dash>[-/])(?P<month>[0-9]{2})(?P=dash)(?P<day>[0-9]{2})[Tt _]"
-    r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?"
-    rf"(?P<offset> ?(?:{_OFFSET}|[Zz]|UTC|GMT)(?![^\s,:\]|]))?)"
+    r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?|(?!:))"
+    rf"(?: ?(?P<offset>{_OFFSET}|[Zz]|UTC|GMT)(?: UTC| GMT)?(?![^\s,:\]|]))?)"
 )
 """2026-03-04T17:20:30.123456789+02:00, with a blank for T, slashes for dashes, a comma before fractions."""
 
@@ -28,7 +29,8 @@ ISO_BASIC = (
 
 BSD = (
     rf"(?P<stamp>[*.]?(?:(?P<first_year>(?:19|20)[0-9]{{2}}) )?{_MONTH} {{1,2}}(?P<day>[0-9]{{1,2}})"
-    rf"(?: (?P<year>(?:19|20)[0-9]{{2}}))? {_TIME}(?: (?P<offset>{_OFFSET}|[A-Z]{{1,5}})(?=:))?)"
+    rf"(?: (?P<year>(?:19|20)[0-9]{{2}}))? {_TIME}"
+    rf"(?: ?(?P<offset>{_OFFSET}(?=[: ])|(?:{'|'.join(ABBREVIATIONS)})(?=:)|UTC(?= )|GMT(?= )))?)"
 )
 """Mar  4 17:20:30.655028; Cisco's *Mar  4 2026 17:20:30.123 CET: and 2026 Mar  4 17:20:30."""
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from streams.intake.files.logs.line import BadLine, Line, Stamp
-from streams.intake.files.logs.severities import SEVERITIES, of_priority
+from streams.intake.files.logs.severities import FACILITIES, SEVERITIES, of_priority, severity_named
 from streams.intake.files.logs.stamps import BSD, CTIME, FULL, ISO, ISO_BASIC, UNIX, stamp_of
 
 _PRIORITY = r"(?:<(?P<priority>[0-9]{1,3})>)?"
@@ -17,11 +17,17 @@ _TAG = re.compile(
 )
 # a line without a host begins with its program at once
 _TAG_FIRST = re.compile(r"[^\s:\[\]\x00-\x1f\x7f]{1,150}(?:\[[0-9]{1,20}\])?:(?: |$)", re.ASCII)
+# logread writes facility and level where others have the host
+_OPENWRT = re.compile(rf"(?P<facility>{'|'.join(FACILITIES)})\.(?P<level>[a-z]{{3,7}})")
 _CISCO = re.compile(
-    r"(?:(?P<host>[^\s%:]{1,200}) ?:? )?(?P<message>%(?P<program>[A-Z0-9_]{1,60}(?:-[A-Z0-9_]{1,60})*?)"
+    # between host and text there may be the router's own number and time, where a server wrote its own before them
+    r"(?:(?P<host>[^\s%:]{1,200}) ?:? )?(?:(?:[0-9]{1,10}: )?[*.]?[A-Z][a-z]{2} [ 0-9:.]{10,30}(?: [A-Z]{1,5})?: )?"
+    r"(?P<message>%(?P<program>[A-Z0-9_]{1,60}(?:-[A-Z0-9_]{1,60})*?)"
     r"-(?P<level>[0-7])-[A-Z0-9_]{1,60}:.*)",
     re.DOTALL | re.ASCII,
 )
+# Cisco's number of the message, and the name of the router, before the time
+_ORIGINS = r"(?P<origins>(?:(?<![^0-9<>: ])[^\s:<]{1,200}: ){0,3})"
 _REST = r"(?P<colon> ?: | ?:$)?(?P<rest>.*)"
 
 _RFC5424 = re.compile(
@@ -33,13 +39,10 @@ _RFC5424 = re.compile(
 
 
 def _form(stamp: str) -> Callable[[str], Line | None]:
-    expression = re.compile(
-        rf"{_PRIORITY}(?:[0-9]{{1,10}}: )?(?:[^\s:]{{1,200}}: )?{stamp}(?=[ :]){_REST}", re.DOTALL | re.ASCII
-    )
-    plain = re.compile(rf"{_PRIORITY}(?:[0-9]{{1,10}}: )?{stamp}(?=[ :]){_REST}", re.DOTALL | re.ASCII)
+    expression = re.compile(rf"{_PRIORITY}{_ORIGINS}{stamp}(?=[ :]){_REST}", re.DOTALL | re.ASCII)
 
     def read(text: str) -> Line | None:
-        found = plain.fullmatch(text) or (expression.fullmatch(text) if text[:1] in "<0123456789" else None)
+        found = expression.fullmatch(text)
         return found and _read(found)
 
     return read
@@ -56,14 +59,23 @@ def _read(found: re.Match[str]) -> Line | None:
     if cisco := _CISCO.fullmatch(rest):
         return line._replace(
             message=cisco["message"],
-            host=cisco["host"] or "",
+            host=cisco["host"] or _origin(found["origins"]),
             program=cisco["program"],
             severity=SEVERITIES[int(cisco["level"])],
         )
     if found["colon"] is not None or _TAG_FIRST.match(rest):
         return _tagged(line, rest)
     parts = _HOST.fullmatch(rest)
-    return _tagged(line._replace(host=parts["host"]), parts["rest"]) if parts else None
+    if parts is None:
+        return None
+    if said := _OPENWRT.fullmatch(parts["host"]):
+        line = line._replace(severity=severity_named(said["level"]), said=(f"facility={said['facility']}",))
+        return _tagged(line, parts["rest"])
+    return _tagged(line._replace(host=parts["host"]), parts["rest"])
+
+
+def _origin(origins: str) -> str:
+    return next((name for name in origins.split(": ") if name and not name.isdigit()), "")
 
 
 def _tagged(line: Line, rest: str) -> Line:
@@ -82,7 +94,7 @@ def _priority(text: str | None) -> tuple[str | None, str | None]:
     return found
 
 
-_BEGINS = re.compile(rf"{_PRIORITY}(?:[0-9]{{1,10}}: )?(?:[^\s:]{{1,200}}: )?{BSD}(?=[ :]) ?:? *[^ ]", re.ASCII)
+_BEGINS = re.compile(rf"{_PRIORITY}{_ORIGINS}{BSD}(?=[ :]) ?:? *[^ ]", re.ASCII)
 
 
 def stamp_without_year(text: str) -> Stamp | None:

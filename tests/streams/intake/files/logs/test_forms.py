@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.intake.files.logs.forms import FORMS, read_line
+from streams.intake.files.logs.instants import Instants
 from streams.intake.files.logs.line import BadLine, Line, Stamp
 from streams.intake.files.logs.stamps import MONTHS
-from streams.intake.files.zones import Clock
 
 AT = datetime(2026, 3, 4, 17, 20, 30, tzinfo=UTC)
 US = timedelta(microseconds=1)
@@ -23,11 +23,7 @@ def line(text: str, form: str = "") -> Line:
 
 def utc(found: Line) -> datetime | None:
     """Return the instant of a line in a file of UTC and 2026."""
-    when = found.when
-    if not isinstance(when, Stamp):
-        return when
-    at = datetime(when.year or 2026, *when[1:7])  # noqa: DTZ001
-    return Clock(UTC, strict=False).instant(at, when.zone)
+    return Instants(UTC, lambda _stamp: 2026).of(found.when, found.stamp) if found.when else None
 
 
 @pytest.mark.parametrize(
@@ -44,6 +40,10 @@ def utc(found: Line) -> datetime | None:
         ("<189>29: *Mar  4 2026 17:20:30.655 UTC: %SYS-5-CONFIG_I: m", AT + 655_000 * US),
         ("000123: Mar  4 18:20:30 CET: %SYS-5-CONFIG_I: m", AT),
         ("<189>29: sw-1: *Mar  4 17:20:30: %SYS-5-CONFIG_I: m", AT),
+        ("<189>9: switch01: 7: *Mar  4 17:20:30 UTC: %SYS-5-CONFIG_I: m", AT),
+        ("Mar  4 19:20:30 +0200 h p: m", AT),
+        ("Mar  4 17:20:30.655028+0000 h p: m", AT + 655_028 * US),
+        ("2026-03-04 17:20:30.655 +0000 UTC h p: m", AT + 655_000 * US),
         ("2026-03-04T17:20:30Z h p: m", AT),
         ("2026-03-04T17:20Z h p: m", AT - timedelta(seconds=30)),
         ("2026-03-04 17:20:30 h p: m", AT),
@@ -79,11 +79,17 @@ def test_a_stamp_is_read_in_each_form(text: str, at: datetime) -> None:
     [
         ("Mar  4 17:20:30 h sshd[7]: m", ("h", "sshd", "7", None, "m")),
         ("Mar  4 17:20:30 sshd[7]: m", ("", "sshd", "7", None, "m")),
+        ("Mar  4 17:20:30 CRON: m", ("", "CRON", "", None, "m")),
         ("Mar  4 17:20:30 h last message repeated 2 times", ("h", "", "", None, "last message repeated 2 times")),
         ("<11>Mar  4 17:20:30 h p: m", ("h", "p", "", "error", "m")),
         ("Mar 04 2026 17:20:30 asa-1 : %ASA-6-302013: Built", ("asa-1", "ASA", "", "info", "%ASA-6-302013: Built")),
         ("Mar  4 17:20:30.1: %LINK-3-UPDOWN: m", ("", "LINK", "", "error", "%LINK-3-UPDOWN: m")),
         ("2026 Mar  4 17:20:30 n-9 %ETHPORT-5-IF_UP: m", ("n-9", "ETHPORT", "", "notice", "%ETHPORT-5-IF_UP: m")),
+        ("<189>9: sw-1: 7: *Mar  4 17:20:30 UTC: %SYS-5-X: m", ("sw-1", "SYS", "", "notice", "%SYS-5-X: m")),
+        ("Mar  4 17:20:30 sw-1 7: *Mar  4 17:20:30.1: %SYS-5-X: m", ("sw-1", "SYS", "", "notice", "%SYS-5-X: m")),
+        ("Wed Mar  4 17:20:30 2026 daemon.err dnsmasq[7]: m", ("", "dnsmasq", "7", "error", "m")),
+        ("2026-03-04 17:20:30.655  INFO 7 --- [main] a.B : m", ("", "", "", "info", "7 --- [main] a.B : m")),
+        ("2026-03-04 17:20:30.655 [INFO ] m", ("", "", "", "info", "m")),
         ("*Mar  4 17:20:30 sw-9 link: down", ("sw-9", "link", "", None, "down")),
         ("<34>1 2026-03-04T17:20:30Z h su - ID47 - \ufeffm", ("h", "su", "", "critical", "m")),
         ("<34>1 2026-03-04T17:20:30Z - - 9 - -", ("", "", "9", "critical", "")),
@@ -138,7 +144,10 @@ def test_what_has_a_form_and_cannot_be_is_refused(text: str, reason: str) -> Non
         read_line(text)
 
 
-@pytest.mark.parametrize("text", ["no log line", "1700000000 h p: a", "Foo  9 06:06:20 h p: a", "Jun  9 06:06:20", ""])
+@pytest.mark.parametrize(
+    "text",
+    ["no log line", "1700000000 h p: a", "Foo  9 06:06:20 h p: a", "Jun  9 06:06:20", "2026-03-04T17:20:3 h p: m", ""],
+)
 def test_what_has_no_form_is_none(text: str) -> None:
     assert read_line(text) is None
 

@@ -301,6 +301,12 @@ def test_json_lines_are_found_out(
     assert (log.summary, log.severity, log.hostname, log.source_event_type) == expected
 
 
+def test_a_line_of_logfmt_has_fields(tmp_path: Path) -> None:
+    [row] = lines(tmp_path, 'time="2026-03-04T17:20:30Z" level=warning msg="a \\"b\\" c" app=shop')
+    log = log_of(row)
+    assert (row.fact.happened_at, log.severity, log.summary, log.event_type) == (AT, "warning", 'a "b" c', "shop")
+
+
 def test_fields_of_json_lines_can_be_named(tmp_path: Path) -> None:
     record = {"event": {"at": "2026-03-04T17:20:30Z"}, "what": "m", "message": "other"}
     [row] = lines(tmp_path, json.dumps(record), names=Names("event.at", "what"))
