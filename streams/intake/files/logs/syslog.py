@@ -27,7 +27,7 @@ _CISCO = re.compile(
     re.DOTALL | re.ASCII,
 )
 # Cisco's number of the message, and the name of the router, before the time
-_ORIGINS = r"(?P<origins>(?:(?<![^0-9<>: ])[^\s:<]{1,200}: ){0,3})"
+_ORIGINS = r"(?P<origins>(?:[^\s:<]{1,200}: ){0,3})"
 _REST = r"(?P<colon> ?: | ?:$)?(?P<rest>.*)"
 
 _RFC5424 = re.compile(
