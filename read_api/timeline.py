@@ -1,5 +1,6 @@
 """These routes say what a device reported and what happened to it: metrics, logs and history."""
 
+import re
 from datetime import datetime
 from typing import Annotated
 
@@ -20,6 +21,12 @@ from schemas.values import Id, Name
 
 router = APIRouter(prefix="/v1", tags=["devices", "logs"])
 
+Program = Annotated[Name | None, Query(description="The program that wrote the lines, like sshd")]
+
+# as an import writes them: user and address behind the process id, a user of several words in quotes
+_PEOPLE = re.compile(
+    r'(?:pid=\S+(?: |$))?(?:user=(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<user>[^\s"]\S*))(?: |$))?(?:ip=(?P<ip>\S+))?'
+)
 _MOST_POINTS = 20_000
 _LONGEST_RAW_S = 31 * 86_400
 
@@ -68,6 +75,7 @@ def device_logs(
     read: Annotated[Read, Depends(Reading("devices", LOGS.name))],
     id: Id,  # noqa: A002
     severity: Filter = None,
+    program: Program = None,
     contains: Annotated[str | None, Query(max_length=200)] = None,
     start: Start = None,
     end: End = None,
@@ -78,6 +86,7 @@ def device_logs(
         read,
         device_id=id,
         severity=severity,
+        program=program,
         contains=contains,
         start=start,
         end=end,
@@ -92,6 +101,7 @@ def logs(
     read: Annotated[Read, Depends(Reading(LOGS.layout.scope, LOGS.name))],
     device_id: Filter = None,
     severity: Filter = None,
+    program: Program = None,
     contains: Annotated[str | None, Query(max_length=200)] = None,
     start: Start = None,
     end: End = None,
@@ -102,6 +112,7 @@ def logs(
         read,
         device_id=device_id,
         severity=severity,
+        program=program,
         contains=contains,
         start=start,
         end=end,
@@ -115,6 +126,7 @@ def _log_page(
     *,
     device_id: str | None,
     severity: str | None,
+    program: str | None,
     contains: str | None,
     start: datetime | None,
     end: datetime | None,
@@ -122,20 +134,26 @@ def _log_page(
     cursor: str | None,
 ) -> Response:
     in_order(start, end)
-    cursors = read.cursors(device_id=device_id, severity=severity, contains=contains, start=start, end=end)
-    asked = {"device_id": device_id, "severity": severity}
+    # as before there were programs, where none is asked for: pages that were begun then go on
+    question = {"program": program} if program is not None else {}
+    cursors = read.cursors(device_id=device_id, severity=severity, contains=contains, start=start, end=end, **question)
+    asked = {"device_id": device_id, "severity": severity, "event_type": program}
     of = {column: text for column, text in asked.items() if text is not None}
     rows, next_ = page(read, LOGS, cursors, of=of, start=start, end=end, contains=contains, limit=limit, cursor=cursor)
     return table([_log_answer(row) for row in rows], read.as_of, next_=next_)
 
 
 def _log_answer(row: LogRow) -> Answer:
+    people = _PEOPLE.match(row.details)
     return {
         "id": row.fact_id,
         "happened_at": row.happened_at,
         "device_id": row.device_id,
         "severity": row.severity,
         "event_type": row.event_type,
+        "program": row.event_type,
+        "user": (people["user"] or people["quoted"] or "") if people else "",
+        "ip": (people["ip"] or "") if people else "",
         "hostname": row.hostname,
         "summary": row.summary,
         "details": row.details,

@@ -12,7 +12,16 @@ from domain.given import Given
 from domain.rejection import CommandRejected
 from infra.cli.client import ServerClient, ServerGone, ServerRefused
 from infra.cli.import_options import say
-from infra.cli.import_sinks import CommandTaken, EmbeddedSink, FactsTaken, ImportFailed, ServerSink, Sink, SinkOf
+from infra.cli.import_sinks import (
+    CommandTaken,
+    EmbeddedSink,
+    FactsTaken,
+    ImportFailed,
+    LineIds,
+    ServerSink,
+    Sink,
+    SinkOf,
+)
 from infra.embedded import Embedded
 from schemas import upcast
 from schemas.envelope import TenantId
@@ -38,6 +47,7 @@ def checking(to: SinkOf, tenant_id: TenantId) -> Iterator[Sink]:
 
 class _Checks:
     threads = 1
+    line_ids = LineIds()
 
     def facts(self, batch: Sequence[FactSubmission]) -> FactsTaken:
         raise NotImplementedError("only documents are checked so far")

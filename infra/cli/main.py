@@ -5,11 +5,17 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
 from infra.data_dir import DataDirError
+from schemas.envelope import TenantId
+
+if TYPE_CHECKING:
+    from infra.serve.syslog import Syslog
+
+_LAST_PORT = 65_535
 
 
 class _Lazy(click.Group):
@@ -25,6 +31,7 @@ class _Lazy(click.Group):
         "projections": ("infra.cli.operator", "projections"),
         "replay": ("infra.cli.replay", "replay_"),
         "restore": ("infra.cli.backup", "restore"),
+        "tail": ("infra.cli.tail", "tail"),
         "tenants": ("infra.cli.operator", "tenants"),
         "verify": ("infra.cli.operator", "verify"),
         "worker": ("infra.cli.worker", "worker"),
@@ -70,20 +77,65 @@ def cli() -> None:
     show_default=True,
     help="distributed: a gateway to Kafka, where the FACTLINE_… variables say.",
 )
-def serve(data_dir: Path, port: int, profile: str) -> None:
+@click.option(
+    "--syslog",
+    metavar="HOST:PORT",
+    envvar="FACTLINE_SYSLOG",
+    help="Take syslog there too, over TCP and UDP; nobody who sends it is asked for a key.",
+)
+@click.option(
+    "--syslog-tenant", envvar="FACTLINE_SYSLOG_TENANT", default="demo", show_default=True, help="Whose it is."
+)
+@click.option(
+    "--syslog-timezone",
+    envvar="FACTLINE_SYSLOG_TIMEZONE",
+    default="UTC",
+    show_default=True,
+    help="The IANA zone of times without an offset.",
+)
+def serve(
+    *, data_dir: Path, port: int, profile: str, syslog: str | None, syslog_tenant: str, syslog_timezone: str
+) -> None:
     """Start the server; Ctrl-C stops it, and the next start has lost nothing.
+
+    With --syslog it takes messages of RFC 3164 and 5424 as log lines of one tenant: each is of the device that its
+    host is, the host's name with a dash for what a device id may not hold. A device that is not known is registered.
 
     \b
     factline serve
     PORT=9000 DATA_DIR=/var/lib/factline factline serve
+    factline serve --syslog 127.0.0.1:5514
     """
+    listen = _syslog(syslog, syslog_tenant, syslog_timezone) if syslog else None
     if profile == "distributed":
         from infra.cli.worker import gateway  # noqa: PLC0415, the drivers come with an extra
 
-        sys.exit(gateway(data_dir, port=port))
+        sys.exit(gateway(data_dir, port=port, syslog=listen))
     from infra.serve.embedded import serve as run  # noqa: PLC0415 - the engine takes a second to load; --help should not
 
-    sys.exit(run(data_dir, port=port))
+    sys.exit(run(data_dir, port=port, syslog=listen))
+
+
+def _syslog(address: str, tenant: str, timezone: str) -> "Syslog":
+    """Return where to listen. Raises: BadParameter, a part of it cannot be."""
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - --help need not wait for it
+
+    from infra.serve.syslog import Syslog  # noqa: PLC0415
+    from schemas.values import TenantName  # noqa: PLC0415
+    from streams.intake.files.zones import zone_of  # noqa: PLC0415
+
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _LAST_PORT:
+        raise click.BadParameter(f"{address} is no address; write it like 127.0.0.1:5514", param_hint="--syslog")
+    try:
+        tenant_id = TenantId(TypeAdapter(TenantName).validate_python(tenant))
+    except ValidationError as error:
+        raise click.BadParameter(f"{tenant} is no tenant", param_hint="--syslog-tenant") from error
+    try:
+        zone = zone_of(timezone)
+    except (KeyError, ValueError, OSError) as error:
+        raise click.BadParameter(f"{timezone} is no time zone", param_hint="--syslog-timezone") from error
+    return Syslog(host.strip("[]"), int(port), tenant_id, zone)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,9 @@ from infra.collector import settle_collector
 from infra.settings import Settings
 from infra.workers.supervisor import supervise
 from projections.stores import StoreUnavailable
+
+if TYPE_CHECKING:
+    from infra.serve.syslog import Syslog
 
 
 @click.command()
@@ -80,12 +84,12 @@ def commands(*, supervised: bool) -> None:
             worker.run()
 
 
-def gateway(data_dir: Path, *, port: int) -> int:
+def gateway(data_dir: Path, *, port: int, syslog: "Syslog | None" = None) -> int:
     """Run a gateway until it is told to stop; return the exit status."""
     with told():
         from infra.serve.distributed import serve  # noqa: PLC0415, the drivers come with an extra
 
-        return serve(replace(Settings.from_environment(), data_dir=data_dir), port=port)
+        return serve(replace(Settings.from_environment(), data_dir=data_dir), port=port, syslog=syslog)
 
 
 for projector in COMMANDS:

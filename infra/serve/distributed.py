@@ -23,6 +23,7 @@ from infra.distributed import Gateway
 from infra.serve.distributed_views import Views, open_views
 from infra.serve.first_start import first_start
 from infra.serve.http import Server, listen
+from infra.serve.syslog import OpenSyslog, Syslog, listening, open_syslog
 from infra.settings import Settings
 from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.documents import SqliteDocuments
@@ -77,7 +78,9 @@ class _Operations:
         return {**self._operations.health(), "keys": self._keys.runner.error or "ok"}
 
 
-def create_app(gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret: bytes) -> FastAPI:
+def create_app(
+    gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret: bytes, syslog: OpenSyslog | None = None
+) -> FastAPI:
     """Return the gateway as one application; its lifespan starts and stops what runs beside the requests."""
     keys = Keys(folder.path, gateway)
     answers = Answers(
@@ -97,7 +100,8 @@ def create_app(gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         keys.runner.start()
         starting = asyncio.create_task(first_start(gateway.commands, gateway.log, folder.keep_operator_key))
-        yield
+        async with listening(syslog, gateway.commands.execute, telemetry.append):
+            yield
         starting.cancel()
         with suppress(asyncio.CancelledError):
             await starting
@@ -127,10 +131,10 @@ def _folder(parent: Path) -> Iterator[DataDir]:
             return
 
 
-def serve(settings: Settings, *, port: int) -> int:
+def serve(settings: Settings, *, port: int, syslog: Syslog | None = None) -> int:
     """Run a gateway until it is told to stop; return the exit status.
 
-    Raises: CannotStart, LogUnavailable: see Gateway; OSError, the port is taken.
+    Raises: CannotStart, LogUnavailable: see Gateway; OSError, a port is taken.
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -143,7 +147,8 @@ def serve(settings: Settings, *, port: int) -> int:
         open_views(settings, folder.path, gateway.log, gateway.clock) as views,
         closing(listen(port, host)) as sock,
     ):
-        app = create_app(gateway, views, folder, cursor_secret=settings.cursor_secret or cursor_secret(gateways))
+        secret = settings.cursor_secret or cursor_secret(gateways)
+        app = create_app(gateway, views, folder, cursor_secret=secret, syslog=open_syslog(syslog))
         address = f"http://{host}:{sock.getsockname()[1]}"
         folder.announce(address)
         click.echo(f"factline {version('factline')} gateway on {address}  (data in {folder.path})")

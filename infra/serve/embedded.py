@@ -18,6 +18,7 @@ from infra.collector import settle_collector
 from infra.data_dir import cursor_secret
 from infra.embedded import DEMO_TENANT, Embedded
 from infra.serve.http import Server, listen
+from infra.serve.syslog import OpenSyslog, Syslog, listening, open_syslog
 from read_api.answers import Answers
 from read_api.app import add_answers
 from schemas.envelope import Actor, ActorType
@@ -32,7 +33,7 @@ from streams.write.gate import CommandGate
 _HOST = Actor(ActorType.SYSTEM, "host-metrics")
 
 
-def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
+def create_app(embedded: Embedded, *, host_metrics: bool = True, syslog: OpenSyslog | None = None) -> FastAPI:
     """Return the whole server as one application; its lifespan starts and stops what runs beside the requests."""
     views = embedded.views
     answers = Answers(
@@ -63,7 +64,8 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
             runner.start(give_way=busy)
         views.correlator.start(decide, give_way=busy)
         reporter = asyncio.create_task(_report_host(commands, telemetry)) if host_metrics else None
-        yield
+        async with listening(syslog, commands.execute, telemetry.append):
+            yield
         if reporter is not None:
             reporter.cancel()
             with suppress(asyncio.CancelledError):
@@ -95,17 +97,17 @@ async def _report_host(commands: CommandGate, telemetry: TelemetryGate) -> None:
         logging.getLogger(__name__).exception("this machine's readings stopped")
 
 
-def serve(data_dir: Path, *, port: int) -> int:
+def serve(data_dir: Path, *, port: int, syslog: Syslog | None = None) -> int:
     """Run the server on 127.0.0.1 until it is told to stop; return the exit status.
 
-    Raises: DataDirError, the directory cannot be used; OSError, the port is taken.
+    Raises: DataDirError, the directory cannot be used; OSError, a port is taken.
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # uvicorn raises the signal that stopped it once more when it is done: then it only ends this block
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), Embedded.open(data_dir) as embedded, closing(listen(port)) as sock:
         with _undisturbed():
-            app = create_app(embedded)
+            app = create_app(embedded, syslog=open_syslog(syslog))
             address = f"http://127.0.0.1:{sock.getsockname()[1]}"
             embedded.dir.announce(address)
             # last of all that can fail: the key that it returns is shown this once

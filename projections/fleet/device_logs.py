@@ -12,7 +12,12 @@ from schemas.envelope import Envelope, TenantId, Topic
 
 
 class LogRow(NamedTuple):
-    """One log line. Shape: `position` is its order among those of one id and instant. Source: log.recorded."""
+    """One log line.
+
+    Shape: `position` is its order among those of one id and instant; `event_type` is the program of a line that was
+    read from a log.
+    Source: log.recorded.
+    """
 
     tenant_id: TenantId
     happened_at: datetime
@@ -57,17 +62,20 @@ PROJECTION = Projection(
             "happened_at": "2026-01-31T08:30:00Z",
             "device_id": "web-1",
             "severity": "error",
-            "event_type": "auth.failed",
+            "event_type": "sshd",
+            "program": "sshd",
+            "user": "root",
+            "ip": "192.0.2.9",
             "hostname": "web-1",
             "summary": "Failed password for root",
-            "details": "",
+            "details": "pid=4711 user=root ip=192.0.2.9",
         },
         order=("happened_at", "fact_id"),
         newest_first=True,
         bucket=Days("happened_at"),
         # of the key and not of the device: a fact sent again with another device replaces its row
         shards=Shards("fact_id", 8),
-        filters=("device_id", "severity"),
+        filters=("device_id", "severity", "event_type"),
         search="summary",
         indexes=(("device_id", "happened_at", "fact_id"), ("severity", "happened_at", "fact_id")),
     ),

@@ -2,7 +2,6 @@
 
 import asyncio
 import platform
-import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ import psutil
 from domain.fleet.device import ChangeDeviceStatus, DeviceStatus, RegisterDevice, UpdateDevice
 from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported
 from domain.message import Command
+from streams.intake.hosts import host_device_id
 from streams.ports import FactSubmission, LogUnavailable, Overloaded
 
 INTERVAL_S = 2.0
@@ -26,11 +26,6 @@ class _Traffic(NamedTuple):
     at_s: float
     sent: int
     received: int
-
-
-def host_device_id(node: str) -> str:
-    """Return a machine's name as a device id."""
-    return re.sub(r"[^A-Za-z0-9._:@~-]", "-", node).lstrip("._:@~-")[:128] or "localhost"
 
 
 class HostMetrics:

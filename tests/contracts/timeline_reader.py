@@ -260,6 +260,16 @@ class TimelineReaderContract:
         assert self.lines(store, device="web-3") == []
         assert self.lines(store, severity="debug") == []
 
+    def test_log_lines_are_those_of_a_program(self, store: Store) -> None:
+        rows = [line(1)._replace(event_type="sshd"), line(2)._replace(event_type="sshd(pam_unix)"), line(3)]
+        self.write(store, "device_logs", rows)
+        for program, found in (("sshd", [rows[0]]), ("sshd(pam_unix)", [rows[1]]), ("ssh", [])):
+            of = {"event_type": program}
+            assert list(store.rows("device_logs", ACME, of=of, limit=9)) == found
+            assert (
+                list(store.rows("device_logs", ACME, of={**of, "device_id": "web-1"}, contains="k", limit=9)) == found
+            )
+
     def test_contains_matches_a_part_of_the_summary_without_regard_to_case(self, store: Store) -> None:
         rows = [
             line(1, summary="Disk is FULL"),

@@ -76,6 +76,25 @@ def test_an_instant_without_an_offset_is_refused(acme: Caller, start: str) -> No
     problem(acme.get("/v1/logs", start=start), 422)
 
 
+def test_logs_are_asked_for_by_program_and_say_user_and_address(bolt: Caller, stores: Stores) -> None:
+    details = [
+        "pid=7 user=kim ip=192.0.2.9 facility=auth",
+        'user="a \\"b" ip=::1',
+        "ip=192.0.2.8",
+        "user",
+        "[x user=y]",
+    ]
+    rows = [
+        LogRow(BOLT, at(n), f"p{n}", "gw", "info", f"sshd({n})", "gw", "m", said, n) for n, said in enumerate(details)
+    ]
+    stores.write("device_logs", rows)
+    [found] = bolt.rows("/v1/devices/gw/logs", program="sshd(0)")
+    assert (found["program"], found["user"], found["ip"]) == ("sshd(0)", "kim", "192.0.2.9")
+    assert bolt.rows("/v1/logs", program="sshd") == []
+    people = [(row["user"], row["ip"]) for row in bolt.rows("/v1/devices/gw/logs")]
+    assert people == [("", ""), ("", ""), ("", "192.0.2.8"), ('a \\"b', "::1"), ("kim", "192.0.2.9")]
+
+
 def test_logs_come_newest_first(acme: Caller) -> None:
     rows = acme.all_rows("/v1/logs", limit=2)
     assert [row["id"] for row in rows] == ["f5", "f4", "f3", "f2", "f1", "f0"]

@@ -1,5 +1,6 @@
 """Commands come in over HTTP here, one or many at a time, and are answered only when they are durable."""
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta

@@ -31,6 +31,8 @@ from tests.infra.server_process import ServerProcess
 from tests.streams.intake.files.samples import HEADER, REAL_DATA, invoice_row, real_data, write
 from tests.waiting import eventually
 
+# the real logs do not end with a line end
+FINISHED = ["--year", "2025", "--take-last"]
 COUNTS = re.compile(r"^(rows read|accepted|repeated|refused|without an answer): (\d+)$", re.MULTILINE)
 
 
@@ -115,9 +117,9 @@ def test_real_metrics_and_logs_are_imported_once(data_dir: Path) -> None:
     series = REAL_DATA / "nab" / "ec2_cpu_utilization_24ae8d.csv"
     logs = [REAL_DATA / "loghub" / name for name in ("OpenSSH_2k.log", "Linux_2k.log")]
     assert dict(import_metrics(data_dir, series)) == counts(accepted=4_032)
-    assert dict(import_logs(data_dir, *logs, options=["--year", "2025"])) == counts(accepted=4_000)
+    assert dict(import_logs(data_dir, *logs, options=FINISHED)) == counts(accepted=4_000)
     assert dict(import_metrics(data_dir, series)) == counts(repeated=4_032)
-    assert dict(import_logs(data_dir, *logs, options=["--year", "2025"])) == counts(repeated=4_000)
+    assert dict(import_logs(data_dir, *logs, options=FINISHED)) == counts(repeated=4_000)
     assert len(events(data_dir, "log.recorded", Topic.TELEMETRY)) == 4_000
     assert [event.stream for event in events(data_dir, "device.registered")] == ["device-web-1"]
 
@@ -195,12 +197,44 @@ def test_the_same_number_with_other_content_is_refused_and_nothing_is_changed(da
 
 
 def test_a_reading_of_a_time_that_has_one_is_a_repeat(data_dir: Path, tmp_path: Path) -> None:
-    rows = ["timestamp,value", "2014-04-10 00:04:00,1", "2014-04-10 00:04:00,2", "2014-04-10 00:09:00,x"]
+    rows = ["timestamp,value", "2014-04-10 00:04:00,1", "2014-04-10 00:04:00,2", "2014-04-10 00:09:00,NaN"]
     path = write(tmp_path / "f.csv", rows)
     account = import_metrics(data_dir, path)
     assert (account.exit_code, dict(account)) == (1, counts(accepted=1, repeated=1, refused=1))
+    assert "readings of an instant that has a later one in the file: 1; the last one counts" in account.output
+    assert refused_rows(path)[1][:2] == ["4", "value is not a finite number: 'NaN'"]
     [fact] = events(data_dir, "device.metrics.reported", Topic.TELEMETRY)
     assert (fact.data["metrics"], fact.data["unit"], fact.stream) == ({"cpu": 2.0}, "percent", "device-web-1")
+
+
+def test_rows_without_a_device_of_the_call_are_of_their_own(data_dir: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "f.csv", ["time,host,metric,value", "1,web-1,cpu,5", "1,db-1,cpu,6"])
+    account = factline("metrics", path, "--tenant", "demo", "--data-dir", data_dir, "--long", "--unit", "cpu=percent")
+    assert (account.exit_code, dict(account)) == (0, counts(accepted=2)), account.output
+    assert {event.stream for event in events(data_dir, "device.registered")} == {"device-web-1", "device-db-1"}
+    lines = write(tmp_path / "log", ["Jun  9 06:06:20 gw p: a", "Jun  9 06:06:20 p[1]: b"])
+    account = factline("logs", lines, "--tenant", "demo", "--data-dir", data_dir)
+    assert (account.exit_code, dict(account)) == (1, counts(accepted=1, refused=1))
+    assert "device-gw" in {event.stream for event in events(data_dir, "device.registered")}
+
+
+def test_lines_that_are_piped_in_are_imported(data_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    record = '{"__REALTIME_TIMESTAMP":"1772644830000000","MESSAGE":"m","_HOSTNAME":"web-1","PRIORITY":"3"}'
+    call = ["import", "logs", "-", "--tenant", "demo", "--data-dir", str(data_dir)]
+    result = CliRunner().invoke(cli, call, input=record)
+    assert result.exit_code == 0, result.output
+    [fact] = events(data_dir, "log.recorded", Topic.TELEMETRY)
+    assert (fact.stream, fact.data["severity"], fact.data["summary"]) == ("device-web-1", "error", "m")
+
+
+def test_what_was_odd_in_a_log_is_told(data_dir: Path, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"Mar  4 00:16:12 h p: a\x81b\nMar  4 00:16:13 h p: Failed pass")
+    account = import_logs(data_dir, path)
+    assert (account.exit_code, dict(account)) == (0, counts(accepted=1))
+    assert f"{path}: line 2 has no line end yet and was not imported" in account.output
+    assert f"{path}: bytes that are not UTF-8: 1, first in line 1" in account.output
 
 
 def test_the_guessed_year_is_told(data_dir: Path, tmp_path: Path) -> None:
@@ -426,7 +460,7 @@ def test_a_server_takes_real_metrics_and_logs_once(environment: dict[str, str]) 
     # twelve of its times occur twice
     assert dict(factline(*metrics, environment=environment)) == counts(accepted=22_683, repeated=12)
     assert dict(factline(*metrics, environment=environment)) == counts(repeated=22_695)
-    logs = ("logs", REAL_DATA / "loghub" / "Linux_2k.log", "--tenant", "demo", "--device", "combo", "--year", "2005")
+    logs = ("logs", REAL_DATA / "loghub" / "Linux_2k.log", "--tenant", "demo", "--device", "combo", *FINISHED)
     assert dict(factline(*logs, environment=environment)) == counts(accepted=2_000)
     assert dict(factline(*logs, environment=environment)) == counts(repeated=2_000)
 

@@ -7,7 +7,8 @@ from domain.fleet.device import ChangeDeviceStatus, RegisterDevice, UpdateDevice
 from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported
 from domain.message import Command
 from streams.intake import host_metrics
-from streams.intake.host_metrics import HostMetrics, host_device_id
+from streams.intake.host_metrics import HostMetrics
+from streams.intake.hosts import host_device_id
 from streams.ports import FactSubmission, LogFull, Overloaded
 
 

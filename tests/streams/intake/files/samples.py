@@ -7,7 +7,6 @@ import pytest
 from hypothesis import strategies as st
 
 from schemas.envelope import TenantId
-from streams.intake.files.csv import MetricsFile, Series
 from streams.intake.files.invoice_header import COLUMNS
 from streams.intake.files.invoice_rows import InvoiceRows, Terms
 from streams.intake.files.invoices import InvoicesFiles, Writing
@@ -49,10 +48,6 @@ def invoices(
 ) -> list[InvoiceRows | RefusedRow]:
     files = [check(path, encoding) for path in paths]
     return list(InvoicesFiles(files, Terms(TenantId(tenant), currency, "out", kind), writing or Writing()).items())
-
-
-def metrics(path: Path, *, encoding: str = "utf-8") -> list[FactRow | RefusedRow]:
-    return list(MetricsFile(check(path, encoding), Series("web-1", "cpu", "percent")).items())
 
 
 def refused(items: Sequence[object]) -> dict[int, str]:

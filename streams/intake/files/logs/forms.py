@@ -1,0 +1,79 @@
+"""The table of the forms of log lines, in the order in which they are tried."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from streams.intake.files.logs import programs, syslog, web
+from streams.intake.files.logs.line import BadLine, Line
+
+Read = Callable[[str], Line | None]
+"""Returns what a line says, or None if it is not of this form. Raises: BadLine, it is, and cannot be taken."""
+
+
+class Form(NamedTuple):
+    """Shape: `begins` has the characters that such a line may begin with, for speed."""
+
+    name: str
+    example: str
+    begins: str
+    read: Read
+
+
+_DIGITS = "0123456789"
+_CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+FORMS: Sequence[Form] = (
+    Form("rfc5424", "<34>1 2026-03-04T17:20:30.003Z web-1 su 4711 ID47 - text", "<", syslog.rfc5424),
+    Form("rfc3164", "<34>Mar  4 17:20:30.655 web-1 sshd[4711]: text, with or without <34>",
+         "<*." + _DIGITS + _CAPITALS, syslog.rfc3164),
+    Form("cisco", "29: *Mar  4 2026 17:20:30.655 CET: %SYS-5-CONFIG_I: text, with a host before the %",
+         "<*." + _DIGITS + _CAPITALS, syslog.cisco),
+    Form("cbs", "2026-03-04 17:20:30, Info                  CBS    text", _DIGITS, programs.cbs),
+    Form("nginx-error", "2026/03/04 17:20:30 [error] 4711#0: text", _DIGITS, web.nginx_error),
+    Form("application", "2026-03-04 17:20:30,655 ERROR text, with or without - name - and [thread] before the level",
+         _DIGITS + "[", programs.application),
+    Form("iso", "2026-03-04T17:20:30.655028123+0200 web-1 sshd[4711]: text", "<" + _DIGITS, syslog.iso),
+    Form("iso-basic", "20260304T172030Z web-1 sshd[4711]: text", "<" + _DIGITS, syslog.iso_basic),
+    Form("short-unix", "1772637630.655028 web-1 sshd[4711]: text", _DIGITS, syslog.short_unix),
+    Form("short-full", "Wed 2026-03-04 17:20:30 CET web-1 sshd[4711]: text", "MTWFS", syslog.short_full),
+    Form("ctime", "Wed Mar  4 17:20:30 2026 web-1 sshd[4711]: text", "<MTWFS", syslog.ctime),
+    Form("apache-error", "[Wed Mar 04 17:20:30.655028 2026] [core:error] [pid 4711] [client 192.0.2.1:51] text", "[",
+         web.apache_error),
+    Form("access", '192.0.2.1 - kim [04/Mar/2026:17:20:30 +0100] "GET / HTTP/1.1" 200 512 "referrer" "agent"', "",
+         web.access),
+)  # fmt: skip
+"""Forms of lines; beside them stand records of named fields."""
+
+RECORDS: Mapping[str, str] = {
+    "json": '{"@timestamp": "2026-03-04T17:20:30Z", "level": "error", "message": "text"}, as journalctl -o json',
+    "logfmt": 'time=2026-03-04T17:20:30Z level=error msg="text"',
+    "csv": "a header with TimeCreated, Date and Time or the like, as Windows' events are exported",
+}
+
+NAMES = (*(form.name for form in FORMS), *RECORDS)
+
+_ALL = tuple(form.read for form in FORMS if not form.begins)
+_BY_BEGINNING: Mapping[str, Sequence[Read]] = {
+    begin: tuple(form.read for form in FORMS if not form.begins or begin in form.begins)
+    for begin in "".join(form.begins for form in FORMS)
+}
+_OF_NAME: Mapping[str, Read] = {form.name: form.read for form in FORMS}
+
+
+def read_line(text: str, form: str = "") -> Line | None:
+    """Return what a line says, in the form that is named or the first that it has; None if it has none.
+
+    Raises: BadLine, it has a form, and cannot be taken.
+    """
+    if form:
+        return _OF_NAME[form](text)
+    refusal: BadLine | None = None
+    for read in _BY_BEGINNING.get(text[:1], _ALL):
+        try:
+            if (found := read(text)) is not None:
+                return found
+        except BadLine as error:
+            refusal = refusal or error
+    if refusal is not None:
+        raise refusal
+    return None

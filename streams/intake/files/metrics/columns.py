@@ -1,0 +1,124 @@
+"""This reads readings from CSV: one metric a file, a column for each, or a row for each with its name."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from streams.intake.files.cells import BadCell, reading
+from streams.intake.files.csv_rows import CsvRows, Record
+from streams.intake.files.metrics.sample import BadReading, How, Instants, Sample
+from streams.intake.files.text import FileError, RefusedRow, TextFile
+
+TIMES = ("timestamp", "time", "datetime", "date", "ts", "@timestamp", "_time")
+_NAMES = ("metric", "name", "metric_name", "series")
+_DEVICES = ("device", "device_id", "host", "instance")
+
+
+class _Columns(NamedTuple):
+    """The columns of a file; "" for one that it has not. Shape: a column of `values` may have a metric's own name."""
+
+    time: str
+    values: tuple[str, ...]
+    metrics: tuple[str, ...]
+    name: str = ""
+    unit: str = ""
+    device: str = ""
+
+
+class MetricColumns:
+    """Readings of a CSV file. Raises: FileError, it has not the columns that it needs."""
+
+    def __init__(self, file: TextFile, how: How) -> None:
+        self._how = how
+        self.header = CsvRows(file, ()).header
+        self._columns = columns = _columns(file, how, self.header)
+        named = (columns.name, columns.unit, columns.device)
+        self._rows = CsvRows(file, (columns.time, *columns.values, *(name for name in named if name)))
+        self._places = {name: self.header.index(name) for name in self.header}
+
+    def samples(self) -> Iterator[Sample | RefusedRow]:
+        """Yield the readings of each row, or why one is refused. Raises: FileError, the file was changed meanwhile."""
+        instants = Instants(self._how)
+        for record in self._rows.records():
+            if record.problem:
+                yield RefusedRow(record.row, record.problem)
+            else:
+                yield from self._of_row(record, instants)
+
+    def _of_row(self, record: Record, instants: Instants) -> Iterator[Sample | RefusedRow]:
+        columns, row = self._columns, record.row
+        cell = {name: row.cells[place] for name, place in self._places.items()}
+        device = self._how.device_id or cell[columns.device].strip()
+        metrics = (cell[columns.name].strip(),) if columns.name else columns.metrics
+        series = (device, metrics[0]) if columns.name else (device,)
+        if not device or not metrics[0]:
+            yield RefusedRow(row, "the row does not say what it is of: its device or its metric is empty")
+            return
+        try:
+            at = instants.of(columns.time, cell[columns.time], *series)
+        except BadReading as error:
+            yield RefusedRow(row, str(error))
+            return
+        for column, metric in zip(columns.values, metrics, strict=True):
+            text = cell[column]
+            # an empty cell beside others is a reading that was not made
+            if text.strip() or len(columns.values) == 1:
+                yield self._sample(record, column, metric, device=device, at=at, cell=cell)
+
+    def _sample(
+        self, record: Record, column: str, metric: str, *, device: str, at: datetime, cell: dict[str, str]
+    ) -> Sample | RefusedRow:
+        try:
+            value = reading(column, cell[column])
+        except BadCell as error:
+            return RefusedRow(record.row, str(error))
+        unit = self._how.unit(metric) or (cell[self._columns.unit].strip() if self._columns.unit else "")
+        return Sample(device, metric, at, value, unit, record.row)
+
+
+def _columns(file: TextFile, how: How, header: Sequence[str]) -> _Columns:
+    time = how.time or _found(header, TIMES)
+    if not time:
+        raise FileError(f"{file.path} has no column of times; {_there(header)}; name one with --time")
+    device = "" if how.device_id else _found(header, _DEVICES)
+    if not how.device_id and not device:
+        raise FileError(f"{file.path} does not say which device it is of; {_there(header)}; name it with --device")
+    if how.long:
+        return _long(file, how, header, _Columns(time, (), (), device=device))
+    values = how.values or _values(how, header, {time, device})
+    if not values:
+        raise FileError(f"{file.path} has no column of values; {_there(header)}; name one with --value")
+    if how.metrics and len(how.metrics) != len(values):
+        raise FileError(
+            f"{file.path} has {len(values)} columns of values ({', '.join(values)}) and {len(how.metrics)} are named by"
+            " --metric; give as many, in the same order"
+        )
+    if not how.metrics and values == ("value",):
+        raise FileError(f"{file.path} does not say what it measures; name it with --metric")
+    return _Columns(time, tuple(values), how.metrics or tuple(values), device=device)
+
+
+def _long(file: TextFile, how: How, header: Sequence[str], columns: _Columns) -> _Columns:
+    name = how.metrics[0] if how.metrics else _found(header, _NAMES)
+    if not name:
+        raise FileError(f"{file.path} has no column that names the metric; {_there(header)}; name one with --metric")
+    value = how.values or ("value",)
+    unit = "" if how.units else _found(header, ("unit",))
+    return columns._replace(values=value[:1], metrics=(), name=name, unit=unit)
+
+
+def _values(how: How, header: Sequence[str], others: set[str]) -> tuple[str, ...]:
+    """Return the column of the one metric that was named, or all that are left."""
+    if "value" in header:
+        return ("value",)
+    rest = tuple(name for name in header if name and name not in others and name != "unit")
+    return rest if len(how.metrics) in {0, len(rest)} else ("value",)
+
+
+def _found(header: Sequence[str], names: Sequence[str]) -> str:
+    lower = {name.lower(): name for name in reversed(header)}
+    return next((lower[name] for name in names if name in lower), "")
+
+
+def _there(header: Sequence[str]) -> str:
+    return f"its columns are {', '.join(header)[:200]}"
