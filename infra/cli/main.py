@@ -23,6 +23,7 @@ class _Lazy(click.Group):
         "log": ("infra.cli.replay", "log_"),
         "migrate": ("infra.cli.worker", "migrate"),
         "projections": ("infra.cli.operator", "projections"),
+        "ready": ("infra.cli.ready", "ready"),
         "replay": ("infra.cli.replay", "replay_"),
         "restore": ("infra.cli.backup", "restore"),
         "tenants": ("infra.cli.operator", "tenants"),
