@@ -21,6 +21,7 @@ from infra.cli.import_run import (
     Send,
     Source,
     Tally,
+    later,
     register_device,
     run,
     send_facts,
@@ -293,6 +294,7 @@ class _Account:
         def on_outcome(outcome: Outcome) -> None:
             tally.accepted += outcome.accepted
             tally.repeated += outcome.repeated
+            tally.latest = later(tally.latest, outcome.latest)
             for row in outcome.refused:
                 tally.refuse(row, file.path)
                 refused_file.add(row)
@@ -315,6 +317,8 @@ class _Account:
         click.echo(f"accepted: {tally.accepted}")
         click.echo(f"repeated: {tally.repeated}")
         click.echo(f"refused: {tally.refused}")
+        if tally.latest is not None:
+            click.echo(f"data ends on {tally.latest.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
         if tally.unanswered:
             click.echo(f"without an answer: {tally.unanswered}")
         if tally.reasons:

@@ -67,6 +67,7 @@ def cli() -> None:
 @click.option(
     "--profile",
     type=click.Choice(["embedded", "distributed"]),
+    envvar="FACTLINE_PROFILE",
     default="embedded",
     show_default=True,
     help="distributed: a gateway to Kafka, where the FACTLINE_… variables say.",

@@ -1,4 +1,4 @@
-"""The health checks of docker-compose.yml: what they start is in the images, and they say yes and no where they should."""
+"""Health checks of docker-compose.yml: what they start is in the images, and they say yes and no where they should."""
 
 import re
 import subprocess
