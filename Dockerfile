@@ -1,9 +1,11 @@
 FROM python:3.11.13-slim-bookworm
-RUN useradd --create-home --home-dir /var/lib/factline factline
+# a number, because Kubernetes with `runAsNonRoot` cannot tell whether a name is root
+RUN useradd --uid 10001 --create-home --home-dir /var/lib/factline factline
 WORKDIR /usr/src/factline
 COPY . .
-RUN pip install --no-cache-dir '.[distributed]'
-USER factline
+# the versions that the tests ran with
+RUN pip install --no-cache-dir --constraint constraints.txt '.[distributed]'
+USER 10001
 WORKDIR /var/lib/factline
 # a volume that is mounted here belongs to the user then
 RUN mkdir data

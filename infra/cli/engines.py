@@ -76,14 +76,15 @@ def status(directory: Path) -> None:
 @engines.command()
 @directory_option
 def env(directory: Path) -> None:
-    """Print the settings with which factline finds the engines that run, for a shell.
+    """Print the settings with which factline works on the engines that run, for a shell.
 
     \b
     eval "$(factline engines env)"
     """
     with _told():
         running = [engine for engine in _engines(directory).values() if engine.pid]
-        for variable, value in _catalog().environment(running).items():
+        # what has the engines' addresses is meant for the profile that works on them
+        for variable, value in {"FACTLINE_PROFILE": "distributed", **_catalog().environment(running)}.items():
             click.echo(f"export {variable}={shlex.quote(value)}")
 
 

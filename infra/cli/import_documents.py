@@ -10,7 +10,7 @@ from threading import Lock
 from domain.finance.invoice import CorrectInvoice, ReceiveInvoice
 from domain.finance.values import amount_text, plus, times, total
 from domain.rejection import Kind
-from infra.cli.import_run import Outcome
+from infra.cli.import_run import Outcome, later
 from infra.cli.import_sinks import IMPORTER, CommandTaken, Sink
 from schemas.envelope import TenantId
 from streams.identifiers import new_id
@@ -88,9 +88,12 @@ class Documents:
     ) -> Outcome:
         accepted, repeated = 0, 0
         refused: list[RefusedRow] = []
+        latest = None
         for n, invoice in enumerate(batch):
             taken = answers[n]
-            repeated += len(invoice.copies) if taken.kind is None else 0
+            if taken.kind is None:
+                repeated += len(invoice.copies)
+                latest = later(latest, invoice.command.issue_date)
             if taken.kind is not None:
                 self._count("refused", invoice)
                 reason = _why(taken)
@@ -101,7 +104,7 @@ class Documents:
             else:
                 self._count("corrected" if n in corrected else "new", invoice)
                 accepted += len(invoice.rows)
-        return Outcome(accepted, repeated, refused)
+        return Outcome(accepted, repeated, refused, latest)
 
     def _count(self, what: str, invoice: InvoiceRows) -> None:
         command = invoice.command

@@ -143,6 +143,8 @@ def _sender(sink: Sink, tenant_id: TenantId, device: str | None) -> Callable[[Se
             known.add(device_id)
         taken = sink.facts([reading.fact for reading in batch])
         refused = [RefusedRow(batch[place].row, reason) for place, reason in taken.refused.items()]
-        return Outcome(taken.accepted, taken.repeated + sum(reading.replaced for reading in batch), refused)
+        repeated = taken.repeated + sum(reading.replaced for reading in batch)
+        told = (one.fact.happened_at for place, one in enumerate(batch) if place not in taken.refused)
+        return Outcome(taken.accepted, repeated, refused, max(told, default=None))
 
     return send

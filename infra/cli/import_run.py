@@ -4,6 +4,7 @@ import csv
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self, TextIO, TypeVar
 
@@ -59,6 +60,8 @@ class Outcome(NamedTuple):
     accepted: int
     repeated: int
     refused: Sequence[RefusedRow]
+    latest: datetime | None = None
+    """When the latest of what was taken happened."""
 
 
 Send = Callable[[Sequence[T]], Outcome]
@@ -78,6 +81,7 @@ class Tally:
         self.repeated = 0
         self.refused = 0
         self.reasons: dict[str, Reason] = {}
+        self.latest: datetime | None = None
 
     @property
     def answered(self) -> int:
@@ -219,4 +223,9 @@ def register_device(sink: Sink, tenant_id: TenantId, device_id: str) -> None:
 def send_facts(sink: Sink, batch: Sequence[FactRow]) -> Outcome:
     taken = sink.facts([row.fact for row in batch])
     refused = [RefusedRow(batch[place].row, reason) for place, reason in taken.refused.items()]
-    return Outcome(taken.accepted, taken.repeated, refused)
+    latest = max((row.fact.happened_at for place, row in enumerate(batch) if place not in taken.refused), default=None)
+    return Outcome(taken.accepted, taken.repeated, refused, latest)
+
+
+def later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((instant for instant in (one, other) if instant is not None), default=None)

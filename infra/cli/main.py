@@ -29,6 +29,7 @@ class _Lazy(click.Group):
         "log": ("infra.cli.replay", "log_"),
         "migrate": ("infra.cli.worker", "migrate"),
         "projections": ("infra.cli.operator", "projections"),
+        "ready": ("infra.cli.ready", "ready"),
         "replay": ("infra.cli.replay", "replay_"),
         "restore": ("infra.cli.backup", "restore"),
         "tail": ("infra.cli.tail", "tail"),
@@ -73,6 +74,7 @@ def cli() -> None:
 @click.option(
     "--profile",
     type=click.Choice(["embedded", "distributed"]),
+    envvar="FACTLINE_PROFILE",
     default="embedded",
     show_default=True,
     help="distributed: a gateway to Kafka, where the FACTLINE_… variables say.",

@@ -24,6 +24,7 @@ def profile_option(help_: str) -> Callable[[F], F]:
     return click.option(
         "--profile",
         type=click.Choice(["embedded", "distributed"]),
+        envvar="FACTLINE_PROFILE",
         default="embedded",
         show_default=True,
         help=help_,

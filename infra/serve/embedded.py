@@ -144,5 +144,7 @@ def _greet(address: str, data_dir: Path, demo_key: str | None) -> None:
         f"\n"
         f"  {demo_key}\n"
         f"\n"
-        f"open the address above, or: export FACTLINE_API_KEY={demo_key}",
+        f"open the address above; for the command line:\n"
+        f"\n"
+        f"  export FACTLINE_URL={address} FACTLINE_API_KEY={demo_key}",
     )

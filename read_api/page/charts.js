@@ -243,7 +243,7 @@ export class DeviceCharts {
       return;
     }
     const notes = [];
-    if (!live) notes.push(notice(`No reading in the last hour; this is ${span(columns)}.`));
+    if (!live) notes.push(notice(`No reading in the last hour: data ends on ${ends(columns).at(-1)}. This is ${span(columns)}.`));
     const more = chartsFor(metrics).length - wanted.length;
     if (more > 0) notes.push(notice(`${plural(more, "more metric")} in the API.`));
     this.#box.replaceChildren(...notes, ...this.#charts.map((chart) => chart.element));
@@ -286,8 +286,12 @@ async function pastOf(path, metric, now) {
   return { start: instant(first), end: instant(last), step: `${step}s` };
 }
 
-function span(columns) {
+function ends(columns) {
   const times = columns.flatMap((data) => [data[0][0], data[0].at(-1)]).filter(Number.isFinite);
-  const [first, last] = [day(instant(Math.min(...times))), day(instant(Math.max(...times)))];
+  return [day(instant(Math.min(...times))), day(instant(Math.max(...times)))];
+}
+
+function span(columns) {
+  const [first, last] = ends(columns);
   return first === last ? first : `${first} to ${last}`;
 }
