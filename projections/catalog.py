@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from projections.finance import invoice_facts, invoices
+from projections.finance import invoice_balances, invoice_facts, invoices
 from projections.fleet import alerts, device_logs, device_metrics, devices, metrics_5m, watches
 from projections.history import audit_trail, events, stream_history
 from projections.identity import api_keys, tenants
@@ -18,6 +18,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     events.PROJECTION,
     metrics_5m.PROJECTION,
     invoice_facts.PROJECTION,
+    invoice_balances.PROJECTION,
     devices.PROJECTION,
     alerts.PROJECTION,
     watches.PROJECTION,
