@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from projections.finance import invoice_balances, invoice_facts, invoices
-from projections.fleet import alerts, device_logs, device_metrics, devices, metrics_5m, watches
+from projections.fleet import alerts, device_logs, device_metrics, devices, maintenance, metrics_5m, watches
 from projections.history import audit_trail, events, stream_history
 from projections.identity import api_keys, tenants
 from projections.projection import Projection
@@ -22,6 +22,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     devices.PROJECTION,
     alerts.PROJECTION,
     watches.PROJECTION,
+    maintenance.PROJECTION,
     invoices.PROJECTION,
     leads.PROJECTION,
     tenants.PROJECTION,

@@ -20,10 +20,19 @@ def _with_exact_payment(data: Payload) -> Payload:
     return {**data, "exact_amount": None, "exact_paid_total": None}
 
 
+def _with_what_watches_do_since(data: Payload) -> Payload:
+    # what was defined before keeps its meaning: a late line counted as long as its window lasted
+    late_s = 0 if data["kind"] == "failures" else None
+    of_rule = {"gap_s": None, "late_s": late_s, "after_s": None}
+    of_watch = {"levels": [], "again_s": None, "flap_count": 0, "flap_s": 3_600, "look_back_s": 0}
+    return {**data, **of_rule, **of_watch}
+
+
 STEPS: Mapping[tuple[str, int], Step] = {
     ("invoice.received", 1): _with_exact_sums,
     ("payment.recorded", 1): _with_exact_payment,
     ("payment.refunded", 1): _with_exact_payment,
+    ("watch.defined", 1): _with_what_watches_do_since,
 }
 """(type, version) -> the function that makes its payload one version newer."""
 

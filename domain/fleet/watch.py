@@ -5,12 +5,12 @@ from typing import Annotated, ClassVar, assert_never
 
 from pydantic import Field
 
-from domain.fleet.rules import FIELDS, KINDS, RateOfChange, Rule, Threshold
+from domain.fleet.rules import FIELDS, KINDS, Level, Rule, at_limit, check_levels, check_rule
 from domain.fleet.values import Severity
 from domain.given import Given
 from domain.identity.api_key import ALL_SCOPES, ApiKey, api_key_stream
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
-from domain.rejection import invalid, not_allowed, not_found
+from domain.rejection import not_allowed, not_found
 from schemas.envelope import Actor, ActorType, StreamId
 from schemas.values import Id, Name, Text
 
@@ -31,7 +31,11 @@ class DefineWatch(_OfWatch):
     """Raise an alert where the rule holds, and resolve it when it has not held for `quiet_s` seconds.
 
     Shape: `name` is what its alerts say; no `device_id` means each device of the tenant, by itself. A watch looks at
-    what is recorded after it; defined again it begins anew, and what it had open is resolved.
+    what is recorded after it, and with `look_back_s` at what was recorded so many seconds before it too; defined again
+    it begins anew, and what it had open is resolved. `levels` are further limits, each an alert of its own. An alert
+    that somebody resolves while the rule holds is raised again after `again_s` seconds, left out after `quiet_s`. The
+    alert that is raised for the `flap_count`th time in `flap_s` seconds stays open until it was quiet for `flap_s`; 0
+    leaves that out.
     """
 
     name: Name
@@ -39,6 +43,11 @@ class DefineWatch(_OfWatch):
     rule: Annotated[Rule, Field(discriminator="kind")]
     device_id: Id | None = None
     quiet_s: Annotated[int, Field(ge=1, le=86_400)] = 300
+    levels: Annotated[tuple[Level, ...], Field(max_length=8)] = ()
+    again_s: Annotated[int, Field(ge=1, le=86_400)] | None = None
+    flap_count: Annotated[int, Field(ge=0, le=100)] = 5
+    flap_s: Annotated[int, Field(ge=1, le=86_400)] = 3_600
+    look_back_s: Annotated[int, Field(ge=0, le=7 * 86_400)] = 0
 
 
 @value
@@ -54,10 +63,17 @@ WatchCommand = DefineWatch | RemoveWatch
 
 
 @value
+class WatchLevel:
+    severity: str
+    limit: float
+
+
+@value
 class WatchDefined(Event):
-    """Shape: of the fields after `kind`, those of that kind of rule have a value."""
+    """Shape: of the fields from `metric` to `after_s`, those of that kind of rule have a value."""
 
     TYPE: ClassVar = "watch.defined"
+    VERSION: ClassVar = 2
     name: str
     severity: str
     device_id: str | None
@@ -74,6 +90,14 @@ class WatchDefined(Event):
     key_after: str | None
     count: int | None
     quantile: float | None
+    gap_s: int | None
+    late_s: int | None
+    after_s: int | None
+    levels: tuple[WatchLevel, ...]
+    again_s: int | None
+    flap_count: int
+    flap_s: int
+    look_back_s: int
 
 
 @value
@@ -89,12 +113,26 @@ WatchEvent = WatchDefined | WatchRemoved
 
 @value
 class Watch:
+    """Shape: a watch as it was before version 2 of its event has no levels and no guard against flapping."""
+
     name: str
     severity: str
     device_id: str | None
     quiet_s: int
     rule: Rule
+    levels: tuple[Level, ...] = ()
+    again_s: int | None = None
+    flap_count: int = 0
+    flap_s: int = 3_600
+    look_back_s: int = 0
     removed: bool = False
+
+    def at_level(self, number: int) -> "Watch":
+        """Return the watch that looks for one level, from 1; 0 is the rule itself."""
+        if not number:
+            return replace(self, levels=())
+        level = self.levels[number - 1]
+        return replace(self, levels=(), severity=level.severity, rule=at_limit(self.rule, level.limit))
 
 
 def evolve_watch(state: Watch | None, event: WatchEvent) -> Watch:
@@ -108,7 +146,8 @@ def evolve_watch(state: Watch | None, event: WatchEvent) -> Watch:
 
 
 def watch_of(event: WatchDefined) -> Watch:
-    return filled(Watch, event, rule=filled(KINDS[event.kind], event))
+    levels = tuple(filled(Level, level) for level in event.levels)
+    return filled(Watch, event, rule=filled(KINDS[event.kind], event), levels=levels)
 
 
 # --- rules
@@ -122,7 +161,8 @@ def watch_reads(command: WatchCommand, actor: Actor) -> tuple[StreamId, ...]:
 def decide_watch(command: WatchCommand, state: Watch | None, given: Given) -> tuple[WatchEvent, ...]:
     match command:
         case DefineWatch():
-            _check_rule(command.rule)
+            check_rule(command.rule)
+            check_levels(command.rule, command.levels)
             defined = _defined(command)
             return () if watch_of(defined) == state else (defined,)
         case RemoveWatch():
@@ -142,23 +182,11 @@ def _check_remover(command: RemoveWatch, given: Given) -> None:
         )
 
 
-def _check_rule(rule: Rule) -> None:
-    if isinstance(rule, RateOfChange) and rule.by == 0:
-        raise invalid("a rate of change needs a `by` other than 0; a fall has a negative one")
-    if not isinstance(rule, Threshold):
-        return
-    if (rule.above is None) == (rule.below is None):
-        raise invalid("a threshold needs either `above` or `below`")
-    if rule.clear is not None and (
-        (rule.above is not None and rule.clear > rule.above) or (rule.below is not None and rule.clear < rule.below)
-    ):
-        raise invalid("`clear` must be on the good side of the limit")
-
-
 def _defined(command: DefineWatch) -> WatchDefined:
     rule = command.rule
     of_kinds = {name: getattr(rule, name, None) for names in FIELDS.values() for name in names}
-    return filled(WatchDefined, command, kind=rule.kind, **of_kinds)
+    levels = tuple(filled(WatchLevel, level) for level in command.levels)
+    return filled(WatchDefined, command, kind=rule.kind, levels=levels, **of_kinds)
 
 
 WATCH = Decider(

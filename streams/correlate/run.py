@@ -1,20 +1,27 @@
 """This shows the facts of one partition to the watches, and raises and resolves each alert once."""
 
+import heapq
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import count
 from typing import cast
+from uuid import UUID
 
-from domain.catalog import event_from, name_of
-from domain.fleet.definitions import CHANGED, NO_WATCHES, Defined, Definitions, watch_id_of
-from domain.fleet.observe import NOTHING_SEEN, Subject, close_all, observe, sample_that_matters
-from domain.fleet.rules import Anomaly
+from domain.catalog import event_from
+from domain.fleet.alert import AlertResolved
+from domain.fleet.definitions import NO_WATCHES, Defined, Definitions, watch_id_of
+from domain.fleet.observe import sample_of, taken
+from domain.fleet.rules import Anomaly, NoData
+from domain.fleet.seen import NOTHING_SEEN, Seen, is_open
 from domain.fleet.watch import WATCH, WatchEvent
 from domain.rejection import Kind
-from schemas.envelope import Actor, ActorType, Entry, Envelope, TenantId, Topic
-from streams.correlate.kept import Kept, Progress, Unsent, definition_state, key_of, known_state, load, progress_state
-from streams.identifiers import system_id
+from schemas.envelope import ActorType, Entry, Envelope, TenantId, Topic
+from streams.correlate.calendar import TYPES as CALENDAR_TYPES
+from streams.correlate.calendar import Calendar
+from streams.correlate.kept import Ended, Kept, definition_state, ended_state, load, progress_state
+from streams.correlate.known import Known, raised_by
 from streams.ports import AnomalyScorer, LogReader, LogUnavailable, Reply, Submission, WatchState, WatchStates
 
 _LOG = logging.getLogger(__name__)
@@ -33,29 +40,13 @@ NewScorer = Callable[[float, bytes | None], AnomalyScorer]
 KEEP_EVERY = 10_000
 """Records after which it is kept how far they were read, where nothing else was to be kept: they are read again."""
 
+SETTLED_S = 5
+"""Seconds after which everything that was recorded can be read: only then a device is missed."""
+
+LOOK_BACK_ENTRIES = 5_000
+
 _DEFINITIONS = frozenset(event.TYPE for event in WATCH.events)
-
-
-class _Known:
-    """What one watch knows of one device; `unsent` are the commands that are not known to be answered."""
-
-    __slots__ = ("key", "of", "position", "scorer", "seen", "tenant_id", "unsent")
-
-    def __init__(self, tenant_id: TenantId, of: Subject, scorer: AnomalyScorer | None, kept: Kept | None) -> None:
-        self.tenant_id = tenant_id
-        self.of = of
-        self.scorer = scorer
-        self.position = kept.position if kept else 0
-        self.seen = kept.seen if kept else NOTHING_SEEN
-        self.unsent = kept.unsent if kept else ()
-        self.key = key_of(tenant_id, of)
-
-    def state(self) -> WatchState:
-        learned = None if self.scorer is None else self.scorer.dump()
-        return known_state(Kept(self.tenant_id, self.of, self.position, self.seen, learned, self.unsent))
-
-    def close(self, at: datetime) -> None:
-        self.unsent += tuple(Unsent(command, at) for command in close_all(self.seen, CHANGED))
+_NO_DEVICES: dict[tuple[str, int], Known] = {}
 
 
 class Correlation:
@@ -72,12 +63,14 @@ class Correlation:
         self._send = send
         self._new_scorer = new_scorer
         self._watches: dict[TenantId, Definitions] = {}
-        self._known: dict[tuple[TenantId, str], dict[str, _Known]] = {}
-        self._changed: dict[str, _Known] = {}
-        self._definitions: dict[str, WatchState] = {}
-        self._gone: dict[str, _Known] = {}
-        self._progress = Progress()
-        self._kept = self._progress
+        self._known: dict[tuple[TenantId, str], dict[tuple[str, int], Known]] = {}
+        self._changed: dict[str, Known] = {}
+        self._to_keep: dict[str, WatchState] = {}
+        self._gone: dict[str, Known] = {}
+        self._ended: dict[tuple[TenantId, str], datetime] = {}
+        self._awaited: list[tuple[datetime, int, Known]] = []
+        self._numbers = count()
+        self._to_look_back: list[tuple[TenantId, Defined]] = []
         self._load()
 
     @property
@@ -104,38 +97,70 @@ class Correlation:
                 )
 
     def read_events(self, entries: Sequence[Entry]) -> None:
-        """Learn of watches that were defined and removed."""
+        """Learn of watches that were defined and removed, of alerts that were resolved, and of maintenance."""
         for entry in entries:
             if entry.position <= self.events:
                 continue
-            if isinstance(entry, Envelope) and entry.type in _DEFINITIONS:
-                self._define(entry)
+            if isinstance(entry, Envelope):
+                if entry.type in _DEFINITIONS:
+                    self._define(entry)
+                elif entry.type == AlertResolved.TYPE:
+                    self._end(entry)
+                elif entry.type in CALENDAR_TYPES:
+                    self._calendar.read(entry)
             self._progress = self._progress._replace(events=entry.position)
+
+    def look_back(self, log: LogReader) -> None:
+        """Show new watches what was recorded before them, as far as they say. Raises: LogUnavailable, safe to retry."""
+        while self._to_look_back:
+            tenant_id, defined = self._to_look_back[0]
+            after = _before(log, self._partition, defined.since, self.facts)
+            while after < self.facts:
+                entries = log.read(Topic.TELEMETRY, self._partition, after=after, limit=LOOK_BACK_ENTRIES)
+                if not entries:
+                    break
+                of_definition = Definitions.of([defined])
+                for entry in entries:
+                    if entry.position <= self.facts and entry.tenant_id == tenant_id and isinstance(entry, Envelope):
+                        for level, device_id in of_definition.looking_at(entry):
+                            self._show(level, device_id, entry)
+                after = entries[-1].position
+            self._to_look_back.pop(0)
 
     def read_facts(self, entries: Sequence[Entry]) -> None:
         """Show facts to the watches of their tenants."""
         before = position = self.facts
+        recorded_at: datetime | None = None
         for entry in entries:
             if entry.position <= before:
                 continue
             position = entry.position
+            if not isinstance(entry, Envelope):
+                continue
+            recorded_at = entry.recorded_at
             watches = self._watches.get(entry.tenant_id)
-            if watches is not None and isinstance(entry, Envelope):
+            if watches is not None:
                 for defined, device_id in watches.looking_at(entry):
                     self._show(defined, device_id, entry)
         self._progress = self._progress._replace(facts=position)
+        if recorded_at is not None:
+            self._pass_time(recorded_at)
 
     def skip_facts(self, position: int) -> None:
         """Go past facts that were recorded before any watch was defined."""
         self._progress = self._progress._replace(facts=max(position, self.facts))
+
+    def tick(self, now: datetime) -> None:
+        """Learn how late it is, where everything was read: devices are missed of which nothing comes."""
+        self._pass_time(now - timedelta(seconds=SETTLED_S))
 
     def settle(self) -> None:
         """Keep what is known, send what follows from it, and keep that it was sent.
 
         Raises: StoreUnavailable, LogUnavailable, Overloaded: call it again, now or after more facts.
         """
-        read = sum(self._progress) - sum(self._kept)
-        if self._changed or self._gone or self._definitions or read >= KEEP_EVERY:
+        read = self.events + self.facts - self._kept.events - self._kept.facts
+        if self._changed or self._gone or self._to_keep or self._calendar.changed or read >= KEEP_EVERY:
             self._keep()
         told = [*self._gone.values(), *(known for known in self._changed.values() if known.unsent)]
         self._changed = {known.key: known for known in told if known.key not in self._gone}
@@ -153,12 +178,13 @@ class Correlation:
         changed = [known.state() for known in self._changed.values()]
         # where not all is kept at once: what ends before what ends it, what it is known by before what is known, and
         # the progress last, so that what is missing is read again
-        states = [*gone, *self._definitions.values(), *changed, progress_state(self._progress)]
-        self._states.keep(self._partition, states)
-        self._kept, self._definitions = self._progress, {}
+        made = [*self._to_keep.values(), *self._calendar.changed.values()]
+        self._states.keep(self._partition, [*gone, *made, *changed, progress_state(self._progress)])
+        self._kept, self._to_keep = self._progress, {}
+        self._calendar.changed.clear()
 
-    def _send_all(self, told: Sequence[_Known]) -> None:
-        submissions = [_submission(known, unsent) for known in told for unsent in known.unsent]
+    def _send_all(self, told: Sequence[Known]) -> None:
+        submissions = [submission for known in told for submission in known.submissions()]
         for submission, reply in zip(submissions, self._send(submissions), strict=True):
             if reply.refusal is None:
                 continue
@@ -175,6 +201,7 @@ class Correlation:
         watches = self._watches.get(tenant_id, NO_WATCHES)
         if watches.has(entry):
             # kept before it was kept how far events were read
+            self._begin(tenant_id, watches.by_id[watch_id], entry)
             return
         watches = watches.after(entry, cast("WatchEvent", event_from(entry)))
         for known in self._known.pop((tenant_id, watch_id), {}).values():
@@ -184,49 +211,138 @@ class Correlation:
             self._watches[tenant_id] = watches
         else:
             self._watches.pop(tenant_id, None)
-        state = definition_state(tenant_id, watch_id, entry.position, watches.by_id.get(watch_id))
-        self._definitions[state.key] = state
+        defined = watches.by_id.get(watch_id)
+        state = definition_state(tenant_id, watch_id, entry.position, defined)
+        self._to_keep[state.key] = state
+        if defined is not None:
+            self._begin(tenant_id, defined, entry)
 
-    def _drop(self, known: _Known) -> None:
+    def _begin(self, tenant_id: TenantId, defined: Defined, entry: Envelope) -> None:
+        if defined.version != entry.version:
+            return
+        watch = defined.watch
+        if watch.look_back_s and self.facts:
+            self._to_look_back.append((tenant_id, defined))
+        if not isinstance(watch.rule, NoData) or watch.device_id is None:
+            return
+        for level in defined.levels():
+            if self._find(tenant_id, level, watch.device_id) is None:
+                known = self._meet(tenant_id, level, watch.device_id)
+                known.seen = Seen(at=entry.recorded_at)
+                self._changed[known.key] = known
+                self._await(known)
+
+    def _drop(self, known: Known) -> None:
         self._changed.pop(known.key, None)
         self._gone[known.key] = known
+        known.defined = None
         # past every fact it can have seen, so that no worker that is behind brings it back
         known.position = max(known.position, self.facts)
+
+    # --- alerts that somebody resolved
+
+    def _end(self, entry: Envelope) -> None:
+        """Learn of an alert that was resolved by other than its watch."""
+        tenant_id, alert_id = entry.tenant_id, entry.stream.partition("-")[2]
+        by_its_watch = entry.actor.type is ActorType.SYSTEM and entry.actor.id.startswith("watch-")
+        if by_its_watch or not _is_ours(alert_id):
+            return
+        for known in self._of_tenant(tenant_id):
+            if is_open(known.seen, alert_id):
+                known.end(alert_id, entry.recorded_at)
+                self._changed[known.key] = known
+                self._await(known)
+                return
+        # what it was raised for is read later
+        self._ended[tenant_id, alert_id] = entry.recorded_at
+        state = ended_state(Ended(tenant_id, alert_id, entry.recorded_at), entry.position)
+        self._to_keep[state.key] = state
+
+    def _of_tenant(self, tenant_id: TenantId) -> Iterator[Known]:
+        watches = self._watches.get(tenant_id, NO_WATCHES)
+        for watch_id in watches.by_id:
+            yield from self._known.get((tenant_id, watch_id), _NO_DEVICES).values()
+
+    def _raised(self, known: Known, alert_ids: list[str]) -> None:
+        for alert_id in alert_ids:
+            at = self._ended.pop((known.tenant_id, alert_id), None)
+            if at is not None:
+                known.end(alert_id, at)
+                state = ended_state(Ended(known.tenant_id, alert_id, at), self.events, forgotten=True)
+                self._to_keep[state.key] = state
 
     # --- facts
 
     def _show(self, defined: Defined, device_id: str, fact: Envelope) -> None:
-        watch = defined.watch
-        known = self._known.get((fact.tenant_id, defined.watch_id), {}).get(device_id)
-        seen = NOTHING_SEEN if known is None else known.seen
-        sample = sample_that_matters(watch.rule, seen, fact)
+        sample = sample_of(defined.watch.rule, fact)
         if sample is None:
+            return
+        known = self._find(fact.tenant_id, defined, device_id)
+        found = taken(defined.watch.rule, NOTHING_SEEN if known is None else known.seen, sample)
+        if found is None or (known is not None and fact.position <= known.position):
+            return
+        is_silence = isinstance(defined.watch.rule, NoData)
+        if not is_silence and self._is_under_maintenance(fact, device_id):
             return
         if known is None:
             known = self._meet(fact.tenant_id, defined, device_id)
-        elif fact.position <= known.position:
-            return
-        if known.scorer is not None:
-            sample = sample._replace(bound=known.scorer.beyond(sample.value))
-        known.seen, told = observe(known.of, watch, seen, sample)
-        known.position = fact.position
-        if told:
-            known.unsent += tuple(Unsent(command, known.seen.at or sample.at) for command in told)
+        if is_silence:
+            self._miss(known, fact.recorded_at)
+            found = known.seen, sample
+        self._raised(known, raised_by(known.show(*found, fact)))
         self._changed[known.key] = known
+        self._await(known)
 
-    def _meet(self, tenant_id: TenantId, defined: Defined, device_id: str, kept: Kept | None = None) -> _Known:
+    def _find(self, tenant_id: TenantId, defined: Defined, device_id: str) -> Known | None:
+        return self._known.get((tenant_id, defined.watch_id), _NO_DEVICES).get((device_id, defined.level))
+
+    def _is_under_maintenance(self, fact: Envelope, device_id: str) -> bool:
+        at = min(fact.happened_at, fact.recorded_at)
+        return self._calendar.ends_at(fact.tenant_id, device_id, at) is not None
+
+    def _meet(self, tenant_id: TenantId, defined: Defined, device_id: str, kept: Kept | None = None) -> Known:
         rule = defined.watch.rule
         learned = kept.learned if kept else None
         scorer = self._new_scorer(rule.quantile, learned) if isinstance(rule, Anomaly) else None
-        known = _Known(tenant_id, Subject(defined.watch_id, defined.version, device_id), scorer, kept)
-        self._known.setdefault((tenant_id, defined.watch_id), {})[device_id] = known
+        known = Known(tenant_id, defined.of_device(device_id), defined, scorer, kept)
+        self._known.setdefault((tenant_id, defined.watch_id), {})[device_id, defined.level] = known
         return known
+
+    # --- silence
+
+    def _await(self, known: Known) -> None:
+        """Remember when a device will be missed, once: what is heard meanwhile is looked at then."""
+        if not known.awaited and (missed := known.missed_at()) is not None:
+            known.awaited = True
+            heapq.heappush(self._awaited, (missed, next(self._numbers), known))
+
+    def _pass_time(self, now: datetime) -> None:
+        while self._awaited and self._awaited[0][0] <= now:
+            *_, known = heapq.heappop(self._awaited)
+            known.awaited = False
+            self._miss(known, now)
+            self._await(known)
+
+    def _miss(self, known: Known, now: datetime) -> None:
+        """Raise the alert of a device that is missed; a maintenance counts as if it was heard of to its end."""
+        while (missed := known.missed_at()) is not None and missed <= now:
+            ends = self._calendar.ends_at(known.tenant_id, known.of.device_id, missed)
+            if ends is None:
+                told = known.pass_time(now)
+                if not told:
+                    return
+                self._raised(known, raised_by(told))
+            else:
+                known.seen = known.seen._replace(at=ends)
+            self._changed[known.key] = known
 
     # --- what was kept
 
     def _load(self) -> None:
         loaded = load(self._states.load(self._partition))
         self._progress = self._kept = loaded.progress
+        self._calendar = Calendar(loaded.windows, loaded.tags)
+        self._ended = {(one.tenant_id, one.alert_id): one.at for one in loaded.ended}
         of_tenants: dict[TenantId, list[Defined]] = defaultdict(list)
         for tenant_id, defined in loaded.defined:
             of_tenants[tenant_id].append(defined)
@@ -238,23 +354,34 @@ class Correlation:
         defined = self._watches.get(kept.tenant_id, NO_WATCHES).current(kept.of)
         if defined is not None:
             known = self._meet(kept.tenant_id, defined, kept.of.device_id, kept)
+            self._await(known)
             if known.unsent:
                 self._changed[known.key] = known
             return
         # the process ended before what was open was known to be resolved
-        known = _Known(kept.tenant_id, kept.of, None, kept)
+        known = Known(kept.tenant_id, kept.of, None, None, kept)
         if kept.seen.at:
             known.close(kept.seen.at)
         self._drop(known)
 
 
-def _submission(known: _Known, unsent: Unsent) -> Submission:
-    command = unsent.command
-    return Submission(
-        command_id=system_id("correlation", type(command).__name__, command.alert_id),
-        tenant_id=known.tenant_id,
-        name=name_of(type(command)),
-        command=command,
-        actor=Actor(ActorType.SYSTEM, f"watch-{known.of.watch_id}"),
-        happened_at=unsent.at,
-    )
+def _is_ours(alert_id: str) -> bool:
+    """Return whether a watch can have named an alert so."""
+    try:
+        return UUID(alert_id).version == 5  # noqa: PLR2004 - the version that follow.py makes
+    except ValueError:
+        return False
+
+
+def _before(log: LogReader, partition: int, since: datetime, end: int) -> int:
+    """Return a position after which everything comes that was recorded since an instant, by halving what there is."""
+    low, high = 0, end
+    while low < high:
+        middle = (low + high) // 2
+        entries = log.read(Topic.TELEMETRY, partition, after=middle, limit=1)
+        first = next((entry for entry in entries if isinstance(entry, Envelope)), None)
+        if first is None or first.recorded_at >= since:
+            high = middle
+        else:
+            low = middle + 1
+    return low

@@ -13,7 +13,7 @@ from schemas.kafka_record import decode_kafka, kafka_record
 from streams.correlate.run import Correlation, NewScorer, Send
 from streams.faust.batch_agent import Broker, SinkApp
 from streams.faust.batch_transport import Committed, Limits, Record
-from streams.ports import LogReader, LogUnavailable, Overloaded, WatchStates
+from streams.ports import LogReader, LogUnavailable, Overloaded, SystemClock, WatchStates
 from streams.topics import Topics
 
 LIMITS = Limits(batch_records=5_000)
@@ -38,6 +38,7 @@ class CorrelationSink:
         self._new_scorer = new_scorer
         self._partitions: dict[int, Correlation] = {}
         self._read_at: dict[TP, datetime] = {}
+        self._clock = SystemClock()
 
     def starts(self, committed: Mapping[TP, Committed | None]) -> Mapping[TP, int]:
         """Start where correlation itself is: what it knows is kept with the position that it was read up to.
@@ -60,15 +61,27 @@ class CorrelationSink:
     def _apply(self, tp: TP, records: Sequence[Record]) -> str:
         correlation = self._partitions[tp.partition]
         with _unavailable():
-            while events := self._log.read(Topic.EVENTS, tp.partition, after=correlation.events, limit=READ_EVENTS):
-                correlation.read_events(events)
+            self._read_events(correlation, tp.partition)
             if tp.topic == self._telemetry:
                 self._read_facts(correlation, tp, records)
             correlation.settle()
         return str(self._reached(tp))
 
     def look(self) -> bool:
+        """Let time pass where all is read: devices are missed of which nothing comes."""
+        with _unavailable():
+            for partition, correlation in self._partitions.items():
+                now, end = self._clock.now(), self._log.end(Topic.TELEMETRY, partition)
+                self._read_events(correlation, partition)
+                if correlation.facts >= end:
+                    correlation.tick(now)
+                    correlation.settle()
         return False
+
+    def _read_events(self, correlation: Correlation, partition: int) -> None:
+        while events := self._log.read(Topic.EVENTS, partition, after=correlation.events, limit=READ_EVENTS):
+            correlation.read_events(events)
+        correlation.look_back(self._log)
 
     def read_at(self, tp: TP) -> datetime | None:
         """Return when the last fact that was looked at was recorded."""

@@ -48,14 +48,8 @@ class Books:
             version, state = self._states.get(command.stream, (0, None))
             for event in decide_invoice(command, state, GIVEN):
                 version, state = version + 1, evolve_invoice(state, event)
-                place = Place(
-                    tenant_id=self._tenant,
-                    stream=command.stream,
-                    version=version,
-                    position=next(self._positions),
-                    happened_at=at,
-                )
-                envelope = envelope_of(event, place)
+                place = Place(version=version, position=next(self._positions), happened_at=at)
+                envelope = envelope_of(event, place)._replace(tenant_id=self._tenant, stream=command.stream)
                 for view in (LINES, BALANCES):
                     if type(event) in (view.events or ()):
                         self._store.apply(View(view.name, 1), list(view.project(envelope, event)))
