@@ -21,11 +21,10 @@ def _with_exact_payment(data: Payload) -> Payload:
 
 
 def _with_what_watches_do_since(data: Payload) -> Payload:
-    # what was defined before keeps its meaning: a late line counted as long as its window lasted
+    # a watch keeps its meaning: a late line counted as long as its window lasted
     late_s = 0 if data["kind"] == "failures" else None
-    of_rule = {"gap_s": None, "late_s": late_s, "after_s": None}
-    of_watch = {"levels": [], "again_s": None, "flap_count": 0, "flap_s": 3_600, "look_back_s": 0}
-    return {**data, **of_rule, **of_watch}
+    new = dict.fromkeys(("gap_s", "after_s", "levels", "again_s", "flap_count", "flap_s", "look_back_s"))
+    return {**data, **new, "late_s": late_s}
 
 
 STEPS: Mapping[tuple[str, int], Step] = {

@@ -65,7 +65,7 @@ class Definitions(NamedTuple):
         watch_id = watch_id_of(entry)
         match event:
             case WatchDefined():
-                since = entry.recorded_at - timedelta(seconds=event.look_back_s)
+                since = entry.recorded_at - timedelta(seconds=event.look_back_s or 0)
                 defined = Defined(watch_id, entry.version, since, watch_of(event))
                 return self.of({**self.by_id, watch_id: defined}.values())
             case WatchRemoved():

@@ -69,9 +69,13 @@ def _quiet_s(watch: Watch, track: Track) -> int:
     return max(watch.quiet_s, watch.flap_s) if flaps else watch.quiet_s
 
 
+def again_after(watch: Watch) -> timedelta:
+    """Return how long an alert that somebody resolved stays so while its rule holds."""
+    return timedelta(seconds=watch.quiet_s if watch.again_s is None else watch.again_s)
+
+
 def _is_to_be_raised_again(watch: Watch, track: Track, when: When) -> bool:
-    again_s = watch.quiet_s if watch.again_s is None else watch.again_s
-    return track.ended_at is not None and when.received_at - track.ended_at >= timedelta(seconds=again_s)
+    return track.ended_at is not None and when.received_at - track.ended_at >= again_after(watch)
 
 
 def _raise(

@@ -6,7 +6,7 @@ from typing import assert_never
 from domain.fleet.alert import ResolveAlert
 from domain.fleet.facts import DeviceMetricsReported, LogRecorded
 from domain.fleet.failures import MAX_KEYS, count_failures, line_matters, sample_of_line
-from domain.fleet.follow import Finding, Told, When, follow
+from domain.fleet.follow import Finding, Told, When, again_after, follow
 from domain.fleet.rules import Anomaly, Failures, NoData, RateOfChange, Rule, Threshold, limit_of
 from domain.fleet.seen import NOTHING_SEEN, Sample, Seen, Subject, Track, by_its_clock
 from domain.fleet.watch import Watch
@@ -98,9 +98,11 @@ def observe(of: Subject, watch: Watch, seen: Seen, sample: Sample) -> tuple[Seen
 def missed_at(watch: Watch, seen: Seen) -> datetime | None:
     """Return when a device will be missed if nothing more is heard of it, None where that is not to be told."""
     track = seen.tracks.get("", _NEW)
-    if not isinstance(watch.rule, NoData) or seen.at is None or (track.alert_id and not track.ended_at):
+    if not isinstance(watch.rule, NoData) or seen.at is None:
         return None
-    return seen.at + timedelta(seconds=watch.rule.after_s)
+    if track.alert_id is None:
+        return seen.at + timedelta(seconds=watch.rule.after_s)
+    return None if track.ended_at is None else track.ended_at + again_after(watch)
 
 
 def pass_time(of: Subject, watch: Watch, seen: Seen, now: datetime) -> tuple[Seen, tuple[Told, ...]]:

@@ -161,6 +161,8 @@ def at_limit(rule: Rule, limit: float) -> Rule:
 
 def check_levels(rule: Rule, levels: tuple[Level, ...]) -> None:
     """Do nothing if each level is reached after the one before it. Raises: CommandRejected, one is not."""
+    if len({level.severity for level in levels}) < len(levels):
+        raise invalid("each of `levels` needs a severity of its own")
     before = limit_of(rule)
     for level in levels:
         if before is None:

@@ -1,11 +1,12 @@
 """These are the commands, the events, the state and the rules of a watch."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, ClassVar, assert_never
 
 from pydantic import Field
 
-from domain.fleet.rules import FIELDS, KINDS, Level, Rule, at_limit, check_levels, check_rule
+from domain.fleet.rules import FIELDS, KINDS, Level, Rule, at_limit, check_levels, check_rule, limit_of
 from domain.fleet.values import Severity
 from domain.given import Given
 from domain.identity.api_key import ALL_SCOPES, ApiKey, api_key_stream
@@ -63,14 +64,11 @@ WatchCommand = DefineWatch | RemoveWatch
 
 
 @value
-class WatchLevel:
-    severity: str
-    limit: float
-
-
-@value
 class WatchDefined(Event):
-    """Shape: of the fields from `metric` to `after_s`, those of that kind of rule have a value."""
+    """Shape: of the fields from `metric` to `after_s`, those of that kind of rule have a value.
+
+    Those after it have one since version 2. `levels` are limits by severity.
+    """
 
     TYPE: ClassVar = "watch.defined"
     VERSION: ClassVar = 2
@@ -93,11 +91,11 @@ class WatchDefined(Event):
     gap_s: int | None
     late_s: int | None
     after_s: int | None
-    levels: tuple[WatchLevel, ...]
+    levels: Mapping[str, float] | None
     again_s: int | None
-    flap_count: int
-    flap_s: int
-    look_back_s: int
+    flap_count: int | None
+    flap_s: int | None
+    look_back_s: int | None
 
 
 @value
@@ -123,7 +121,7 @@ class Watch:
     levels: tuple[Level, ...] = ()
     again_s: int | None = None
     flap_count: int = 0
-    flap_s: int = 3_600
+    flap_s: int = 0
     look_back_s: int = 0
     removed: bool = False
 
@@ -146,8 +144,20 @@ def evolve_watch(state: Watch | None, event: WatchEvent) -> Watch:
 
 
 def watch_of(event: WatchDefined) -> Watch:
-    levels = tuple(filled(Level, level) for level in event.levels)
-    return filled(Watch, event, rule=filled(KINDS[event.kind], event), levels=levels)
+    rule = filled(KINDS[event.kind], event)
+    levels = [Level(severity=severity, limit=limit) for severity, limit in (event.levels or {}).items()]
+    return Watch(
+        name=event.name,
+        severity=event.severity,
+        device_id=event.device_id,
+        quiet_s=event.quiet_s,
+        rule=rule,
+        levels=tuple(sorted(levels, key=lambda level: abs(level.limit - (limit_of(rule) or 0)))),
+        again_s=event.again_s,
+        flap_count=event.flap_count or 0,
+        flap_s=event.flap_s or 0,
+        look_back_s=event.look_back_s or 0,
+    )
 
 
 # --- rules
@@ -185,7 +195,7 @@ def _check_remover(command: RemoveWatch, given: Given) -> None:
 def _defined(command: DefineWatch) -> WatchDefined:
     rule = command.rule
     of_kinds = {name: getattr(rule, name, None) for names in FIELDS.values() for name in names}
-    levels = tuple(filled(WatchLevel, level) for level in command.levels)
+    levels = {level.severity: level.limit for level in command.levels}
     return filled(WatchDefined, command, kind=rule.kind, levels=levels, **of_kinds)
 
 

@@ -104,6 +104,10 @@ class RiverScorer:
         readings = known.readings + 1
         weight = max(2 / (LONGEST + 1), 1 / readings)
         off = away - known.center
+        if known.readings >= MEMORY and known.spread:
+            # what is unusual by itself says little of what is usual
+            most = TOGETHER * self._far * math.sqrt(known.spread)
+            off = min(max(off, -most), most)
         center = known.center + weight * off
         spread = (1 - weight) * (known.spread + weight * off * off)
         known.mean_error.update(abs(value - usual))

@@ -41,7 +41,7 @@ def _fields(envelope: Envelope, event: WatchEvent) -> dict[str, Any]:
 def _settings(event: WatchDefined) -> dict[str, Any]:
     """Return what a watch has since version 2 of its event: a document of before stays as it was."""
     return {
-        "levels": [{"severity": level.severity, "limit": level.limit} for level in event.levels],
+        "levels": dict(event.levels or {}),
         "again_s": event.quiet_s if event.again_s is None else event.again_s,
         "flap_count": event.flap_count,
         "flap_s": event.flap_s,

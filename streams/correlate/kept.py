@@ -87,7 +87,7 @@ class _Definition(NamedTuple):
     levels: tuple[Level, ...] = ()
     again_s: int | None = None
     flap_count: int = 0
-    flap_s: int = 3_600
+    flap_s: int = 0
     look_back_s: int = 0
     format: int = 1
 
@@ -158,21 +158,16 @@ def definition_state(tenant_id: TenantId, watch_id: str, position: int, defined:
 
 
 def load(states: Iterable[WatchState]) -> Loaded:
-    """Return what was kept; nothing where some of it cannot be read: then all is made again from the log.
-
-    Shape: the events are read from the beginning once more where what they say was not kept yet.
-    """
+    """Return what was kept; nothing where some of it cannot be read: then all is made again from the log."""
     try:
         loaded = _load(states)
     except ValidationError as error:
         _LOG.warning("what correlation kept cannot be read, it is made again from the log: %s", error)
         return _load(())
-    if loaded.progress.format == FORMAT:
-        return loaded
     if loaded.progress.format > FORMAT:
         _LOG.warning("what correlation kept is of a later version, it is made again from the log")
         return _load(())
-    return loaded._replace(progress=Progress(0, loaded.progress.facts, FORMAT))
+    return loaded
 
 
 def _load(states: Iterable[WatchState]) -> Loaded:

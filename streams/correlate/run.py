@@ -20,7 +20,7 @@ from domain.rejection import Kind
 from schemas.envelope import ActorType, Entry, Envelope, TenantId, Topic
 from streams.correlate.calendar import TYPES as CALENDAR_TYPES
 from streams.correlate.calendar import Calendar
-from streams.correlate.kept import Ended, Kept, definition_state, ended_state, load, progress_state
+from streams.correlate.kept import FORMAT, Ended, Kept, Progress, definition_state, ended_state, load, progress_state
 from streams.correlate.known import Known, raised_by
 from streams.ports import AnomalyScorer, LogReader, LogUnavailable, Reply, Submission, WatchState, WatchStates
 
@@ -95,6 +95,9 @@ class Correlation:
                     f"correlation has read {topic.value}/{self._partition} up to {read}, the log ends at {end}:"
                     " an older log was restored below it; remove what correlation keeps, it is made again from the log"
                 )
+        if self._progress.format < FORMAT:
+            # what an earlier version did not look for in the events is looked for now
+            self._progress = Progress(0, self.facts, FORMAT)
 
     def read_events(self, entries: Sequence[Entry]) -> None:
         """Learn of watches that were defined and removed, of alerts that were resolved, and of maintenance."""

@@ -56,12 +56,15 @@ class Telling:
     def __init__(self, rule: Rule, quiet_s: int = 1) -> None:
         self.watch = watch(rule, quiet_s)
         self.seen = NOTHING_SEEN
+        self.now = at(0)
         self.told: list[Told] = []
         self.alerts: list[tuple[str, float]] = []
 
     def tell(self, *samples: tuple[float, float] | tuple[float, float, str], bound: float | None = None) -> "Telling":
         for second, value, *key in samples:
-            sample = Sample(at(second), value, key[0] if key else "", bound)
+            # a late one is recorded after what came before it
+            self.now = max(self.now, at(second))
+            sample = Sample(at(second), value, key[0] if key else "", bound, self.now)
             found = taken(self.watch.rule, self.seen, sample)
             if found is None:
                 continue

@@ -158,7 +158,7 @@ def test_every_event_of_an_invoice_says_how_it_stands() -> None:
     content = ("invoice", "out", "17850", "GBP", HAPPENED_AT)
     nothing = ("", "", "", "", "", HAPPENED_AT, HAPPENED_AT, "")
     assert found == {
-        type(RECEIVED): ("content", "RECEIVED", "536365", *content, due, "16.32495", "", 7),
+        type(RECEIVED): ("content", "RECEIVED", "536365", *content, due, "16.32495000", "", 7),
         type(CORRECTED): ("content", "RECEIVED", "536365", *content, HAPPENED_AT, "20.02084170835", "", 7),
         type(PAID_IN_PART): ("payment", "PART_PAID", *nothing, "10.0000", 7),
         type(REFUNDED): ("payment", "RECEIVED", *nothing, "0.0000", 7),

@@ -74,7 +74,7 @@ CASES: list[Case] = [
             "kind": "threshold",
             "rule": {"metric": "cpu.load", "above": 90.0, "clear": 80.0, "for_s": 300},
             "defined_at": HAPPENED,
-            "levels": [],
+            "levels": {},
             "again_s": 900,
             "flap_count": 5,
             "flap_s": 3_600,
