@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, ClassVar, assert_never
+from typing import Annotated, ClassVar, assert_never, cast
 
 from pydantic import Field
 
@@ -144,7 +144,7 @@ def evolve_watch(state: Watch | None, event: WatchEvent) -> Watch:
 
 
 def watch_of(event: WatchDefined) -> Watch:
-    rule = filled(KINDS[event.kind], event)
+    rule = cast("Rule", filled(KINDS[event.kind], event))
     levels = [Level(severity=severity, limit=limit) for severity, limit in (event.levels or {}).items()]
     return Watch(
         name=event.name,
@@ -171,10 +171,7 @@ def watch_reads(command: WatchCommand, actor: Actor) -> tuple[StreamId, ...]:
 def decide_watch(command: WatchCommand, state: Watch | None, given: Given) -> tuple[WatchEvent, ...]:
     match command:
         case DefineWatch():
-            check_rule(command.rule)
-            check_levels(command.rule, command.levels)
-            defined = _defined(command)
-            return () if watch_of(defined) == state else (defined,)
+            return () if check_watch(command) == state else (_defined(command),)
         case RemoveWatch():
             if state is None:
                 raise not_found(f"watch {command.watch_id} is not known")
@@ -190,6 +187,13 @@ def _check_remover(command: RemoveWatch, given: Given) -> None:
         raise not_allowed(
             f"watch {command.watch_id} is removed by who made it, or with a key of the scope {ALL_SCOPES}"
         )
+
+
+def check_watch(command: DefineWatch) -> Watch:
+    """Return the watch that a definition makes. Raises: CommandRejected, it says nothing."""
+    check_rule(command.rule)
+    check_levels(command.rule, command.levels)
+    return watch_of(_defined(command))
 
 
 def _defined(command: DefineWatch) -> WatchDefined:

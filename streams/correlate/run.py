@@ -20,7 +20,17 @@ from domain.rejection import Kind
 from schemas.envelope import ActorType, Entry, Envelope, TenantId, Topic
 from streams.correlate.calendar import TYPES as CALENDAR_TYPES
 from streams.correlate.calendar import Calendar
-from streams.correlate.kept import FORMAT, Ended, Kept, Progress, definition_state, ended_state, load, progress_state
+from streams.correlate.kept import (
+    FORMAT,
+    Ended,
+    Kept,
+    Loaded,
+    Progress,
+    definition_state,
+    ended_state,
+    load,
+    progress_state,
+)
 from streams.correlate.known import Known, raised_by
 from streams.ports import AnomalyScorer, LogReader, LogUnavailable, Reply, Submission, WatchState, WatchStates
 
@@ -67,11 +77,14 @@ class Correlation:
         self._changed: dict[str, Known] = {}
         self._to_keep: dict[str, WatchState] = {}
         self._gone: dict[str, Known] = {}
-        self._ended: dict[tuple[TenantId, str], datetime] = {}
         self._awaited: list[tuple[datetime, int, Known]] = []
         self._numbers = count()
         self._to_look_back: list[tuple[TenantId, Defined]] = []
-        self._load()
+        loaded = load(states.load(partition))
+        self._progress = self._kept = loaded.progress
+        self._calendar = Calendar(loaded.windows, loaded.tags)
+        self._ended = {(one.tenant_id, one.alert_id): one.at for one in loaded.ended}
+        self._take_up_all(loaded)
 
     @property
     def events(self) -> int:
@@ -341,11 +354,7 @@ class Correlation:
 
     # --- what was kept
 
-    def _load(self) -> None:
-        loaded = load(self._states.load(self._partition))
-        self._progress = self._kept = loaded.progress
-        self._calendar = Calendar(loaded.windows, loaded.tags)
-        self._ended = {(one.tenant_id, one.alert_id): one.at for one in loaded.ended}
+    def _take_up_all(self, loaded: Loaded) -> None:
         of_tenants: dict[TenantId, list[Defined]] = defaultdict(list)
         for tenant_id, defined in loaded.defined:
             of_tenants[tenant_id].append(defined)

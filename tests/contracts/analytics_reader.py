@@ -388,7 +388,7 @@ def measure(store: Analytics, *rows: MetricRow) -> None:
 
 
 def revenue(store: Analytics, by: str, *, tenant: TenantId = ACME, **asked: Any) -> Sequence[RevenueRow]:
-    return store.ask(REVENUE, tenant, **(_OF_REVENUE | {"by": by} | asked))
+    return store.ask(REVENUE, tenant, **{**_OF_REVENUE, "by": by, **asked})
 
 
 _OF_REVENUE: Mapping[str, Any] = {

@@ -103,7 +103,7 @@ def test_saved_in_the_middle_it_goes_on_as_if_it_had_not_been() -> None:
 @pytest.mark.parametrize("module", ["infra.anomaly_river", "infra.river.anomaly"])
 def test_what_an_earlier_version_learned_is_learned_anew(module: str) -> None:
     # it kept the name of its own class, and before that statistics which are not used any more
-    named = pickle.dumps(_Learned(*[0] * len(_Learned._fields))).replace(b"infra.river.anomaly", module.encode())
+    named = pickle.dumps(_Learned._make([0] * len(_Learned._fields))).replace(b"infra.river.anomaly", module.encode())
     assert module.encode() in named
     for saved in (named, pickle.dumps((0.99, 1_000, EWMean(0.5), EWMean(0.5), Quantile(0.99), "0.26.1"))):
         scorer = Scorer(0.99, saved)

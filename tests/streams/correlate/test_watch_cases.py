@@ -190,7 +190,7 @@ def test_other_metrics_are_no_sign_of_the_one_that_is_watched(timed: Timed) -> N
 
 
 def plan(begins: float, ends: float, **of: Any) -> PlanMaintenance:
-    times = {"begins_at": BEGAN + timedelta(seconds=begins), "ends_at": BEGAN + timedelta(seconds=ends)}
+    times: dict[str, Any] = {"begins_at": BEGAN + timedelta(seconds=begins), "ends_at": BEGAN + timedelta(seconds=ends)}
     return PlanMaintenance(maintenance_id="m1", **times, **of)
 
 
