@@ -21,10 +21,8 @@ def _with_exact_payment(data: Payload) -> Payload:
 
 
 def _with_what_watches_do_since(data: Payload) -> Payload:
-    # a watch keeps its meaning: a late line counted as long as its window lasted
-    late_s = 0 if data["kind"] == "failures" else None
-    new = dict.fromkeys(("gap_s", "after_s", "levels", "again_s", "flap_count", "flap_s", "look_back_s"))
-    return {**data, **new, "late_s": late_s}
+    new = ("gap_s", "late_s", "after_s", "levels", "again_s", "flap_count", "flap_s", "look_back_s")
+    return {**data, **dict.fromkeys(new)}
 
 
 STEPS: Mapping[tuple[str, int], Step] = {

@@ -144,7 +144,9 @@ def evolve_watch(state: Watch | None, event: WatchEvent) -> Watch:
 
 
 def watch_of(event: WatchDefined) -> Watch:
-    rule = cast("Rule", filled(KINDS[event.kind], event))
+    # before version 2 a late line counted as long as its window lasted
+    late = {"late_s": event.late_s or 0} if event.kind == "failures" else {}
+    rule = cast("Rule", filled(KINDS[event.kind], event, **late))
     levels = [Level(severity=severity, limit=limit) for severity, limit in (event.levels or {}).items()]
     return Watch(
         name=event.name,

@@ -164,8 +164,8 @@ RECEIVABLES = Question(
             WHERE issued <= fromUnixTimestamp64Micro({as_of:Int64}, 'UTC')
                 AND status NOT IN ('REJECTED', 'CANCELLED')
                 AND direction = {direction}
-                AND {currency:String} IN ('', currency)
-                AND {party:String} IN ('', party)
+                AND ({currency:String} = '' OR currency = {currency:String})
+                AND ({party:String} = '' OR party = {party:String})
         )
         WHERE {state}
         GROUP BY label, currency

@@ -113,8 +113,8 @@ REVENUE = Question(
                 ) AS sign
             FROM invoice_facts
             WHERE direction = {direction}
-                AND {currency:String} IN ('', currency)
-                AND {party:String} IN ('', party)
+                AND ({currency:String} = '' OR currency = {currency:String})
+                AND ({party:String} = '' OR party = {party:String})
                 AND invoiced_at >= fromUnixTimestamp64Micro({start:Int64}, 'UTC')
                 AND invoiced_at < fromUnixTimestamp64Micro({end:Int64}, 'UTC')
                 AND stream NOT IN (SELECT stream FROM invoice_balances WHERE status IN ('REJECTED', 'CANCELLED'))

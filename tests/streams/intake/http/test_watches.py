@@ -52,8 +52,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     documents = SqliteDocuments(folder / "d.sqlite", of_role(Role.DOCUMENTS))
     for store, names in ((timeline, (METRICS.name, LOGS.name)), (documents, ("devices",))):
         for name in names:
-            store.create(View(name, 1))  # type: ignore[attr-defined]
-            store.switch(View(name, 1))  # type: ignore[attr-defined]
+            store.create(View(name, 1))
+            store.switch(View(name, 1))
     readings = [(n, 99.0 if n in {30, 31, 40} else 5.0) for n in range(60)]
     timeline.apply(
         View(METRICS.name, 1),
