@@ -27,6 +27,7 @@ _SHARED: Mapping[str, tuple[Any, Any]] = {
     "start": (Start, None),
     "end": (End, None),
     "limit": (Annotated[int, Query(ge=1, le=_MOST_GROUPS, description="groups at most")], _MOST_GROUPS),
+    "direction": (Literal["out", "in"], "out"),
     "timezone": (TimeZone, "UTC"),
     "currency": (Annotated[Currency | None, Query(description="documents of this currency only")], None),
     "party": (Annotated[Party | None, Query(description="documents of this customer or supplier only")], None),

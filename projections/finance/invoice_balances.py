@@ -163,7 +163,7 @@ RECEIVABLES = Question(
             )
             WHERE issued <= fromUnixTimestamp64Micro({as_of:Int64}, 'UTC')
                 AND status NOT IN ('REJECTED', 'CANCELLED')
-                AND direction = {direction}
+                AND direction = {direction:String}
                 AND ({currency:String} = '' OR currency = {currency:String})
                 AND ({party:String} = '' OR party = {party:String})
         )
@@ -194,7 +194,7 @@ RECEIVABLES = Question(
                 "paid": "rest = 0",
             },
         ),
-        "direction": Choice("out", {"out": "'out'", "in": "'in'"}),
+        "direction": str,
         "currency": str,
         "party": str,
         "timezone": str,

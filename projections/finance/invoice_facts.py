@@ -112,7 +112,7 @@ REVENUE = Question(
                     ), -1, 1
                 ) AS sign
             FROM invoice_facts
-            WHERE direction = {direction}
+            WHERE direction = {direction:String}
                 AND ({currency:String} = '' OR currency = {currency:String})
                 AND ({party:String} = '' OR party = {party:String})
                 AND invoiced_at >= fromUnixTimestamp64Micro({start:Int64}, 'UTC')
@@ -134,7 +134,7 @@ REVENUE = Question(
                 "customer": "party",
             },
         ),
-        "direction": Choice("out", {"out": "'out'", "in": "'in'"}),
+        "direction": str,
         "currency": str,
         "party": str,
         "timezone": str,

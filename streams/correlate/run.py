@@ -32,6 +32,7 @@ from streams.correlate.kept import (
     progress_state,
 )
 from streams.correlate.known import Known, raised_by
+from streams.correlate.past import facts_since
 from streams.ports import AnomalyScorer, LogReader, LogUnavailable, Reply, Submission, WatchState, WatchStates
 
 _LOG = logging.getLogger(__name__)
@@ -52,8 +53,6 @@ KEEP_EVERY = 10_000
 
 SETTLED_S = 5
 """Seconds after which everything that was recorded can be read: only then a device is missed."""
-
-LOOK_BACK_ENTRIES = 5_000
 
 _DEFINITIONS = frozenset(event.TYPE for event in WATCH.events)
 _NO_DEVICES: dict[tuple[str, int], Known] = {}
@@ -130,17 +129,11 @@ class Correlation:
         """Show new watches what was recorded before them, as far as they say. Raises: LogUnavailable, safe to retry."""
         while self._to_look_back:
             tenant_id, defined = self._to_look_back[0]
-            after = _before(log, self._partition, defined.since, self.facts)
-            while after < self.facts:
-                entries = log.read(Topic.TELEMETRY, self._partition, after=after, limit=LOOK_BACK_ENTRIES)
-                if not entries:
-                    break
-                of_definition = Definitions.of([defined])
-                for entry in entries:
-                    if entry.position <= self.facts and entry.tenant_id == tenant_id and isinstance(entry, Envelope):
-                        for level, device_id in of_definition.looking_at(entry):
-                            self._show(level, device_id, entry)
-                after = entries[-1].position
+            of_definition = Definitions.of([defined])
+            for entry in facts_since(log, self._partition, defined.since, self.facts):
+                if entry.tenant_id == tenant_id:
+                    for level, device_id in of_definition.looking_at(entry):
+                        self._show(level, device_id, entry)
             self._to_look_back.pop(0)
 
     def read_facts(self, entries: Sequence[Entry]) -> None:
@@ -383,17 +376,3 @@ def _is_ours(alert_id: str) -> bool:
         return UUID(alert_id).version == 5  # noqa: PLR2004 - the version that follow.py makes
     except ValueError:
         return False
-
-
-def _before(log: LogReader, partition: int, since: datetime, end: int) -> int:
-    """Return a position after which everything comes that was recorded since an instant, by halving what there is."""
-    low, high = 0, end
-    while low < high:
-        middle = (low + high) // 2
-        entries = log.read(Topic.TELEMETRY, partition, after=middle, limit=1)
-        first = next((entry for entry in entries if isinstance(entry, Envelope)), None)
-        if first is None or first.recorded_at >= since:
-            high = middle
-        else:
-            low = middle + 1
-    return low
