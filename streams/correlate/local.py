@@ -64,7 +64,8 @@ class LocalCorrelator:
             limit = until_step(correlation.events, BATCH_ENTRIES)
             correlation.read_events(self._log.read(Topic.EVENTS, _PARTITION, after=correlation.events, limit=limit))
             read_any = True
-        correlation.look_back(self._log)
+        if not correlation.look_back(self._log):
+            return True
         if not correlation.has_watches:
             correlation.skip_facts(end)
         elif correlation.facts < end:

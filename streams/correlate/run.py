@@ -5,7 +5,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import count
+from itertools import count, islice
 from typing import cast
 from uuid import UUID
 
@@ -54,6 +54,9 @@ KEEP_EVERY = 10_000
 SETTLED_S = 5
 """Seconds after which everything that was recorded can be read: only then a device is missed."""
 
+LOOK_BACK_FACTS = 50_000
+"""Facts of the past that are read at once: a worker that does one thing for too long is taken for dead."""
+
 _DEFINITIONS = frozenset(event.TYPE for event in WATCH.events)
 _NO_DEVICES: dict[tuple[str, int], Known] = {}
 
@@ -79,6 +82,7 @@ class Correlation:
         self._awaited: list[tuple[datetime, int, Known]] = []
         self._numbers = count()
         self._to_look_back: list[tuple[TenantId, Defined]] = []
+        self._past: Iterator[Envelope] | None = None
         loaded = load(states.load(partition))
         self._progress = self._kept = loaded.progress
         self._calendar = Calendar(loaded.windows, loaded.tags)
@@ -125,16 +129,27 @@ class Correlation:
                     self._calendar.read(entry)
             self._progress = self._progress._replace(events=entry.position)
 
-    def look_back(self, log: LogReader) -> None:
-        """Show new watches what was recorded before them, as far as they say. Raises: LogUnavailable, safe to retry."""
-        while self._to_look_back:
-            tenant_id, defined = self._to_look_back[0]
-            of_definition = Definitions.of([defined])
-            for entry in facts_since(log, self._partition, defined.since, self.facts):
-                if entry.tenant_id == tenant_id:
-                    for level, device_id in of_definition.looking_at(entry):
-                        self._show(level, device_id, entry)
+    def look_back(self, log: LogReader) -> bool:
+        """Show new watches what was recorded before them, as far as they say; True when all is shown.
+
+        Shape: one call shows a bounded part; facts wait until all is shown. Raises: LogUnavailable, safe to retry.
+        """
+        if not self._to_look_back:
+            return True
+        tenant_id, defined = self._to_look_back[0]
+        of_definition = Definitions.of([defined])
+        # begun anew after a fault: what a watch was shown already is not shown to it again
+        past, self._past = self._past or facts_since(log, self._partition, defined.since, self.facts), None
+        facts = list(islice(past, LOOK_BACK_FACTS))
+        for entry in facts:
+            if entry.tenant_id == tenant_id:
+                for level, device_id in of_definition.looking_at(entry):
+                    self._show(level, device_id, entry)
+        if len(facts) == LOOK_BACK_FACTS:
+            self._past = past
+        else:
             self._to_look_back.pop(0)
+        return not self._to_look_back
 
     def read_facts(self, entries: Sequence[Entry]) -> None:
         """Show facts to the watches of their tenants."""
@@ -153,14 +168,14 @@ class Correlation:
                     self._show(defined, device_id, entry)
         self._progress = self._progress._replace(facts=position)
         if recorded_at is not None:
-            self._pass_time(recorded_at)
+            self.tick(recorded_at)
 
     def skip_facts(self, position: int) -> None:
         """Go past facts that were recorded before any watch was defined."""
         self._progress = self._progress._replace(facts=max(position, self.facts))
 
     def tick(self, now: datetime) -> None:
-        """Learn how late it is, where everything was read: devices are missed of which nothing comes."""
+        """Learn how late it is, where everything was read: a device is missed of which nothing comes."""
         self._pass_time(now - timedelta(seconds=SETTLED_S))
 
     def settle(self) -> None:

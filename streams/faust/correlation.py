@@ -81,7 +81,8 @@ class CorrelationSink:
     def _read_events(self, correlation: Correlation, partition: int) -> None:
         while events := self._log.read(Topic.EVENTS, partition, after=correlation.events, limit=READ_EVENTS):
             correlation.read_events(events)
-        correlation.look_back(self._log)
+        if not correlation.look_back(self._log):
+            raise StoreUnavailable("a new watch looks back; what comes now waits for it")
 
     def read_at(self, tp: TP) -> datetime | None:
         """Return when the last fact that was looked at was recorded."""
