@@ -170,7 +170,7 @@ def check_levels(rule: Rule, levels: tuple[Level, ...]) -> None:
         down = (isinstance(rule, Threshold) and rule.above is None) or (isinstance(rule, RateOfChange) and rule.by < 0)
         if (level.limit >= before) if down else (level.limit <= before):
             raise invalid(
-                f"each of `levels` must be beyond the limit before it: {level.limit:g} is not beyond {before:g}"
+                f"each of `levels` must be beyond the limit before it; {level.limit:g} is not beyond {before:g}"
             )
         if isinstance(rule, Failures | NoData) and not float(level.limit).is_integer():
             raise invalid(f"the limit of a level must be a whole number here, not {level.limit:g}")

@@ -30,7 +30,7 @@ _PAGE = 10_000
 
 
 class TooMuch(Exception):  # noqa: N818
-    """A preview would look at more than it may: ask for a shorter time or for one device."""
+    """A preview would look at more than it may; a retry gives the same answer: ask for a shorter time or one device."""
 
 
 class Stored(NamedTuple):
