@@ -8,6 +8,7 @@ from typing import Self
 from domain.identity.api_key import ApiKey
 from infra.clickhouse.analytics import ClickHouseAnalytics
 from infra.data_dir import DataDir, DataDirError, operator_key
+from infra.river.scorer import new_scorer
 from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.documents import SqliteDocuments
 from infra.sqlite.event_log import SqliteEventLog
@@ -22,7 +23,7 @@ from read_api.edge.auth import Unauthenticated, parse_key, secret_sha256
 from schemas.envelope import SYSTEM_TENANT, Actor, ActorType, StreamId, TenantId
 from streams.correlate.local import LocalCorrelator
 from streams.intake.http.onboarding import onboard
-from streams.ports import AnomalyScorer, LogDamaged, LogUnavailable, Submission, SystemClock
+from streams.ports import LogDamaged, LogUnavailable, Submission, SystemClock
 from streams.project.local_runner import RoleRunner
 from streams.project.operations import LocalOperations
 from streams.shared_log import SharedLog
@@ -134,7 +135,7 @@ class Views:
         }
         log = SharedLog(embedded.log)
         self._watch_states = SqliteWatchStates(folder / "correlation.sqlite", of)
-        self.correlator = LocalCorrelator(log, self._watch_states, _new_scorer)
+        self.correlator = LocalCorrelator(log, self._watch_states, new_scorer)
         self.runners = [
             RoleRunner(role, of_role(role), log=log, store=store, dead_letters=self.dead_letters, clock=embedded.clock)
             for role, store in stores.items()
@@ -159,10 +160,3 @@ class Views:
             runner.stop()
         for store in (self.timeline, self.documents, self.analytics, self.dead_letters, self._watch_states):
             store.close()
-
-
-def _new_scorer(quantile: float, saved: bytes | None) -> AnomalyScorer:
-    # river takes 30 MB: only where a tenant watches for what is unusual
-    from infra.river.anomaly import RiverScorer  # noqa: PLC0415
-
-    return RiverScorer(quantile, saved)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from projections.finance import invoice_facts, invoices
-from projections.fleet import alerts, device_logs, device_metrics, devices, metrics_5m, watches
+from projections.finance import invoice_balances, invoice_facts, invoices
+from projections.fleet import alerts, device_logs, device_metrics, devices, maintenance, metrics_5m, watches
 from projections.history import audit_trail, events, processes, stream_history
 from projections.identity import api_keys, organization_devices, organizations, tenants, users
 from projections.projection import Projection
@@ -18,9 +18,11 @@ PROJECTIONS: tuple[Projection, ...] = (
     events.PROJECTION,
     metrics_5m.PROJECTION,
     invoice_facts.PROJECTION,
+    invoice_balances.PROJECTION,
     devices.PROJECTION,
     alerts.PROJECTION,
     watches.PROJECTION,
+    maintenance.PROJECTION,
     invoices.PROJECTION,
     leads.PROJECTION,
     tenants.PROJECTION,

@@ -78,9 +78,9 @@ class AnalyticsReader(Protocol):
         """Return the answer to a question about one tenant's rows, in the order that the question says.
 
         Shape: `parameters` are exactly those that the question declares; the value of a Choice is one of its own. None
-        as `start` or `end` leaves the time open on that side. Rows of another tenant are never counted, and a row that
-        was written more than once counts once, as it was written last. A view without rows gives what the SQL gives
-        for none, which is () where it groups.
+        as `start` or `end` leaves the time open on that side, and as a text asks for all. Rows of another tenant are
+        never counted, and a row that was written more than once counts once, as it was written last. A view without
+        rows gives what the SQL gives for none, which is () where it groups.
         Units: `start` ≤ instant < `end`, in UTC and to the microsecond; amounts are exact decimals.
         Raises: StoreUnavailable, the store did not answer or no build of the view is live yet; safe to retry.
         ValueError, the question takes other parameters, or is about a view that the store does not keep.

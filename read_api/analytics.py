@@ -8,22 +8,30 @@ from inspect import Parameter, Signature
 from typing import Annotated, Any, Literal, get_type_hints
 
 from fastapi import APIRouter, Depends, Query, Response
+from pydantic import StringConstraints
 
 from projections.catalog import of_role
 from projections.question import Choice, Longest, Question
 from projections.rows import Role
-from read_api.edge.parameters import End, Start, in_order, window
+from read_api.edge.parameters import End, Start, TimeZone, in_order, window
 from read_api.edge.problems import Problem
 from read_api.edge.responses import Answer, documented, money, table
 from read_api.reading import Read, Reading
-from schemas.values import Money
+from schemas.values import Currency, Instant, Money
 
 _MOST_GROUPS = 10_000
+
+Party = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 _SHARED: Mapping[str, tuple[Any, Any]] = {
     "start": (Start, None),
     "end": (End, None),
     "limit": (Annotated[int, Query(ge=1, le=_MOST_GROUPS, description="groups at most")], _MOST_GROUPS),
+    "direction": (Literal["out", "in"], "out"),
+    "timezone": (TimeZone, "UTC"),
+    "currency": (Annotated[Currency | None, Query(description="documents of this currency only")], None),
+    "party": (Annotated[Party | None, Query(description="documents of this customer or supplier only")], None),
+    "as_of": (Annotated[Instant | None, Query(description="as it stood at this instant; left out: now")], None),
 }
 """The parameters that mean the same in every question, each with its default."""
 
@@ -47,6 +55,8 @@ def _endpoint(question: Question[Any], scope: str) -> Callable[..., Awaitable[Re
 
     async def answer(read: Read, **parameters: Any) -> Response:
         parameters |= _time(question.longest, parameters.get("start"), parameters.get("end"), read.as_of.at)
+        if "as_of" in parameters:
+            parameters["as_of"] = parameters["as_of"] or read.as_of.at
         ask = partial(read.answers.analytics.ask, question, read.tenant_id, **parameters)
         rows = await asyncio.get_running_loop().run_in_executor(read.answers.analytics_threads, ask)
         return table([_row(row, parameters, amounts) for row in rows], read.as_of)
@@ -55,7 +65,7 @@ def _endpoint(question: Question[Any], scope: str) -> Callable[..., Awaitable[Re
     answer.__signature__ = Signature(  # type: ignore[attr-defined]
         [
             Parameter(
-                "read", Parameter.KEYWORD_ONLY, annotation=Annotated[Read, Depends(Reading(scope, question.view))]
+                "read", Parameter.KEYWORD_ONLY, annotation=Annotated[Read, Depends(Reading(scope, *question.views))]
             ),
             *(_parameter(name, kind) for name, kind in question.parameters.items()),
         ]

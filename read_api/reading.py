@@ -1,5 +1,6 @@
 """Every read comes through here: who asks, with which right, and how far the view must be."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from time import monotonic
 from typing import Annotated, NamedTuple
@@ -7,6 +8,7 @@ from typing import Annotated, NamedTuple
 from fastapi import Header, Request
 
 from projections.operations import Progress
+from projections.rows import Checkpoint
 from read_api.answers import Answers, Asked
 from read_api.edge.asking import Asking
 from read_api.edge.auth import Caller
@@ -45,22 +47,30 @@ class Read(NamedTuple):
 
 
 class Reading:
-    """A dependency: authorise who asks, then wait for the view where the caller asks for it."""
+    """A dependency: authorise who asks, then wait for the views where the caller asks for it."""
 
-    def __init__(self, resource: str, view: str | None = None) -> None:
+    def __init__(self, resource: str, *views: str) -> None:
         self._resource = resource
-        self._view = view
+        self._views = views
 
     def __call__(
         self, request: Request, caller: Asking, answers: Asked, consistent_with: ConsistentWith = None
     ) -> Read:
         require(caller, f"{self._resource}:read")
-        if self._view is None:
-            return Read(caller, answers, AsOf.of(answers.now(), ()), request.url.path)
         if consistent_with is not None:
-            _wait(answers, self._view, parse_positions(consistent_with, "X-Consistent-With"))
-        as_of = AsOf.of(answers.now(), answers.progress.reached(self._view))
+            for view in self._views:
+                _wait(answers, view, parse_positions(consistent_with, "X-Consistent-With"))
+        as_of = AsOf.of(answers.now(), _least(answers.progress, self._views))
         return Read(caller, answers, as_of, request.url.path)
+
+
+def _least(progress: Progress, views: Sequence[str]) -> Sequence[Checkpoint]:
+    """Return how far all of the views are: of each partition the least that one of them reached."""
+    if len(views) == 1:
+        return progress.reached(views[0])
+    reached = [{place[:2]: place for place in progress.reached(view)} for view in views]
+    everywhere = set.intersection(*map(set, reached)) if reached else set()
+    return [min((places[at] for places in reached), key=lambda place: place.position) for at in everywhere]
 
 
 def _wait(answers: Answers, view: str, positions: list[Position]) -> None:

@@ -39,6 +39,11 @@ def _as_heartbeats(data: Payload) -> Payload:
     return {"heartbeats": [{"after_us": 0, **data}]}
 
 
+def _with_what_watches_do_since(data: Payload) -> Payload:
+    new = ("gap_s", "late_s", "after_s", "levels", "again_s", "flap_count", "flap_s", "look_back_s")
+    return {**data, **dict.fromkeys(new)}
+
+
 STEPS: Mapping[tuple[str, int], Step] = {
     ("device.heartbeat", 1): _as_heartbeats,
     ("device.metrics.reported", 1): _as_series,
@@ -46,6 +51,7 @@ STEPS: Mapping[tuple[str, int], Step] = {
     ("log.recorded", 1): _as_lines,
     ("payment.recorded", 1): _with_exact_payment,
     ("payment.refunded", 1): _with_exact_payment,
+    ("watch.defined", 1): _with_what_watches_do_since,
 }
 """(type, version) -> the function that makes its payload one version newer."""
 

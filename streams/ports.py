@@ -347,8 +347,8 @@ class WatchStates(Protocol):
 class AnomalyScorer(Protocol):
     """Learns what is usual for one metric of one device."""
 
-    def beyond(self, value: float) -> float | None:
-        """Return the bound that a reading is beyond if it is unusual, else None; then learn the reading.
+    def beyond(self, value: float, at: datetime) -> float | None:
+        """Return the bound that a reading is beyond if it is unusual at that instant, else None; then learn it.
 
         Shape: the same readings in the same order give the same answers, also after `dump`.
         """

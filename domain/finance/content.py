@@ -43,7 +43,7 @@ class Content(Protocol):
     def country(self) -> str: ...
 
 
-def digest_of(content: Content) -> bytes:
+def digest_of(content: Content) -> str:
     """Return the same for documents that say the same, in this and in every later process.
 
     Shape: 2.5 and 2.50 are the same amount, blanks around a product do not count, and a line without a date has the
@@ -70,7 +70,9 @@ def digest_of(content: Content) -> bytes:
         content.currency,
         content.country.strip(),
     )
-    return blake2b("\n".join([repr(head), *lines]).encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
+    return blake2b(
+        "\n".join([repr(head), *lines]).encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES
+    ).hexdigest()
 
 
 def _plain(amount: Decimal) -> str:

@@ -324,7 +324,7 @@ class Invoice:
     currency: str
     total: Decimal
     line_count: int = field(repr=False)
-    content: bytes = field(repr=False)
+    content: str = field(repr=False)
     category: str | None = None
     categorised_by: str | None = None
     review: InvoiceStatus = InvoiceStatus.RECEIVED

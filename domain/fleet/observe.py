@@ -1,86 +1,30 @@
 """A watch turns what a device reports into alerts, raised and resolved by the time at which things happened."""
 
-import re
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from math import isfinite
-from typing import NamedTuple, assert_never
-from uuid import UUID, uuid5
+from datetime import datetime, timedelta
+from typing import assert_never
 
-from domain.fleet.alert import RaiseAlert, ResolveAlert
+from domain.fleet.alert import ResolveAlert
 from domain.fleet.facts import DeviceMetricsReported, LogRecorded
-from domain.fleet.rules import Anomaly, Failures, RateOfChange, Rule, Threshold
+from domain.fleet.failures import MAX_KEYS, count_failures, line_matters, sample_of_line
+from domain.fleet.follow import Finding, Told, When, again_after, follow
+from domain.fleet.rules import Anomaly, Failures, NoData, RateOfChange, Rule, Threshold, limit_of
+from domain.fleet.seen import NOTHING_SEEN, Sample, Seen, Subject, Track, by_its_clock
 from domain.fleet.watch import Watch
 from schemas.envelope import Envelope
 
-MAX_KEYS = 1_000
-"""Keys of one device that a watch counts at once; the one that was quiet for longest makes room."""
+__all__ = ["MAX_KEYS", "NOTHING_SEEN", "Sample", "Seen", "Subject", "Told", "Track"]
 
 MAX_RECENT = 500
 """Readings that are kept of a window; more can only be there where they change all the time in one direction."""
 
-_NAMESPACE = UUID("b0a2b1f2-6a0c-5b0e-8d63-0a8f1c1f7a55")
-_REPEATED = re.compile(r"message repeated ([0-9]{1,6}) times: \[")
-_MAX_KEY, _MAX_NAME = 100, 200
+USUAL_OF = 16
+"""Intervals between readings from which the usual one is known."""
 
-Told = RaiseAlert | ResolveAlert
+FEW_INTERVALS = 3
+"""A silence of more usual intervals than these is a break, where a rule does not say its own."""
 
-
-class Subject(NamedTuple):
-    """What is looked at: one definition of a watch, at one device."""
-
-    watch_id: str
-    version: int
-    device_id: str
-
-
-class Sample(NamedTuple):
-    """What one fact says to a watch.
-
-    Shape: `value` is a reading, or a number of failures: with 0 only time has passed. `bound` is what the reading is
-    beyond, for a watch that looks for what is unusual.
-    """
-
-    at: datetime
-    value: float
-    key: str = ""
-    bound: float | None = None
-
-
-class Track(NamedTuple):
-    """What is known of one key.
-
-    Shape: a breach that goes on began at `since`; `breached_at` is when an open alert's rule held last.
-    """
-
-    since: datetime | None = None
-    recent: tuple[tuple[datetime, float], ...] = ()
-    alert_id: str | None = None
-    breached_at: datetime | None = None
-
-
-class Seen(NamedTuple):
-    """What a watch knows of one device: nothing but what it needs to go on.
-
-    Shape: `at` is the newest instant it was told of; at `due` some track ends if nothing more is heard of its key.
-    """
-
-    at: datetime | None = None
-    tracks: Mapping[str, Track] = {}
-    due: datetime | None = None
-
-
-NOTHING_SEEN = Seen()
+_LEAST_INTERVALS = 3
 _NEW = Track()
-
-
-class _Finding(NamedTuple):
-    breached: bool
-    clear: bool
-    value: float
-    limit: float | None
-    window_s: int
-    for_s: int = 0
 
 
 def device_of(envelope: Envelope) -> str:
@@ -92,78 +36,130 @@ def device_of(envelope: Envelope) -> str:
 def sample_of(rule: Rule, fact: Envelope) -> Sample | None:
     """Return what a fact says to a watch with this rule, or None.
 
-    Shape: a fact cannot have happened after it was recorded, whatever the clock of its sender says.
+    Shape: a sample happened when the device says so; of silence a device's clock says nothing, there it is the moment
+    of recording.
     """
-    at = min(fact.happened_at, fact.recorded_at)
-    if not isinstance(rule, Failures):
-        value = fact.data["metrics"].get(rule.metric) if fact.type == DeviceMetricsReported.TYPE else None
-        return None if value is None else Sample(at, value)
-    if fact.type != LogRecorded.TYPE:
+    at, recorded_at = fact.happened_at, fact.recorded_at
+    if isinstance(rule, Failures):
+        is_line = fact.type == LogRecorded.TYPE
+        return sample_of_line(rule, fact.data["summary"], at, recorded_at) if is_line else None
+    if isinstance(rule, NoData) and rule.metric is None:
+        return Sample(recorded_at, 0)
+    value = fact.data["metrics"].get(rule.metric) if fact.type == DeviceMetricsReported.TYPE else None
+    if value is None:
         return None
-    if rule.contains not in fact.data["summary"]:
-        return Sample(at, 0)
-    return Sample(at, _times(fact.data["summary"]), _key(rule, fact.data["summary"]))
+    return Sample(recorded_at, 0) if isinstance(rule, NoData) else Sample(at, value, recorded_at=recorded_at)
 
 
-def matters(rule: Rule, seen: Seen, sample: Sample) -> bool:
-    """Return whether a sample can change anything.
+def taken(rule: Rule, seen: Seen, sample: Sample) -> tuple[Seen, Sample] | None:
+    """Return what is known and a sample on one clock, or None where the sample can change nothing.
 
-    Shape: of readings only a newer one says how things are now; a failure counts as long as its window lasts, and time
-    passes only for those that were seen.
+    Shape: of readings only a newer one says how things are now; a failure counts as long as its window and the stated
+    lateness last.
     """
-    if not isinstance(rule, Failures):
-        return seen.at is None or sample.at > seen.at
-    if not sample.value:
-        return bool(seen.tracks)
-    return seen.at is None or sample.at > seen.at - timedelta(seconds=rule.within_s)
-
-
-def sample_that_matters(rule: Rule, seen: Seen, fact: Envelope) -> Sample | None:
-    sample = sample_of(rule, fact)
-    return sample if sample is not None and matters(rule, seen, sample) else None
+    seen, sample = by_its_clock(seen, sample)
+    is_newer = seen.at is None or sample.at > seen.at
+    matters = line_matters(rule, seen, sample) if isinstance(rule, Failures) else is_newer
+    return (seen, sample) if matters else None
 
 
 def observe(of: Subject, watch: Watch, seen: Seen, sample: Sample) -> tuple[Seen, tuple[Told, ...]]:
-    """Return what is known after a sample that matters, and the commands that it leads to, in order.
+    """Return what is known after a sample that was `taken`, and the commands that it leads to, in order.
 
     Shape: the same samples in the same order give the same commands, alert ids and all.
     """
     track = seen.tracks.get("", _NEW)
     match watch.rule:
         case Failures() as rule:
-            return _count(of, watch, rule, seen, sample)
+            return count_failures(of, watch, rule, seen, sample)
         case Threshold() as rule:
             finding = _compare(rule, sample)
+            if rule.for_s:
+                track = _held(rule, track, seen.at, sample.at)
         case RateOfChange() as rule:
             recent = _turning_points(rule, track.recent, sample)
             change = sample.value - recent[0][1]
             breached = change >= rule.by if rule.by > 0 else change <= rule.by
             track = track._replace(recent=recent)
-            finding = _Finding(breached, not breached, change, rule.by, rule.within_s)
+            finding = Finding(breached, not breached, change, rule.by, rule.within_s)
         case Anomaly():
             unusual = sample.bound is not None
-            finding = _Finding(unusual, not unusual, sample.value, sample.bound, 0)
+            finding = Finding(unusual, not unusual, sample.value, sample.bound, 0)
+        case NoData() as rule:
+            seen, told = pass_time(of, watch, seen, sample.at)
+            track, more = _heard(of, watch, rule, seen, sample)
+            return seen._replace(at=sample.at, tracks={"": track}), (*told, *more)
         case _:
             assert_never(watch.rule)
-    track, told = _follow(of, watch, track, finding, key="", at=sample.at)
-    return Seen(sample.at, {"": track}), told
+    track, told = follow(of, watch, track, finding, key="", when=When(sample.at, sample.received_at))
+    return seen._replace(at=sample.at, tracks={"": track}), told
+
+
+def missed_at(watch: Watch, seen: Seen) -> datetime | None:
+    """Return when a device will be missed if nothing more is heard of it, None where that is not to be told."""
+    track = seen.tracks.get("", _NEW)
+    if not isinstance(watch.rule, NoData) or seen.at is None:
+        return None
+    if track.alert_id is None:
+        return seen.at + timedelta(seconds=watch.rule.after_s)
+    return None if track.ended_at is None else track.ended_at + again_after(watch)
+
+
+def pass_time(of: Subject, watch: Watch, seen: Seen, now: datetime) -> tuple[Seen, tuple[Told, ...]]:
+    """Return what is known at an instant up to which nothing more was heard, and what is to be told.
+
+    Shape: whenever it is asked after a device is missed, it tells the same.
+    """
+    missed, since = missed_at(watch, seen), seen.at
+    if missed is None or since is None or missed > now or not isinstance(watch.rule, NoData):
+        return seen, ()
+    after_s = watch.rule.after_s
+    track = seen.tracks.get("", _NEW)
+    if not track.alert_id:
+        track = track._replace(since=since)
+    finding = Finding(breached=True, clear=False, value=after_s, limit=after_s, window_s=after_s)
+    track, told = follow(of, watch, track, finding, key="", when=When(missed, now))
+    return seen._replace(tracks={"": track}), told
 
 
 def close_all(seen: Seen, note: str) -> tuple[ResolveAlert, ...]:
     """Return what resolves every alert that is open."""
-    return tuple(ResolveAlert(alert_id=track.alert_id, note=note) for track in seen.tracks.values() if track.alert_id)
+    return tuple(
+        ResolveAlert(alert_id=track.alert_id, note=note)
+        for track in seen.tracks.values()
+        if track.alert_id and not track.ended_at
+    )
 
 
-def _compare(rule: Threshold, sample: Sample) -> _Finding:
-    value, (limit, clear) = sample.value, _limits(rule)
-    breached, good = (value >= limit, value < clear) if rule.above is not None else (value <= limit, value > clear)
-    return _Finding(breached, good, value, limit, rule.for_s, rule.for_s)
+def _heard(of: Subject, watch: Watch, rule: NoData, seen: Seen, sample: Sample) -> tuple[Track, tuple[Told, ...]]:
+    """Return what is known once something is heard again: an alert goes on until that lasts for long enough."""
+    track = seen.tracks.get("", _NEW)
+    silent = seen.at is not None and sample.at - seen.at >= timedelta(seconds=rule.after_s)
+    if silent and track.alert_id:
+        track = track._replace(breached_at=sample.at)
+    finding = Finding(breached=False, clear=True, value=0, limit=rule.after_s, window_s=rule.after_s)
+    return follow(of, watch, track, finding, key="", when=When(sample.at, sample.at))
 
 
-def _limits(rule: Threshold) -> tuple[float, float]:
-    limit = rule.above if rule.above is not None else rule.below
+def _compare(rule: Threshold, sample: Sample) -> Finding:
+    value, limit = sample.value, limit_of(rule)
     assert limit is not None  # noqa: S101 - decide_watch takes no other
-    return limit, limit if rule.clear is None else rule.clear
+    clear = limit if rule.clear is None else rule.clear
+    breached, good = (value >= limit, value < clear) if rule.above is not None else (value <= limit, value > clear)
+    return Finding(breached, good, value, limit, rule.for_s, rule.for_s)
+
+
+def _held(rule: Threshold, track: Track, before: datetime | None, at: datetime) -> Track:
+    """Return what is known of a breach that has not lasted long enough yet: a silence breaks it."""
+    if before is None:
+        return track
+    silence_s = (at - before).total_seconds()
+    known = track.intervals
+    # the second longest: a burst of readings is no usual interval, and one silence is none either
+    usual_s = sorted(known)[-2] * FEW_INTERVALS if len(known) >= _LEAST_INTERVALS else rule.for_s
+    track = track._replace(intervals=(*known, silence_s)[-USUAL_OF:])
+    longest_s = usual_s if rule.gap_s is None else rule.gap_s
+    return track._replace(since=None) if track.alert_id is None and silence_s > longest_s else track
 
 
 def _turning_points(
@@ -173,102 +169,3 @@ def _turning_points(
     began, sign = sample.at - timedelta(seconds=rule.within_s), 1 if rule.by > 0 else -1
     kept = [(at, value) for at, value in recent if at >= began and value * sign < sample.value * sign]
     return (*kept[-MAX_RECENT + 1 :], (sample.at, sample.value))
-
-
-def _count(of: Subject, watch: Watch, rule: Failures, seen: Seen, sample: Sample) -> tuple[Seen, tuple[Told, ...]]:
-    now = sample.at if seen.at is None else max(seen.at, sample.at)
-    tracks, due = seen.tracks, seen.due
-    told: tuple[Told, ...] = ()
-    if due is not None and now >= due:
-        tracks, told = _sweep(watch, rule, tracks, now)
-        due = min((_end(watch, rule, track) for track in tracks.values()), default=None)
-    if not sample.value:
-        return Seen(now, tracks, due), told
-    began = now - timedelta(seconds=rule.within_s)
-    others = {key: track for key, track in tracks.items() if key != sample.key}
-    track = tracks.get(sample.key, _NEW)
-    recent = sorted([*((at, n) for at, n in track.recent if at > began), (sample.at, sample.value)])
-    total = sum(n for _, n in recent)
-    counted = total
-    while total - recent[0][1] >= rule.count:
-        total -= recent.pop(0)[1]
-    finding = _Finding(counted >= rule.count, counted < rule.count, counted, rule.count, rule.within_s)
-    track, more = _follow(of, watch, track._replace(recent=tuple(recent)), finding, key=sample.key, at=now)
-    room, evicted = _make_room(others)
-    end = _end(watch, rule, track)
-    # the one that was heard of last stands last
-    return Seen(now, {**room, sample.key: track}, end if due is None else min(due, end)), (*told, *more, *evicted)
-
-
-def _sweep(
-    watch: Watch, rule: Failures, tracks: Mapping[str, Track], now: datetime
-) -> tuple[dict[str, Track], tuple[Told, ...]]:
-    ended = [key for key, track in tracks.items() if _end(watch, rule, track) <= now]
-    told = tuple(_resolved(watch, id_) for key in ended if (id_ := tracks[key].alert_id))
-    return {key: track for key, track in tracks.items() if key not in set(ended)}, told
-
-
-def _end(watch: Watch, rule: Failures, track: Track) -> datetime:
-    """Return when a track says nothing any more, if no failure is added to it."""
-    if track.breached_at is not None:
-        return track.breached_at + timedelta(seconds=watch.quiet_s)
-    return track.recent[-1][0] + timedelta(seconds=rule.within_s)
-
-
-def _make_room(tracks: dict[str, Track]) -> tuple[dict[str, Track], tuple[ResolveAlert, ...]]:
-    if len(tracks) < MAX_KEYS:
-        return tracks, ()
-    key = next(iter(tracks))
-    alert_id = tracks.pop(key).alert_id
-    return tracks, (ResolveAlert(alert_id=alert_id, note=f"{MAX_KEYS} others came after it"),) if alert_id else ()
-
-
-def _follow(
-    of: Subject, watch: Watch, track: Track, finding: _Finding, *, key: str, at: datetime
-) -> tuple[Track, tuple[Told, ...]]:
-    """Carry one key from quiet over a breach to an alert and back."""
-    if track.alert_id is None:
-        if not finding.breached:
-            return track if track.since is None else track._replace(since=None), ()
-        since = track.since or at
-        if at - since < timedelta(seconds=finding.for_s):
-            return track._replace(since=since), ()
-        raised = _raised(of, watch, key, since, finding)
-        return track._replace(since=since, alert_id=raised.alert_id, breached_at=at), (raised,)
-    if not finding.clear:
-        return track._replace(breached_at=at), ()
-    if track.breached_at is not None and at - track.breached_at < timedelta(seconds=watch.quiet_s):
-        return track, ()
-    return track._replace(since=None, alert_id=None, breached_at=None), (_resolved(watch, track.alert_id),)
-
-
-def _raised(of: Subject, watch: Watch, key: str, since: datetime, finding: _Finding) -> RaiseAlert:
-    named = (of.watch_id, str(of.version), of.device_id, key, since.astimezone(UTC).isoformat())
-    return RaiseAlert(
-        alert_id=str(uuid5(_NAMESPACE, "\x1f".join(named))),
-        severity=watch.severity,
-        rule=f"{watch.name}: {key}"[:_MAX_NAME] if key else watch.name,
-        device_id=of.device_id,
-        # the difference of two readings may be more than a float holds
-        value=finding.value if isfinite(finding.value) else None,
-        threshold=finding.limit,
-        window=finding.window_s or None,
-    )
-
-
-def _resolved(watch: Watch, alert_id: str) -> ResolveAlert:
-    return ResolveAlert(alert_id=alert_id, note=f"quiet for {watch.quiet_s} s")
-
-
-def _times(summary: str) -> int:
-    found = _REPEATED.match(summary)
-    return int(found[1]) if found else 1
-
-
-def _key(rule: Failures, summary: str) -> str:
-    if rule.key_after is None:
-        return ""
-    # the last one: what comes before it may be what an attacker chose as a name
-    _, found, rest = summary.rpartition(rule.key_after)
-    words = rest.split(maxsplit=1) if found else []
-    return "".join(c if c.isprintable() else "?" for c in words[0][:_MAX_KEY]) if words else ""

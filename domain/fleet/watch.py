@@ -1,16 +1,17 @@
 """These are the commands, the events, the state and the rules of a watch."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, ClassVar, assert_never
+from typing import Annotated, ClassVar, assert_never, cast
 
 from pydantic import Field
 
-from domain.fleet.rules import FIELDS, KINDS, RateOfChange, Rule, Threshold
+from domain.fleet.rules import FIELDS, KINDS, Level, Rule, at_limit, check_levels, check_rule, limit_of
 from domain.fleet.values import Severity
 from domain.given import Given
 from domain.identity.api_key import ALL_SCOPES, ApiKey, api_key_stream
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
-from domain.rejection import invalid, not_allowed, not_found
+from domain.rejection import not_allowed, not_found
 from schemas.envelope import Actor, ActorType, StreamId
 from schemas.values import Id, Name, Text
 
@@ -31,7 +32,11 @@ class DefineWatch(_OfWatch):
     """Raise an alert where the rule holds, and resolve it when it has not held for `quiet_s` seconds.
 
     Shape: `name` is what its alerts say; no `device_id` means each device of the tenant, by itself. A watch looks at
-    what is recorded after it; defined again it begins anew, and what it had open is resolved.
+    what is recorded after it, and with `look_back_s` at what was recorded so many seconds before it too; defined again
+    it begins anew, and what it had open is resolved. `levels` are further limits, each an alert of its own. An alert
+    that somebody resolves while the rule holds is raised again after `again_s` seconds, left out after `quiet_s`. The
+    alert that is raised for the `flap_count`th time in `flap_s` seconds stays open until it was quiet for `flap_s`; 0
+    leaves that out.
     """
 
     name: Name
@@ -39,6 +44,11 @@ class DefineWatch(_OfWatch):
     rule: Annotated[Rule, Field(discriminator="kind")]
     device_id: Id | None = None
     quiet_s: Annotated[int, Field(ge=1, le=86_400)] = 300
+    levels: Annotated[tuple[Level, ...], Field(max_length=8)] = ()
+    again_s: Annotated[int, Field(ge=1, le=86_400)] | None = None
+    flap_count: Annotated[int, Field(ge=0, le=100)] = 5
+    flap_s: Annotated[int, Field(ge=1, le=86_400)] = 3_600
+    look_back_s: Annotated[int, Field(ge=0, le=7 * 86_400)] = 0
 
 
 @value
@@ -55,9 +65,13 @@ WatchCommand = DefineWatch | RemoveWatch
 
 @value
 class WatchDefined(Event):
-    """Shape: of the fields after `kind`, those of that kind of rule have a value."""
+    """Shape: of the fields from `metric` to `after_s`, those of that kind of rule have a value.
+
+    Those after it have one since version 2. `levels` are limits by severity.
+    """
 
     TYPE: ClassVar = "watch.defined"
+    VERSION: ClassVar = 2
     name: str
     severity: str
     device_id: str | None
@@ -74,6 +88,14 @@ class WatchDefined(Event):
     key_after: str | None
     count: int | None
     quantile: float | None
+    gap_s: int | None
+    late_s: int | None
+    after_s: int | None
+    levels: Mapping[str, float] | None
+    again_s: int | None
+    flap_count: int | None
+    flap_s: int | None
+    look_back_s: int | None
 
 
 @value
@@ -89,12 +111,26 @@ WatchEvent = WatchDefined | WatchRemoved
 
 @value
 class Watch:
+    """Shape: a watch as it was before version 2 of its event has no levels and no guard against flapping."""
+
     name: str
     severity: str
     device_id: str | None
     quiet_s: int
     rule: Rule
+    levels: tuple[Level, ...] = ()
+    again_s: int | None = None
+    flap_count: int = 0
+    flap_s: int = 0
+    look_back_s: int = 0
     removed: bool = False
+
+    def at_level(self, number: int) -> "Watch":
+        """Return the watch that looks for one level, from 1; 0 is the rule itself."""
+        if not number:
+            return replace(self, levels=())
+        level = self.levels[number - 1]
+        return replace(self, levels=(), severity=level.severity, rule=at_limit(self.rule, level.limit))
 
 
 def evolve_watch(state: Watch | None, event: WatchEvent) -> Watch:
@@ -108,7 +144,22 @@ def evolve_watch(state: Watch | None, event: WatchEvent) -> Watch:
 
 
 def watch_of(event: WatchDefined) -> Watch:
-    return filled(Watch, event, rule=filled(KINDS[event.kind], event))
+    # before version 2 a late line counted as long as its window lasted
+    late = {"late_s": event.late_s or 0} if event.kind == "failures" else {}
+    rule = cast("Rule", filled(KINDS[event.kind], event, **late))
+    levels = [Level(severity=severity, limit=limit) for severity, limit in (event.levels or {}).items()]
+    return Watch(
+        name=event.name,
+        severity=event.severity,
+        device_id=event.device_id,
+        quiet_s=event.quiet_s,
+        rule=rule,
+        levels=tuple(sorted(levels, key=lambda level: abs(level.limit - (limit_of(rule) or 0)))),
+        again_s=event.again_s,
+        flap_count=event.flap_count or 0,
+        flap_s=event.flap_s or 0,
+        look_back_s=event.look_back_s or 0,
+    )
 
 
 # --- rules
@@ -122,9 +173,7 @@ def watch_reads(command: WatchCommand, actor: Actor) -> tuple[StreamId, ...]:
 def decide_watch(command: WatchCommand, state: Watch | None, given: Given) -> tuple[WatchEvent, ...]:
     match command:
         case DefineWatch():
-            _check_rule(command.rule)
-            defined = _defined(command)
-            return () if watch_of(defined) == state else (defined,)
+            return () if check_watch(command) == state else (_defined(command),)
         case RemoveWatch():
             if state is None:
                 raise not_found(f"watch {command.watch_id} is not known")
@@ -142,23 +191,18 @@ def _check_remover(command: RemoveWatch, given: Given) -> None:
         )
 
 
-def _check_rule(rule: Rule) -> None:
-    if isinstance(rule, RateOfChange) and rule.by == 0:
-        raise invalid("a rate of change needs a `by` other than 0; a fall has a negative one")
-    if not isinstance(rule, Threshold):
-        return
-    if (rule.above is None) == (rule.below is None):
-        raise invalid("a threshold needs either `above` or `below`")
-    if rule.clear is not None and (
-        (rule.above is not None and rule.clear > rule.above) or (rule.below is not None and rule.clear < rule.below)
-    ):
-        raise invalid("`clear` must be on the good side of the limit")
+def check_watch(command: DefineWatch) -> Watch:
+    """Return the watch that a definition makes. Raises: CommandRejected, it says nothing."""
+    check_rule(command.rule)
+    check_levels(command.rule, command.levels)
+    return watch_of(_defined(command))
 
 
 def _defined(command: DefineWatch) -> WatchDefined:
     rule = command.rule
     of_kinds = {name: getattr(rule, name, None) for names in FIELDS.values() for name in names}
-    return filled(WatchDefined, command, kind=rule.kind, **of_kinds)
+    levels = {level.severity: level.limit for level in command.levels}
+    return filled(WatchDefined, command, kind=rule.kind, levels=levels, **of_kinds)
 
 
 WATCH = Decider(

@@ -17,7 +17,6 @@ from infra.cli.import_sinks import (
     EmbeddedSink,
     FactsTaken,
     ImportFailed,
-    LineIds,
     ServerSink,
     Sink,
     SinkOf,
@@ -47,7 +46,6 @@ def checking(to: SinkOf, tenant_id: TenantId) -> Iterator[Sink]:
 
 class _Checks:
     threads = 1
-    line_ids = LineIds()
 
     def facts(self, batch: Sequence[FactSubmission]) -> FactsTaken:
         raise NotImplementedError("only documents are checked so far")

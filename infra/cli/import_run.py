@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, Self, TextIO, TypeVar
 
 from domain.fleet.device import RegisterDevice
 from domain.rejection import Kind
-from infra.cli.import_sinks import IMPORTER, ImportFailed, LineIds, Sink
+from infra.cli.import_sinks import IMPORTER, ImportFailed, Sink
 from schemas.envelope import TenantId
 from streams.identifiers import named_uuid
 from streams.intake.files.text import FactRow, RefusedRow
@@ -166,7 +166,7 @@ def run(
 
     with ThreadPoolExecutor(sink.threads, "import") as pool:
         try:
-            for batch, refused in _batches(_named(items, sink.line_ids), batch_items):
+            for batch, refused in _batches(items, batch_items):
                 if refused:
                     on_outcome(Outcome(0, 0, refused))
                 if not batch:
@@ -182,13 +182,6 @@ def run(
                 if not future.cancel() and future.exception() is None:
                     on_outcome(future.result())
             raise
-
-
-def _named(items: Iterator[T | RefusedRow], ids: LineIds) -> Iterator[T | RefusedRow]:
-    """Yield the items of a file, its facts with the ids by which they are known again."""
-    ids.begin_file()
-    for item in items:
-        yield item._replace(fact=ids.named(item.fact)) if isinstance(item, FactRow) else item
 
 
 def _batches(items: Iterator[T | RefusedRow], batch_items: int) -> Iterator[tuple[list[T], list[RefusedRow]]]:

@@ -1,33 +1,21 @@
 """An import puts what it has read into a running server or into a data directory that nobody has open."""
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, NamedTuple, Protocol
-from uuid import UUID
 
 import orjson
 
-from domain.catalog import adapter, payload_of
-from domain.fleet.facts import LogRecorded
+from domain.catalog import adapter
 from domain.rejection import Kind
 from infra.cli.client import ServerClient, ServerGone, ServerRefused
 from infra.data_dir import DataDirError
 from infra.embedded import Embedded
-from infra.instants import to_microseconds
 from schemas.envelope import Actor, ActorType, TenantId
-from streams.facts import content_id
 from streams.ports import FactSubmission, LogUnavailable, Submission
-
-_LINE_IDS_1 = b"log line 1\n"
-"""Begins all that a line's id is made of: another way to make them has another number."""
-
-_REMEMBERED = 200_000
-"""Different lines whose numbers are known; equal ones of an instant stand near each other."""
 
 IMPORTER = Actor(ActorType.TOOL, "factline-import")
 
@@ -66,42 +54,9 @@ class FactsTaken(NamedTuple):
     refused: Mapping[int, str]
 
 
-class LineIds:
-    """Gives each log line an id of its own: what it says, and its number among the equal ones of its instant.
-
-    Shape: the same files in the same order give the same ids, so an import that is run again adds nothing. A file that
-    begins with the instant at which the file before it ended goes on with the numbers of that instant: a log that was
-    rotated within a second has all its lines. Belongs to one thread.
-    """
-
-    def __init__(self) -> None:
-        self._numbers: OrderedDict[bytes, int] = OrderedDict()
-        self._last: datetime | None = None
-        self._goes_on: datetime | None = None
-
-    def begin_file(self) -> None:
-        self._goes_on, self._last = self._last, None
-
-    def named(self, submission: FactSubmission) -> FactSubmission:
-        if not isinstance(submission.fact, LogRecorded):
-            return submission
-        at = submission.happened_at
-        self._last = at if self._last is None else max(at, self._last)
-        if self._goes_on is not None and at != self._goes_on:
-            self._numbers.clear()
-            self._goes_on = None
-        said = _LINE_IDS_1 + orjson.dumps((submission.device_id, to_microseconds(at), payload_of(submission.fact)))
-        number = self._numbers.pop(said, 0)
-        self._numbers[said] = number + 1
-        if len(self._numbers) > _REMEMBERED:
-            self._numbers.popitem(last=False)
-        return submission._replace(fact_id=str(UUID(bytes=content_id(said + b"#%d" % number))))
-
-
 class Sink(Protocol):
     """Takes batches for one tenant; every batch may be sent again."""
 
-    line_ids: LineIds
     """The ids of the log lines of an import, over all its files."""
 
     @property
@@ -124,7 +79,6 @@ class ServerSink:
     threads = 2
 
     def __init__(self, client: ServerClient, tenant_id: TenantId) -> None:
-        self.line_ids = LineIds()
         self.client = client
         self._check_tenant(tenant_id)
 
@@ -202,7 +156,6 @@ class EmbeddedSink:
         if not embedded.has_tenant(tenant_id):
             add = f"factline tenants add {tenant_id} --data-dir {embedded.dir.path}"
             raise ImportFailed(f"tenant {tenant_id} is not known; register it with `{add}`")
-        self.line_ids = LineIds()
         self.embedded = embedded
         self._tenant_id = tenant_id
 

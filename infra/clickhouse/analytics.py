@@ -137,17 +137,21 @@ class ClickHouseAnalytics:
     # --- answers ----------------------------------------------------------------------------------------------------
 
     def ask(self, question: Question[R], tenant_id: TenantId, **parameters: Any) -> Sequence[R]:
-        if question.view not in self._layouts:
-            raise ValueError(f"{question.name} is about {question.view}, which this store does not keep: ask another")
+        for view in question.views:
+            if view not in self._layouts:
+                raise ValueError(f"{question.name} is about {view}, which this store does not keep: ask another")
         sql, values = _put(question, parameters)
-        live = self.live(question.view)
-        if live is None:
-            raise StoreUnavailable(f"no build of {question.view} is live yet; wait until the first one was switched to")
-        # planned by the engine as if the tenant stood in the question itself: the same index, no column more
-        own = f"SELECT * FROM {live.table} FINAL WHERE tenant_id = {{tenant_id:String}}"
+        own = ", ".join(f"{view} AS ({self._own(view)})" for view in question.views)
         with self._turns:
-            rows = self._connection.query(f"WITH {question.view} AS ({own}) {sql}", {**values, "tenant_id": tenant_id})
+            rows = self._connection.query(f"WITH {own} {sql}", {**values, "tenant_id": tenant_id})
         return tuple(question.row(*row) for row in rows)
+
+    def _own(self, view: str) -> str:
+        live = self.live(view)
+        if live is None:
+            raise StoreUnavailable(f"no build of {view} is live yet; wait until the first one was switched to")
+        # planned by the engine as if the tenant stood in the question itself: the same index, no column more
+        return f"SELECT * FROM {live.table} FINAL WHERE tenant_id = {{tenant_id:String}}"
 
 
 def _put(question: Question[Any], parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -164,8 +168,8 @@ def _put(question: Question[Any], parameters: Mapping[str, Any]) -> tuple[str, d
             if value not in kind.sql:
                 raise ValueError(f"{question.name} has no {name} {value!r}: use one of {', '.join(kind.sql)}")
             sql = sql.replace(f"{{{name}}}", kind.sql[value])
-        elif value is None and name in _OPEN:
-            values[name] = _OPEN[name]
+        elif value is None:
+            values[name] = _OPEN.get(name, "")
         elif isinstance(value, datetime):
             values[name] = to_microseconds(value)
     return sql, values

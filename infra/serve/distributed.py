@@ -20,6 +20,7 @@ from fastapi_offline import FastAPIOffline
 
 from infra.data_dir import GATEWAYS, DataDir, DataDirInUse, cursor_secret
 from infra.distributed import Gateway
+from infra.river.scorer import new_scorer
 from infra.serve.distributed_views import Views, open_views
 from infra.serve.first_start import first_start
 from infra.serve.http import Server, listen
@@ -32,8 +33,10 @@ from projections.operations import Operations
 from projections.rows import Role
 from read_api.answers import Answers
 from read_api.app import add_answers
+from streams.correlate.preview import Stored
 from streams.intake.http.app import add_intake
 from streams.intake.http.telemetry import TelemetryGate
+from streams.intake.http.watches import watches_router
 from streams.project.feed import LogFeed
 from streams.project.local_runner import RoleRunner
 
@@ -113,6 +116,7 @@ def create_app(
     # routes are tried in this order, and commands are the most frequent
     add_intake(app, commands=gateway.commands, telemetry=telemetry, operations=views.operations, keys=keys.documents)
     add_answers(app, answers)
+    app.include_router(watches_router(Stored(views.timeline, views.documents), new_scorer))
     return app
 
 

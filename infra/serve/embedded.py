@@ -17,15 +17,18 @@ from domain.message import Command
 from infra.collector import settle_collector
 from infra.data_dir import cursor_secret
 from infra.embedded import DEMO_TENANT, Embedded
+from infra.river.scorer import new_scorer
 from infra.serve.http import Server, listen
 from infra.serve.syslog import OpenSyslog, Syslog, listening, open_syslog
 from read_api.answers import Answers
 from read_api.app import add_answers
 from schemas.envelope import Actor, ActorType
+from streams.correlate.preview import Stored
 from streams.identifiers import new_id
 from streams.intake.host_metrics import HostMetrics
 from streams.intake.http.app import add_intake
 from streams.intake.http.telemetry import TelemetryGate
+from streams.intake.http.watches import watches_router
 from streams.ports import Reply, Submission
 from streams.project.feed import LogFeed
 from streams.write.gate import CommandGate
@@ -79,6 +82,7 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True, syslog: OpenSys
     # routes are tried in this order, and commands are the most frequent
     add_intake(app, commands=commands, telemetry=telemetry, operations=views.operations, keys=views.documents)
     add_answers(app, answers)
+    app.include_router(watches_router(Stored(views.timeline, views.documents), new_scorer))
     return app
 
 

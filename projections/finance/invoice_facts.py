@@ -76,6 +76,7 @@ def _row(
 
 class RevenueRow(NamedTuple):
     group: str
+    currency: str
     revenue: Money
     quantity: Decimal
     lines: int
@@ -84,50 +85,73 @@ class RevenueRow(NamedTuple):
 
 REVENUE = Question(
     name="revenue",
-    summary="Revenue of outgoing invoices less credit notes",
+    summary="Revenue of invoices less credit notes, each currency by itself",
     view="invoice_facts",
+    beside=("invoice_balances",),
     # 256 bits: the product of a quantity and a price has 44 digits, and a sum of many must not wrap; OrZero is for the
     # rows that have no text there, because the engine may look at both branches
     sql="""
         SELECT
             {by} AS label,
+            currency,
             sum(
-                toDecimal256(quantity, 4)
+                sign * toDecimal256(quantity, 4)
                 * if(exact_price = '', toDecimal256(unit_price, 12), toDecimal256OrZero(exact_price, 12))
             ) AS revenue,
-            sum(quantity),
+            sum(sign * quantity),
             count(),
             uniqExact(stream)
-        FROM invoice_facts
-        WHERE direction = 'out'
-            AND invoiced_at >= fromUnixTimestamp64Micro({start:Int64}, 'UTC')
-            AND invoiced_at < fromUnixTimestamp64Micro({end:Int64}, 'UTC')
-        GROUP BY label
-        ORDER BY if({by:String} IN ('country', 'product'), revenue, 0) DESC, label
+        FROM (
+            SELECT
+                *,
+                toTimeZone(invoiced_at, {timezone:String}) AS local,
+                if(
+                    kind = 'credit_note' AND stream IN (
+                        SELECT stream FROM invoice_balances WHERE says = 'content'
+                        GROUP BY stream HAVING NOT startsWith(argMax(total, version), '-')
+                    ), -1, 1
+                ) AS sign
+            FROM invoice_facts
+            WHERE direction = {direction:String}
+                AND ({currency:String} = '' OR currency = {currency:String})
+                AND ({party:String} = '' OR party = {party:String})
+                AND invoiced_at >= fromUnixTimestamp64Micro({start:Int64}, 'UTC')
+                AND invoiced_at < fromUnixTimestamp64Micro({end:Int64}, 'UTC')
+                AND stream NOT IN (SELECT stream FROM invoice_balances WHERE status IN ('REJECTED', 'CANCELLED'))
+        )
+        GROUP BY label, currency
+        ORDER BY if({by:String} IN ('day', 'month'), 0, revenue) DESC, label, currency
         LIMIT {limit:UInt32}
     """,
     parameters={
         "by": Choice(
             "month",
             {
-                "day": "formatDateTime(invoiced_at, '%Y-%m-%d')",
-                "month": "formatDateTime(invoiced_at, '%Y-%m')",
+                "day": "formatDateTime(local, '%Y-%m-%d')",
+                "month": "formatDateTime(local, '%Y-%m')",
                 "country": "country",
                 "product": "product",
+                "customer": "party",
             },
         ),
+        "direction": str,
+        "currency": str,
+        "party": str,
+        "timezone": str,
         "start": Instant,
         "end": Instant,
         "limit": int,
     },
     row=RevenueRow,
-    example={"month": "2010-12", "revenue": "12.3400", "quantity": "5", "lines": 2, "invoices": 1},
+    example={"month": "2010-12", "currency": "GBP", "revenue": "12.3400", "quantity": "5", "lines": 2, "invoices": 1},
 )
-"""Sum(quantity times unit price) of outgoing invoices and credit notes.
+"""Sum(quantity times unit price) of invoices less credit notes, one row for each group and currency.
 
-Shape: day (`2010-12-01`) and month (`2010-12`) in order; country and product by revenue, greatest first.
+Shape: day (`2010-12-01`) and month (`2010-12`) of `timezone`, in order; country, product and customer by revenue,
+greatest first. What is rejected or cancelled does not count. A credit note is less, whatever its sign: where its total
+is not below zero, its lines count with the other sign.
 Units: exact decimals; `invoices` counts documents. `start` ≤ invoiced_at < `end`.
-Source: invoice.received, invoice.corrected.
+Source: invoice.received, invoice.corrected; the view invoice_balances.
 """
 
 PROJECTION = Projection(

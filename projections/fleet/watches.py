@@ -29,12 +29,24 @@ def _fields(envelope: Envelope, event: WatchEvent) -> dict[str, Any]:
                 # whole, so that nothing of an earlier rule stays
                 "rule": {name: value for name, value in rule.items() if value is not None},
                 "defined_at": instant_text(envelope.happened_at),
+                **(_settings(event) if envelope.schema_version > 1 else {}),
             }
         case WatchRemoved():
             at = instant_text(envelope.happened_at)
             return {"status": "REMOVED", "removed_at": at, "removed_reason": event.reason}
         case _:
             assert_never(event)
+
+
+def _settings(event: WatchDefined) -> dict[str, Any]:
+    """Return what a watch has since version 2 of its event: a document of before stays as it was."""
+    return {
+        "levels": dict(event.levels or {}),
+        "again_s": event.quiet_s if event.again_s is None else event.again_s,
+        "flap_count": event.flap_count,
+        "flap_s": event.flap_s,
+        "look_back_s": event.look_back_s,
+    }
 
 
 PROJECTION = Projection(

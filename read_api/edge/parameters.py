@@ -2,7 +2,10 @@
 
 import re
 from datetime import datetime, timedelta
+from difflib import get_close_matches
+from functools import cache
 from typing import Annotated, Any
+from zoneinfo import available_timezones
 
 from fastapi import Query
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, TypeAdapter
@@ -30,6 +33,20 @@ def step_seconds(step: str) -> int:
     return int(number) * _SECONDS[unit]
 
 
+def _time_zone(name: str) -> str:
+    zones = _time_zones()
+    if name not in zones:
+        near = get_close_matches(name[:100], zones, n=1) or ["Europe/Berlin"]
+        raise Problem(400, f"timezone {name[:100]} is not known; it is an IANA name, like {near[0]}")
+    return name
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    # these two mean the machine's own zone, or none
+    return frozenset(available_timezones() - {"localtime", "Factory"})
+
+
 def _example(value: Any) -> Any:
     return {"example": {"value": value}}
 
@@ -47,6 +64,13 @@ Step = Annotated[
     AfterValidator(_step_s),
     Query(
         description="0 for each reading, else the width of a point: 300, 5m, 1h, 1d", openapi_examples=_example("5m")
+    ),
+]
+TimeZone = Annotated[
+    str,
+    AfterValidator(_time_zone),
+    Query(
+        description="IANA name of the zone whose days and months are meant", openapi_examples=_example("Europe/Berlin")
     ),
 ]
 Filter = Annotated[Id | None, Query()]

@@ -57,13 +57,17 @@ export class Revenue {
       return;
     }
     const shown = this.#shown();
-    const greatest = Math.max(...shown.map((row) => Math.abs(Number(row.revenue))), Number.MIN_VALUE);
+    // a bar compares amounts of one currency only
+    const greatest = {};
+    for (const row of shown) {
+      greatest[row.currency] = Math.max(greatest[row.currency] ?? Number.MIN_VALUE, Math.abs(Number(row.revenue)));
+    }
     const heads = [
       el("th", { scope: "col" }, this.#by),
       el("th", { scope: "col", class: "wide" }, el("span", { class: "hidden" }, "bar")),
       el("th", { scope: "col", class: "number" }, "revenue"),
     ];
-    const rows = shown.map((row) => this.#row(row, greatest));
+    const rows = shown.map((row) => this.#row(row, greatest[row.currency]));
     const table = el("table", { class: "bars" }, el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...rows));
     this.#body.replaceChildren(table, ...this.#more());
   }
@@ -83,7 +87,7 @@ export class Revenue {
       { title: `${plural(row.invoices, "document")}, ${plural(row.lines, "line")}` },
       el("th", { scope: "row" }, row[this.#by] || "unknown"),
       el("td", { class: "wide" }, bar),
-      el("td", { class: "number" }, el("data", { value: row.revenue }, amount(row.revenue))),
+      el("td", { class: "number" }, el("data", { value: row.revenue }, amount(row.revenue)), ` ${row.currency}`),
     );
   }
 

@@ -1,17 +1,26 @@
 """This is what correlation keeps of a partition, as JSON: how far it read, and what the watches know."""
 
+import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, NamedTuple
 
-from pydantic import Base64Bytes, Field, TypeAdapter
+from pydantic import Base64Bytes, Field, TypeAdapter, ValidationError
 
 from domain.fleet.definitions import Defined
-from domain.fleet.observe import Seen, Subject, Told
-from domain.fleet.rules import Rule
+from domain.fleet.observe import Told
+from domain.fleet.planned import Window
+from domain.fleet.rules import Failures, Level, Rule
+from domain.fleet.seen import Seen, Subject
 from domain.fleet.watch import Watch
 from schemas.envelope import TenantId
 from streams.ports import WatchState
+
+_LOG = logging.getLogger(__name__)
+
+FORMAT = 2
+"""What is kept says in which form it is, from the second one on. An older one is read, any other is made again."""
 
 
 class Progress(NamedTuple):
@@ -21,6 +30,7 @@ class Progress(NamedTuple):
 
     events: int = 0
     facts: int = 0
+    format: int = 1
     elsewhere: Mapping[int, int] = {}
 
     @property
@@ -47,10 +57,29 @@ class Kept(NamedTuple):
     unsent: tuple[Unsent, ...]
 
 
+class Tags(NamedTuple):
+    """The tags of one device."""
+
+    tenant_id: TenantId
+    device_id: str
+    tags: Mapping[str, str]
+
+
+class Ended(NamedTuple):
+    """An alert that somebody resolved, as it was recorded, before its watch has read what it was raised for."""
+
+    tenant_id: TenantId
+    alert_id: str
+    at: datetime
+
+
 class Loaded(NamedTuple):
     progress: Progress
     defined: list[tuple[TenantId, Defined]]
     known: list[Kept]
+    windows: list[tuple[TenantId, Window]]
+    tags: list[Tags]
+    ended: list[Ended]
 
 
 class _Definition(NamedTuple):
@@ -63,25 +92,54 @@ class _Definition(NamedTuple):
     device_id: str | None
     quiet_s: int
     rule: Annotated[Rule, Field(discriminator="kind")]
+    levels: tuple[Level, ...] = ()
+    again_s: int | None = None
+    flap_count: int = 0
+    flap_s: int = 0
+    look_back_s: int = 0
+    format: int = 1
+
+
+class _KeptWindow(NamedTuple):
+    tenant_id: TenantId
+    window: Window
 
 
 _PROGRESS, _KEPT, _DEFINITION = TypeAdapter(Progress), TypeAdapter(Kept), TypeAdapter(_Definition)
-_TWO = TypeAdapter(tuple[int, int])
-_PROGRESS_KEY, _DEFINITION_PREFIX = "progress", "watch|"
+_OF_ONE = TypeAdapter(tuple[int, int, int])
+_WINDOW, _TAGS, _ENDED = TypeAdapter(_KeptWindow), TypeAdapter(Tags), TypeAdapter(Ended)
+_PROGRESS_KEY, _DEFINITION_PREFIX, _KNOWN_PREFIX = "progress", "watch|", "seen|"
+_WINDOW_PREFIX, _TAGS_PREFIX, _ENDED_PREFIX = "maintenance|", "tags|", "ended|"
 
 
 def key_of(tenant_id: TenantId, of: Subject) -> str:
-    return f"seen|{tenant_id}|{of.watch_id}|{of.version}|{of.device_id}"
+    key = f"{_KNOWN_PREFIX}{tenant_id}|{of.watch_id}|{of.version}|{of.device_id}"
+    return f"{key}|{of.level}" if of.level else key
 
 
 def progress_state(progress: Progress) -> WatchState:
-    # a log of one partition has no other, and keeps what it always kept
-    value = _PROGRESS.dump_json(progress) if progress.elsewhere else _TWO.dump_json(progress[:2])
+    now = progress._replace(format=FORMAT)
+    # a log of one partition has no other
+    value = _PROGRESS.dump_json(now) if now.elsewhere else _OF_ONE.dump_json(now[:3])
     return WatchState(_PROGRESS_KEY, progress.records, value)
 
 
 def known_state(kept: Kept) -> WatchState:
     return WatchState(key_of(kept.tenant_id, kept.of), kept.position, _KEPT.dump_json(kept))
+
+
+def window_state(tenant_id: TenantId, window: Window, position: int) -> WatchState:
+    key = f"{_WINDOW_PREFIX}{tenant_id}|{window.id}|{window.version}"
+    return WatchState(key, position, _WINDOW.dump_json(_KeptWindow(tenant_id, window)))
+
+
+def tags_state(tags: Tags, position: int) -> WatchState:
+    return WatchState(f"{_TAGS_PREFIX}{tags.tenant_id}|{tags.device_id}", position, _TAGS.dump_json(tags))
+
+
+def ended_state(ended: Ended, position: int, *, forgotten: bool = False) -> WatchState:
+    key = f"{_ENDED_PREFIX}{ended.tenant_id}|{ended.alert_id}"
+    return WatchState(key, position, None if forgotten else _ENDED.dump_json(ended))
 
 
 def definition_state(tenant_id: TenantId, watch_id: str, position: int, defined: Defined | None) -> WatchState:
@@ -100,12 +158,31 @@ def definition_state(tenant_id: TenantId, watch_id: str, position: int, defined:
         device_id=watch.device_id,
         quiet_s=watch.quiet_s,
         rule=watch.rule,
+        levels=watch.levels,
+        again_s=watch.again_s,
+        flap_count=watch.flap_count,
+        flap_s=watch.flap_s,
+        look_back_s=watch.look_back_s,
+        format=FORMAT,
     )
     return WatchState(key, position, _DEFINITION.dump_json(definition))
 
 
 def load(states: Iterable[WatchState]) -> Loaded:
-    loaded = Loaded(Progress(), [], [])
+    """Return what was kept; nothing where some of it cannot be read: then all is made again from the log."""
+    try:
+        loaded = _load(states)
+    except ValidationError as error:
+        _LOG.warning("what correlation kept cannot be read, it is made again from the log: %s", error)
+        return _load(())
+    if loaded.progress.format > FORMAT:
+        _LOG.warning("what correlation kept is of a later version, it is made again from the log")
+        return _load(())
+    return loaded
+
+
+def _load(states: Iterable[WatchState]) -> Loaded:
+    loaded = Loaded(Progress(format=FORMAT), [], [], [], [], [])
     for key, _, value in states:
         if value is None:
             continue
@@ -113,6 +190,12 @@ def load(states: Iterable[WatchState]) -> Loaded:
             loaded = loaded._replace(progress=_PROGRESS.validate_json(value))
         elif key.startswith(_DEFINITION_PREFIX):
             loaded.defined.append(_defined(value))
+        elif key.startswith(_WINDOW_PREFIX):
+            loaded.windows.append(_WINDOW.validate_json(value))
+        elif key.startswith(_TAGS_PREFIX):
+            loaded.tags.append(_TAGS.validate_json(value))
+        elif key.startswith(_ENDED_PREFIX):
+            loaded.ended.append(_ENDED.validate_json(value))
         else:
             loaded.known.append(_KEPT.validate_json(value))
     return loaded
@@ -120,7 +203,20 @@ def load(states: Iterable[WatchState]) -> Loaded:
 
 def _defined(value: bytes) -> tuple[TenantId, Defined]:
     kept = _DEFINITION.validate_json(value)
+    rule = kept.rule
+    if kept.format == 1 and isinstance(rule, Failures):
+        # before it could be said, a late line counted as long as its window lasted
+        rule = replace(rule, late_s=0)
     watch = Watch(
-        name=kept.name, severity=kept.severity, device_id=kept.device_id, quiet_s=kept.quiet_s, rule=kept.rule
+        name=kept.name,
+        severity=kept.severity,
+        device_id=kept.device_id,
+        quiet_s=kept.quiet_s,
+        rule=rule,
+        levels=kept.levels,
+        again_s=kept.again_s,
+        flap_count=kept.flap_count,
+        flap_s=kept.flap_s,
+        look_back_s=kept.look_back_s,
     )
     return kept.tenant_id, Defined(kept.watch_id, kept.version, kept.since, watch)

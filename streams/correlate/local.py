@@ -8,7 +8,7 @@ from collections.abc import Callable
 from projections.stores import StoreUnavailable
 from schemas.envelope import Topic
 from streams.correlate.run import Correlation, NewScorer, Send
-from streams.ports import LogReader, LogUnavailable, Overloaded, WatchStates
+from streams.ports import Clock, LogReader, LogUnavailable, Overloaded, SystemClock, WatchStates
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,11 +26,12 @@ _PARTITION = 0
 class LocalCorrelator:
     """Shows the log's only partition to the watches. Shape: `error` says why it does not go on, if it does not."""
 
-    def __init__(self, log: LogReader, states: WatchStates, new_scorer: NewScorer) -> None:
+    def __init__(self, log: LogReader, states: WatchStates, new_scorer: NewScorer, clock: Clock | None = None) -> None:
         self.error: str | None = None
         self._log = log
         self._states = states
         self._new_scorer = new_scorer
+        self._clock = clock or SystemClock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -56,6 +57,7 @@ class LocalCorrelator:
 
         Raises: StoreUnavailable, LogUnavailable, Overloaded: safe to retry.
         """
+        now = self._clock.now()
         # the end of the facts first: whatever watch was defined before one of them is among the events read then
         end = self._log.end(Topic.TELEMETRY, _PARTITION)
         read_any = False
@@ -63,12 +65,16 @@ class LocalCorrelator:
             events = self._log.read(Topic.EVENTS, _PARTITION, after=correlation.events, limit=BATCH_ENTRIES)
             correlation.read_events(events)
             read_any = True
+        if not correlation.look_back(self._log):
+            return True
         if not correlation.has_watches:
             correlation.skip_facts(end)
         elif correlation.facts < end:
             facts = self._log.read(Topic.TELEMETRY, _PARTITION, after=correlation.facts, limit=BATCH_ENTRIES)
             correlation.read_facts([fact for fact in facts if fact.position <= end])
             read_any = True
+        if correlation.facts >= end:
+            correlation.tick(now)
         correlation.settle()
         return read_any
 

@@ -1,21 +1,41 @@
 """This shows the facts of one partition to the watches, and raises and resolves each alert once."""
 
+import heapq
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import count, islice
 from typing import cast
+from uuid import UUID
 
-from domain.catalog import event_from, facts_of, name_of
-from domain.fleet.definitions import CHANGED, NO_WATCHES, Defined, Definitions, watch_id_of
-from domain.fleet.observe import NOTHING_SEEN, Subject, close_all, observe, sample_that_matters
-from domain.fleet.rules import Anomaly
+from domain.catalog import event_from, facts_of
+from domain.fleet.alert import AlertResolved
+from domain.fleet.definitions import NO_WATCHES, Defined, Definitions, watch_id_of
+from domain.fleet.device import DeviceTagged
+from domain.fleet.observe import sample_of, taken
+from domain.fleet.rules import Anomaly, NoData
+from domain.fleet.seen import NOTHING_SEEN, Seen, is_open
 from domain.fleet.watch import WATCH, WatchEvent
 from domain.rejection import Kind
-from schemas.envelope import Actor, ActorType, Entry, Envelope, StreamId, TenantId, Topic
+from schemas.envelope import ActorType, Entry, Envelope, StreamId, StreamKey, TenantId, Topic
 from schemas.partitioning import facts_partition_of, partition_of
-from streams.correlate.kept import Kept, Progress, Unsent, definition_state, key_of, known_state, load, progress_state
-from streams.identifiers import system_id
+from streams.correlate.calendar import TYPES as CALENDAR_TYPES
+from streams.correlate.calendar import Calendar
+from streams.correlate.kept import (
+    FORMAT,
+    Ended,
+    Kept,
+    Loaded,
+    Progress,
+    definition_state,
+    ended_state,
+    key_of,
+    load,
+    progress_state,
+)
+from streams.correlate.known import Known, raised_by
+from streams.correlate.past import facts_since
 from streams.ports import AnomalyScorer, LogReader, LogUnavailable, Reply, Submission, WatchState, WatchStates
 
 _LOG = logging.getLogger(__name__)
@@ -34,33 +54,14 @@ NewScorer = Callable[[float, bytes | None], AnomalyScorer]
 KEEP_EVERY = 10_000
 """Records after which it is kept how far they were read, where nothing else was to be kept: they are read again."""
 
-_WHOLE_RECORD = 1 << 32
+SETTLED_S = 5
+"""Seconds after which everything that was recorded can be read: only then a device is missed."""
+
+LOOK_BACK_FACTS = 50_000
+"""Facts of the past that are read at once: a worker that does one thing for too long is taken for dead."""
 
 _DEFINITIONS = frozenset(event.TYPE for event in WATCH.events)
-
-
-class _Known:
-    """What one watch knows of one device; `unsent` are the commands that are not known to be answered."""
-
-    __slots__ = ("key", "of", "place", "position", "scorer", "seen", "tenant_id", "unsent")
-
-    def __init__(self, tenant_id: TenantId, of: Subject, scorer: AnomalyScorer | None, kept: Kept | None) -> None:
-        self.tenant_id = tenant_id
-        self.of = of
-        self.scorer = scorer
-        self.position = kept.position if kept else 0
-        # of the last fact in the record at that position: what is kept was made of whole records
-        self.place = _WHOLE_RECORD
-        self.seen = kept.seen if kept else NOTHING_SEEN
-        self.unsent = kept.unsent if kept else ()
-        self.key = key_of(tenant_id, of)
-
-    def state(self) -> WatchState:
-        learned = None if self.scorer is None else self.scorer.dump()
-        return known_state(Kept(self.tenant_id, self.of, self.position, self.seen, learned, self.unsent))
-
-    def close(self, at: datetime) -> None:
-        self.unsent += tuple(Unsent(command, at) for command in close_all(self.seen, CHANGED))
+_NO_DEVICES: dict[tuple[str, int], Known] = {}
 
 
 class Correlation:
@@ -80,13 +81,19 @@ class Correlation:
         self._send = send
         self._new_scorer = new_scorer
         self._watches: dict[TenantId, Definitions] = {}
-        self._known: dict[tuple[TenantId, str], dict[str, _Known]] = {}
-        self._changed: dict[str, _Known] = {}
-        self._definitions: dict[str, WatchState] = {}
-        self._gone: dict[str, _Known] = {}
-        self._progress = Progress()
-        self._kept = self._progress
-        self._load()
+        self._known: dict[tuple[TenantId, str], dict[tuple[str, int], Known]] = {}
+        self._changed: dict[str, Known] = {}
+        self._to_keep: dict[str, WatchState] = {}
+        self._gone: dict[str, Known] = {}
+        self._awaited: list[tuple[datetime, int, Known]] = []
+        self._numbers = count()
+        self._to_look_back: list[tuple[TenantId, Defined]] = []
+        self._past: Iterator[Envelope] | None = None
+        loaded = load(states.load(partition))
+        self._progress = self._kept = loaded.progress
+        self._calendar = Calendar(loaded.windows, loaded.tags)
+        self._ended = {(one.tenant_id, one.alert_id): one.at for one in loaded.ended}
+        self._take_up_all(loaded)
 
     @property
     def events(self) -> int:
@@ -119,39 +126,88 @@ class Correlation:
                     f"correlation has read {topic.value}/{partition} up to {read}, the log ends at {end}:"
                     " an older log was restored below it; remove what correlation keeps, it is made again from the log"
                 )
+        if self._progress.format < FORMAT:
+            # what an earlier version did not look for in the events is looked for now
+            elsewhere = dict.fromkeys(self._progress.elsewhere, 0)
+            self._progress = Progress(0, self.facts, FORMAT, elsewhere)
 
     def read_events(self, entries: Sequence[Entry]) -> None:
-        """Learn of watches that were defined and removed, from events of one partition in their order."""
+        """Learn of watches that were defined and removed, of alerts that were resolved, and of maintenance.
+
+        Shape: events of one partition, in their order.
+        """
         if not entries:
             return
         partition = entries[0].partition
         before = self.events_at(partition)
         for entry in entries:
-            if entry.position > before and isinstance(entry, Envelope) and entry.type in _DEFINITIONS:
-                self._define(entry)
+            if entry.position > before and isinstance(entry, Envelope):
+                self._read_event(entry)
         reached = max(before, entries[-1].position)
         if partition == self._partition:
             self._progress = self._progress._replace(events=reached)
         else:
             self._progress = self._progress._replace(elsewhere={**self._progress.elsewhere, partition: reached})
 
+    def _read_event(self, entry: Envelope) -> None:
+        if entry.type in _DEFINITIONS:
+            self._define(entry)
+        elif entry.type == AlertResolved.TYPE:
+            self._end(entry)
+        elif entry.type in CALENDAR_TYPES and (entry.type != DeviceTagged.TYPE or self._is_here(entry.key)):
+            self._calendar.read(entry)
+
+    def look_back(self, log: LogReader) -> bool:
+        """Show new watches what was recorded before them, as far as they say; True when all is shown.
+
+        Shape: one call shows a bounded part; facts wait until all is shown. Raises: LogUnavailable, safe to retry.
+        """
+        if not self._to_look_back:
+            return True
+        tenant_id, defined = self._to_look_back[0]
+        if self._watches.get(tenant_id, NO_WATCHES).by_id.get(defined.watch_id) is not defined:
+            # changed or removed meanwhile
+            self._to_look_back.pop(0)
+            self._past = None
+            return not self._to_look_back
+        of_definition = Definitions.of([defined])
+        # begun anew after a fault: what a watch was shown already is not shown to it again
+        past, self._past = self._past or facts_since(log, self._partition, defined.since, self.facts), None
+        facts = list(islice(past, LOOK_BACK_FACTS))
+        for entry in facts:
+            if entry.tenant_id == tenant_id:
+                self._show_all(of_definition, entry)
+        if len(facts) == LOOK_BACK_FACTS:
+            self._past = past
+        else:
+            self._to_look_back.pop(0)
+        return not self._to_look_back
+
     def read_facts(self, entries: Sequence[Entry]) -> None:
         """Show facts to the watches of their tenants."""
         before = position = self.facts
+        recorded_at: datetime | None = None
         for entry in entries:
             if entry.position <= before:
                 continue
             position = entry.position
+            if not isinstance(entry, Envelope):
+                continue
+            recorded_at = entry.recorded_at
             watches = self._watches.get(entry.tenant_id)
-            if watches is not None and isinstance(entry, Envelope):
-                for fact in facts_of(entry):
-                    for defined, device_id in watches.looking_at(fact):
-                        self._show(defined, device_id, fact)
+            if watches is not None:
+                self._show_all(watches, entry)
         self._progress = self._progress._replace(facts=position)
+        if recorded_at is not None:
+            self.tick(recorded_at)
 
     def skip_facts(self, position: int) -> None:
         """Go past facts that were recorded before any watch was defined."""
         self._progress = self._progress._replace(facts=max(position, self.facts))
+
+    def tick(self, now: datetime) -> None:
+        """Learn how late it is, where everything was read: a device is missed of which nothing comes."""
+        self._pass_time(now - timedelta(seconds=SETTLED_S))
 
     def settle(self) -> None:
         """Keep what is known, send what follows from it, and keep that it was sent.
@@ -159,7 +215,7 @@ class Correlation:
         Raises: StoreUnavailable, LogUnavailable, Overloaded: call it again, now or after more facts.
         """
         read = self._progress.records - self._kept.records
-        if self._changed or self._gone or self._definitions or read >= KEEP_EVERY:
+        if self._changed or self._gone or self._to_keep or self._calendar.changed or read >= KEEP_EVERY:
             self._keep()
         told = [*self._gone.values(), *(known for known in self._changed.values() if known.unsent)]
         self._changed = {known.key: known for known in told if known.key not in self._gone}
@@ -177,12 +233,13 @@ class Correlation:
         changed = [known.state() for known in self._changed.values()]
         # where not all is kept at once: what ends before what ends it, what it is known by before what is known, and
         # the progress last, so that what is missing is read again
-        states = [*gone, *self._definitions.values(), *changed, progress_state(self._progress)]
-        self._states.keep(self._partition, states)
-        self._kept, self._definitions = self._progress, {}
+        made = [*self._to_keep.values(), *self._calendar.changed.values()]
+        self._states.keep(self._partition, [*gone, *made, *changed, progress_state(self._progress)])
+        self._kept, self._to_keep = self._progress, {}
+        self._calendar.changed.clear()
 
-    def _send_all(self, told: Sequence[_Known]) -> None:
-        submissions = [_submission(known, unsent) for known in told for unsent in known.unsent]
+    def _send_all(self, told: Sequence[Known]) -> None:
+        submissions = [submission for known in told for submission in known.submissions()]
         for submission, reply in zip(submissions, self._send(submissions), strict=True):
             if reply.refusal is None:
                 continue
@@ -199,6 +256,7 @@ class Correlation:
         watches = self._watches.get(tenant_id, NO_WATCHES)
         if watches.has(entry):
             # kept before it was kept how far events were read
+            self._begin(tenant_id, watches.by_id[watch_id], entry)
             return
         watches = watches.after(entry, cast("WatchEvent", event_from(entry)))
         for known in self._known.pop((tenant_id, watch_id), {}).values():
@@ -208,50 +266,146 @@ class Correlation:
             self._watches[tenant_id] = watches
         else:
             self._watches.pop(tenant_id, None)
-        state = definition_state(tenant_id, watch_id, entry.position, watches.by_id.get(watch_id))
-        self._definitions[state.key] = state
+        defined = watches.by_id.get(watch_id)
+        state = definition_state(tenant_id, watch_id, entry.position, defined)
+        self._to_keep[state.key] = state
+        if defined is not None:
+            self._begin(tenant_id, defined, entry)
 
-    def _drop(self, known: _Known) -> None:
+    def _begin(self, tenant_id: TenantId, defined: Defined, entry: Envelope) -> None:
+        if defined.version != entry.version:
+            return
+        watch = defined.watch
+        if watch.look_back_s and self.facts:
+            self._to_look_back.append((tenant_id, defined))
+        if not isinstance(watch.rule, NoData) or watch.device_id is None:
+            return
+        if not self._is_here((tenant_id, StreamId(f"device-{watch.device_id}"))):
+            return
+        for level in defined.levels():
+            if self._find(tenant_id, level, watch.device_id) is None:
+                known = self._meet(tenant_id, level, watch.device_id)
+                known.seen = Seen(at=entry.recorded_at)
+                self._changed[known.key] = known
+                self._await(known)
+
+    def _drop(self, known: Known) -> None:
         self._changed.pop(known.key, None)
         self._gone[known.key] = known
+        known.defined = None
         # past every fact it can have seen, so that no worker that is behind brings it back
         known.position = max(known.position, self.facts)
 
+    # --- alerts that somebody resolved
+
+    def _end(self, entry: Envelope) -> None:
+        """Learn of an alert that was resolved by other than its watch."""
+        tenant_id, alert_id = entry.tenant_id, entry.stream.partition("-")[2]
+        by_its_watch = entry.actor.type is ActorType.SYSTEM and entry.actor.id.startswith("watch-")
+        if by_its_watch or not _is_ours(alert_id):
+            return
+        for known in self._of_tenant(tenant_id):
+            if is_open(known.seen, alert_id):
+                known.end(alert_id, entry.recorded_at)
+                self._changed[known.key] = known
+                self._await(known)
+                return
+        # what it was raised for is read later
+        self._ended[tenant_id, alert_id] = entry.recorded_at
+        state = ended_state(Ended(tenant_id, alert_id, entry.recorded_at), entry.position)
+        self._to_keep[state.key] = state
+
+    def _of_tenant(self, tenant_id: TenantId) -> Iterator[Known]:
+        watches = self._watches.get(tenant_id, NO_WATCHES)
+        for watch_id in watches.by_id:
+            yield from self._known.get((tenant_id, watch_id), _NO_DEVICES).values()
+
+    def _raised(self, known: Known, alert_ids: list[str]) -> None:
+        for alert_id in alert_ids:
+            at = self._ended.pop((known.tenant_id, alert_id), None)
+            if at is not None:
+                known.end(alert_id, at)
+                state = ended_state(Ended(known.tenant_id, alert_id, at), self.events, forgotten=True)
+                self._to_keep[state.key] = state
+
     # --- facts
 
+    def _show_all(self, watches: Definitions, record: Envelope) -> None:
+        for fact in facts_of(record):
+            for defined, device_id in watches.looking_at(fact):
+                self._show(defined, device_id, fact)
+
+    def _is_here(self, key: StreamKey) -> bool:
+        """Say if the facts of a stream are in this partition."""
+        return facts_partition_of(*key, self._partitions) == self._partition
+
     def _show(self, defined: Defined, device_id: str, fact: Envelope) -> None:
-        watch = defined.watch
-        known = self._known.get((fact.tenant_id, defined.watch_id), {}).get(device_id)
-        seen = NOTHING_SEEN if known is None else known.seen
-        sample = sample_that_matters(watch.rule, seen, fact)
+        sample = sample_of(defined.watch.rule, fact)
         if sample is None:
+            return
+        known = self._find(fact.tenant_id, defined, device_id)
+        found = taken(defined.watch.rule, NOTHING_SEEN if known is None else known.seen, sample)
+        if found is None or (known is not None and (fact.position, fact.place) <= (known.position, known.place)):
+            return
+        is_silence = isinstance(defined.watch.rule, NoData)
+        if not is_silence and self._is_under_maintenance(fact, device_id):
             return
         if known is None:
             known = self._meet(fact.tenant_id, defined, device_id)
-        elif (fact.position, fact.place) <= (known.position, known.place):
-            return
-        if known.scorer is not None:
-            sample = sample._replace(bound=known.scorer.beyond(sample.value))
-        known.seen, told = observe(known.of, watch, seen, sample)
-        known.position, known.place = fact.position, fact.place
-        if told:
-            known.unsent += tuple(Unsent(command, known.seen.at or sample.at) for command in told)
+        if is_silence:
+            self._miss(known, fact.recorded_at)
+            found = known.seen, sample
+        self._raised(known, raised_by(known.show(*found, fact)))
         self._changed[known.key] = known
+        self._await(known)
 
-    def _meet(self, tenant_id: TenantId, defined: Defined, device_id: str, kept: Kept | None = None) -> _Known:
+    def _find(self, tenant_id: TenantId, defined: Defined, device_id: str) -> Known | None:
+        return self._known.get((tenant_id, defined.watch_id), _NO_DEVICES).get((device_id, defined.level))
+
+    def _is_under_maintenance(self, fact: Envelope, device_id: str) -> bool:
+        at = min(fact.happened_at, fact.recorded_at)
+        return self._calendar.ends_at(fact.tenant_id, device_id, at) is not None
+
+    def _meet(self, tenant_id: TenantId, defined: Defined, device_id: str, kept: Kept | None = None) -> Known:
         rule = defined.watch.rule
         learned = kept.learned if kept else None
         scorer = self._new_scorer(rule.quantile, learned) if isinstance(rule, Anomaly) else None
-        known = _Known(tenant_id, Subject(defined.watch_id, defined.version, device_id), scorer, kept)
-        self._known.setdefault((tenant_id, defined.watch_id), {})[device_id] = known
+        known = Known(tenant_id, defined.of_device(device_id), defined, scorer, kept)
+        self._known.setdefault((tenant_id, defined.watch_id), {})[device_id, defined.level] = known
         return known
+
+    # --- silence
+
+    def _await(self, known: Known) -> None:
+        """Remember when a device will be missed, once: what is heard meanwhile is looked at then."""
+        if not known.awaited and (missed := known.missed_at()) is not None:
+            known.awaited = True
+            heapq.heappush(self._awaited, (missed, next(self._numbers), known))
+
+    def _pass_time(self, now: datetime) -> None:
+        while self._awaited and self._awaited[0][0] <= now:
+            *_, known = heapq.heappop(self._awaited)
+            known.awaited = False
+            self._miss(known, now)
+            self._await(known)
+
+    def _miss(self, known: Known, now: datetime) -> None:
+        """Raise the alert of a device that is missed; a maintenance counts as if it was heard of to its end."""
+        while (missed := known.missed_at()) is not None and missed <= now:
+            ends = self._calendar.ends_at(known.tenant_id, known.of.device_id, missed)
+            if ends is None:
+                told = known.pass_time(now)
+                if not told:
+                    return
+                self._raised(known, raised_by(told))
+            else:
+                known.seen = known.seen._replace(at=ends)
+            self._changed[known.key] = known
 
     # --- what was kept
 
-    def _load(self) -> None:
-        own = load(self._states.load(self._partition))
-        self._progress = self._kept = own.progress
-        defined, known = list(own.defined), [kept for kept in own.known if self._has_facts_of(kept)]
+    def _take_up_all(self, own: Loaded) -> None:
+        defined, known = list(own.defined), [kept for kept in own.known if self._is_here(_stream_of(kept))]
         found: list[Kept] = []
         if self._partitions > 1 and not own.progress.elsewhere:
             found = self._ask_others(defined, {key_of(kept.tenant_id, kept.of) for kept in known})
@@ -263,58 +417,56 @@ class Correlation:
             self._take_up(kept)
         # what was found elsewhere is kept here from now on
         for kept in found:
-            if taken := self._known.get((kept.tenant_id, kept.of.watch_id), {}).get(kept.of.device_id):
-                self._changed[taken.key] = taken
-
-    def _has_facts_of(self, kept: Kept) -> bool:
-        stream = StreamId(f"device-{kept.of.device_id}")
-        return facts_partition_of(kept.tenant_id, stream, self._partitions) == self._partition
+            subjects = self._known.get((kept.tenant_id, kept.of.watch_id), _NO_DEVICES)
+            if taken_up := subjects.get((kept.of.device_id, kept.of.level)):
+                self._changed[taken_up.key] = taken_up
 
     def _ask_others(self, defined: list[tuple[TenantId, Defined]], mine: Collection[str]) -> list[Kept]:
         """Learn at the first start what is kept of other partitions: their tenants' watches, and what these know.
 
         Shape: earlier versions kept what is known of a device with its tenant's partition, where its facts were then;
-        the positions of that partition say nothing here.
+        the positions of that partition say nothing here. Their events are read from the first one on, for what is
+        kept of them besides.
         """
         found: list[Kept] = []
-        elsewhere: dict[int, int] = {}
-        for partition in set(range(self._partitions)) - {self._partition}:
+        others = set(range(self._partitions)) - {self._partition}
+        for partition in others:
             theirs = load(self._states.load(partition))
-            elsewhere[partition] = theirs.progress.events
             for tenant_id, each in theirs.defined:
                 if partition_of(tenant_id, self._partitions) == partition:
                     defined.append((tenant_id, each))
                     state = definition_state(tenant_id, each.watch_id, 0, each)
-                    self._definitions[state.key] = state
+                    self._to_keep[state.key] = state
             found += [
                 kept._replace(position=0)
                 for kept in theirs.known
-                if self._has_facts_of(kept) and key_of(kept.tenant_id, kept.of) not in mine
+                if self._is_here(_stream_of(kept)) and key_of(kept.tenant_id, kept.of) not in mine
             ]
-        self._progress = self._progress._replace(elsewhere=elsewhere)
+        self._progress = self._progress._replace(elsewhere=dict.fromkeys(others, 0))
         return found
 
     def _take_up(self, kept: Kept) -> None:
         defined = self._watches.get(kept.tenant_id, NO_WATCHES).current(kept.of)
         if defined is not None:
             known = self._meet(kept.tenant_id, defined, kept.of.device_id, kept)
+            self._await(known)
             if known.unsent:
                 self._changed[known.key] = known
             return
         # the process ended before what was open was known to be resolved
-        known = _Known(kept.tenant_id, kept.of, None, kept)
+        known = Known(kept.tenant_id, kept.of, None, None, kept)
         if kept.seen.at:
             known.close(kept.seen.at)
         self._drop(known)
 
 
-def _submission(known: _Known, unsent: Unsent) -> Submission:
-    command = unsent.command
-    return Submission(
-        command_id=system_id("correlation", type(command).__name__, command.alert_id),
-        tenant_id=known.tenant_id,
-        name=name_of(type(command)),
-        command=command,
-        actor=Actor(ActorType.SYSTEM, f"watch-{known.of.watch_id}"),
-        happened_at=unsent.at,
-    )
+def _stream_of(kept: Kept) -> StreamKey:
+    return kept.tenant_id, StreamId(f"device-{kept.of.device_id}")
+
+
+def _is_ours(alert_id: str) -> bool:
+    """Return whether a watch can have named an alert so."""
+    try:
+        return UUID(alert_id).version == 5  # noqa: PLR2004 - the version that follow.py makes
+    except ValueError:
+        return False

@@ -13,7 +13,7 @@ from schemas.kafka_record import decode_kafka, kafka_record
 from streams.correlate.run import Correlation, NewScorer, Send
 from streams.faust.batch_agent import Broker, SinkApp
 from streams.faust.batch_transport import Committed, Limits, Record
-from streams.ports import LogReader, LogUnavailable, Overloaded, WatchStates
+from streams.ports import LogReader, LogUnavailable, Overloaded, SystemClock, WatchStates
 from streams.topics import Topics
 
 LIMITS = Limits(batch_records=5_000)
@@ -38,6 +38,7 @@ class CorrelationSink:
         self._of_log = topics.partitions
         self._partitions: dict[int, Correlation] = {}
         self._read_at: dict[TP, datetime] = {}
+        self._clock = SystemClock()
 
     def starts(self, committed: Mapping[TP, Committed | None]) -> Mapping[TP, int]:
         """Start where correlation itself is: what it knows is kept with the position that it was read up to.
@@ -63,15 +64,16 @@ class CorrelationSink:
         return {tp: str(self._partitions[tp.partition].facts) for tp in batches}
 
     def look(self) -> bool:
-        """Learn of watches that were removed although no facts come."""
+        """Learn of watches although no facts come, and let time pass where all is read: devices are missed."""
         with _unavailable():
+            now = self._clock.now()
+            ends = {partition: self._log.end(Topic.TELEMETRY, partition) for partition in self._partitions}
             self._read_events()
+            for partition, correlation in self._partitions.items():
+                if correlation.facts >= ends[partition]:
+                    correlation.tick(now)
             self._settle()
         return False
-
-    def read_at(self, tp: TP) -> datetime | None:
-        """Return when the last fact that was looked at was recorded."""
-        return self._read_at.get(tp)
 
     def _read_events(self) -> None:
         following = self._partitions.values()
@@ -81,6 +83,13 @@ class CorrelationSink:
             ):
                 for correlation in following:
                     correlation.read_events(events)
+        looking_back = [correlation for correlation in following if not correlation.look_back(self._log)]
+        if looking_back:
+            raise StoreUnavailable("a new watch looks back; what comes now waits for it")
+
+    def read_at(self, tp: TP) -> datetime | None:
+        """Return when the last fact that was looked at was recorded."""
+        return self._read_at.get(tp)
 
     def _settle(self) -> None:
         for correlation in self._partitions.values():

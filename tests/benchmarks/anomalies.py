@@ -19,7 +19,7 @@ from typing import NamedTuple
 from domain.catalog import payload_of
 from domain.fleet.alert import RaiseAlert
 from domain.fleet.facts import DeviceMetricsReported, LogRecorded
-from domain.fleet.observe import NOTHING_SEEN, Sample, Subject, matters, observe
+from domain.fleet.observe import NOTHING_SEEN, Sample, Subject, observe, taken
 from domain.fleet.rules import Anomaly, Failures, RateOfChange, Rule, Threshold
 from domain.fleet.watch import DefineWatch, Watch, WatchDefined, decide_watch
 from domain.message import Fact
@@ -44,6 +44,7 @@ Window = tuple[datetime, datetime]
 class Found(NamedTuple):
     raised: Sequence[datetime]
     windows: Sequence[Window]
+    days: float
 
     @property
     def right(self) -> int:
@@ -62,6 +63,10 @@ def run(say: Callable[[str], None]) -> Iterator[Result]:
         right, hit = sum(one.right for one in found), sum(one.windows_found for one in found)
         yield Result(f"NAB: precision, {right} of {alerts} alerts in a labelled window", right / alerts, "")
         yield Result(f"NAB: recall, {hit} of {windows} labelled windows found", hit / windows, "")
+        precision, recall = right / alerts if alerts else 0.0, hit / windows
+        yield Result("NAB: F1 of both", 2 * precision * recall / (precision + recall) if right else 0.0, "")
+        days = sum(one.days for one in found)
+        yield Result(f"NAB: false alerts, in {days:.0f} days of devices", (alerts - right) / days, "a device and day")
     else:
         say("the series of NAB are not here")
     rules: Mapping[str, Rule] = {
@@ -98,11 +103,13 @@ def _found(path: Path, windows: Sequence[Window]) -> Found:
     learned = rows[min(int(LEARNING * len(rows)), MOST_LEARNING)][0]
     raised: list[datetime] = []
     for at, value in rows:
-        if not matters(rule, seen, Sample(at, value)):
+        found = taken(rule, seen, Sample(at, value))
+        if found is None:
             continue
-        seen, told = observe(of, watch, seen, Sample(at, value, bound=scorer.beyond(value)))
+        seen, sample = found
+        seen, told = observe(of, watch, seen, sample._replace(bound=scorer.beyond(value, at)))
         raised += [at for command in told if isinstance(command, RaiseAlert) and at >= learned]
-    return Found(raised, windows)
+    return Found(raised, windows, (rows[-1][0] - rows[0][0]) / timedelta(days=1))
 
 
 # --- facts a second

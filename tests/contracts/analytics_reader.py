@@ -1,16 +1,17 @@
 """What every AnalyticsReader promises, as a suite: subclass AnalyticsReaderContract and say how the store is opened."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, localcontext
 from itertools import count
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from projections.finance.invoice_balances import BalanceRow
 from projections.finance.invoice_facts import REVENUE, InvoiceLineRow, RevenueRow
 from projections.fleet.metric_rows import MetricRow
 from projections.fleet.metrics_5m import POINTS
@@ -26,6 +27,7 @@ from schemas.envelope import StreamId, TenantId, Topic
 from tests.contracts.samples import ACME, BOLT, checkpoint, projection
 
 FACTS, EVENTS, METRICS = View("invoice_facts", 1), View("events", 1), View("metrics_5m", 1)
+BALANCES = View("invoice_balances", 1)
 NOON = datetime(2010, 12, 1, 12, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 GREATEST = Decimal("99999999999999.9999")
@@ -67,7 +69,12 @@ class Analytics(ViewWriter, AnalyticsReader, Protocol):
 
 
 def analytics_projections() -> Sequence[Projection]:
-    rows = {"invoice_facts": InvoiceLineRow, "events": EventRow, "metrics_5m": MetricRow}
+    rows = {
+        "invoice_facts": InvoiceLineRow,
+        "events": EventRow,
+        "metrics_5m": MetricRow,
+        "invoice_balances": BalanceRow,
+    }
     deals = Facts(row=InvoiceLineRow, key=("tenant_id", "party", "stream", "line"), questions=(TRADED,))
     return (
         *(projection(name, row) for name, row in rows.items()),
@@ -124,7 +131,7 @@ class AnalyticsReaderContract:
 
     @pytest.fixture
     def store(self, empty: Analytics) -> Analytics:
-        for view in (FACTS, EVENTS, METRICS, DEALS):
+        for view in (FACTS, EVENTS, METRICS, BALANCES, DEALS):
             empty.create(view)
             empty.switch(view)
         return empty
@@ -139,8 +146,8 @@ class AnalyticsReaderContract:
         midnight = datetime(2010, 12, 2, tzinfo=UTC)
         put(store, line("3", at=midnight, quantity="3"), line("1", at=midnight - MICROSECOND), line("2", quantity="2"))
         assert list(revenue(store, "day")) == [
-            RevenueRow("2010-12-01", Decimal(3), Decimal(3), 2, 2),
-            RevenueRow("2010-12-02", Decimal(3), Decimal(3), 1, 1),
+            RevenueRow("2010-12-01", "EUR", Decimal(3), Decimal(3), 2, 2),
+            RevenueRow("2010-12-02", "EUR", Decimal(3), Decimal(3), 1, 1),
         ]
 
     def test_revenue_by_month_is_in_order_of_the_month(self, store: Analytics) -> None:
@@ -170,18 +177,19 @@ class AnalyticsReaderContract:
             line("2", quantity="-4", unit_price="2.5", kind="credit_note"),
             line("3", quantity="7", direction="in"),
         )
-        assert list(revenue(store, "month")) == [RevenueRow("2010-12", Decimal(15), Decimal(6), 2, 2)]
+        assert list(revenue(store, "month")) == [RevenueRow("2010-12", "EUR", Decimal(15), Decimal(6), 2, 2)]
 
     def test_lines_are_counted_each_and_documents_once(self, store: Analytics) -> None:
         put(store, line("1", 1), line("1", 2), line("2", 1))
-        assert list(revenue(store, "month")) == [RevenueRow("2010-12", Decimal(3), Decimal(3), 3, 2)]
+        assert list(revenue(store, "month")) == [RevenueRow("2010-12", "EUR", Decimal(3), Decimal(3), 3, 2)]
 
     def test_a_repeated_line_counts_once_and_a_corrected_one_as_corrected(self, store: Analytics) -> None:
         for _ in range(3):
             put(store, line("1", quantity="10", position=1), line("2", position=2))
         put(store, line("1", quantity="4", country="FR", position=3))
         put(store, line("1", quantity="10", position=1))
-        assert [row[:2] for row in revenue(store, "country")] == [("FR", Decimal(4)), ("DE", Decimal(1))]
+        found = [(row.group, row.revenue) for row in revenue(store, "country")]
+        assert found == [("FR", Decimal(4)), ("DE", Decimal(1))]
 
     def test_revenue_is_bounded_by_start_inclusive_and_end_exclusive(self, store: Analytics) -> None:
         for n, at in enumerate((NOON - MICROSECOND, NOON, NOON + MICROSECOND)):
@@ -212,7 +220,7 @@ class AnalyticsReaderContract:
     def test_a_removed_line_is_neither_revenue_nor_counted(self, store: Analytics) -> None:
         put(store, line("1", 1), line("1", 2, quantity="5"))
         put(store, line("1", 2, quantity="0", kind="removed", direction="", position=2))
-        assert list(revenue(store, "month")) == [RevenueRow("2010-12", Decimal(1), Decimal(1), 1, 1)]
+        assert list(revenue(store, "month")) == [RevenueRow("2010-12", "EUR", Decimal(1), Decimal(1), 1, 1)]
 
     @settings(max_examples=25, deadline=None, suppress_health_check=_SHARED)
     @given(amounts=some.lists(some.tuples(AMOUNT, AMOUNT), min_size=1, max_size=30))
@@ -221,7 +229,7 @@ class AnalyticsReaderContract:
     ) -> None:
         tenant = TenantId(f"tenant-{next(NUMBERS)}")
         put(store, *[line("1", n, quantity=q, unit_price=p, tenant=tenant) for n, (q, p) in enumerate(amounts)])
-        (found,) = store.ask(REVENUE, tenant, by="month", start=None, end=None, limit=10)
+        (found,) = revenue(store, "month", tenant=tenant)
         with localcontext(Context(prec=80)):
             assert found.revenue == sum(q * p for q, p in amounts)
             assert found.quantity == sum(q for q, _ in amounts)
@@ -347,7 +355,7 @@ class AnalyticsReaderContract:
         measure(store, reading(1.0))
         store.apply(DEALS, [line()], checkpoint(1))
         assert list(traded(store, "lines", tenant=stranger)) == []
-        assert list(store.ask(REVENUE, stranger, by="country", start=None, end=None, limit=10)) == []
+        assert list(revenue(store, "country", tenant=stranger)) == []
         assert list(store.ask(COUNTS, stranger, start=None, end=None)) == []
         assert (
             list(store.ask(POINTS, stranger, device_id="device-1", metric="cpu", start=NOON, end=NOON, aggregate="avg"))
@@ -379,10 +387,19 @@ def measure(store: Analytics, *rows: MetricRow) -> None:
     store.apply(METRICS, rows, checkpoint(1, topic=Topic.TELEMETRY))
 
 
-def revenue(
-    store: Analytics, by: str, *, start: datetime | None = None, end: datetime | None = None, limit: int = 100
-) -> Sequence[RevenueRow]:
-    return store.ask(REVENUE, ACME, by=by, start=start, end=end, limit=limit)
+def revenue(store: Analytics, by: str, *, tenant: TenantId = ACME, **asked: Any) -> Sequence[RevenueRow]:
+    return store.ask(REVENUE, tenant, **{**_OF_REVENUE, "by": by, **asked})
+
+
+_OF_REVENUE: Mapping[str, Any] = {
+    "direction": "out",
+    "currency": None,
+    "party": None,
+    "timezone": "UTC",
+    "start": None,
+    "end": None,
+    "limit": 100,
+}
 
 
 def traded(

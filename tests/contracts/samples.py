@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from projections.catalog import PROJECTIONS
+from projections.finance.invoice_balances import BalanceRow
 from projections.finance.invoice_facts import InvoiceLineRow
 from projections.fleet.device_logs import LogRow
 from projections.fleet.metric_rows import MetricRow
@@ -43,6 +44,11 @@ def sample(row: type, n: int, *, position: int | None = None, tenant: TenantId =
         words = (f"no-{n}", "invoice", "out", "Ann & Co", "DE", "product-1", text)
         amounts = (Decimal("-3.25"), Decimal("12345678901234.5678"), "EUR", at)
         return InvoiceLineRow(tenant, StreamId(f"invoice-{n:06}"), n % 3, instant(n), *words, *amounts)
+    if row is BalanceRow:
+        words = ("content", "RECEIVED", f"no-{n}", "invoice", "out", "Ann & Co", "EUR")
+        return BalanceRow(
+            tenant, StreamId(f"invoice-{n:06}"), 1, instant(n), *words, instant(n), instant(n), "12.5000", mark, at
+        )
     if row is Patch:
         fields = {"name": text, "count": n, "share": 0.1, "on": True, "none": None, "list": [1, {"a": "b"}]}
         return Patch(tenant, f"device-{n:06}", "events", at, fields)

@@ -6,12 +6,13 @@ import pytest
 from pydantic import ValidationError
 
 from domain.catalog import adapter, decider_of
-from domain.fleet.rules import Anomaly, Failures, RateOfChange, Rule, Threshold
-from domain.fleet.watch import WATCH, DefineWatch
+from domain.fleet.rules import FIELDS, Anomaly, Failures, Level, NoData, RateOfChange, Rule, Threshold, at_limit
+from domain.fleet.watch import WATCH, DefineWatch, WatchDefined
 from domain.given import Given
 from domain.identity.api_key import ApiKey, api_key_stream
 from domain.rejection import Kind
 from schemas.envelope import Actor, ActorType
+from schemas.upcast import to_newest
 from tests.examples.fleet import DEFINE_WATCH, REMOVE_WATCH, WATCH_DEFINED, WATCH_REMOVED
 from tests.given_when_then import GIVEN, Rules
 
@@ -121,3 +122,78 @@ def test_rule_of_another_shape_is_refused(rule: dict[str, object]) -> None:
     body = {"watch_id": "w", "name": "w", "severity": "info", "rule": rule}
     with pytest.raises(ValidationError):
         adapter(DefineWatch).validate_python(body)
+
+
+NEW = {"gap_s", "late_s", "after_s"}
+"""What rules have since version 2 of the event."""
+
+LEVELS = (Level(severity="critical", limit=95.0), Level(severity="emergency", limit=99.0))
+
+
+@pytest.mark.parametrize(
+    ("rule", "limits", "found"),
+    [
+        (Threshold(metric="cpu", above=90, clear=80), (95, 99), [("above", 95), ("above", 99)]),
+        (Threshold(metric="disk", below=10), (5, 1), [("below", 5), ("below", 1)]),
+        (RateOfChange(metric="cpu", by=-5, within_s=60), (-10, -50), [("by", -10), ("by", -50)]),
+        (Failures(contains="x", count=5, within_s=60), (50, 500), [("count", 50), ("count", 500)]),
+        (NoData(after_s=60), (600, 3_600), [("after_s", 600), ("after_s", 3_600)]),
+    ],
+    ids=lambda value: getattr(value, "kind", None),
+)
+def test_each_level_is_the_same_rule_with_its_own_limit(
+    rule: Rule, limits: tuple[float, float], found: list[tuple[str, float]]
+) -> None:
+    levels = tuple(replace(level, limit=limit) for level, limit in zip(LEVELS, limits, strict=True))
+    (defined,) = WATCH.decide(replace(DEFINE_WATCH, rule=rule, levels=levels), None, GIVEN)
+    known = WATCH.evolve(None, defined)
+    assert known.levels == levels
+    by_level = [known.at_level(number) for number in (1, 2)]
+    assert [(name, getattr(level.rule, name)) for level, (name, _) in zip(by_level, found, strict=True)] == found
+    assert [level.severity for level in by_level] == ["critical", "emergency"]
+    assert (known.at_level(0).rule, known.at_level(0).severity) == (rule, "warning")
+
+
+def test_clear_level_stays_as_far_from_the_limit() -> None:
+    above, below = Threshold(metric="cpu", above=90, clear=80), Threshold(metric="disk", below=10, clear=15)
+    assert at_limit(above, 95) == replace(above, above=95, clear=85)
+    assert at_limit(below, 5) == replace(below, below=5, clear=10)
+
+
+@pytest.mark.parametrize(
+    ("rule", "levels", "reason"),
+    [
+        (RULES[0], LEVELS[:1], "each of `levels` must be beyond the limit before it; 95 is not beyond 5"),
+        (
+            Threshold(metric="cpu", above=90),
+            LEVELS[::-1],
+            "each of `levels` must be beyond the limit before it; 95 is not beyond 99",
+        ),
+        (Threshold(metric="cpu", above=90), LEVELS[:1] * 2, "each of `levels` needs a severity of its own"),
+        (RULES[3], LEVELS, "a watch of the kind anomaly has no levels; leave `levels` out"),
+        (
+            RULES[2],
+            (Level(severity="critical", limit=9.5),),
+            "the limit of a level must be a whole number here, not 9.5",
+        ),
+    ],
+)
+def test_levels_that_cannot_be_reached_in_their_order_are_invalid(
+    rule: Rule, levels: tuple[Level, ...], reason: str
+) -> None:
+    watch.given().when(replace(DEFINE_WATCH, rule=rule, levels=levels)).then_refused(Kind.INVALID, reason)
+
+
+@pytest.mark.parametrize("kind", ["threshold", "failures"])
+def test_watch_of_version_1_keeps_its_meaning(kind: str) -> None:
+    rules = {
+        "threshold": {"metric": "cpu", "above": 90.0, "for_s": 60},
+        "failures": {"contains": "x", "count": 5, "within_s": 60},
+    }
+    of_rule = dict.fromkeys(field for names in FIELDS.values() for field in names if field not in NEW) | rules[kind]
+    first = {"name": "w", "severity": "warning", "device_id": None, "quiet_s": 300, "kind": kind, **of_rule}
+    version, data = to_newest("watch.defined", 1, first)
+    known = WATCH.evolve(None, adapter(WatchDefined).validate_python(data))
+    assert version == WatchDefined.VERSION
+    assert (known.levels, known.flap_count, known.look_back_s, known.again_s) == ((), 0, 0, None)
+    assert getattr(known.rule, "late_s", 0) == 0

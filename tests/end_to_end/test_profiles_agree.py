@@ -236,10 +236,16 @@ def _history(facts: Facts) -> Iterator[Question]:
 
 def _revenue(_facts: Facts) -> Iterator[Question]:
     path = "/v1/analytics/revenue"
-    for by in ("day", "month", "country", "product"):
+    for by in ("day", "month", "country", "product", "customer"):
         yield Question(path, {"by": by})
+        yield Question(path, {"by": by, "timezone": "America/New_York", "currency": "GBP"})
         yield Question(path, {"by": by, "limit": 3, "start": "2010-12-01T10:00:00Z", "end": "2010-12-02T12:00:00Z"})
     yield Question(path, {"by": "party"})
+
+
+def _receivables(_facts: Facts) -> Iterator[Question]:
+    for by, as_of in product(("customer", "age", "invoice"), ("2010-12-02T12:00:00Z", "2012-01-01T00:00:00Z")):
+        yield Question("/v1/analytics/receivables", {"by": by, "as_of": as_of, "timezone": "Europe/Berlin"})
 
 
 def _event_counts(facts: Facts) -> Iterator[Question]:
@@ -290,6 +296,7 @@ QUESTIONS: Mapping[str, Callable[[Facts], Iterator[Question]]] = {
     "/v1/devices/{id}/history": _history,
     "/v1/logs": _all_logs,
     "/v1/analytics/revenue": _revenue,
+    "/v1/analytics/receivables": _receivables,
     "/v1/analytics/events": _event_counts,
     "/v1/analytics/timeseries": _series,
     "/v1/audit/events": _audit,

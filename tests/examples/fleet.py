@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from domain.fleet import alert, device, fact_records, facts, rules, watch
+from domain.fleet import alert, device, fact_records, facts, maintenance, rules, watch
+from tests.examples.moments import HAPPENED_AT, RECORDED_AT
 
 DESCRIPTION: Mapping[str, Any] = {
     "os_type": "linux",
@@ -34,8 +35,14 @@ DEFINE_WATCH = watch.DefineWatch(
     rule=rules.Threshold(metric="cpu.load", above=90.0, clear=80.0, for_s=300),
     device_id="42",
     quiet_s=600,
+    again_s=900,
 )
 REMOVE_WATCH = watch.RemoveWatch(watch_id="w1", reason="too loud")
+
+PLAN_MAINTENANCE = maintenance.PlanMaintenance(
+    maintenance_id="m1", begins_at=HAPPENED_AT, ends_at=RECORDED_AT, tag_key="site", tag_value="Berlin", reason="update"
+)
+CANCEL_MAINTENANCE = maintenance.CancelMaintenance(maintenance_id="m1", reason="done already")
 
 REGISTERED = device.DeviceRegistered(hostname="web-1", **DESCRIPTION)
 UPDATED = device.DeviceUpdated(**{**dict.fromkeys(DESCRIPTION), "hostname": None, "os_version": "13"})
@@ -64,8 +71,20 @@ WATCH_DEFINED = watch.WatchDefined(
     key_after=None,
     count=None,
     quantile=None,
+    gap_s=None,
+    late_s=None,
+    after_s=None,
+    levels={},
+    again_s=900,
+    flap_count=5,
+    flap_s=3_600,
+    look_back_s=0,
 )
 WATCH_REMOVED = watch.WatchRemoved(reason="too loud")
+MAINTENANCE_PLANNED = maintenance.MaintenancePlanned(
+    begins_at=HAPPENED_AT, ends_at=RECORDED_AT, device_id=None, tag_key="site", tag_value="Berlin", reason="update"
+)
+MAINTENANCE_CANCELLED = maintenance.MaintenanceCancelled(reason="done already")
 
 HEARTBEAT = facts.DeviceHeartbeat(agent_version="1.4.2")
 METRICS = facts.DeviceMetricsReported(metrics={"cpu.load": 0.75, "cpu.steal": -0.0}, unit="ratio")

@@ -89,15 +89,17 @@ def test_questions_have_different_names_and_belong_to_the_view_that_they_read() 
     assert len({question.name for question in QUESTIONS}) == len(QUESTIONS)
     for view in of_role(Role.ANALYTICS):
         assert {question.view for question in view.analytics.questions} <= {view.name}
+        beside = {name for question in view.analytics.questions for name in question.beside}
+        assert beside <= {other.name for other in of_role(Role.ANALYTICS)} - {view.name}
         assert view.layout.scope
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.name)
-def test_a_question_reads_its_view_alone_and_leaves_the_tenant_to_the_store(question: Question[Any]) -> None:
-    # the store puts the tenant's own rows in front, under the name of the view: WITH <view> AS (…)
+def test_a_question_reads_its_own_views_alone_and_leaves_the_tenant_to_the_store(question: Question[Any]) -> None:
+    # the store puts the tenant's own rows in front, under the name of each view: WITH <view> AS (…)
     assert question.sql.split()[0] == "SELECT"
-    assert set(re.findall(r"\b(?:FROM|JOIN|IN)\s+([^\s(]+)", question.sql, re.IGNORECASE)) == {question.view}
-    assert not re.search(rf"\bFROM {question.view}\s*,", question.sql)
+    assert set(re.findall(r"\b(?:FROM|JOIN|IN)\s+([^\s(]+)", question.sql, re.IGNORECASE)) == set(question.views)
+    assert not any(re.search(rf"\bFROM {view}\s*,", question.sql) for view in question.views)
     assert "tenant_id" not in question.sql
 
 

@@ -1,7 +1,7 @@
 """The rows of the timeline and event views."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import ModuleType
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from domain.message import Event, FactRecord
-from projections.finance import invoice_facts
+from projections.finance import invoice_balances, invoice_facts
 from projections.finance.invoice_facts import InvoiceLineRow
 from projections.fleet import device_logs, device_metrics, metrics_5m
 from projections.fleet.device_logs import LogRow
@@ -19,7 +19,7 @@ from projections.history.event_rows import EventRow
 from schemas.canonical_json import canonical_json
 from schemas.envelope import StreamId
 from tests.examples import ACME, EVENTS, Place, stored
-from tests.examples.finance import CORRECTED, RECEIVED
+from tests.examples.finance import CANCELLED, CORRECTED, PAID_IN_PART, RECEIVED, REFUNDED
 from tests.examples.fleet import LOG, LOG_RECORD, METRICS, METRICS_RECORD, RETIRED
 from tests.examples.moments import HAPPENED_AT, RECORDED_AT
 from tests.given_when_then import Rows
@@ -182,3 +182,20 @@ def test_correction_with_more_lines_takes_none_away() -> None:
     (row,) = Rows(invoice_facts.PROJECTION).when(replace(CORRECTED, replaced_lines=1)).rows()
     assert isinstance(row, InvoiceLineRow)
     assert row.direction == "out"
+
+
+def test_every_event_of_an_invoice_says_how_it_stands() -> None:
+    found = {
+        type(event): Rows(invoice_balances.PROJECTION).when(event).rows()[0][4:]
+        for event in (RECEIVED, CORRECTED, PAID_IN_PART, REFUNDED, CANCELLED)
+    }
+    due = datetime(2010, 12, 31, tzinfo=UTC)
+    content = ("invoice", "out", "17850", "GBP", HAPPENED_AT)
+    nothing = ("", "", "", "", "", HAPPENED_AT, HAPPENED_AT, "")
+    assert found == {
+        type(RECEIVED): ("content", "RECEIVED", "536365", *content, due, "16.32495000", "", 7),
+        type(CORRECTED): ("content", "RECEIVED", "536365", *content, HAPPENED_AT, "20.02084170835", "", 7),
+        type(PAID_IN_PART): ("payment", "PART_PAID", *nothing, "10.0000", 7),
+        type(REFUNDED): ("payment", "RECEIVED", *nothing, "0.0000", 7),
+        type(CANCELLED): ("status", "CANCELLED", *nothing, "", 7),
+    }

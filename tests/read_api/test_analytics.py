@@ -77,8 +77,8 @@ def facts(stores: Stores) -> None:
 
 def test_revenue_by_country_is_exact_and_greatest_first(acme: Caller) -> None:
     assert acme.rows("/v1/analytics/revenue", by="country") == [
-        {"country": "France", "revenue": "12.2166", "quantity": "1", "lines": 2, "invoices": 2},
-        {"country": "Japan", "revenue": "0.3000", "quantity": "3", "lines": 1, "invoices": 1},
+        {"country": "France", "currency": "GBP", "revenue": "12.2166", "quantity": "1", "lines": 2, "invoices": 2},
+        {"country": "Japan", "currency": "GBP", "revenue": "0.3000", "quantity": "3", "lines": 1, "invoices": 1},
     ]
 
 
@@ -115,3 +115,24 @@ def test_a_time_series_has_five_minute_points(acme: Caller, bolt: Caller) -> Non
         {"at": "2026-01-31T02:05:00Z", "value": 7.0, "readings": 5},
     ]
     assert bolt.rows("/v1/analytics/timeseries", device_id="web-1", metric="cpu") == []
+
+
+def test_revenue_of_an_unknown_time_zone_is_refused_with_a_hint(acme: Caller) -> None:
+    answer = acme.get("/v1/analytics/revenue", timezone="Europe/Berln")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        400,
+        "timezone Europe/Berln is not known; it is an IANA name, like Europe/Berlin",
+    )
+
+
+def test_revenue_of_another_currency_or_customer_is_left_out(acme: Caller) -> None:
+    assert acme.rows("/v1/analytics/revenue", currency="EUR") == []
+    assert acme.rows("/v1/analytics/revenue", party="bob") == []
+    assert [row["revenue"] for row in acme.rows("/v1/analytics/revenue", direction="in")] == ["1000.0000"]
+    assert [row["customer"] for row in acme.rows("/v1/analytics/revenue", by="customer", party="ann")] == ["ann"]
+
+
+def test_receivables_of_nothing_are_no_rows(acme: Caller) -> None:
+    for by in ("customer", "age", "invoice"):
+        assert acme.rows("/v1/analytics/receivables", by=by, as_of="2026-01-31T00:00:00Z", timezone="Asia/Tokyo") == []
+    assert acme.get("/v1/analytics/receivables", state="late").status_code == 422

@@ -1,19 +1,15 @@
 """An import sends again, under the same ids, what a server had no room for while it took the rest."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import orjson
 import pytest
 
-from domain.fleet.facts import DeviceMetricsReported, LogRecorded
 from infra.cli import import_sinks
 from infra.cli.client import ServerClient
-from infra.cli.import_sinks import LineIds, ServerSink
+from infra.cli.import_sinks import ServerSink
 from schemas.envelope import TenantId
-from streams.ports import FactSubmission
 from tests.streams.kit import register
 
 
@@ -55,39 +51,3 @@ def test_what_a_server_never_has_room_for_is_told(monkeypatch: pytest.MonkeyPatc
     batch = [register(f"web-{n}")._replace(name="fleet.RegisterDevice") for n in range(3)]
     last = ServerSink(client, TenantId("demo")).commands(batch)[-1]
     assert (last.kind, last.reason) == ("not_now", "the queue is full")
-
-
-AT = datetime(2026, 3, 4, 10, 0, tzinfo=UTC)
-
-
-def tick(second: int, text: str = "tick") -> FactSubmission:
-    return FactSubmission("web-1", AT + timedelta(seconds=second), LogRecorded(severity="info", summary=text))
-
-
-def ids(*files: Sequence[FactSubmission]) -> list[str | None]:
-    lines = LineIds()
-    found: list[str | None] = []
-    for file in files:
-        lines.begin_file()
-        found += [lines.named(line).fact_id for line in file]
-    return found
-
-
-def test_equal_lines_are_told_apart_also_where_a_log_was_rotated_between_them() -> None:
-    rotated = ids([tick(0), tick(0)], [tick(0), tick(1)])
-    assert len(set(rotated)) == 4
-    assert ids([tick(0), tick(0)], [tick(0), tick(1)]) == rotated
-    # a file that was written before the rotation has the ids of its lines
-    assert ids([tick(0), tick(0), tick(0), tick(1)]) == rotated
-
-
-def test_the_same_file_twice_in_one_import_has_the_same_ids_twice() -> None:
-    file = [tick(0), tick(1), tick(1), tick(0, "tock")]
-    once = ids(file)
-    assert len(set(once)) == 4
-    assert ids(file, file) == once * 2
-
-
-def test_a_reading_needs_no_id() -> None:
-    reading = FactSubmission("web-1", AT, DeviceMetricsReported(metrics={"cpu": 1.0}))
-    assert LineIds().named(reading) == reading

@@ -21,7 +21,7 @@ from domain.catalog import facts_of
 from domain.fleet.device import RegisterDevice
 from infra.cli.client import ServerClient
 from infra.cli.import_run import Outcome, run
-from infra.cli.import_sinks import IMPORTER, EmbeddedSink, FactsTaken, ImportFailed, LineIds, ServerSink
+from infra.cli.import_sinks import IMPORTER, EmbeddedSink, FactsTaken, ImportFailed, ServerSink
 from infra.cli.main import cli
 from infra.embedded import DEMO_TENANT, Embedded
 from schemas.envelope import Envelope, TenantId, Topic
@@ -375,8 +375,6 @@ def test_rows_read_are_rows_accepted_repeated_or_refused(
 
 class Nowhere:
     """A sink that nothing is sent to: the test's own `send` answers."""
-
-    line_ids = LineIds()
 
     threads = 2
 

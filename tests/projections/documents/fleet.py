@@ -1,11 +1,13 @@
 """What each event of the fleet context sets in its documents."""
 
-from projections.fleet import alerts, devices, watches
+from projections.fleet import alerts, devices, maintenance, watches
 from tests.examples.fleet import (
     ALERT_ACKNOWLEDGED,
     ALERT_RAISED,
     ALERT_RESOLVED,
     DESCRIPTION,
+    MAINTENANCE_CANCELLED,
+    MAINTENANCE_PLANNED,
     REGISTERED,
     RETIRED,
     STATUS_CHANGED,
@@ -72,6 +74,11 @@ CASES: list[Case] = [
             "kind": "threshold",
             "rule": {"metric": "cpu.load", "above": 90.0, "clear": 80.0, "for_s": 300},
             "defined_at": HAPPENED,
+            "levels": {},
+            "again_s": 900,
+            "flap_count": 5,
+            "flap_s": 3_600,
+            "look_back_s": 0,
         },
     ),
     (
@@ -79,5 +86,25 @@ CASES: list[Case] = [
         "w1",
         WATCH_REMOVED,
         {"status": "REMOVED", "removed_at": HAPPENED, "removed_reason": "too loud"},
+    ),
+    (
+        maintenance.PROJECTION,
+        "m1",
+        MAINTENANCE_PLANNED,
+        {
+            "status": "PLANNED",
+            "begins_at": HAPPENED,
+            "ends_at": "2026-01-31T08:30:00.250000Z",
+            "device_id": "",
+            "tag_key": "site",
+            "tag_value": "Berlin",
+            "reason": "update",
+        },
+    ),
+    (
+        maintenance.PROJECTION,
+        "m1",
+        MAINTENANCE_CANCELLED,
+        {"status": "CANCELLED", "cancelled_at": HAPPENED, "cancelled_reason": "done already"},
     ),
 ]

@@ -121,6 +121,7 @@ RESOURCES = {
     "/v1/alerts": "alerts",
     "/v1/invoices": "invoices",
     "/v1/analytics/revenue": "analytics",
+    "/v1/analytics/receivables": "analytics",
     "/v1/analytics/events": "analytics",
     "/v1/audit/events": "audit",
     "/v1/audit/streams/device-d": "audit",

@@ -52,12 +52,12 @@ def event(of: WatchDefined = WATCH_DEFINED, *, position: int = 1) -> Envelope:
 
 
 def reported(position: int, *readings: float, minute: int = 0) -> Envelope:
-    """Return a record of readings that are ten minutes apart."""
+    """Return a record of readings that are five minutes apart."""
     [load, _] = METRICS_RECORD.series
     series = {
         "metric": load.metric,
         "unit": "",
-        "after_us": [n * 600_000_000 for n in range(len(readings))],
+        "after_us": [n * 300_000_000 for n in range(len(readings))],
         "values": list(readings),
     }
     return envelope_of(METRICS_RECORD)._replace(
@@ -82,7 +82,7 @@ def test_a_watch_sees_each_fact_of_a_record_in_another_partition_once(states: Sq
         correlation.settle()
         assert [command.split()[0] for command in sent.commands] == ["RaiseAlert"]
         assert (correlation.events, correlation.events_at(HOME), correlation.facts) == (0, 1, 1)
-    correlation.read_facts([reported(2, 1.0, 1.0, 1.0, minute=30)])
+    correlation.read_facts([reported(2, 1.0, 1.0, 1.0, minute=10)])
     correlation.settle()
     [raised, resolved] = [command.split() for command in sent.commands]
     assert (resolved[0], resolved[1]) == ("ResolveAlert", raised[1])
@@ -101,7 +101,7 @@ def test_what_an_earlier_version_kept_in_the_tenants_partition_is_taken_up_where
         envelope_of(METRICS)._replace(
             partition=HOME,
             position=1_000 + n,
-            happened_at=HAPPENED_AT + timedelta(minutes=10 * n),
+            happened_at=HAPPENED_AT + timedelta(minutes=5 * n),
             recorded_at=RECORDED_AT + timedelta(days=1),
             data={"metrics": {"cpu.load": 95.0}, "unit": ""},
         )
@@ -115,7 +115,7 @@ def test_what_an_earlier_version_kept_in_the_tenants_partition_is_taken_up_where
         after = opened(states, sent, AWAY)
         assert after.has_watches
         assert after.events_at(HOME) == 1
-    after.read_facts([reported(1, 95.0, minute=20), reported(2, 1.0, 1.0, minute=60)])
+    after.read_facts([reported(1, 95.0, minute=10), reported(2, 1.0, 1.0, 1.0, minute=15)])
     after.settle()
     assert [command.split()[0] for command in sent.commands] == ["RaiseAlert", "ResolveAlert"]
     # the old place has no part in it any more

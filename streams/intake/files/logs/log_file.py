@@ -58,15 +58,26 @@ class Counts:
 
 
 class Seen:
-    """Counts equal lines, so that each is one of its own, over all files of a call.
+    """Counts equal lines of an instant, so that each is one of its own, over all files of a call.
 
-    Shape: a second import gives the same lines the same numbers.
+    Shape: the same files in the same order give the same numbers, so a second import adds nothing, and a file that is
+    named twice neither. A file that begins with the instant at which the file before it ended goes on with the numbers
+    of that instant: a log that was rotated within a second has all its lines.
     """
 
     def __init__(self) -> None:
         self._counts: OrderedDict[tuple[datetime, str], int] = OrderedDict()
+        self._last: datetime | None = None
+        self._goes_on: datetime | None = None
+
+    def begin_file(self) -> None:
+        self._goes_on, self._last = self._last, None
 
     def occurrence(self, at: datetime, text: str) -> int:
+        self._last = at if self._last is None else max(at, self._last)
+        if self._goes_on is not None and at != self._goes_on:
+            self._counts.clear()
+            self._goes_on = None
         found = self._counts.pop((at, text), 0)
         self._counts[at, text] = found + 1
         if len(self._counts) > _REMEMBERED:
@@ -99,6 +110,7 @@ class LogFile:
 
     def items(self) -> Generator[FactRow | RefusedRow, None, None]:
         """Yield a fact for each line, in order, or why it is refused. Raises: FileError, the file is none of text."""
+        self._seen.begin_file()
         years = InOrder(self.first_year)
         instants = Instants(self._how.zone, years)
         for record in self._records(self.counts):

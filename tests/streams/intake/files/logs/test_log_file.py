@@ -148,6 +148,13 @@ def test_equal_lines_of_rotated_files_are_lines_of_their_own(tmp_path: Path) -> 
     assert len({row.fact.fact_id for row in items}) == 4
 
 
+def test_a_file_that_is_named_twice_has_its_lines_once(tmp_path: Path) -> None:
+    path = write(tmp_path / "log", ["Mar  4 10:00:00 h p: tick", "Mar  4 10:00:01 h p: tock"])
+    seen = Seen()
+    once, twice = ([row.fact.fact_id for row in facts(list(source(path, seen).items()))] for _ in range(2))
+    assert once == twice
+
+
 def test_an_unfinished_last_line_waits_until_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"Jun  9 06:06:20 h p: a\r\n\r\nJun  9 06:06:21 h p: Failed pass")
