@@ -114,7 +114,8 @@ def test_what_an_earlier_version_kept_in_the_tenants_partition_is_taken_up_where
         # the watch is known without its event, and what it knows although that is of a higher position
         after = opened(states, sent, AWAY)
         assert after.has_watches
-        assert after.events_at(HOME) == 1
+        # they are read once more, for maintenance and alerts that were ended by hand
+        assert after.events_at(HOME) == 0
     after.read_facts([reported(1, 95.0, minute=10), reported(2, 1.0, 1.0, 1.0, minute=15)])
     after.settle()
     assert [command.split()[0] for command in sent.commands] == ["RaiseAlert", "ResolveAlert"]

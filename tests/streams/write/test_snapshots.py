@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from domain.catalog import PROCESS_BY_NAME
 from domain.message import Command
 from infra.sqlite.event_log import SqliteEventLog
 from infra.sqlite.snapshots import SqliteSnapshots
@@ -17,7 +18,7 @@ from schemas.envelope import Entry, StreamId, StreamKey, TenantId, Topic
 from streams.ports import SystemClock
 from streams.write import snapshots as module
 from streams.write.snapshots import code, load_streams
-from streams.write.states import fold
+from streams.write.states import category_of, fold
 from streams.write.writer import Writer
 from tests.strategies import messages, of_tenant
 from tests.streams.kit import accepted, register, register_tenant, submission, tag
@@ -135,6 +136,7 @@ def test_every_state_comes_back_as_it_was(batches: list[list[Command]]) -> None:
                 writer = Writer(log, SystemClock(), snapshots=snapshots)
                 writer.write([submission(of_tenant(command, DEMO), tenant=DEMO) for command in batch])
             keys = {entry.key for entry in log.read(Topic.EVENTS, 0, after=0, limit=10_000)}
-            assert set(snapshots.find(keys)) == keys
+            # processes have short streams, and no snapshots
+            assert set(snapshots.find(keys)) == {key for key in keys if category_of(key[1]) not in PROCESS_BY_NAME}
             history = log.read_streams(keys)
             assert load_streams(log, snapshots, keys) == {key: fold(history[key]) for key in keys}
