@@ -11,7 +11,7 @@ from itertools import groupby, islice, tee
 from operator import itemgetter
 from typing import Any
 
-from infra.cassandra.batches import batches, bound
+from infra.cassandra.batches import Sent, batches, bound
 from infra.cassandra.connection import CassandraAddress, Connection
 from infra.cassandra.question import Question
 from infra.cassandra.table import LONG, REFUSALS, SLICES, Table, slice_of
@@ -20,7 +20,7 @@ from projections.layout import Of, Series
 from projections.projection import Projection
 from projections.readers import Aggregate, MetricPoint
 from projections.rows import Checkpoint, Row, StoredRow, View
-from projections.stores import WriteRefused
+from projections.stores import StoreUnavailable, WriteRefused
 from schemas.envelope import TenantId, Topic
 
 _AGGREGATES: Mapping[Aggregate, Callable[[Sequence[float]], float]] = {
@@ -100,8 +100,8 @@ class CassandraTimeline:
     def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
         table = self._table(view)
         if rows:
-            writes = self._writes(table, self._places(table, rows))
-            self._connection.write(batches(writes, self._connection.replicas))
+            places = self._places(table, rows)
+            self._write_all(batches(self._writes(table, places), self._connection.replicas), len(places) + len(rows))
         if checkpoints:
             insert = self._connection.prepare(
                 f"INSERT INTO {table.checkpoints} (topic, partition, position, recorded_at) VALUES (?, ?, ?, ?) "
@@ -111,6 +111,20 @@ class CassandraTimeline:
                 insert.bind((at.topic.value, at.partition, at.position, to_microseconds(at.recorded_at), at.position))
                 for at in checkpoints
             )
+
+    def _write_all(self, batched: Iterable[Sent], writes: int) -> None:
+        """Run statements that carry so many writes. Raises: StoreUnavailable, also where they carried fewer."""
+        carried = 0
+
+        def counted() -> Iterator[Any]:
+            nonlocal carried
+            for sent in batched:
+                carried += sent.writes
+                yield sent.statement
+
+        self._connection.write(counted())
+        if carried < writes:
+            raise StoreUnavailable(f"cassandra took {carried} of {writes} writes; the others were never sent")
 
     def _places(self, table: Table, rows: Sequence[Row]) -> Mapping[tuple[Any, ...], Sequence[Sequence[bytes]]]:
         """Return the rows by place, as they are sent, once all of them can be kept. Raises: WriteRefused."""

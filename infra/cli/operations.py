@@ -25,7 +25,7 @@ from streams.ports import LogDamaged, LogReader, LogUnavailable, Overloaded, Rep
 from streams.project.parked import TooMuchPoison
 from streams.project.rebuild import Step
 from streams.project.verify import CannotCompare
-from streams.project.view_jobs import UnknownProjection, ViewJobs, WrongBuild
+from streams.project.view_jobs import BuildDiffers, UnknownProjection, ViewJobs, WrongBuild
 from streams.write.writer import Writer
 
 T = TypeVar("T")
@@ -271,6 +271,7 @@ def named_failures() -> Iterator[None]:
 _NAMED = (
     UnknownProjection,
     WrongBuild,
+    BuildDiffers,
     CannotCompare,
     StoreUnavailable,
     LogUnavailable,

@@ -150,6 +150,7 @@ def verify(names: tuple[str, ...], data_dir: Path, profile: str) -> None:
 
 def _print_verdict(verdict: Answer) -> None:
     parked = f", {verdict['dead_letters']:,} records parked" if verdict["dead_letters"] else ""
+    parked += f", {verdict['discarded']:,} discarded" if verdict["discarded"] else ""
     said = f"{verdict['differences']:,} differences" if verdict["differences"] else "no difference"
     _OUT.print(f"{verdict['view']}: {verdict['rows']:,} rows, {said}{parked}", highlight=False)
     if verdict["moving"]:

@@ -95,12 +95,17 @@ class Connection:
         except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
             raise WriteRefused(f"a row does not fit {table}: {error}") from error
         with self.client() as client:
-            client.insert(
+            done = client.insert(
                 table,
                 data,
                 column_names=list(columns),
                 column_type_names=[_TYPES[type_] for type_ in columns.values()],
                 column_oriented=True,
+            )
+        # more where a materialized view is fed by the table
+        if done.written_rows < len(rows):
+            raise StoreUnavailable(
+                f"clickhouse wrote {done.written_rows} of {len(rows)} rows that were sent to {table}"
             )
 
     @contextmanager

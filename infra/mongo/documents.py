@@ -14,7 +14,7 @@ from pymongo import ASCENDING, DESCENDING, InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError, CollectionInvalid
 
 from infra.instants import from_microseconds, to_microseconds
-from infra.mongo.connection import Connection, Stored, errors
+from infra.mongo.connection import Connection, Stored, check_written, errors
 from projections.documents import Folding, check_filter, check_found_by_id, check_sort, sort_text
 from projections.layout import Documents
 from projections.projection import Projection
@@ -118,6 +118,8 @@ class MongoDocuments:
         except BulkWriteError as error:
             _raise_unless_there(error)
             return False
+        check_written(view.table, len(writes), done.matched_count + done.inserted_count)
+        # one that matches and is not modified is no longer as it was found
         return done.modified_count + done.inserted_count == len(writes)
 
     def _found_before(self, view: View, patches: Sequence[Patch]) -> "dict[str, _Folding]":

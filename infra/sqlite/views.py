@@ -240,6 +240,12 @@ class SqliteViews(ABC):
             return tuple(TenantId(tenant) for tenant in distinct(connection, view, "tenant_id", {}))
 
 
+def check_written(table: str, sent: int, written: int) -> None:
+    """Do nothing where all that was sent was written. Raises: StoreUnavailable."""
+    if written < sent:
+        raise StoreUnavailable(f"sqlite wrote {written} of {sent} rows that were sent to {table}")
+
+
 def live_build(connection: sqlite3.Connection, name: str) -> View | None:
     found = connection.execute("SELECT build FROM views WHERE name = ? AND live", (name,)).fetchone()
     return View(name, found[0]) if found else None

@@ -17,8 +17,9 @@ from projections.stores import StoreUnavailable
 from schemas.envelope import Position, TenantId, Topic
 from streams.ports import Clock, LogReader, LogUnavailable, Stores
 from streams.project.lag import Ends, ends_of, status_of
+from streams.project.parked import parked_page
 from streams.project.rebuild import Site
-from streams.project.view_jobs import Scratch, UnknownProjection, ViewJobs
+from streams.project.view_jobs import OpenScratch, UnknownProjection, ViewJobs
 
 FIRST_PAUSE_S = 0.005
 MAX_PAUSE_S = 0.05
@@ -41,7 +42,7 @@ class DistributedOperations(ViewJobs):
         *,
         log: LogReader,
         clock: Clock,
-        scratch: Scratch,
+        scratch: OpenScratch,
         projections: Sequence[Projection] = PROJECTIONS,
     ) -> None:
         super().__init__(log, clock, scratch)
@@ -138,7 +139,8 @@ class DistributedOperations(ViewJobs):
         self, tenant_id: TenantId, *, table: str | None, after: tuple[str, Position] | None, limit: int
     ) -> Sequence[DeadLetter]:
         pages = [
-            store.dead_letters.page(tenant_id, table=table, after=after, limit=limit) for store in self._stores.values()
+            parked_page(store.dead_letters, tenant_id, table=table, after=after, limit=limit)
+            for store in self._stores.values()
         ]
         return list(islice(merge(*pages, key=_place), limit))
 

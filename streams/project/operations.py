@@ -9,9 +9,10 @@ from streams.correlate.local import LocalCorrelator
 from streams.ports import Clock, DeadLetters, LogDamaged, LogReader, LogUnavailable
 from streams.project.lag import Ends, ends_of, status_of
 from streams.project.local_runner import RoleRunner
+from streams.project.parked import parked_page
 from streams.project.rebuild import Site
 from streams.project.run import ProjectionRun
-from streams.project.view_jobs import Scratch, UnknownProjection, ViewJobs
+from streams.project.view_jobs import OpenScratch, UnknownProjection, ViewJobs
 
 
 class LocalOperations(ViewJobs):
@@ -24,7 +25,7 @@ class LocalOperations(ViewJobs):
         log: LogReader,
         dead_letters: DeadLetters,
         clock: Clock,
-        scratch: Scratch,
+        scratch: OpenScratch,
         correlator: LocalCorrelator | None = None,
     ) -> None:
         super().__init__(log, clock, scratch)
@@ -72,7 +73,7 @@ class LocalOperations(ViewJobs):
     def dead_letters(
         self, tenant_id: TenantId, *, table: str | None, after: tuple[str, Position] | None, limit: int
     ) -> Sequence[DeadLetter]:
-        return self._dead_letters.page(tenant_id, table=table, after=after, limit=limit)
+        return parked_page(self._dead_letters, tenant_id, table=table, after=after, limit=limit)
 
     def health(self) -> Mapping[str, str]:
         parts: dict[str, str] = {}

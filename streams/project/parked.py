@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from projections.operations import DeadLetter
 from projections.rows import View
-from schemas.envelope import Entry, Position, StreamKey, Topic
+from schemas.envelope import Entry, Position, StreamKey, TenantId, Topic
 from streams.ports import Clock, DeadLetters, LogReader
 
 _LOG = logging.getLogger(__name__)
@@ -18,6 +18,9 @@ MAX_POISON_IN_BATCH = 100
 
 MAX_FOLLOWERS = 1_000
 """With more of them between two looks, streams stay parked until they are retried in a calmer moment."""
+
+_DISCARDED = "/discarded"
+"""Behind a table's name where its discarded letters are kept; no table is called so."""
 
 Apply = Callable[[Entry], str | None]
 """Brings one record into the view; returns why it still cannot take it. Raises: StoreUnavailable, safe to retry."""
@@ -131,11 +134,12 @@ def retry(dead_letters: DeadLetters, table: str, log: LogReader, apply: Apply, *
     while True:
         taken_before = taken
         for letter in dead_letters.letters(table):
-            place = Position(letter.topic, letter.partition, letter.position)
+            place = place_of(letter)
             if place in failed:
                 continue
             stream = (letter.tenant_id, letter.stream)
-            if stream in failed_streams or apply(_entry(log, letter)):
+            # one that the log has no more can never be taken: it stays parked until it is discarded
+            if stream in failed_streams or (entry := record_at(log, place)) is None or apply(entry):
                 failed.add(place)
                 if letter.topic is Topic.EVENTS:
                     failed_streams.add(stream)
@@ -149,13 +153,60 @@ def retry(dead_letters: DeadLetters, table: str, log: LogReader, apply: Apply, *
 
 
 def discard(dead_letters: DeadLetters, table: str) -> int:
-    """Forget a table's letters; return how many those were. Raises: StoreUnavailable, safe to retry."""
+    """Let a table go on without its letters; return how many those were.
+
+    Shape: what was discarded is kept apart, so that `verify` does not miss it.
+    Raises: StoreUnavailable, safe to retry.
+    """
     discarded = 0
     for letter in dead_letters.letters(table):
+        dead_letters.park([letter._replace(view=f"{table}{_DISCARDED}")])
         dead_letters.remove([letter])
         discarded += 1
     return discarded
 
 
-def _entry(log: LogReader, letter: DeadLetter) -> Entry:
-    return log.read(letter.topic, letter.partition, after=letter.position - 1, limit=1)[0]
+def forget(dead_letters: DeadLetters, table: str) -> None:
+    """Remove a table's letters, and those that were discarded. Raises: StoreUnavailable, safe to retry."""
+    for name in names_of(table):
+        for letter in dead_letters.letters(name):
+            dead_letters.remove([letter])
+
+
+def names_of(table: str) -> tuple[str, str]:
+    """Return the names under which the letters of a table are kept: those parked, and those discarded."""
+    return table, f"{table}{_DISCARDED}"
+
+
+def places(dead_letters: DeadLetters, name: str) -> frozenset[Position]:
+    """Return the places of the letters kept under a name. Raises: StoreUnavailable, safe to retry."""
+    return frozenset(place_of(letter) for letter in dead_letters.letters(name))
+
+
+def place_of(of: Entry | DeadLetter) -> Position:
+    return Position(of.topic, of.partition, of.position)
+
+
+def record_at(log: LogReader, place: Position) -> Entry | None:
+    """Return the very record of a place, None where the log has it no more. Raises: LogUnavailable, safe to retry."""
+    found = log.read(place.topic, place.partition, after=place.position - 1, limit=1)
+    return next((entry for entry in found if entry.position == place.position), None)
+
+
+def parked_page(
+    dead_letters: DeadLetters,
+    tenant_id: TenantId,
+    *,
+    table: str | None,
+    after: tuple[str, Position] | None,
+    limit: int,
+) -> Sequence[DeadLetter]:
+    """Return a page of a tenant's letters, without those that were discarded: see `DeadLetters.page`."""
+    found: list[DeadLetter] = []
+    while len(found) < limit:
+        page = dead_letters.page(tenant_id, table=table, after=after, limit=limit)
+        found += [letter for letter in page if not letter.view.endswith(_DISCARDED)]
+        if len(page) < limit:
+            break
+        after = (page[-1].view, place_of(page[-1]))
+    return found[:limit]

@@ -1,6 +1,6 @@
 """This applies batches of the log to one view, once, and parks the streams of records that it cannot take."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from domain import catalog
@@ -8,9 +8,9 @@ from projections.operations import DeadLetter
 from projections.projection import Projection
 from projections.rows import Checkpoint, Row, View
 from projections.stores import ViewWriter, WriteRefused
-from schemas.envelope import UNKNOWN_TYPE, Entry, Envelope, StreamKey, Topic, Undecodable
+from schemas.envelope import UNKNOWN_TYPE, Entry, Envelope, Position, StreamKey, Topic, Undecodable
 from streams.ports import Clock, DeadLetters
-from streams.project.parked import Parked
+from streams.project.parked import Parked, place_of
 
 
 class Effect(NamedTuple):
@@ -44,9 +44,10 @@ class ProjectionRun:
         reached = self.reached.get((topic, partition))
         return reached.position if reached else 0
 
-    def run(self, *batches: Sequence[Entry]) -> None:
+    def run(self, *batches: Sequence[Entry], left_out: Collection[Position] = ()) -> None:
         """Apply batches and move the checkpoints past them; each holds records of one topic and partition, in order.
 
+        Shape: what is at the places `left_out` is passed over.
         Raises: StoreUnavailable, safe to retry with the same or longer batches; TooMuchPoison.
         """
         news = [some for batch in batches if (some := self._news(batch))]
@@ -56,6 +57,8 @@ class ProjectionRun:
         effects: list[Effect] = []
         letters: list[DeadLetter] = []
         for some in news:
+            if left_out:
+                some = [entry for entry in some if place_of(entry) not in left_out]  # noqa: PLW2901
             self._project(some, effects, letters)
         # parked before the checkpoints pass them: a crash in between writes the same letters again
         self.parked.park(letters)
@@ -88,8 +91,7 @@ class ProjectionRun:
         return batch if batch[0].position > reached else [entry for entry in batch if entry.position > reached]
 
     def _project(self, news: Sequence[Entry], effects: list[Effect], letters: list[DeadLetter]) -> None:
-        topic = news[0].topic
-        if topic not in self.projection.topics:
+        if not news or (topic := news[0].topic) not in self.projection.topics:
             return
         # facts are many: nothing is looked up for them that only decided events need
         decided, types, parked = topic is Topic.EVENTS, self._types, set(self.parked.streams)

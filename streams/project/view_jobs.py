@@ -10,12 +10,12 @@ from projections.projection import Projection
 from projections.rows import View
 from projections.stores import StoreUnavailable, ViewWriter
 from streams.ports import Clock, DeadLetters, LogReader
-from streams.project.parked import Retried, discard, retry
+from streams.project.parked import Retried, discard, forget, retry
 from streams.project.rebuild import Site, Step, bring_live, new_build
-from streams.project.verify import Verdict, verify
+from streams.project.verify import CannotCompare, Compared, Scratch, Verdict, compare, verify
 
 OnStep = Callable[[Step], None]
-Scratch = Callable[[Projection], AbstractContextManager[tuple[ViewWriter, DeadLetters]]]
+OpenScratch = Callable[[Projection], AbstractContextManager[tuple[ViewWriter, DeadLetters]]]
 
 
 class UnknownProjection(KeyError):  # noqa: N818
@@ -29,10 +29,22 @@ class WrongBuild(ValueError):  # noqa: N818
     """What was asked for cannot be done with this build of the view; a retry gives the same answer."""
 
 
+class BuildDiffers(Exception):  # noqa: N818
+    """A build does not hold what the log says, so it was not switched to; the message says what to do."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        of_tenants = sorted({example.tenant_id for example in verdict.examples})
+        super().__init__(
+            f"{verdict.view} has {verdict.differences:,} rows that are not as the log says, the first of them of"
+            f" {', '.join(of_tenants)}; nothing was switched: see that its store keeps what it is sent, drop this build"
+            " and rebuild the view"
+        )
+
+
 class ViewJobs(ABC):
     """The jobs; a subclass knows who else writes the views."""
 
-    def __init__(self, log: LogReader, clock: Clock, scratch: Scratch) -> None:
+    def __init__(self, log: LogReader, clock: Clock, scratch: OpenScratch) -> None:
         self._log = log
         self._clock = clock
         self._scratch = scratch
@@ -61,23 +73,23 @@ class ViewJobs(ABC):
         """Build a view anew from the whole log and switch readers to it; the build before stays until it is dropped.
 
         Shape: the new build has dead letters of its own. Units: `max_rate` is records of the log a second.
-        Raises: UnknownProjection; what `bring_live` raises.
+        Raises: UnknownProjection; BuildDiffers; what `bring_live` raises.
         """
         site = self._site(name)
         with self._alone(name):
             with site.hold():
                 view = new_build(site)
-            bring_live(site, view, log=self._log, clock=self._clock, on_step=on_step, max_rate=max_rate)
+            self._bring_live(site, view, on_step, max_rate)
             return view
 
     def switch(self, name: str, build: int, on_step: OnStep) -> View:
         """Let a build that is there catch up with the log, then switch readers to it.
 
-        Raises: UnknownProjection; WrongBuild, it is not there; what `bring_live` raises.
+        Raises: UnknownProjection; WrongBuild, it is not there; BuildDiffers; what `bring_live` raises.
         """
         site, view = self._site(name), self._build(name, build)
         with self._alone(name):
-            bring_live(site, view, log=self._log, clock=self._clock, on_step=on_step)
+            self._bring_live(site, view, on_step)
             return view
 
     def drop(self, name: str, build: int) -> View:
@@ -94,22 +106,38 @@ class ViewJobs(ABC):
             time.sleep(site.notice_s)
             if view in site.views.builds(name):
                 site.views.drop(view)
-            discard(site.dead_letters, view.table)
+            forget(site.dead_letters, view.table)
             return view
 
     def verify(self, name: str, on_step: OnStep) -> Verdict:
         """Compare a view with the log. Raises: UnknownProjection; what `verify` raises."""
         site = self._site(name)
-        with self._scratch(site.projection) as (scratch, letters):
+        live = site.views.live(name)
+        if live is None:
+            raise CannotCompare(f"no build of {name} is live yet: run factline migrate")
+        with self._scratch(site.projection) as scratch:
             return verify(
-                site.views,
-                site.projection,
+                Compared(site.projection, live, site.views, site.dead_letters),
                 log=self._log,
-                scratch=scratch,
-                scratch_letters=letters,
+                scratch=Scratch(*scratch),
                 clock=self._clock,
                 on_step=on_step,
             )
+
+    def _bring_live(self, site: Site, view: View, on_step: OnStep, max_rate: float | None = None) -> None:
+        def check(build: View) -> None:
+            with self._scratch(site.projection) as scratch:
+                verdict = compare(
+                    Compared(site.projection, build, site.views, site.dead_letters),
+                    log=self._log,
+                    scratch=Scratch(*scratch),
+                    clock=self._clock,
+                    on_step=on_step,
+                )
+            if verdict.differences:
+                raise BuildDiffers(verdict)
+
+        bring_live(site, view, log=self._log, clock=self._clock, on_step=on_step, compare=check, max_rate=max_rate)
 
     def retry_dead_letters(self, name: str) -> Retried:
         """Try the dead letters of a view's live build again, oldest first, never moving its checkpoint.

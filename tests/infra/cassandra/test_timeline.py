@@ -26,6 +26,7 @@ from tests.contracts.new_views import NOON, NewViewsContract
 from tests.contracts.samples import ACME, checkpoint, sample, stored
 from tests.contracts.timeline_reader import TimelineReaderContract, decided, line, reading
 from tests.contracts.view_writer import V1, Store, ViewWriterContract, projections_of, reopening
+from tests.contracts.wide_rows import WideRowsContract
 from tests.infra.network import Line
 
 if TYPE_CHECKING:
@@ -108,6 +109,20 @@ class TestWriter(ViewWriterContract):
     @pytest.fixture
     def outage(self, store: Store, network: Line) -> Callable[[], AbstractContextManager[None]]:
         return lambda: until_it_answers(lambda: store.live("things"), network.cut())
+
+
+class TestWideRows(WideRowsContract):
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> CassandraTimeline:
+        return opened(place, projections)
+
+    @pytest.fixture
+    def row(self) -> type:
+        return LogRow
+
+    @pytest.fixture
+    def place(self, place: str) -> str:
+        return place
 
 
 def test_a_row_that_somebody_else_left_without_values_is_seen(place: str) -> None:

@@ -35,6 +35,7 @@ from tests.contracts.analytics_reader import (
 )
 from tests.contracts.samples import ACME, BOLT, checkpoint, sample, samples, stored
 from tests.contracts.view_writer import V1, Store, ViewWriterContract
+from tests.contracts.wide_rows import WideRowsContract
 
 BATCH_ROWS = 20_000
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -82,6 +83,20 @@ class TestViews(ViewWriterContract):
         store.apply(V1, [first], checkpoint(4))
         store.apply(V1, [second])
         assert list(store.scan(V1, ACME)) == stored([second])
+
+
+class TestWideRows(WideRowsContract):
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> ClickHouseAnalytics:
+        return ClickHouseAnalytics(place, projections)
+
+    @pytest.fixture
+    def row(self) -> type:
+        return InvoiceLineRow
+
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> str:
+        return f"chdb://{tmp_path / 'analytics'}"
 
 
 class TestQuestions:

@@ -15,6 +15,7 @@ from projections.rows import Patch
 from tests.contracts.dead_letters import DeadLettersContract
 from tests.contracts.documents_reader import DocumentsContract
 from tests.contracts.view_writer import ViewWriterContract
+from tests.contracts.wide_rows import WideRowsContract
 from tests.infra.network import Line
 
 if TYPE_CHECKING:
@@ -62,6 +63,20 @@ class TestWriter(ViewWriterContract):
     @pytest.fixture
     def outage(self, outage: Callable[[], AbstractContextManager[None]]) -> Callable[[], AbstractContextManager[None]]:
         return outage
+
+
+class TestWideRows(WideRowsContract):
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> MongoDocuments:
+        return opened(place, projections)
+
+    @pytest.fixture
+    def row(self) -> type:
+        return Patch
+
+    @pytest.fixture
+    def place(self, place: str) -> str:
+        return place
 
 
 class TestDocuments(DocumentsContract):

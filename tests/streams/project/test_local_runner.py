@@ -4,7 +4,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 import streams.project.verify
 from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.event_log import SqliteEventLog
+from infra.sqlite.scratch import scratch
 from infra.sqlite.timeline import SqliteTimeline
 from projections.history import audit_trail, stream_history
 from projections.history.event_rows import EventRow
@@ -27,7 +27,7 @@ from streams.project.operations import LocalOperations
 from streams.project.rebuild import Step
 from streams.project.run import ProjectionRun
 from streams.project.verify import CannotCompare
-from streams.project.view_jobs import UnknownProjection, WrongBuild
+from streams.project.view_jobs import BuildDiffers, UnknownProjection, WrongBuild
 from streams.write.writer import Writer
 from tests.streams.kit import register, tag
 from tests.streams.project.test_run import Poisoned
@@ -49,16 +49,8 @@ class World:
             Role.TIMELINE, projections, log=log, store=self.store, dead_letters=self.letters, clock=clock
         )
         self.operations = LocalOperations(
-            [self.runner], log=log, dead_letters=self.letters, clock=clock, scratch=self._scratch
+            [self.runner], log=log, dead_letters=self.letters, clock=clock, scratch=partial(scratch, folder)
         )
-
-    @contextmanager
-    def _scratch(self, projection: Projection) -> Iterator[Any]:
-        store = SqliteTimeline(self.folder / f"scratch-{projection.name}.sqlite", [projection])
-        letters = SqliteDeadLetters(self.folder / f"scratch-letters-{projection.name}.sqlite")
-        yield store, letters
-        store.close()
-        letters.close()
 
     def history(self) -> list[tuple[str, int]]:
         live = self.store.live("stream_history")
@@ -225,6 +217,39 @@ def test_rebuild_under_live_traffic_never_shows_a_half_view(world: World, writer
     assert len(seen) > 5
     assert seen == sorted(seen)
     assert min(seen) >= 301
+
+
+def lose_rows(world: World, view: View, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the store lose every second row of a build without a word."""
+    apply = world.store.apply
+
+    def losing(to: View, rows: Any, *checkpoints: Any) -> None:
+        apply(to, rows[::2] if to == view else rows, *checkpoints)
+
+    monkeypatch.setattr(world.store, "apply", losing)
+
+
+def test_rebuild_that_lost_rows_is_not_switched_to(
+    world: World, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.write([register(f"web-{n}") for n in range(10)])
+    world.runner.catch_up()
+    before = world.history()
+    lose_rows(world, View("stream_history", 2), monkeypatch)
+    with pytest.raises(BuildDiffers, match="stream_history_v2 has 5 rows that are not as the log says"):
+        world.operations.rebuild("stream_history", ignore)
+    assert world.store.live("stream_history") == View("stream_history", 1)
+    assert world.history() == before
+
+
+def test_older_build_that_lost_rows_is_not_switched_back_to(world: World, writer: Writer) -> None:
+    writer.write([register("web-1"), register("web-2")])
+    world.runner.catch_up()
+    world.operations.rebuild("stream_history", ignore)
+    damage(world, "DELETE FROM stream_history_v1 WHERE stream = 'device-web-1'")
+    with pytest.raises(BuildDiffers, match="stream_history_v1 has 1 rows"):
+        world.operations.switch("stream_history", 1, ignore)
+    assert world.store.live("stream_history") == View("stream_history", 2)
 
 
 def test_rebuild_that_was_interrupted_leaves_the_live_build_and_may_be_finished(world: World, writer: Writer) -> None:
@@ -414,6 +439,9 @@ def test_discarded_dead_letters_let_their_stream_go_on(tmp_path: Path, log: Sqli
     writer.write([tag("web-1", "b")])
     world.runner.catch_up()
     assert [version for stream, version in world.history() if stream == "device-web-1"] == [1, 3]
+    verdict = world.operations.verify("stream_history", ignore)
+    assert (verdict.differences, verdict.dead_letters, verdict.discarded) == (0, 0, 1)
+    assert world.operations.dead_letters(DEMO, table=None, after=None, limit=10) == []
     # nothing is lost: the log still has it, and a rebuild takes it
     world.operations.rebuild("stream_history", ignore)
     assert [version for stream, version in world.history() if stream == "device-web-1"] == [1, 2, 3]
