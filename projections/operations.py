@@ -7,6 +7,9 @@ from typing import Literal, NamedTuple, Protocol
 from projections.rows import Checkpoint, Role, View
 from schemas.envelope import Envelope, Position, StreamId, TenantId, Topic
 
+UPDATE = "update this worker to that release"
+"""Part of what is said of a view that met a record of a newer release: it goes on when this is done."""
+
 
 class Progress(Protocol):
     """How far the live views are: what a read with a consistency token waits for."""

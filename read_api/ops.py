@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from projections.operations import DeadLetter, ProjectionStatus
+from projections.operations import UPDATE, DeadLetter, ProjectionStatus
 from read_api.answers import Asked
 from read_api.edge.parameters import Cursor, Limit
 from read_api.edge.problems import RETRY_AFTER_S, Problem
@@ -44,12 +44,15 @@ def alive() -> Response:
 
 @router.get("/health", summary="Alive, and ready or not; needs no key", responses={503: {"description": "not ready"}})
 def health(answers: Asked) -> Response:
-    # without a key nothing is said but which part it is
-    parts = {name: OK if state == OK else "failing" for name, state in answers.operations.health().items()}
+    # without a key nothing is said but which part it is, and whether a newer release is all that it waits for
+    said = answers.operations.health().items()
+    parts = {name: state if state == OK else UPDATE if UPDATE in state else "failing" for name, state in said}
     as_of = AsOf(answers.now())._asdict()
     failing = [name for name, state in parts.items() if state != OK]
     if failing:
         detail = f"not ready: {', '.join(failing)}"
+        if UPDATE in parts.values():
+            detail += f"; a newer release wrote to the log: {UPDATE}"
         raise Problem(503, detail, retry_after_s=RETRY_AFTER_S, ready=False, parts=parts, as_of=as_of)
     return Json({"ready": True, "parts": parts, "as_of": as_of})
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 import click
 
 from infra.data_dir import DataDirError
+from infra.settings import CannotStart
 
 
 class _Lazy(click.Group):
@@ -92,7 +93,7 @@ def main() -> None:
     os.umask(0o077)
     try:
         cli()
-    except (DataDirError, OSError) as error:
+    except (DataDirError, CannotStart, OSError) as error:
         click.echo(f"factline: {error}", err=True)
         sys.exit(2)
 

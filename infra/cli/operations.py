@@ -21,6 +21,7 @@ from streams.intake.http.commands import Gate
 from streams.intake.http.onboarding import Refused, Tenants
 from streams.intake.http.operator import letter_json, verdict_json
 from streams.intake.live_keys import by_log
+from streams.newer import NeedsUpdate
 from streams.ports import LogDamaged, LogReader, LogUnavailable, Overloaded, Reply, Submission
 from streams.project.parked import TooMuchPoison
 from streams.project.rebuild import Step
@@ -277,5 +278,6 @@ _NAMED = (
     LogUnavailable,
     LogDamaged,
     TooMuchPoison,
+    NeedsUpdate,
     Refused,
 )

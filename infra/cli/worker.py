@@ -12,6 +12,7 @@ import click
 from infra.cli.projectors import COMMANDS
 from infra.cli.told import told
 from infra.collector import settle_collector
+from infra.release import check_release
 from infra.settings import Settings
 from infra.workers.supervisor import supervise
 from projections.stores import StoreUnavailable
@@ -55,6 +56,7 @@ def _named(made: Sequence[str]) -> str:
 @click.group()
 def worker() -> None:
     """Run a worker of the distributed profile; any number of each may run."""
+    check_release()
 
 
 @worker.command()
@@ -83,6 +85,7 @@ def commands(*, supervised: bool) -> None:
 def gateway(data_dir: Path, *, port: int) -> int:
     """Run a gateway until it is told to stop; return the exit status."""
     with told():
+        check_release()
         from infra.serve.distributed import serve  # noqa: PLC0415, the drivers come with an extra
 
         return serve(replace(Settings.from_environment(), data_dir=data_dir), port=port)

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from importlib.metadata import version
@@ -31,6 +31,7 @@ from projections.operations import Operations
 from projections.rows import Role
 from read_api.answers import Answers
 from read_api.app import add_answers
+from schemas.envelope import StreamKey
 from streams.intake.http.app import add_intake
 from streams.intake.http.telemetry import TelemetryGate
 from streams.project.feed import LogFeed
@@ -58,6 +59,10 @@ class Keys:
             clock=gateway.clock,
         )
 
+    def doubt(self, streams: Collection[StreamKey]) -> str | None:
+        """Return why what is known of keys and tenants may lack a revocation, None where it does not."""
+        return self.runner.doubt([view.name for view in _KEYS], streams)
+
     def close(self) -> None:
         self.runner.stop()
         self.documents.close()
@@ -74,7 +79,7 @@ class _Operations:
         self._keys = keys
 
     def health(self) -> Mapping[str, str]:
-        return {**self._operations.health(), "keys": self._keys.runner.error or "ok"}
+        return {**self._operations.health(), "keys": self._keys.doubt(()) or self._keys.runner.error or "ok"}
 
 
 def create_app(gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret: bytes) -> FastAPI:
@@ -85,6 +90,7 @@ def create_app(gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret
         analytics=views.analytics,
         documents=views.documents,
         keys=keys.documents,
+        doubt=keys.doubt,
         progress=views.operations,
         operations=_Operations(views.operations, keys),
         feed=LogFeed(gateway.live_log),

@@ -40,6 +40,7 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
         analytics=views.analytics,
         documents=views.documents,
         keys=views.documents,
+        doubt=views.doubt_of_keys,
         progress=views.operations,
         operations=views.operations,
         feed=LogFeed(embedded.log),

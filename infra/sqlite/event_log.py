@@ -49,7 +49,7 @@ from schemas.envelope import (
     Undecodable,
 )
 from schemas.fact_batch import StoredFact, decode_facts, encode_facts
-from schemas.payload import BadPayload, encode_payload
+from schemas.payload import BadPayload, UnknownSchema, encode_payload
 from schemas.stored_record import decode_record, encode_record
 from streams.identifiers import fact_id, named_uuid, sender_id
 from streams.ports import (
@@ -410,11 +410,13 @@ def _entry(position: int, originator_id: str, version: int, type_: str, state: b
             position=position,
         )
     except ValueError as error:
-        return Undecodable(tenant_id, stream_id, type_, Topic.EVENTS, _PARTITION, position, state, str(error))
+        known = (tenant_id, stream_id, type_, Topic.EVENTS, _PARTITION, position, state, str(error))
+        return Undecodable(*known, newer=isinstance(error, UnknownSchema))
 
 
 def _lost_fact(tenant_id: TenantId, position: int, raw: bytes, error: Exception) -> Undecodable:
-    return Undecodable(tenant_id, StreamId("?"), UNKNOWN_TYPE, Topic.TELEMETRY, _PARTITION, position, raw, str(error))
+    known = (tenant_id, StreamId("?"), UNKNOWN_TYPE, Topic.TELEMETRY, _PARTITION, position, raw, str(error))
+    return Undecodable(*known, newer=isinstance(error, UnknownSchema))
 
 
 def _stored_fact(submission: FactSubmission) -> tuple[bytes, StoredFact]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from projections.stores import StoreUnavailable
 from schemas.envelope import Topic
 from streams.correlate.run import Correlation, NewScorer, Send
+from streams.newer import NeedsUpdate
 from streams.ports import LogReader, LogUnavailable, Overloaded, WatchStates
 from streams.shared_log import until_step
 
@@ -53,8 +54,17 @@ class LocalCorrelator:
     def turn(self, correlation: Correlation) -> bool:
         """Read one batch of facts, and all events that were recorded before them; False where there was nothing.
 
-        Raises: StoreUnavailable, LogUnavailable, Overloaded: safe to retry.
+        Raises: StoreUnavailable, LogUnavailable, Overloaded: safe to retry; NeedsUpdate, all before was settled.
         """
+        try:
+            read_any = self._read(correlation)
+        except NeedsUpdate:
+            correlation.settle()
+            raise
+        correlation.settle()
+        return read_any
+
+    def _read(self, correlation: Correlation) -> bool:
         # the end of the facts first: whatever watch was defined before one of them is among the events read then
         end = self._log.end(Topic.TELEMETRY, _PARTITION)
         read_any = False
@@ -69,7 +79,6 @@ class LocalCorrelator:
             facts = self._log.read(Topic.TELEMETRY, _PARTITION, after=correlation.facts, limit=limit)
             correlation.read_facts([fact for fact in facts if fact.position <= end])
             read_any = True
-        correlation.settle()
         return read_any
 
     def _follow(self, send: Send, give_way: Callable[[], bool]) -> None:
@@ -85,7 +94,7 @@ class LocalCorrelator:
                         (Topic.TELEMETRY, _PARTITION): correlation.facts,
                     }
                     self._log.wait(ends, POLL_S)
-            except (StoreUnavailable, LogUnavailable, Overloaded) as error:
+            except (StoreUnavailable, LogUnavailable, Overloaded, NeedsUpdate) as error:
                 self.error = str(error)
                 _LOG.warning("correlation waits: %s", error)
                 self._stopping.wait(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret

@@ -6,15 +6,16 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import cast
 
-from domain.catalog import event_from, name_of
+from domain.catalog import EVENTS, event_from, name_of
 from domain.fleet.definitions import CHANGED, NO_WATCHES, Defined, Definitions, watch_id_of
 from domain.fleet.observe import NOTHING_SEEN, Subject, close_all, observe, sample_that_matters
 from domain.fleet.rules import Anomaly
 from domain.fleet.watch import WATCH, WatchEvent
 from domain.rejection import Kind
-from schemas.envelope import Actor, ActorType, Entry, Envelope, TenantId, Topic
+from schemas.envelope import Actor, ActorType, Entry, Envelope, TenantId, Topic, Undecodable
 from streams.correlate.kept import Kept, Progress, Unsent, definition_state, key_of, known_state, load, progress_state
 from streams.identifiers import system_id
+from streams.newer import NeedsUpdate
 from streams.ports import AnomalyScorer, LogReader, LogUnavailable, Reply, Submission, WatchState, WatchStates
 
 _LOG = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class Correlation:
 
     Not safe for threads. What is known is kept together with the commands that it led to, then these are sent, under
     ids that name what began them: so a crash anywhere, a second worker or a replay from the beginning adds nothing.
-    Raises: StoreUnavailable, safe to retry.
+    Raises: StoreUnavailable, safe to retry; NeedsUpdate, all before the record that is not known was looked at.
     """
 
     def __init__(self, partition: int, states: WatchStates, send: Send, new_scorer: NewScorer) -> None:
@@ -108,6 +109,8 @@ class Correlation:
         for entry in entries:
             if entry.position <= self.events:
                 continue
+            if isinstance(entry, Undecodable) and entry.newer and _concerns(entry.type):
+                raise NeedsUpdate("correlation", entry)
             if isinstance(entry, Envelope) and entry.type in _DEFINITIONS:
                 self._define(entry)
             self._progress = self._progress._replace(events=entry.position)
@@ -115,15 +118,21 @@ class Correlation:
     def read_facts(self, entries: Sequence[Entry]) -> None:
         """Show facts to the watches of their tenants."""
         before = position = self.facts
+        newer: Undecodable | None = None
         for entry in entries:
             if entry.position <= before:
                 continue
+            if isinstance(entry, Undecodable) and entry.newer:
+                newer = entry
+                break
             position = entry.position
             watches = self._watches.get(entry.tenant_id)
             if watches is not None and isinstance(entry, Envelope):
                 for defined, device_id in watches.looking_at(entry):
                     self._show(defined, device_id, entry)
         self._progress = self._progress._replace(facts=position)
+        if newer is not None:
+            raise NeedsUpdate("correlation", newer)
 
     def skip_facts(self, position: int) -> None:
         """Go past facts that were recorded before any watch was defined."""
@@ -246,6 +255,11 @@ class Correlation:
         if kept.seen.at:
             known.close(kept.seen.at)
         self._drop(known)
+
+
+def _concerns(type_: str) -> bool:
+    # what a type means that this release does not have, nobody knows
+    return type_ in _DEFINITIONS or type_ not in EVENTS
 
 
 def _submission(known: _Known, unsent: Unsent) -> Submission:

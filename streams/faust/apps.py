@@ -15,6 +15,7 @@ from schemas.envelope import Entry, Topic
 from schemas.kafka_record import decode_kafka, kafka_record, position_of
 from streams.faust.batch_agent import Broker, SinkApp
 from streams.faust.batch_transport import Committed, Limits, Record
+from streams.newer import NeedsUpdate
 from streams.ports import Clock, DeadLetters
 from streams.project.parked import TooMuchPoison
 from streams.project.run import ProjectionRun
@@ -123,7 +124,7 @@ class ProjectionSink:
                 raise LogHasHole(f"{run.view.table} met {first.topic}/{first.partition}/{first.position} too early")
         try:
             run.run(*news)
-        except TooMuchPoison as error:
+        except (TooMuchPoison, NeedsUpdate) as error:
             self.stopped[run.projection.name] = str(error)
             _LOG.error("%s stopped, started again it tries again: %s", run.projection.name, error)
 

@@ -13,6 +13,7 @@ from schemas.kafka_record import decode_kafka, kafka_record
 from streams.correlate.run import Correlation, NewScorer, Send
 from streams.faust.batch_agent import Broker, SinkApp
 from streams.faust.batch_transport import Committed, Limits, Record
+from streams.newer import NeedsUpdate
 from streams.ports import LogReader, LogUnavailable, Overloaded, WatchStates
 from streams.topics import Topics
 
@@ -60,12 +61,19 @@ class CorrelationSink:
     def _apply(self, tp: TP, records: Sequence[Record]) -> str:
         correlation = self._partitions[tp.partition]
         with _unavailable():
-            while events := self._log.read(Topic.EVENTS, tp.partition, after=correlation.events, limit=READ_EVENTS):
-                correlation.read_events(events)
-            if tp.topic == self._telemetry:
-                self._read_facts(correlation, tp, records)
+            try:
+                self._read(correlation, tp, records)
+            except NeedsUpdate:
+                correlation.settle()
+                raise
             correlation.settle()
         return str(self._reached(tp))
+
+    def _read(self, correlation: Correlation, tp: TP, records: Sequence[Record]) -> None:
+        while events := self._log.read(Topic.EVENTS, tp.partition, after=correlation.events, limit=READ_EVENTS):
+            correlation.read_events(events)
+        if tp.topic == self._telemetry:
+            self._read_facts(correlation, tp, records)
 
     def look(self) -> bool:
         return False
@@ -99,10 +107,10 @@ class CorrelationSink:
 
 @contextmanager
 def _unavailable() -> Iterator[None]:
-    """Let the agent wait for the log and for the writer as it waits for a store."""
+    """Let the agent wait for the log, for the writer and for an update of this process as it waits for a store."""
     try:
         yield
-    except (LogUnavailable, Overloaded) as error:
+    except (LogUnavailable, Overloaded, NeedsUpdate) as error:
         raise StoreUnavailable(str(error)) from error
 
 

@@ -3,13 +3,14 @@
 import logging
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
 from projections.projection import Projection
 from projections.rows import Checkpoint, Role, View
 from projections.stores import StoreUnavailable, ViewWriter
-from schemas.envelope import Entry, Topic
+from schemas.envelope import Entry, StreamKey, Topic
+from streams.newer import NeedsUpdate
 from streams.ports import Clock, DeadLetters, LogReader, LogUnavailable
 from streams.project.parked import TooMuchPoison
 from streams.project.run import ProjectionRun
@@ -104,6 +105,17 @@ class RoleRunner:
     def reached(self, name: str) -> Sequence[Checkpoint]:
         return list(self.runs[name].reached.values())
 
+    def doubt(self, views: Sequence[str], streams: Collection[StreamKey]) -> str | None:
+        """Return why the views may lack what the log has of some streams, though it is long there; None where not."""
+        if self.state == "stopped":
+            return self.error
+        for name in views:
+            if name in self.stopped:
+                return self.stopped[name]
+            for _, stream in self.runs[name].parked.streams.intersection(streams):
+                return f"{name} has parked a record of {stream}: retry it, or discard it"
+        return None
+
     def wait_until(self, reached: Callable[[], bool], timeout_s: float) -> bool:
         with self._moved:
             return self._moved.wait_for(reached, timeout_s)
@@ -152,7 +164,7 @@ class RoleRunner:
         for run in runs:
             try:
                 run.run(batch)
-            except TooMuchPoison as error:
+            except (TooMuchPoison, NeedsUpdate) as error:
                 self.stopped[run.projection.name] = str(error)
                 _LOG.error("%s stopped: %s", run.projection.name, error)
         with self._moved:

@@ -13,8 +13,13 @@ from streams.ports import Clock, DeadLetters, LogReader
 
 _LOG = logging.getLogger(__name__)
 
-MAX_POISON_IN_BATCH = 100
-"""More records than this that a view cannot take, in one batch, are a bad release and not bad records."""
+MAX_POISON = 100
+"""More records than this that a view cannot take, among POISON_WINDOW of a partition, are a bad release.
+
+Counted in records and not by the clock: a rebuild meets in a minute what was recorded in a year.
+"""
+
+POISON_WINDOW = 50_000
 
 MAX_FOLLOWERS = 1_000
 """With more of them between two looks, streams stay parked until they are retried in a calmer moment."""
@@ -41,6 +46,7 @@ class Parked:
         self._view = view
         self._dead_letters = dead_letters
         self._clock = clock
+        self._poison: frozenset[Position] = frozenset()
         # what was parked of parked streams since the last look
         self._followers: deque[Entry] = deque(maxlen=MAX_FOLLOWERS)
 
@@ -56,16 +62,23 @@ class Parked:
         if not letters:
             return
         poison = [letter for letter in letters if letter.attempts]
-        if len(poison) > MAX_POISON_IN_BATCH:
-            first = poison[0]
+        met = self._met(poison)
+        if len(met) > MAX_POISON:
             raise TooMuchPoison(
-                f"{self._view.name} cannot take {len(poison)} records of one batch, the first at"
-                f" {first.topic.value}/{first.partition}/{first.position}: {first.reason}"
+                f"{self._view.name} cannot take {len(met)} records, the last of them at {place_of(poison[-1])}:"
+                f" {poison[-1].reason}"
             )
         for letter in poison:
             _LOG.warning("%s parked %s %s: %s", letter.view, letter.tenant_id, letter.stream, letter.reason)
         self._dead_letters.park(letters)
+        self._poison = met
         self.streams |= {(letter.tenant_id, letter.stream) for letter in letters if letter.topic is Topic.EVENTS}
+
+    def _met(self, poison: Sequence[DeadLetter]) -> frozenset[Position]:
+        """Return the places of poison within the window, each once however often its batch is tried."""
+        places = self._poison | {place_of(letter) for letter in poison}
+        ends = {place[:2]: place.position for place in sorted(places)}
+        return frozenset(place for place in places if place.position > ends[place[:2]] - POISON_WINDOW)
 
     def look(self, apply: Apply) -> None:
         """Learn which of the streams an operator has set free, and take what was parked of them since.

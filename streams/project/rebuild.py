@@ -72,8 +72,8 @@ def bring_live(
 
     Shape: the live build is kept up to date by others and answers until the switch. `max_rate` is records a second; a
     build that may read less than is recorded never catches up.
-    Raises: StoreUnavailable, LogUnavailable, TooMuchPoison: the live build is as it was, try again. What `compare`
-    raises, of a build that is not as the log says.
+    Raises: StoreUnavailable, LogUnavailable, TooMuchPoison, NeedsUpdate: the live build is as it was, try again. What
+    `compare` raises, of a build that is not as the log says.
     """
     follower = _Follower(site, site.run(view, clock), log, on_step, max_rate)
     follower.catch_up()

@@ -188,6 +188,7 @@ class World:
             analytics=self.stores.analytics,
             documents=self.stores.documents,
             keys=self.stores.documents,
+            doubt=lambda _streams: None,
             progress=self.progress,
             operations=self.operations,
             feed=self.feed,

@@ -20,7 +20,7 @@ from projections.history.event_rows import EventRow
 from projections.projection import Projection
 from projections.rows import Role, View
 from projections.stores import StoreUnavailable
-from schemas.envelope import Position, TenantId, Topic
+from schemas.envelope import Position, StreamId, TenantId, Topic
 from streams.ports import SystemClock
 from streams.project.local_runner import MAX_GIVE_WAY_S, RoleRunner
 from streams.project.operations import LocalOperations
@@ -30,7 +30,7 @@ from streams.project.verify import CannotCompare
 from streams.project.view_jobs import BuildDiffers, UnknownProjection, WrongBuild
 from streams.write.writer import Writer
 from tests.streams.kit import register, tag
-from tests.streams.project.test_run import Poisoned
+from tests.streams.project.test_run import Poisoned, unknown_from_now_on
 
 DEMO = TenantId("demo")
 PROJECTIONS = (audit_trail.PROJECTION, stream_history.PROJECTION)
@@ -179,6 +179,39 @@ def test_projection_that_cannot_take_a_release_stops_alone(tmp_path: Path, log: 
     assert states["stream_history"].state == "stopped"
     assert "cannot take 101 records" in (states["stream_history"].error or "")
     assert "cannot take 101 records" in world.operations.health()["stream_history"]
+    world.close()
+
+
+def test_view_that_meets_a_newer_release_stops_and_says_to_update_until_it_is_updated(
+    tmp_path: Path, log: SqliteEventLog, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.write([register("web-1"), tag("web-1", "a"), register("web-2")])
+    with monkeypatch.context() as older:
+        unknown_from_now_on(older, "device.tagged")
+        world = World(tmp_path, log)
+        world.runner.catch_up()
+        status = next(one for one in world.operations.projections() if one.name == "stream_history")
+        assert (status.state, status.lag_events) == ("stopped", 2)
+        assert "update this worker" in world.operations.health()["stream_history"]
+        assert "device.tagged" in (world.runner.doubt(["stream_history"], ()) or "")
+        assert list(world.letters.letters("stream_history_v1")) == []
+        world.close()
+    world = World(tmp_path, log)
+    world.runner.catch_up()
+    assert world.runner.doubt(["stream_history"], ()) is None
+    assert ("device-web-1", 2) in world.history()
+    world.close()
+
+
+def test_stream_of_which_a_record_is_parked_is_in_doubt_and_others_are_not(
+    tmp_path: Path, log: SqliteEventLog, writer: Writer
+) -> None:
+    world = World(tmp_path, log, (Poisoned("device.tagged").projection(),))
+    writer.write([register("web-1"), tag("web-1", "a"), register("web-2")])
+    world.runner.catch_up()
+    one, other = ((DEMO, StreamId(f"device-web-{n}")) for n in (1, 2))
+    assert "has parked a record of device-web-1" in (world.runner.doubt(["stream_history"], [one]) or "")
+    assert world.runner.doubt(["stream_history"], [other]) is None
     world.close()
 
 
