@@ -27,7 +27,7 @@ class Answers:
     """The readers behind the API, its clock, and its bounds. Call `stop` when the server begins to stop.
 
     Shape: `keys` answers for the views `api_keys` and `tenants` alone: who may ask may be known without the store;
-    `doubt` says why what they hold may not be all that the log has.
+    `doubt` says why what they hold may not be all that the log has. `partitions` is how many the log has.
     """
 
     timeline: TimelineReader
@@ -38,6 +38,7 @@ class Answers:
     progress: Progress
     operations: Operations
     feed: Feed
+    partitions: int
     cursor_secret: bytes
     now: Callable[[], datetime] = _utc_now
     consistency_wait_s: float = 5.0

@@ -1,5 +1,6 @@
 """Every read comes through here: who asks, with which right, and how far the view must be."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from time import monotonic
 from typing import Annotated, NamedTuple
@@ -7,6 +8,7 @@ from typing import Annotated, NamedTuple
 from fastapi import Header, Request
 
 from projections.operations import Progress
+from projections.rows import Checkpoint
 from read_api.answers import Answers, Asked
 from read_api.edge.asking import Asking
 from read_api.edge.auth import Caller
@@ -15,7 +17,8 @@ from read_api.edge.parameters import parse_positions
 from read_api.edge.problems import RETRY_AFTER_S, Problem
 from read_api.edge.responses import AsOf
 from read_api.edge.scopes import require
-from schemas.envelope import Position, TenantId
+from schemas.envelope import SYSTEM_TENANT, Position, TenantId
+from schemas.partitioning import partition_of
 
 ConsistentWith = Annotated[
     str | None,
@@ -58,9 +61,43 @@ class Reading:
         if self._view is None:
             return Read(caller, answers, AsOf.of(answers.now(), ()), request.url.path)
         if consistent_with is not None:
-            _wait(answers, self._view, parse_positions(consistent_with, "X-Consistent-With"))
-        as_of = AsOf.of(answers.now(), answers.progress.reached(self._view))
-        return Read(caller, answers, as_of, request.url.path)
+            positions = parse_positions(consistent_with, "X-Consistent-With")
+            _check_own(caller, positions, answers.partitions)
+            _wait(answers, self._view, positions)
+            _check_taken(answers, self._view, caller.tenant_id, positions)
+        reached = own_places(caller, answers.progress.reached(self._view), answers.partitions)
+        return Read(caller, answers, AsOf.of(answers.now(), reached), request.url.path)
+
+
+def own_places(caller: Caller, places: Sequence[Checkpoint], partitions: int) -> Sequence[Checkpoint]:
+    """Return the places that a caller may know: those of the own partition, all of them for the operator."""
+    if caller.tenant_id == SYSTEM_TENANT:
+        return places
+    home = partition_of(caller.tenant_id, partitions)
+    return [place for place in places if place.partition == home]
+
+
+def _check_own(caller: Caller, positions: Sequence[Position], partitions: int) -> None:
+    """Raises: Problem, a position is not of the tenant's partition, so no reply to it can have said it."""
+    home = partition_of(caller.tenant_id, partitions)
+    for position in positions:
+        if position.partition != home and caller.tenant_id != SYSTEM_TENANT:
+            raise Problem(400, f"{position} is not in the partition of this tenant, which is {home}")
+
+
+def _check_taken(answers: Answers, view: str, tenant_id: TenantId, positions: Sequence[Position]) -> None:
+    """Raises: Problem, the view has passed one of the positions without taking what is there."""
+    for position in positions:
+        letter = answers.progress.missing(view, tenant_id, position)
+        if letter is not None:
+            raise Problem(
+                409,
+                f"{view} does not have {position}: its stream {letter.stream} is parked behind a record that the view"
+                f" cannot take ({letter.reason}); waiting does not help, an operator has to retry or discard it, as in"
+                f" `factline dead-letters retry {view}`",
+                stream=letter.stream,
+                position=str(position),
+            )
 
 
 def _wait(answers: Answers, view: str, positions: list[Position]) -> None:

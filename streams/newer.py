@@ -5,7 +5,7 @@ from schemas.envelope import Undecodable
 
 
 class NeedsUpdate(Exception):  # noqa: N818
-    """A newer release wrote a record that this one does not know: nothing helps but an update of this process.
+    """A newer release wrote a record that this one does not know: a retry helps when this process was updated.
 
     Nothing of the record was skipped or parked: after the update the view goes on with it.
     """

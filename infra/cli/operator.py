@@ -64,14 +64,25 @@ def list_projections(data_dir: Path, profile: str) -> None:
     factline projections list
     """
     with _operator(data_dir, profile) as operator:
-        table = _table("projection", "role", "live", "builds", "state", "behind", "seconds", "streams parked")
+        table = _table(
+            "projection", "role", "live", "builds", "state", "behind", "seconds", "streams parked", "records parked"
+        )
         for row in operator.projections():
             state = row["state"] + (f": {row['error']}" if row["error"] else "")
-            numbers = (f"{row['lag_events']:,}", f"{row['lag_s']:.1f}", str(row["parked"]))
+            numbers = (
+                _known(row["lag_events"], ","),
+                _known(row["lag_s"], ".1f"),
+                _known(row["parked"]),
+                _known(row["parked_records"]),
+            )
             table.add_row(
                 row["projection"], row["role"], row["live"] or "none", _numbers(row["builds"]), state, *numbers
             )
         _OUT.print(table)
+
+
+def _known(number: float | None, how: str = "") -> str:
+    return "not known" if number is None else format(number, how)
 
 
 def _numbers(builds: Sequence[str]) -> str:

@@ -9,13 +9,17 @@ from pathlib import Path
 
 import click
 
-from infra.cli.projectors import COMMANDS
+from infra.cli.projectors import COMMANDS, status_options
 from infra.cli.told import told
 from infra.collector import settle_collector
 from infra.release import check_release
 from infra.settings import Settings
+from infra.workers.command_status import CommandStatus
+from infra.workers.status import Address, served
 from infra.workers.supervisor import supervise
 from projections.stores import StoreUnavailable
+
+_LOG = logging.getLogger(__name__)
 
 
 @click.command()
@@ -61,21 +65,29 @@ def worker() -> None:
 
 @worker.command()
 @click.option("--supervise", "supervised", is_flag=True, help="Start the worker again when it ends by itself.")
-def commands(*, supervised: bool) -> None:
+@status_options
+def commands(*, supervised: bool, status_host: str, status_port: int) -> None:
     """Decide the commands of the partitions that this process is given.
 
     A worker that may not write any more ends with status 3: start it again, as compose, systemd and `--supervise` do.
 
     \b
     FACTLINE_KAFKA_BOOTSTRAP=127.0.0.1:9092 DATA_DIR=data factline worker commands
+    factline worker commands --status-host 0.0.0.0 --status-port 9100    # then GET :9100/ready, :9100/metrics
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     if supervised:
-        sys.exit(supervise([sys.executable, "-m", "infra.cli.main", "worker", "commands"]))
+        again = ["worker", "commands", "--status-host", status_host, "--status-port", str(status_port)]
+        sys.exit(supervise([sys.executable, "-m", "infra.cli.main", *again]))
     with told():
-        from infra.distributed import command_worker  # noqa: PLC0415, the drivers come with an extra
+        from infra.distributed import command_worker, waiting_commands  # noqa: PLC0415, the drivers come with an extra
 
-        with command_worker(Settings.from_environment()) as worker:
+        settings, address = Settings.from_environment(), Address(status_host, status_port)
+        with (
+            command_worker(settings) as worker,
+            served(CommandStatus(worker, waiting_commands(settings)), address) as port,
+        ):
+            _LOG.info("the command worker says how it is on http://%s:%d/ready", status_host, port)
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda _number, _frame: worker.stop())
             settle_collector()

@@ -52,6 +52,10 @@ class MongoDeadLetters:
             found = [one["_id"] for one in self._letters.aggregate(asked)]
         return frozenset((TenantId(one["tenant_id"]), StreamId(one["stream"])) for one in found)
 
+    def count(self, table: str) -> int:
+        with errors():
+            return self._letters.count_documents({"view": table})
+
     def letters(self, table: str) -> Iterator[DeadLetter]:
         with errors(), self._letters.find({"view": table}, sort=_ORDER) as found:
             yield from map(_letter, found)

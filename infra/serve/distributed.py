@@ -74,6 +74,7 @@ class _Operations:
 
     def __init__(self, operations: Operations, keys: Keys) -> None:
         self.projections = operations.projections
+        self.workers = operations.workers
         self.dead_letters = operations.dead_letters
         self._operations = operations
         self._keys = keys
@@ -94,6 +95,7 @@ def create_app(gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret
         progress=views.operations,
         operations=_Operations(views.operations, keys),
         feed=LogFeed(gateway.live_log),
+        partitions=gateway.log.partitions,
         cursor_secret=cursor_secret,
     )
     taking = ThreadPoolExecutor(_TELEMETRY_THREADS, "telemetry")
@@ -145,7 +147,7 @@ def serve(settings: Settings, *, port: int) -> int:
         suppress(KeyboardInterrupt),
         _folder(gateways) as folder,
         Gateway(settings) as gateway,
-        open_views(settings, folder.path, gateway.log, gateway.clock) as views,
+        open_views(settings, folder.path, gateway.log, gateway.clock, gateway.workers.groups) as views,
         closing(listen(port, host)) as sock,
     ):
         app = create_app(gateway, views, folder, cursor_secret=settings.cursor_secret or cursor_secret(gateways))

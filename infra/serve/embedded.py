@@ -44,6 +44,7 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
         progress=views.operations,
         operations=views.operations,
         feed=LogFeed(embedded.log),
+        partitions=embedded.log.partitions,
         cursor_secret=cursor_secret(embedded.dir.path),
     )
     deciding = ThreadPoolExecutor(1, "writer")

@@ -52,6 +52,11 @@ class SqliteDeadLetters:
             )
             return frozenset((TenantId(tenant_id), StreamId(stream)) for tenant_id, stream in found)
 
+    def count(self, table: str) -> int:
+        with self._database.read() as connection:
+            found: int = connection.execute("SELECT count(*) FROM letters WHERE view = ?", (table,)).fetchone()[0]
+            return found
+
     def letters(self, table: str) -> Iterator[DeadLetter]:
         with self._database.read() as connection:
             for values in connection.execute(f"{_SELECT} view = ? ORDER BY topic, partition, position", (table,)):

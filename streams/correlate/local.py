@@ -3,7 +3,7 @@
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from projections.stores import StoreUnavailable
 from schemas.envelope import Topic
@@ -20,14 +20,22 @@ MAX_BACKOFF_S = 15.0
 GIVE_WAY_STEP_S = 0.02
 MAX_GIVE_WAY_S = 2.0
 
+STOPPED = "stopped: "
+"""Before the error of one that does not go on by itself."""
+
 _PARTITION = 0
 
 
 class LocalCorrelator:
-    """Shows the log's only partition to the watches. Shape: `error` says why it does not go on, if it does not."""
+    """Shows the log's only partition to the watches.
+
+    Shape: `error` says why it does not go on, if it does not; `read` up to which position of each topic it has looked,
+    None before it has begun.
+    """
 
     def __init__(self, log: LogReader, states: WatchStates, new_scorer: NewScorer) -> None:
         self.error: str | None = None
+        self.read: Mapping[Topic, int] | None = None
         self._log = log
         self._states = states
         self._new_scorer = new_scorer
@@ -88,7 +96,9 @@ class LocalCorrelator:
             self._wait_for_callers(give_way)
             try:
                 correlation = correlation or self.open(send)
-                if not self.turn(correlation):
+                read_any = self.turn(correlation)
+                self.read = {Topic.EVENTS: correlation.events, Topic.TELEMETRY: correlation.facts}
+                if not read_any:
                     ends = {
                         (Topic.EVENTS, _PARTITION): correlation.events,
                         (Topic.TELEMETRY, _PARTITION): correlation.facts,
@@ -100,7 +110,7 @@ class LocalCorrelator:
                 self._stopping.wait(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
                 backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
             except Exception as error:  # noqa: BLE001 - a fault nobody foresaw: going on could miss what must be told
-                self.error = f"stopped: {error}"
+                self.error = f"{STOPPED}{error}"
                 _LOG.exception("correlation stopped")
                 return
             else:

@@ -117,6 +117,4 @@ def _unavailable() -> Iterator[None]:
 def create_correlation_app(sink: CorrelationSink, *, broker: Broker, topics: Topics, data_dir: Path) -> SinkApp:
     """Return the app: its consumer group, its agent. Any number of processes may run it."""
     read = [topics.telemetry, topics.events]
-    return SinkApp(
-        f"{topics.prefix}.correlate", topics=read, sink=sink, broker=broker, limits=LIMITS, data_dir=data_dir
-    )
+    return SinkApp(topics.correlators, topics=read, sink=sink, broker=broker, limits=LIMITS, data_dir=data_dir)

@@ -196,6 +196,16 @@ def places(dead_letters: DeadLetters, name: str) -> frozenset[Position]:
     return frozenset(place_of(letter) for letter in dead_letters.letters(name))
 
 
+def letter_at(dead_letters: DeadLetters, table: str, tenant_id: TenantId, place: Position) -> DeadLetter | None:
+    """Return the letter of a tenant's record, parked or discarded, if there is one. Raises: StoreUnavailable."""
+    before = place._replace(position=place.position - 1)
+    for name in names_of(table):
+        for letter in dead_letters.page(tenant_id, table=name, after=(name, before), limit=1):
+            if place_of(letter) == place:
+                return letter
+    return None
+
+
 def place_of(of: Entry | DeadLetter) -> Position:
     return Position(of.topic, of.partition, of.position)
 

@@ -22,7 +22,7 @@ def wide(row: type, n: int, random: Random) -> Row:
     text = random.randbytes(WIDTH // 2).hex()
     if isinstance(made, Patch):
         return made._replace(fields={"text": text})
-    name = next(name for name in ("message", "data", "description") if hasattr(made, name))
+    name = next(name for name in ("summary", "data", "description") if hasattr(made, name))
     return made._replace(**{name: text})  # type: ignore[no-any-return]
 
 

@@ -288,7 +288,8 @@ def test_every_question_is_answered_through_an_index(
 
 def test_rows_that_the_file_did_not_take_are_an_outage_and_not_a_success(timeline: SqliteTimeline) -> None:
     timeline._database._writer.execute(
-        "CREATE TRIGGER lost BEFORE INSERT ON device_metrics_v1 WHEN new.position = 3 BEGIN SELECT raise(IGNORE); END"
+        "CREATE TRIGGER lost BEFORE INSERT ON device_metrics_v1 WHEN new.metric = 'metric-000003'"
+        " BEGIN SELECT raise(IGNORE); END"
     )
     with pytest.raises(StoreUnavailable, match="sqlite wrote 4 of 5 rows that were sent to device_metrics_v1"):
         timeline.apply(METRICS, samples(MetricRow, 5), checkpoint(5))

@@ -1,6 +1,7 @@
 """What an operator sees from outside the workers, told by two roles' stores that any process may open."""
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -22,8 +23,9 @@ from projections.projection import Projection
 from projections.rows import Role, Row, View
 from projections.stores import StoreUnavailable
 from schemas.envelope import Envelope, Position, TenantId, Topic
-from streams.ports import Stores, SystemClock
+from streams.ports import LogUnavailable, Stores, SystemClock, WorkerGroup
 from streams.project import distributed_operations
+from streams.project.asking import ANSWER_S
 from streams.project.distributed_operations import DistributedOperations
 from streams.project.local_runner import RoleRunner
 from streams.project.rebuild import Step
@@ -101,6 +103,7 @@ def test_lag_is_what_the_log_has_and_the_store_has_not(world: World, writer: Wri
     world.workers[Role.TIMELINE].catch_up()
     history, documents = world.operations.projections()
     assert (history.lag_events, documents.lag_events) == (0, 2)
+    assert documents.lag_s is not None
     assert documents.lag_s > 0
     assert [(lag.topic, lag.partition, lag.lag_events) for lag in documents.lags] == [
         (Topic.EVENTS, 0, 2),
@@ -128,6 +131,69 @@ def test_store_that_is_down_is_one_that_is_waited_for_and_the_others_are_told(
     assert (history.state, history.error) == ("live", None)
     assert (documents.state, documents.error, documents.live) == ("waiting", "no route to the store", None)
     assert world.operations.health() == {"timeline": "ok", "documents": "no route to the store", "log": "ok"}
+
+
+def test_lag_is_not_known_while_the_log_is_away_and_never_zero(
+    world: World, log: SqliteEventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.catch_up()
+
+    def away(*_: object) -> int:
+        raise LogUnavailable("no broker answers")
+
+    monkeypatch.setattr(log, "end", away)
+    for status in world.operations.projections():
+        assert (status.state, status.lag_events, status.lag_s, status.lags) == ("waiting", None, None, [])
+        assert status.error == "no broker answers"
+        assert status.parked_records == 0
+
+
+def test_age_is_that_of_the_oldest_record_that_is_not_read(world: World, writer: Writer) -> None:
+    world.catch_up()
+    time.sleep(0.3)
+    writer.write([register("web-1")])
+    _, documents = world.operations.projections()
+    assert documents.lag_s is not None
+    assert documents.lag_s < 0.3
+
+
+def test_age_of_a_view_that_has_read_nothing_is_that_of_the_first_record(world: World, writer: Writer) -> None:
+    writer.write([register("web-1")])
+    time.sleep(0.1)
+    _, documents = world.operations.projections()
+    assert documents.lag_events == 3
+    assert documents.lag_s is not None
+    assert documents.lag_s > 0.1
+
+
+def test_store_that_hangs_keeps_nobody_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.catch_up()
+    over = threading.Event()
+    monkeypatch.setattr(world.timeline, "live", lambda _name: over.wait(30))
+    began = time.monotonic()
+    history, documents = world.operations.projections()
+    assert (history.state, history.error, history.lag_events) == ("waiting", "timeline does not answer", None)
+    assert (history.parked_streams, history.parked_records) == (None, None)
+    assert documents.lag_events == 0
+    assert world.operations.health() == {"timeline": "timeline does not answer", "documents": "ok", "log": "ok"}
+    with pytest.raises(StoreUnavailable, match="timeline does not answer"):
+        world.operations.dead_letters(ACME, table=None, after=None, limit=10)
+    assert time.monotonic() - began < 4 * ANSWER_S
+    over.set()
+
+
+def test_other_workers_are_told_of_as_the_broker_knows_them(world: World, log: SqliteEventLog, writer: Writer) -> None:
+    writer.write([register("web-1")])
+    groups = [
+        WorkerGroup("commands", 0, {}, 12),
+        WorkerGroup("correlate", 2, {(Topic.EVENTS, 0): 2, (Topic.TELEMETRY, 0): 0}, None),
+    ]
+    world.operations._groups = lambda: groups
+    commands, correlate = world.operations.workers()
+    assert (commands.running, commands.lag_events, commands.lag_s) == (0, 12, None)
+    assert commands.error == "no process runs; start one with factline worker commands"
+    assert (correlate.running, correlate.lag_events, correlate.error) == (2, 1, None)
+    assert correlate.lag_s is not None
 
 
 def test_dead_letters_of_all_stores_come_in_one_order_page_by_page(world: World) -> None:
