@@ -11,6 +11,10 @@ class StoreUnavailable(Exception):  # noqa: N818
     """The store did not answer or could not keep the write; nothing is known to be wrong with it: retry."""
 
 
+class TooMuchAsked(StoreUnavailable):
+    """The store gave up on this one question, and answers others: ask about less; the same again is no use to retry."""
+
+
 class WriteRefused(Exception):  # noqa: N818
     """The store answered that these rows can never be kept; a retry gives the same answer."""
 

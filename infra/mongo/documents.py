@@ -25,6 +25,10 @@ from schemas.envelope import TenantId, Topic
 
 _ALREADY_THERE = 11000
 
+# Source: error_codes.yml of MongoDB. BadValue, FailedToParse, TypeMismatch, BSONObjectTooLarge, a key that is too large
+# for an index, a document that is too large after an update.
+_NEVER_KEPT = frozenset({2, 9, 14, 10334, 17280, 17419, 17420})
+
 _IDS_AT_ONCE = 10_000
 
 # TypeError: not JSON-like. Over 64 bits, a NUL in a name, a document too large: not BSON.
@@ -115,7 +119,11 @@ class MongoDocuments:
             return True
         try:
             done = self._connection[view.table].bulk_write(writes, ordered=False)
+        except InvalidDocument as error:
+            # one that is too large raises this, whatever the driver calls it
+            raise WriteRefused(f"{view.table}: {error}") from error
         except BulkWriteError as error:
+            _raise_if_refused(view, error)
             _raise_unless_there(error)
             return False
         check_written(view.table, len(writes), done.matched_count + done.inserted_count)
@@ -272,6 +280,12 @@ def _name(stored: str) -> str:
 def _document(found: Stored) -> Document:
     fields = {_name(name): value for name, value in found.get("fields", {}).items()}
     return Document(TenantId(found["tenant_id"]), found["id"], found["orders"]["events"], fields)
+
+
+def _raise_if_refused(view: View, error: BulkWriteError) -> None:
+    for one in error.details["writeErrors"]:
+        if one["code"] in _NEVER_KEPT:
+            raise WriteRefused(f"{view.table}: {one['errmsg']}") from error
 
 
 def _raise_unless_there(error: BulkWriteError) -> None:

@@ -15,6 +15,9 @@ from projections.rows import Role
 from streams.ports import Clock, LogReader, Stores, WorkerGroup
 from streams.project.distributed_operations import DistributedOperations
 
+_PROBED = "probe"
+"""No view is called so: that nothing of it is live is a quick answer."""
+
 
 class Views(NamedTuple):
     timeline: TimelineReader
@@ -34,7 +37,8 @@ def open_views(
     with ExitStack() as opened:
         stores: dict[Role, Stores] = {}
         for role in Role:
-            guard, found = StoreGuard(role.value), opened.enter_context(open_stores(role, settings))
+            found = opened.enter_context(open_stores(role, settings))
+            guard = StoreGuard(role.value, partial(found.views.live, _PROBED))
             stores[role] = Stores(guard.over(found.views), guard.over(found.dead_letters))
         yield Views(
             # each class that keeps the views of a role answers from them too

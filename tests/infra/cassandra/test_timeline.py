@@ -20,7 +20,8 @@ from projections.history.event_rows import EventRow
 from projections.projection import Projection
 from projections.readers import MetricPoint
 from projections.rows import View
-from projections.stores import StoreUnavailable
+from projections.stores import StoreUnavailable, WriteRefused
+from schemas.envelope import StreamId
 from tests.contracts.dead_letters import DeadLettersContract
 from tests.contracts.new_views import NOON, NewViewsContract
 from tests.contracts.samples import ACME, checkpoint, sample, stored
@@ -109,6 +110,16 @@ class TestWriter(ViewWriterContract):
     @pytest.fixture
     def outage(self, store: Store, network: Line) -> Callable[[], AbstractContextManager[None]]:
         return lambda: until_it_answers(lambda: store.live("things"), network.cut())
+
+
+def test_a_key_that_is_too_long_is_refused_and_not_waited_for(place: str) -> None:
+    with closing(opened(place, projections_of(EventRow))) as store:
+        store.create(V1)
+        row = sample(EventRow, 1)
+        with pytest.raises(WriteRefused, match="cassandra refused it"):
+            store.apply(V1, [row, sample(EventRow, 2)._replace(stream=StreamId("x" * 70_000))])  # type: ignore[attr-defined]
+        store.apply(V1, [row], checkpoint(1))
+        assert list(store.scan(V1, ACME)) == [row]
 
 
 class TestWideRows(WideRowsContract):
