@@ -1,7 +1,8 @@
 """This port is what the stores of views promise to those who write them."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from datetime import datetime
+from typing import NamedTuple, Protocol
 
 from projections.rows import Checkpoint, Row, StoredRow, View
 from schemas.envelope import TenantId
@@ -17,6 +18,13 @@ class TooMuchAsked(StoreUnavailable):
 
 class WriteRefused(Exception):  # noqa: N818
     """The store answered that these rows can never be kept; a retry gives the same answer."""
+
+
+class Holder(NamedTuple):
+    """Who changes the builds of a view, and until when at the latest."""
+
+    who: str
+    until: datetime
 
 
 class ViewWriter(Protocol):
@@ -43,6 +51,14 @@ class ViewWriter(Protocol):
     def builds(self, name: str) -> Sequence[View]:
         """Return the builds that have a table, oldest first.
 
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def hold(self, name: str, holder: Holder, *, now: datetime) -> Holder:
+        """Let one holder alone change the builds of a view; return who may: the one that asks, or the one before it.
+
+        Shape: the same `who` may hold for longer, and lets go with `until` in the past. Whose time is over at `now`
+        holds nothing any more. Of two that ask at once, from any process, one gets it.
         Raises: StoreUnavailable, safe to retry.
         """
 

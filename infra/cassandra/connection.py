@@ -62,6 +62,7 @@ _MIGRATIONS: Sequence[str] = (
         attempts int, parked_at bigint, PRIMARY KEY (tenant_id, "view", topic, partition, position)
     )
     """,
+    "CREATE TABLE IF NOT EXISTS {keyspace}.holders (name text PRIMARY KEY, who text, until bigint)",
 )
 """What the keyspace holds besides the views, a step a version. Frozen once released: a change is a further step."""
 

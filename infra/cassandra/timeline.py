@@ -20,7 +20,7 @@ from projections.layout import Of, Series
 from projections.projection import Projection
 from projections.readers import Aggregate, MetricPoint
 from projections.rows import Checkpoint, Row, StoredRow, View
-from projections.stores import StoreUnavailable, WriteRefused
+from projections.stores import Holder, StoreUnavailable, WriteRefused
 from schemas.envelope import TenantId, Topic
 
 _AGGREGATES: Mapping[Aggregate, Callable[[Sequence[float]], float]] = {
@@ -76,6 +76,22 @@ class CassandraTimeline:
         )
         numbers = [table.removeprefix(f"{name}_v") for (table,) in tables]
         return tuple(View(name, build) for build in sorted(int(number) for number in numbers if number.isdigit()))
+
+    def hold(self, name: str, holder: Holder, *, now: datetime) -> Holder:
+        table, until = f"{self._connection.keyspace}.holders", to_microseconds(holder.until)
+        while True:
+            found = self._connection.ask(f"SELECT who, until FROM {table} WHERE name = ?", name)
+            if not found:
+                statement = f"INSERT INTO {table} (name, who, until) VALUES (?, ?, ?) IF NOT EXISTS"
+                [(done, *_)] = self._connection.ask(statement, name, holder.who, until)
+            else:
+                [(who, before)] = found
+                if who != holder.who and before >= to_microseconds(now):
+                    return Holder(who, from_microseconds(before))
+                statement = f"UPDATE {table} SET who = ?, until = ? WHERE name = ? IF who = ? AND until = ?"
+                [(done, *_)] = self._connection.ask(statement, holder.who, until, name, who, before)
+            if done:
+                return holder
 
     def switch(self, view: View) -> None:
         if view not in self.builds(view.name):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -11,7 +12,7 @@ import orjson
 from bson.errors import InvalidDocument
 from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING, DESCENDING, InsertOne, UpdateOne
-from pymongo.errors import BulkWriteError, CollectionInvalid
+from pymongo.errors import BulkWriteError, CollectionInvalid, DuplicateKeyError
 
 from infra.instants import from_microseconds, to_microseconds
 from infra.mongo.connection import Connection, Stored, check_written, errors
@@ -20,7 +21,7 @@ from projections.layout import Documents
 from projections.projection import Projection
 from projections.readers import CountRow
 from projections.rows import Checkpoint, Document, Patch, Row, StoredRow, View, as_text
-from projections.stores import WriteRefused
+from projections.stores import Holder, WriteRefused
 from schemas.envelope import TenantId, Topic
 
 _ALREADY_THERE = 11000
@@ -82,6 +83,16 @@ class MongoDocuments:
             names = self._connection.database.list_collection_names()
         numbers = [table.removeprefix(f"{name}_v") for table in names if table.startswith(f"{name}_v")]
         return tuple(View(name, build) for build in sorted(int(number) for number in numbers if number.isdigit()))
+
+    def hold(self, name: str, holder: Holder, *, now: datetime) -> Holder:
+        held = {"who": holder.who, "until": to_microseconds(holder.until)}
+        mine = {"_id": name, "$or": [{"who": holder.who}, {"until": {"$lt": to_microseconds(now)}}]}
+        with errors():
+            # where another holds it, none matches, and its place is taken
+            with suppress(DuplicateKeyError):
+                self._connection["holders"].update_one(mine, {"$set": held}, upsert=True)
+            found = self._connection["holders"].find_one({"_id": name})
+        return Holder(found["who"], from_microseconds(found["until"])) if found else holder
 
     def switch(self, view: View) -> None:
         if view not in self.builds(view.name):

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -21,7 +22,7 @@ from projections.fleet import devices
 from projections.history import stream_history
 from projections.projection import Projection
 from projections.rows import Role, Row, View
-from projections.stores import StoreUnavailable
+from projections.stores import Holder, StoreUnavailable
 from schemas.envelope import Envelope, Position, TenantId, Topic
 from streams.ports import LogUnavailable, Stores, SystemClock, WorkerGroup
 from streams.project import distributed_operations
@@ -292,6 +293,53 @@ def test_retry_takes_what_is_parked_meanwhile_too_and_nothing_comes_before_what_
     device = world.documents.get("devices", TenantId("demo"), "web-1")
     assert device is not None
     assert len([field for field in device.fields if field.startswith("tag:")]) == next(tags)
+
+
+def other_operator(world: World, log: SqliteEventLog, folder: Path) -> DistributedOperations:
+    """Return the operations of another process, on another machine perhaps."""
+    return DistributedOperations(
+        world.operations._stores,
+        log=log,
+        clock=SystemClock(),
+        scratch=partial(scratch, folder),
+        projections=PROJECTIONS,
+    )
+
+
+def test_two_operators_do_not_change_the_builds_of_one_view_at_once(
+    world: World, log: SqliteEventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed_operations, "NOTICE_S", 0.0)
+    world.catch_up()
+    other = other_operator(world, log, tmp_path)
+    refused: list[str] = []
+
+    def meet(_step: Step) -> None:
+        for job in (other.rebuild, partial(other.switch, build=1)):
+            with pytest.raises(StoreUnavailable) as met:
+                job("stream_history", on_step=ignore)
+            refused.append(str(met.value))
+        with pytest.raises(StoreUnavailable):
+            other.drop("stream_history", 1)
+
+    world.operations.rebuild("stream_history", meet)
+    assert "the builds of stream_history are being changed by process " in refused[0]
+    assert list(world.timeline.builds("stream_history")) == [View("stream_history", 1), View("stream_history", 2)]
+    assert other.rebuild("stream_history", ignore) == View("stream_history", 3)
+
+
+def test_operator_that_was_killed_keeps_others_away_for_a_while_only(
+    world: World, log: SqliteEventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed_operations, "NOTICE_S", 0.0)
+    world.catch_up()
+    now = SystemClock().now()
+    world.timeline.hold("stream_history", Holder("killed", now + timedelta(seconds=0.5)), now=now)
+    other = other_operator(world, log, tmp_path)
+    with pytest.raises(StoreUnavailable, match="being changed by killed, until"):
+        other.rebuild("stream_history", ignore)
+    time.sleep(0.6)
+    assert other.rebuild("stream_history", ignore) == View("stream_history", 2)
 
 
 def test_unknown_projection_is_named(world: World) -> None:
