@@ -16,8 +16,8 @@ UPDATE = "update this worker to that release"
 class Progress(Protocol):
     """How far the live views are: what a read with a consistency token waits for."""
 
-    def reached(self, view: str) -> Sequence[Checkpoint]:
-        """Return how far the live build of a view has read each topic and partition.
+    def reached(self, view: str) -> Sequence[Checkpoint] | None:
+        """Return how far the live build of a view has read each topic and partition, None where none is live yet.
 
         Raises: StoreUnavailable, safe to retry.
         """

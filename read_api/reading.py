@@ -65,8 +65,12 @@ class Reading:
             _check_own(caller, positions, answers.partitions)
             _wait(answers, self._view, positions)
             _check_taken(answers, self._view, caller.tenant_id, positions)
-        reached = own_places(caller, answers.progress.reached(self._view), answers.partitions)
-        return Read(caller, answers, AsOf.of(answers.now(), reached), request.url.path)
+        reached = answers.progress.reached(self._view)
+        if reached is None:
+            detail = f"{self._view} is new and being built from the log: nothing can be read of it yet; try again"
+            raise Problem(503, detail, retry_after_s=RETRY_AFTER_S)
+        places = own_places(caller, reached, answers.partitions)
+        return Read(caller, answers, AsOf.of(answers.now(), places), request.url.path)
 
 
 def own_places(caller: Caller, places: Sequence[Checkpoint], partitions: int) -> Sequence[Checkpoint]:
@@ -119,5 +123,5 @@ def _wait_long(answers: Answers, view: str, position: Position, deadline: float)
 
 
 def _reached(progress: Progress, view: str, position: Position) -> str:
-    found = (place for place in progress.reached(view) if (place.topic, place.partition) == position[:2])
+    found = (place for place in progress.reached(view) or () if (place.topic, place.partition) == position[:2])
     return str(position._replace(position=next((place.position for place in found), 0)))

@@ -69,10 +69,10 @@ class DistributedOperations(ViewJobs):
 
     # --- Progress
 
-    def reached(self, view: str) -> Sequence[Checkpoint]:
+    def reached(self, view: str) -> Sequence[Checkpoint] | None:
         store = self._stores[self._projection(view).role].views
         live = store.live(view)
-        return store.checkpoints(live) if live else ()
+        return store.checkpoints(live) if live else None
 
     def wait_for(self, views: Sequence[str], position: Position, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
@@ -95,7 +95,7 @@ class DistributedOperations(ViewJobs):
 
     def _past(self, name: str, position: Position) -> bool:
         topic, partition, wanted = position
-        return any(at.position >= wanted for at in self.reached(name) if at[:2] == (topic, partition))
+        return any(at.position >= wanted for at in self.reached(name) or () if at[:2] == (topic, partition))
 
     # --- Operations
 

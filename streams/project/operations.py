@@ -42,8 +42,9 @@ class LocalOperations(ViewJobs):
         self._askers = Askers([*(runner.role.value for runner in runners), LOG])
         self._oldest = Oldest(log)
 
-    def reached(self, view: str) -> Sequence[Checkpoint]:
-        return self._runner(view).reached(view)
+    def reached(self, view: str) -> Sequence[Checkpoint] | None:
+        runner = self._runner(view)
+        return None if view in runner.building else runner.reached(view)
 
     def wait_for(self, views: Sequence[str], position: Position, timeout_s: float) -> bool:
         deadline = self._clock.now().timestamp() + timeout_s
@@ -94,17 +95,17 @@ class LocalOperations(ViewJobs):
         name = run.projection.name
         away = str(known) if isinstance(known, Exception) else problem
         builds, letters = ((), None) if isinstance(known, Exception) else known.get(name, ((), None))
-        stopped = runner.stopped.get(name)
+        stopped, new = runner.stopped.get(name), name in runner.building
         state: State = "waiting" if away and runner.state == "live" else runner.state
         return status_of(
             run.projection,
-            run.view,
+            None if new else run.view,
             builds,
             reached=_reached(run),
             ends=ends,
             now=self._clock.now(),
             recorded_at=self._oldest.recorded_at,
-            state="stopped" if stopped else "rebuilding" if name in self._rebuilding else state,
+            state="stopped" if stopped else "rebuilding" if new or name in self._rebuilding else state,
             parked=None if letters is None else (len(run.parked.streams), letters),
             error=stopped or runner.error or away,
         )
@@ -135,7 +136,8 @@ class LocalOperations(ViewJobs):
         )
         for runner in self._runners:
             role = runner.role.value
-            parts |= {role: runner.error or _said(known[role])} | runner.stopped
+            new = dict.fromkeys(runner.building, "new: it is being built from the log")
+            parts |= {role: runner.error or _said(known[role])} | new | runner.stopped
         if self._correlator is not None:
             parts["correlation"] = self._correlator.error or "ok"
         parts["log"] = _said(known[LOG])
