@@ -29,6 +29,9 @@ EVENTS: Mapping[str, type[Event]] = {event.TYPE: event for decider in DECIDERS f
     fact.TYPE: fact for fact in FACTS
 }
 
+DECIDED: tuple[str, ...] = tuple(event.TYPE for decider in DECIDERS for event in decider.events)
+"""The types of decided events: of all but the facts."""
+
 _NAMES: Mapping[type[Command], str] = {command: name for name, command in COMMANDS.items()}
 _DECIDER_OF: Mapping[type[Command], Decider] = {
     command: decider for decider in DECIDERS for command in decider.commands

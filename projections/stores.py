@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from projections.rows import Checkpoint, Row, StoredRow, View
 from schemas.envelope import TenantId
@@ -87,6 +87,14 @@ class ViewWriter(Protocol):
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
         """Yield every row of a tenant once, in the order of its key, as a reader would see it.
 
+        Raises: StoreUnavailable, start again.
+        """
+
+    def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:
+        """Yield the keys of a tenant's rows that a reader does not find where it looks for them.
+
+        Shape: what a reader goes by beside the row itself, what a list is filtered and sorted by or the part in which a
+        series lies, is not what follows from the row. The columns are those of the layout's key.
         Raises: StoreUnavailable, start again.
         """
 

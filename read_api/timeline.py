@@ -13,6 +13,7 @@ from projections.readers import Aggregate
 from read_api.audit import event_answer
 from read_api.edge.parameters import Cursor, End, Filter, Limit, Start, Step, in_order, step_seconds, window
 from read_api.edge.problems import Problem
+from read_api.edge.queries import filter_value
 from read_api.edge.responses import Answer, documented, table
 from read_api.reading import Read, Reading
 from read_api.series import page
@@ -40,6 +41,7 @@ def metrics(
     aggregate: Aggregate = "avg",
 ) -> Response:
     timeline = read.answers.timeline
+    in_order(start, end)
     if metric is None:
         names = timeline.series(METRICS.name, read.tenant_id, of={"device_id": id})
         return table([{"metric": name} for name in names], read.as_of)
@@ -122,6 +124,7 @@ def _log_page(
     cursor: str | None,
 ) -> Response:
     in_order(start, end)
+    severity = filter_value(LOGS.layout, "severity", severity) if severity is not None else None
     cursors = read.cursors(device_id=device_id, severity=severity, contains=contains, start=start, end=end)
     asked = {"device_id": device_id, "severity": severity}
     of = {column: text for column, text in asked.items() if text is not None}

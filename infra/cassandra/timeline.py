@@ -13,6 +13,7 @@ from typing import Any
 
 from infra.cassandra.batches import Sent, batches, bound
 from infra.cassandra.connection import CassandraAddress, Connection
+from infra.cassandra.in_order import in_order
 from infra.cassandra.question import Question
 from infra.cassandra.table import LONG, REFUSALS, SLICES, Table, slice_of
 from infra.instants import from_microseconds, to_microseconds
@@ -176,21 +177,27 @@ class CassandraTimeline:
         places = merge(*self._connection.ask_each(statement, [(tenant_id, slice_) for slice_ in slices]))
         partitions = ((tenant_id, *partition) for partition in table.partitions(places))
         if not table.in_key_order:
-            yield from self._by_key(table, partitions)
+            # they lie in another order: each partition is read once, and what it has is sorted
+            found = self._connection.ask_each(table.of_partition(table.columns), partitions)
+            yield from map(table.decode, in_order((row for rows in found for row in rows), table.key_of))
             return
         statement = table.of_partition(table.columns, rest=f"ORDER BY {table.oldest_first}")
         yield from map(table.decode, self._merged(table, statement, partitions, key=table.order_of))
 
-    def _by_key(self, table: Table, partitions: Iterable[Sequence[Any]]) -> Iterator[StoredRow]:
-        """Look at all keys first: the rows lie in another order."""
-        key, order = table.layout.key[1:], table.layout.order
-        keys, asked = tee(partitions)
-        answers = self._connection.ask_each(table.of_partition(", ".join((*key, *order))), asked)
-        found = sorted((*row, partition) for partition, rows in zip(keys, answers, strict=True) for row in rows)
-        statement = table.of_partition(table.columns, *(f"{column} = ?" for column in order))
-        wanted = ((*partition, *row[len(key) :]) for *row, partition in found)
-        for rows in self._connection.ask_each(statement, wanted):
-            yield from map(table.decode, rows)
+    def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:
+        table = self._table(view)
+        slices = range(SLICES) if table.layout.series else (0,)
+        answers = self._connection.ask_each(table.of_slice(table.place), [(tenant_id, slice_) for slice_ in slices])
+        for slice_, places in zip(slices, answers, strict=True):
+            noted = table.noted_by_partition(places)
+            found = self._connection.ask_each(
+                table.of_partition(table.columns), ((tenant_id, *partition) for partition in noted)
+            )
+            for (partition, days), rows in zip(noted.items(), found, strict=True):
+                is_in_slice = slice_ == slice_of(table.series_of(partition))
+                for row in map(table.decode, rows):
+                    if not (is_in_slice and table.belongs(row, partition, days)):
+                        yield tuple(getattr(row, column) for column in table.layout.key)
 
     def _merged(
         self,

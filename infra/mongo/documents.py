@@ -170,6 +170,14 @@ class MongoDocuments:
         with errors():
             return [TenantId(tenant_id) for tenant_id in sorted(self._connection[view.table].distinct("tenant_id"))]
 
+    def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:
+        layout = self._projections[view.name].documents
+        with errors(), self._connection[view.table].find({"tenant_id": tenant_id}) as found:
+            for one in found:
+                filters, sorts = _derived(layout, one.get("fields", {}))
+                if (filters, sorts) != (one.get("filters"), one.get("sorts")):
+                    yield tenant_id, one["id"]
+
     # --- answers ----------------------------------------------------------------------------------------------------
 
     def get(self, view: str, tenant_id: TenantId, id: str) -> Document | None:  # noqa: A002
@@ -253,14 +261,15 @@ class _Folding(Folding):
 
     def write(self, layout: Documents) -> Any:
         """Return the write that only takes place where the document is still as it was found."""
+        filters, sorts = _derived(layout, self.fields)
         document = RawBSONDocument(
             bson.encode(
                 {
                     **self._who,
                     "orders": self.orders,
                     "fields": self.fields,
-                    "filters": {field: as_text(self.fields.get(field)) for field in layout.filters},
-                    "sorts": {field: sort_text(layout, field, self.fields.get(field)) for field in layout.sorts},
+                    "filters": filters,
+                    "sorts": sorts,
                 }
             )
         )
@@ -270,6 +279,12 @@ class _Folding(Folding):
         unmoved = {"$eq": ["$orders", {"$literal": self._before}]}
         replaced = {"$cond": [unmoved, {"$literal": document}, "$$ROOT"]}
         return UpdateOne({"_id": self._who["_id"]}, [{"$replaceWith": replaced}])
+
+
+def _derived(layout: Documents, fields: Mapping[str, Any]) -> tuple[dict[str, str | None], dict[str, str]]:
+    """Return what lists filter by and sort by, of a document's fields."""
+    filters = {field: as_text(fields.get(field)) for field in layout.filters}
+    return filters, {field: sort_text(layout, field, fields.get(field)) for field in layout.sorts}
 
 
 def _key(patch: Patch) -> str:

@@ -72,6 +72,18 @@ class SqliteDocuments(SqliteViews):
     def _stored(self, view: View, values: Sequence[Any]) -> StoredRow:  # noqa: ARG002
         return _document(values)
 
+    def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:
+        layout = self._projections[view.name].documents
+        with self._database.read() as connection:
+            columns = _text_columns(connection, view)
+            found = connection.execute(
+                f'SELECT id, fields{"".join(f", {name}" for name in columns)} FROM "{view.table}" WHERE tenant_id = ?',
+                (tenant_id,),
+            )
+            for id_, fields, *texts in found:
+                if texts != list(_texts(layout, columns, orjson.loads(fields))):
+                    yield tenant_id, id_
+
     # --- answers
 
     def get(self, view: str, tenant_id: TenantId, id: str) -> Document | None:  # noqa: A002

@@ -251,6 +251,10 @@ class SqliteViews(ABC):
             ):
                 yield self._stored(view, values)
 
+    def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:  # noqa: ARG002
+        # nothing is kept beside the row that a reader would go by
+        return iter(())
+
     def tenants(self, view: View) -> Sequence[TenantId]:
         with self._database.read() as connection:
             return tuple(TenantId(tenant) for tenant in distinct(connection, view, "tenant_id", {}))

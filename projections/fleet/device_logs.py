@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from domain.fleet.facts import LogRecorded
+from domain.fleet.values import Severity
 from projections.fields import id_of
 from projections.layout import Days, Series, Shards
 from projections.projection import Projection
@@ -67,6 +68,7 @@ PROJECTION = Projection(
         # of the key and not of the device: a fact sent again with another device replaces its row
         shards=Shards("fact_id", 8),
         filters=("device_id", "severity"),
+        values={"severity": Severity},
         search="summary",
         indexes=(("device_id", "happened_at", "fact_id"), ("severity", "happened_at", "fact_id")),
     ),

@@ -306,6 +306,12 @@ class ViewWriterContract:
         store.apply(V1, [*samples(row, 2, tenant=BOLT), *samples(row, 2)], checkpoint(2))
         assert list(store.tenants(V1)) == [ACME, BOLT]
 
+    def test_what_was_written_is_where_readers_look(self, store: Store, row: type) -> None:
+        store.create(V1)
+        store.apply(V1, [*samples(row, 3), *samples(row, 2, tenant=BOLT)], checkpoint(3))
+        assert list(store.misplaced(V1, ACME)) == []
+        assert list(store.misplaced(V1, BOLT)) == []
+
     # --- checkpoints ------------------------------------------------------------------------------------------------
 
     def test_a_batch_without_rows_moves_the_checkpoint(self, store: Store) -> None:

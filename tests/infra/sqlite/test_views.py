@@ -309,3 +309,14 @@ def test_documents_that_the_file_did_not_take_are_an_outage_and_not_a_success(do
     )
     with pytest.raises(StoreUnavailable, match="sqlite wrote 1 of 2 rows that were sent to devices_v1"):
         documents.apply(DEVICES, [patch("web-1", 1), patch("web-2", 2)], checkpoint(2))
+
+
+def test_document_whose_filter_or_sort_is_not_its_own_is_misplaced(documents: SqliteDocuments) -> None:
+    documents.apply(DEVICES, [patch(f"web-{n}", n, status="ONLINE", hostname=f"web-{n}") for n in (1, 2, 3)])
+    writer = documents._database._writer
+    columns = [name for (name,) in writer.execute("SELECT name FROM pragma_table_info('devices_v1')")]
+    (filtered, *_) = (name for name in columns if name.startswith("filter_"))
+    (sorted_, *_) = (name for name in columns if name.startswith("sort_"))
+    writer.execute(f"UPDATE devices_v1 SET {filtered} = 'other' WHERE id = 'web-1'")
+    writer.execute(f"UPDATE devices_v1 SET {sorted_} = 'other' WHERE id = 'web-3'")
+    assert sorted(documents.misplaced(DEVICES, ACME)) == [(ACME, "web-1"), (ACME, "web-3")]

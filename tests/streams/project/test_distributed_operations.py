@@ -1,5 +1,6 @@
 """What an operator sees from outside the workers, told by two roles' stores that any process may open."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -345,3 +346,13 @@ def test_operator_that_was_killed_keeps_others_away_for_a_while_only(
 def test_unknown_projection_is_named(world: World) -> None:
     with pytest.raises(UnknownProjection, match="there is no projection 'nonsense'"):
         world.operations.reached("nonsense")
+
+
+def test_row_that_lists_do_not_find_is_a_difference(world: World, writer: Writer, tmp_path: Path) -> None:
+    writer.write([register("web-1"), register("web-2")])
+    world.catch_up()
+    with sqlite3.connect(tmp_path / "documents.sqlite") as connection:
+        connection.execute("UPDATE devices_v1 SET filter_status = 'OFFLINE' WHERE id = 'web-1'")
+    verdict = world.operations.verify("devices", ignore)
+    assert (verdict.differences, [example.key for example in verdict.examples]) == (1, [("demo", "web-1")])
+    connection.close()
