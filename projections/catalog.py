@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from domain.catalog import EVENTS
 from projections.finance import invoice_facts, invoices
 from projections.fleet import alerts, device_logs, device_metrics, devices, metrics_5m, watches
 from projections.history import audit_trail, events, stream_history
@@ -26,6 +27,10 @@ PROJECTIONS: tuple[Projection, ...] = (
     tenants.PROJECTION,
     api_keys.PROJECTION,
 )
+
+
+TYPES: tuple[str, ...] = tuple(EVENTS)
+"""The types of all events and facts."""
 
 
 def of_role(role: Role) -> Sequence[Projection]:

@@ -17,6 +17,7 @@ from streams.faust.batch_agent import Broker, SinkApp
 from streams.faust.batch_transport import Committed, Limits, Record
 from streams.newer import NeedsUpdate
 from streams.ports import Clock, DeadLetters
+from streams.project.first_build import is_level
 from streams.project.parked import TooMuchPoison
 from streams.project.run import ProjectionRun
 from streams.topics import Topics
@@ -103,9 +104,15 @@ class ProjectionSink:
         return marks
 
     def look(self) -> bool:
-        """Notice a view that was switched, to be read from the checkpoint of its new build; and streams set free."""
+        """Notice a view that was switched, to be read from the checkpoint of its new build; and streams set free.
+
+        A view that is new goes live here, once it has read about as far as the others of its store.
+        """
         for run in self.runs:
-            if self._store.live(run.projection.name) != run.view:
+            live = self._store.live(run.projection.name)
+            if live is None and is_level(self._store, run.view, self._projections):
+                self._store.switch(run.view)
+            elif live is not None and live != run.view:
                 _LOG.info("%s is no longer live; its successor is read on", run.view.table)
                 return True
             run.parked.look(run.retry)
@@ -133,7 +140,8 @@ class ProjectionSink:
         if view is None:
             view = View(projection.name, 1)
             self._store.create(view)
-            self._store.switch(view)
+            if is_level(self._store, view, self._projections):
+                self._store.switch(view)
         return ProjectionRun(projection, view, self._store, self._dead_letters, self._clock)
 
     def _runs(self, topic: Topic) -> Sequence[ProjectionRun]:

@@ -209,7 +209,7 @@ class DistributedOperations(ViewJobs):
     def _role_health(self, role: Role) -> str:
         views = self._stores[role].views
         missing = [name for name, of in self._projections.items() if of.role is role and views.live(name) is None]
-        return f"no build is live of {', '.join(missing)}: run factline migrate" if missing else "ok"
+        return f"not live yet: {', '.join(missing)}; wait for their worker, or run factline migrate" if missing else "ok"
 
     # --- ViewJobs
 

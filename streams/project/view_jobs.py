@@ -121,7 +121,7 @@ class ViewJobs(ABC):
         site = self._site(name)
         live = site.views.live(name)
         if live is None:
-            raise CannotCompare(f"no build of {name} is live yet: run factline migrate")
+            raise CannotCompare(f"no build of {name} is live yet: wait until it is built, or run factline migrate")
         with self._scratch(site.projection) as scratch:
             return verify(
                 Compared(site.projection, live, site.views, site.dead_letters),
@@ -192,7 +192,7 @@ class ViewJobs(ABC):
     def _live(self, site: Site) -> View:
         live = site.views.live(site.projection.name)
         if live is None:
-            raise StoreUnavailable(f"no build of {site.projection.name} is live yet: run factline migrate")
+            raise StoreUnavailable(f"no build of {site.projection.name} is live yet: wait for it, or run factline migrate")
         return live
 
     @contextmanager

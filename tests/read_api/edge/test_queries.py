@@ -57,6 +57,7 @@ def test_every_route_has_the_check(world: World) -> None:
         ("/v1/watches?kind=treshold", "did you mean threshold?"),
         ("/v1/leads?tier=hott", "did you mean hot?"),
         ("/v1/audit/events?types=device.registerd", "did you mean device.registered?"),
+        ("/v1/live?types=device.registered,alert.razed", "did you mean alert.raised?"),
     ],
 )
 def test_a_value_that_cannot_be_there_is_refused(acme: Caller, path: str, said: str) -> None:
