@@ -12,7 +12,7 @@ import orjson
 from bson.errors import InvalidDocument
 from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING, DESCENDING, InsertOne, UpdateOne
-from pymongo.errors import BulkWriteError, CollectionInvalid, DuplicateKeyError
+from pymongo.errors import BulkWriteError, CollectionInvalid, DuplicateKeyError, OperationFailure
 
 from infra.instants import from_microseconds, to_microseconds
 from infra.mongo.connection import Connection, Stored, check_written, errors
@@ -134,9 +134,14 @@ class MongoDocuments:
             # one that is too large raises this, whatever the driver calls it
             raise WriteRefused(f"{view.table}: {error}") from error
         except BulkWriteError as error:
-            _raise_if_refused(view, error)
+            if any(one["code"] in _NEVER_KEPT for one in error.details["writeErrors"]):
+                raise WriteRefused(f"{view.table}: {error}") from error
             _raise_unless_there(error)
             return False
+        except OperationFailure as error:
+            if error.code in _NEVER_KEPT:
+                raise WriteRefused(f"{view.table}: {error}") from error
+            raise
         check_written(view.table, len(writes), done.matched_count + done.inserted_count)
         # one that matches and is not modified is no longer as it was found
         return done.modified_count + done.inserted_count == len(writes)
@@ -306,12 +311,6 @@ def _name(stored: str) -> str:
 def _document(found: Stored) -> Document:
     fields = {_name(name): value for name, value in found.get("fields", {}).items()}
     return Document(TenantId(found["tenant_id"]), found["id"], found["orders"]["events"], fields)
-
-
-def _raise_if_refused(view: View, error: BulkWriteError) -> None:
-    for one in error.details["writeErrors"]:
-        if one["code"] in _NEVER_KEPT:
-            raise WriteRefused(f"{view.table}: {one['errmsg']}") from error
 
 
 def _raise_unless_there(error: BulkWriteError) -> None:

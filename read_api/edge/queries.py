@@ -1,6 +1,6 @@
 """A query may say nothing that its route does not read, and ask for no value that cannot be there."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from enum import EnumType
 from functools import lru_cache
@@ -67,7 +67,8 @@ def filter_value(layout: Layout, name: str, value: str) -> str:
     if wanted is None:
         return value
     if isinstance(wanted, EnumType):
-        return one_of(name, value, [str(choice.value) for choice in wanted.__members__.values()])
+        members: Mapping[str, Any] = wanted.__members__
+        return one_of(name, value, [str(choice.value) for choice in members.values()])
     if get_origin(wanted) is Literal:
         return one_of(name, value, get_args(wanted))
     try:

@@ -209,7 +209,9 @@ class DistributedOperations(ViewJobs):
     def _role_health(self, role: Role) -> str:
         views = self._stores[role].views
         missing = [name for name, of in self._projections.items() if of.role is role and views.live(name) is None]
-        return f"not live yet: {', '.join(missing)}; wait for their worker, or run factline migrate" if missing else "ok"
+        if missing:
+            return f"not live yet: {', '.join(missing)}; wait for their worker, or run factline migrate"
+        return "ok"
 
     # --- ViewJobs
 

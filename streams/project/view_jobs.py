@@ -192,7 +192,8 @@ class ViewJobs(ABC):
     def _live(self, site: Site) -> View:
         live = site.views.live(site.projection.name)
         if live is None:
-            raise StoreUnavailable(f"no build of {site.projection.name} is live yet: wait for it, or run factline migrate")
+            name = site.projection.name
+            raise StoreUnavailable(f"no build of {name} is live yet: wait until it is built, or run factline migrate")
         return live
 
     @contextmanager
