@@ -10,8 +10,11 @@ from streams.ports import LogDamaged, LogUnavailable
 
 T = TypeVar("T")
 
-ANSWER_S = 1.2
-"""What is not answered by then is said not to answer: an operator's question takes two seconds at most."""
+ANSWER_S = 0.8
+"""What is not answered by then is said not to answer: an operator's question takes two seconds at most.
+
+It may ask twice: for the log and the stores, and then for the other workers.
+"""
 
 Unanswered = StoreUnavailable | LogUnavailable | LogDamaged
 
@@ -19,13 +22,16 @@ Unanswered = StoreUnavailable | LogUnavailable | LogDamaged
 class Askers:
     """Asks several parts at once, each in a thread of its own; one whose answer is late is not asked until it came."""
 
-    def __init__(self, parts: Iterable[str]) -> None:
+    def __init__(self, parts: Iterable[str], within_s: float = ANSWER_S) -> None:
+        self._within_s = within_s
         self._threads = {part: ThreadPoolExecutor(1, f"ask-{part}") for part in parts}
         self._late: dict[str, Future[Any]] = {}
 
-    def ask(self, questions: Mapping[str, Callable[[], T]], within_s: float = ANSWER_S) -> Mapping[str, T | Unanswered]:
+    def ask(
+        self, questions: Mapping[str, Callable[[], T]], within_s: float | None = None
+    ) -> Mapping[str, T | Unanswered]:
         """Return the answer of each part, or what it raised; StoreUnavailable where none came in time."""
-        deadline = time.monotonic() + within_s
+        deadline = time.monotonic() + (self._within_s if within_s is None else within_s)
         asked: dict[str, Future[T] | None] = {}
         for part, question in questions.items():
             late = self._late.get(part)

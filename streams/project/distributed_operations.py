@@ -15,7 +15,7 @@ from projections.projection import Projection
 from projections.rows import Checkpoint, Role, View
 from schemas.envelope import Position, TenantId, Topic
 from streams.ports import Clock, LogReader, Stores, WorkerGroup
-from streams.project.asking import Askers
+from streams.project.asking import ANSWER_S, Askers
 from streams.project.lag import Ends, Oldest, ends_of, lags_of, places, status_of
 from streams.project.operations import LEARN_S
 from streams.project.parked import letter_at, parked_page
@@ -55,12 +55,13 @@ class DistributedOperations(ViewJobs):
         clock: Clock,
         scratch: OpenScratch,
         groups: Callable[[], Sequence[WorkerGroup]] = tuple,
+        answer_s: float = ANSWER_S,
         projections: Sequence[Projection] = PROJECTIONS,
     ) -> None:
-        """Shape: `groups` says of the workers who keep no view how they are."""
+        """Shape: `groups` says how the workers are who keep no view; `answer_s` is how long a part is waited for."""
         super().__init__(log, clock, scratch)
         self._groups = groups
-        self._askers = Askers([*(role.value for role in stores), LOG, WORKERS])
+        self._askers = Askers([*(role.value for role in stores), LOG, WORKERS], answer_s)
         self._oldest = Oldest(log)
         self._stores = stores
         self._projections = {projection.name: projection for projection in projections}

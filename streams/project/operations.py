@@ -18,6 +18,9 @@ from streams.project.view_jobs import OpenScratch, UnknownProjection, ViewJobs
 
 LOG = "log"
 
+ANSWER_S = 1.2
+"""How long a part is waited for: nothing else is asked after it."""
+
 LEARN_S = 0.5
 """Time to read when the oldest unread records were recorded."""
 
@@ -39,7 +42,7 @@ class LocalOperations(ViewJobs):
         self._runners = runners
         self._correlator = correlator
         self._dead_letters = dead_letters
-        self._askers = Askers([*(runner.role.value for runner in runners), LOG])
+        self._askers = Askers([*(runner.role.value for runner in runners), LOG], ANSWER_S)
         self._oldest = Oldest(log)
 
     def reached(self, view: str) -> Sequence[Checkpoint] | None:
