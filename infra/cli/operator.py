@@ -96,8 +96,9 @@ def _numbers(builds: Sequence[str]) -> str:
 def rebuild(name: str, max_rate: float | None, data_dir: Path, profile: str) -> None:
     """Build a view anew from the log, beside the live one, and switch to it once it has caught up.
 
-    The build before stays: `switch` brings it back, `drop` removes it. Workers that run a changed projection are
-    started before it is rebuilt.
+    Before the switch it is compared with the log, which is read a second time for that: a build that differs is not
+    switched to. The build before stays: `switch` brings it back, `drop` removes it. Workers that run a changed
+    projection are started before it is rebuilt. Nobody else can change the builds of the view meanwhile.
 
     \b
     factline projections rebuild devices
@@ -113,7 +114,7 @@ def rebuild(name: str, max_rate: float | None, data_dir: Path, profile: str) -> 
 @click.argument("build", type=click.IntRange(min=1))
 @_where
 def switch(name: str, build: int, data_dir: Path, profile: str) -> None:
-    """Answer from another build of a view, once it has caught up with the log.
+    """Answer from another build of a view, once it has caught up with the log and equals it.
 
     \b
     factline projections switch devices 1
@@ -143,7 +144,8 @@ def drop(name: str, build: int, data_dir: Path, profile: str) -> None:
 def verify(names: tuple[str, ...], data_dir: Path, profile: str) -> None:
     """Fold the log and compare every view with it, by day and then row by row; exit status 1 where one differs.
 
-    Views may be written meanwhile: what was recorded until now is compared, once they have read it.
+    Views may be written meanwhile: what was recorded until now is compared, once they have read it. What lists are
+    filtered and sorted by is compared too. Records that are parked or were discarded are counted, and not missed.
 
     \b
     factline verify
