@@ -34,6 +34,12 @@ _AGGREGATES: Mapping[Aggregate, Callable[[Sequence[float]], float]] = {
 }
 
 
+_KEY_BYTES = 65_535
+"""The longest key of a partition, with what the protocol adds to each of its parts."""
+
+_PART_BYTES = 3
+
+
 class CassandraTimeline:
     """ViewWriter and TimelineReader of the distributed profile; any thread may call any method.
 
@@ -151,6 +157,10 @@ class CassandraTimeline:
                 places.setdefault(place, []).append(values)
         except REFUSALS as error:
             raise WriteRefused(f"{table.rows}: {error}") from error
+        for place in places:
+            # what the driver cannot even route is no outage
+            if sum(len(str(part).encode()) + _PART_BYTES for part in place) > _KEY_BYTES:
+                raise WriteRefused(f"{table.rows}: a partition's key is longer than {_KEY_BYTES} bytes")
         return places
 
     def _writes(

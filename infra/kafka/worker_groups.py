@@ -1,13 +1,14 @@
 """The broker says of the workers that keep no view how many there are, and how far they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from infra.kafka.connection import Connection, first_offsets, high_watermarks, kafka_errors
 from schemas.envelope import Topic
-from streams.ports import WorkerGroup
+from streams.ports import LogUnavailable, WorkerGroup
 from streams.topics import Topics
 
 _ASK_S = 1.0
@@ -19,12 +20,13 @@ class KafkaWorkerGroups:
     """Asks for the consumer groups of the command workers and of those that correlate; any thread may ask."""
 
     def __init__(self, connection: Connection, topics: Topics) -> None:
+        self._connection = connection
         self._admin: AdminClient = connection.admin()
         self._topics = topics
 
     def groups(self) -> Sequence[WorkerGroup]:
         """Return both groups. Raises: LogUnavailable, safe to retry."""
-        with kafka_errors():
+        with self._asking():
             running = self._running([self._topics.writers, self._topics.correlators])
             return (
                 WorkerGroup(COMMANDS, running[self._topics.writers], {}, self._waiting()),
@@ -33,8 +35,18 @@ class KafkaWorkerGroups:
 
     def waiting(self) -> int:
         """Return how many commands are not decided yet. Raises: LogUnavailable, safe to retry."""
-        with kafka_errors():
+        with self._asking():
             return self._waiting()
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        try:
+            with kafka_errors():
+                yield
+        except LogUnavailable:
+            # after a broker's restart a client may go on asking in vain where a group is: a new one finds it
+            self._admin = self._connection.admin()
+            raise
 
     def _running(self, groups: list[str]) -> Mapping[str, int]:
         found = self._admin.describe_consumer_groups(groups, request_timeout=_ASK_S)

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
@@ -116,8 +116,18 @@ def test_a_key_that_is_too_long_is_refused_and_not_waited_for(place: str) -> Non
     with closing(opened(place, projections_of(EventRow))) as store:
         store.create(V1)
         row = sample(EventRow, 1)
-        with pytest.raises(WriteRefused, match="cassandra refused it"):
+        with pytest.raises(WriteRefused, match="key is longer than"):
             store.apply(V1, [row, sample(EventRow, 2)._replace(stream=StreamId("x" * 70_000))])  # type: ignore[attr-defined]
+        store.apply(V1, [row], checkpoint(1))
+        assert list(store.scan(V1, ACME)) == [row]
+
+
+def test_what_the_server_refuses_for_what_it_says_is_refused_and_not_waited_for(place: str) -> None:
+    with closing(opened(place, projections_of(LogRow))) as store:
+        store.create(V1)
+        row: Any = sample(LogRow, 1)
+        with pytest.raises(WriteRefused, match="cassandra refused it"):
+            store.apply(V1, [row, row._replace(fact_id="x" * 70_000)])
         store.apply(V1, [row], checkpoint(1))
         assert list(store.scan(V1, ACME)) == [row]
 
