@@ -108,7 +108,7 @@ def verify(of: Compared, *, log: LogReader, scratch: Scratch, clock: Clock, on_s
         # what was only being written is in its place by the next look
         sides.fold(_passed(of, log))
         misplaced &= sides.misplaced()
-    return sides.verdict(rows, [*certain.values(), *map(_misplaced, sorted(misplaced))], pending.values())
+    return sides.verdict(rows, _all(certain, misplaced), pending.values())
 
 
 def compare(
@@ -121,8 +121,8 @@ def compare(
     sides = _Sides(of, log, scratch, clock, on_step)
     sides.fold({(at.topic, at.partition): at.position for at in of.store.checkpoints(of.view)})
     rows, groups = sides.differing_groups()
-    differing = dict(islice(sides.differences(groups), MAX_DIFFERENCES)).values()
-    return sides.verdict(rows, [*differing, *map(_misplaced, sorted(sides.misplaced()))], ())
+    differing = dict(islice(sides.differences(groups), MAX_DIFFERENCES))
+    return sides.verdict(rows, _all(differing, sides.misplaced()), ())
 
 
 class _Sides:
@@ -262,8 +262,11 @@ def _plain(value: Any) -> Any:
 _Key = tuple[TenantId, tuple[Any, ...]]
 
 
-def _misplaced(place: _Key) -> Difference:
-    return Difference(*place, expected=("found by filters, sorts and place",), found=("not where readers look",))
+def _all(differing: Mapping[_Key, Difference], misplaced: set[_Key]) -> Sequence[Difference]:
+    """Return each row that is wrong once, whatever is wrong with it."""
+    expected, found = ("found by its filters, sorts and place",), ("not where readers look",)
+    others = [Difference(*place, expected, found) for place in sorted(misplaced - differing.keys())]
+    return [*differing.values(), *others]
 
 
 def _side_by_side(
