@@ -42,10 +42,10 @@ class Forbidden(Problem):
 class KeysInDoubt(Problem):
     """What is known of keys and tenants may lack a revocation, so none is let in; safe to retry."""
 
-    def __init__(self, why: str) -> None:
-        _LOG.error("no key is accepted: %s", why)
+    def __init__(self) -> None:
         detail = (
-            "who may ask cannot be told just now: what is known of keys is not up to date; /v1/ops/health says more"
+            "who may ask cannot be told just now: what is known of keys is not up to date; /v1/ops/health and"
+            " `factline projections list` say more"
         )
         super().__init__(503, detail, retry_after_s=RETRY_AFTER_S)
 
@@ -118,6 +118,7 @@ class Authenticator:
     ) -> None:
         self._documents = documents
         self._doubt = doubt
+        self._doubted: str | None = None
         self._ttl_s = ttl_s
         self._remembered = remembered
         self._clock = clock
@@ -157,8 +158,14 @@ class Authenticator:
         return caller if self._clock() < good_until else None
 
     def _check(self, streams: Collection[StreamKey]) -> None:
-        if why := self._doubt(streams):
-            raise KeysInDoubt(why)
+        why = self._doubt(streams)
+        if why is None:
+            return
+        if why != self._doubted:
+            # once, and not for each request
+            _LOG.error("a key is not accepted: %s", why)
+            self._doubted = why
+        raise KeysInDoubt
 
     def _look_up(self, key: Key) -> Caller:
         self._check([])
