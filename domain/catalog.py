@@ -40,6 +40,9 @@ EVENTS: Mapping[str, type[Event]] = {
 } | {fact.TYPE: fact.RECORD for fact in FACTS}
 """What the log keeps, by its type: of facts, their records."""
 
+DECIDED: tuple[str, ...] = tuple(event.TYPE for decider in DECIDERS for event in decider.events)
+"""The types of decided events: of all but the facts."""
+
 _NAMES: Mapping[type[Command], str] = {command: name for name, command in COMMANDS.items()}
 _DECIDER_OF: Mapping[type[Command], Decider] = {
     command: decider for decider in DECIDERS for command in decider.commands

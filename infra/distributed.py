@@ -2,7 +2,7 @@
 
 import fcntl
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -18,11 +18,13 @@ from infra.kafka.log_reader import KafkaLogReader
 from infra.kafka.telemetry_log import KafkaTelemetryLog
 from infra.kafka.topics import check_partitions, check_topics, log_id
 from infra.kafka.transaction import LIMIT_S
+from infra.kafka.worker_groups import COMMANDS, KafkaWorkerGroups
 from infra.migrate import schema_registry
 from infra.settings import Settings
 from infra.sqlite.snapshots import SqliteSnapshots
 from infra.watchdog import watching
 from streams.ports import SystemClock
+from streams.project.asking import Askers
 from streams.write.snapshots import code
 from streams.write.worker import CommandWorker
 from streams.write.writer import Writer
@@ -44,6 +46,7 @@ class Gateway:
         self.live_log = KafkaLogReader(connection, settings.topics)
         self.telemetry = KafkaTelemetryLog(connection, settings.topics, schema_ids=schema_ids, clock=self.clock)
         self.commands = KafkaCommandGate(connection, settings.topics)
+        self.workers = KafkaWorkerGroups(connection, settings.topics)
 
     def close(self) -> None:
         self.commands.close()
@@ -84,6 +87,18 @@ def command_worker(settings: Settings) -> Iterator[CommandWorker]:
         snapshots = SqliteSnapshots(folder / "snapshots.sqlite", code())
         with closing(log), closing(snapshots), watching(lambda: log.writing_since, LIMIT_S):
             yield CommandWorker(KafkaCommandQueue(log), Writer(log, SystemClock(), snapshots=snapshots))
+
+
+def waiting_commands(settings: Settings) -> Callable[[], int | None]:
+    """Return what says how many commands no worker has decided yet, None while the broker does not answer."""
+    groups = KafkaWorkerGroups(Connection(settings.kafka_bootstrap, settings.kafka_security), settings.topics)
+    askers = Askers([COMMANDS])
+
+    def waiting() -> int | None:
+        found = askers.ask({COMMANDS: groups.waiting})[COMMANDS]
+        return None if isinstance(found, Exception) else found
+
+    return waiting
 
 
 def _connect(

@@ -1,5 +1,6 @@
 """This puts the embedded profile together: one process and one folder, with SQLite and chDB in it."""
 
+from collections.abc import Collection
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
@@ -8,6 +9,7 @@ from typing import Self
 from domain.identity.api_key import ApiKey
 from infra.clickhouse.analytics import ClickHouseAnalytics
 from infra.data_dir import DataDir, DataDirError, operator_key
+from infra.release import check_release
 from infra.river.scorer import new_scorer
 from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.documents import SqliteDocuments
@@ -17,10 +19,11 @@ from infra.sqlite.snapshots import SqliteSnapshots
 from infra.sqlite.timeline import SqliteTimeline
 from infra.sqlite.watch_states import SqliteWatchStates
 from projections.catalog import of_role
+from projections.identity import api_keys, tenants
 from projections.rows import Role
 from projections.stores import StoreUnavailable, ViewWriter
 from read_api.edge.auth import Unauthenticated, parse_key, secret_sha256
-from schemas.envelope import SYSTEM_TENANT, Actor, ActorType, StreamId, TenantId
+from schemas.envelope import SYSTEM_TENANT, Actor, ActorType, StreamId, StreamKey, TenantId
 from streams.correlate.local import LocalCorrelator
 from streams.intake.http.onboarding import onboard
 from streams.ports import LogDamaged, LogUnavailable, Submission, SystemClock
@@ -32,16 +35,18 @@ from streams.write.states import fold
 from streams.write.writer import Writer
 
 DEMO_TENANT = TenantId("demo")
+KEY_VIEWS = (tenants.PROJECTION.name, api_keys.PROJECTION.name)
 _FIRST_START = Actor(ActorType.SYSTEM, "first-start")
 
 
 class Embedded:
     """A data directory, opened: its log and its writer; its views when they are first asked for.
 
-    Raises: DataDirError, the directory cannot be used.
+    Raises: DataDirError, the directory cannot be used; HalfRelease.
     """
 
     def __init__(self, data_dir: Path) -> None:
+        check_release()
         self.dir = DataDir(data_dir)
         self.clock = SystemClock()
         try:
@@ -148,6 +153,11 @@ class Views:
             scratch=partial(scratch, embedded.dir.path),
             correlator=self.correlator,
         )
+
+    def doubt_of_keys(self, streams: Collection[StreamKey]) -> str | None:
+        """Return why what the views know of keys and tenants may lack a revocation, None where it does not."""
+        (runner,) = (runner for runner in self.runners if runner.role is Role.DOCUMENTS)
+        return runner.doubt(KEY_VIEWS, streams)
 
     def catch_up(self) -> None:
         """Read the log to its end in this thread."""

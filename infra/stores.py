@@ -16,6 +16,7 @@ from infra.settings import Settings, StoreSettings
 from projections.catalog import of_role
 from projections.rows import Role, View
 from streams.ports import Stores
+from streams.project.first_build import is_level
 
 
 @contextmanager
@@ -63,7 +64,9 @@ def migrate_stores(settings: Settings) -> tuple[View, ...]:
                 if live is None or live in stores.views.builds(projection.name):
                     stores.views.create(view)
                 if live is None:
-                    stores.views.switch(view)
+                    # beside views that have read the log a worker lets it go live, when it has read as much
+                    if is_level(stores.views, view, of_role(role)):
+                        stores.views.switch(view)
                     made.append(view)
     return tuple(made)
 

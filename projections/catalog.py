@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from domain.catalog import EVENTS
 from projections.finance import invoice_balances, invoice_facts, invoices
 from projections.fleet import alerts, device_logs, device_metrics, devices, maintenance, metrics_5m, watches
 from projections.history import audit_trail, events, processes, stream_history
@@ -32,6 +33,10 @@ PROJECTIONS: tuple[Projection, ...] = (
     organization_devices.PROJECTION,
     processes.PROJECTION,
 )
+
+
+TYPES: tuple[str, ...] = tuple(EVENTS)
+"""The types of all events and facts."""
 
 
 def of_role(role: Role) -> Sequence[Projection]:

@@ -23,7 +23,8 @@ class Layout:
     row if its `position` is greater, so a repeat changes nothing. Of two different rows with one key and one position,
     which a pure projection never makes, each store keeps another: docs/adr/0013. `day` names the instant that places a
     row in a day; None where rows have none. Who reads the view needs the read scope of `scope`; `example` is a row of
-    the answer.
+    the answer. `values` says what a filter may be asked for, where that is not any text: an enumeration, a Literal, or
+    a text with bounds, whose form it is brought into. A value that is none of these cannot be there, and is refused.
     """
 
     row: type
@@ -31,6 +32,7 @@ class Layout:
     day: str | None = None
     scope: str = ""
     example: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    values: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def role(self) -> Role:

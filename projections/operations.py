@@ -7,12 +7,17 @@ from typing import Literal, NamedTuple, Protocol
 from projections.rows import Checkpoint, Role, View
 from schemas.envelope import Envelope, Position, StreamId, TenantId, Topic
 
+OK = "ok"
+
+UPDATE = "update this worker to that release"
+"""Part of what is said of a view that met a record of a newer release: it goes on when this is done."""
+
 
 class Progress(Protocol):
     """How far the live views are: what a read with a consistency token waits for."""
 
-    def reached(self, view: str) -> Sequence[Checkpoint]:
-        """Return how far the live build of a view has read each topic and partition.
+    def reached(self, view: str) -> Sequence[Checkpoint] | None:
+        """Return how far the live build of a view has read each topic and partition, None where none is live yet.
 
         Raises: StoreUnavailable, safe to retry.
         """
@@ -21,6 +26,12 @@ class Progress(Protocol):
         """Wait until each of the views has read the position; False when the time ran out.
 
         Shape: a view that does not read the position's topic has nothing to wait for.
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def missing(self, view: str, tenant_id: TenantId, position: Position) -> "DeadLetter | None":
+        """Return the letter of a tenant's record that the live build has passed without it: parked, or discarded.
+
         Raises: StoreUnavailable, safe to retry.
         """
 
@@ -48,12 +59,24 @@ State = Literal["live", "waiting", "stopped", "rebuilding"]
 
 
 class PartitionLag(NamedTuple):
-    """How far a projection is behind in one partition of a topic. Units: as in ProjectionStatus."""
+    """How far somebody is behind in one partition of a topic.
+
+    Units: `lag_events` counts records not yet read; `lag_s` is the age in seconds of the oldest of them, 0 where
+    nothing is left to read, None where there is one and its age is not known.
+    """
 
     topic: Topic
     partition: int
     lag_events: int
-    lag_s: float
+    lag_s: float | None
+
+
+def sums(lags: Sequence[PartitionLag]) -> tuple[int | None, float | None]:
+    """Return how many records are not read, and the age of the oldest of them; None for what is not known."""
+    if not lags:
+        return None, None
+    ages = [lag.lag_s for lag in lags if lag.lag_s is not None]
+    return sum(lag.lag_events for lag in lags), max(ages) if len(ages) == len(lags) else None
 
 
 class ProjectionStatus(NamedTuple):
@@ -62,8 +85,8 @@ class ProjectionStatus(NamedTuple):
     Shape: `state` is "live", "waiting" (its store or the log does not answer; `error` says why, it goes on by itself),
     "stopped" (it gave up; `error` says why) or "rebuilding". `live` is None where nothing is live yet, or the store
     does not answer. `lags` has every partition of the topics it reads, or none where they cannot be told; `lag_events`
-    is their sum, of records not yet read; `lag_s` is the age in seconds of the last record read, 0 where nothing is
-    left to read. `parked_streams` wait behind a dead letter; each may have many.
+    is their sum and `lag_s` the greatest of them: None, and never 0, while the store or the log does not answer.
+    `parked_streams` wait behind a dead letter, `parked_records` counts all that is parked; None where nobody knows.
     """
 
     name: str
@@ -72,10 +95,26 @@ class ProjectionStatus(NamedTuple):
     builds: Sequence[View]
     state: State
     reached: Sequence[Checkpoint]
-    lag_events: int
-    lag_s: float
+    lag_events: int | None
+    lag_s: float | None
     lags: Sequence[PartitionLag]
-    parked_streams: int
+    parked_streams: int | None
+    parked_records: int | None
+    error: str | None
+
+
+class WorkerStatus(NamedTuple):
+    """How those are doing who read the log, or the queue of commands, for something else than a view.
+
+    Shape: `kind` is what `factline worker` calls them. `running` counts the processes, None where nobody knows; the
+    embedded profile has one. `lags` as in ProjectionStatus; a queue of commands has no partitions here.
+    """
+
+    kind: str
+    running: int | None
+    lag_events: int | None
+    lag_s: float | None
+    lags: Sequence[PartitionLag]
     error: str | None
 
 
@@ -83,7 +122,10 @@ class Operations(Protocol):
     """What an operator asks of the running system, without changing it."""
 
     def projections(self) -> Sequence[ProjectionStatus]:
-        """Return the status of every projection, in the catalog's order."""
+        """Return the status of every projection, in the catalog's order, within two seconds whatever is away."""
+
+    def workers(self) -> Sequence[WorkerStatus]:
+        """Return the status of the other workers, within two seconds whatever is away."""
 
     def dead_letters(
         self, tenant_id: TenantId, *, table: str | None, after: tuple[str, Position] | None, limit: int
@@ -96,7 +138,10 @@ class Operations(Protocol):
         """
 
     def health(self) -> Mapping[str, str]:
-        """Return each part's name with "ok" or what is wrong with it; only "ok" everywhere is ready to serve."""
+        """Return each part's name with "ok" or what is wrong with it; only "ok" everywhere is ready to serve.
+
+        Shape: within two seconds whatever is away.
+        """
 
 
 class Feed(Protocol):

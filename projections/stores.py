@@ -1,7 +1,8 @@
 """This port is what the stores of views promise to those who write them."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
 
 from projections.rows import Checkpoint, Row, StoredRow, View
 from schemas.envelope import TenantId
@@ -11,8 +12,19 @@ class StoreUnavailable(Exception):  # noqa: N818
     """The store did not answer or could not keep the write; nothing is known to be wrong with it: retry."""
 
 
+class TooMuchAsked(StoreUnavailable):
+    """The store gave up on this one question, and answers others: ask about less; the same again is no use to retry."""
+
+
 class WriteRefused(Exception):  # noqa: N818
     """The store answered that these rows can never be kept; a retry gives the same answer."""
+
+
+class Holder(NamedTuple):
+    """Who changes the builds of a view, and until when at the latest."""
+
+    who: str
+    until: datetime
 
 
 class ViewWriter(Protocol):
@@ -42,6 +54,14 @@ class ViewWriter(Protocol):
         Raises: StoreUnavailable, safe to retry.
         """
 
+    def hold(self, name: str, holder: Holder, *, now: datetime) -> Holder:
+        """Let one holder alone change the builds of a view; return who may: the one that asks, or the one before it.
+
+        Shape: the same `who` may hold for longer, and lets go with `until` in the past. Whose time is over at `now`
+        holds nothing any more. Of two that ask at once, from any process, one gets it.
+        Raises: StoreUnavailable, safe to retry.
+        """
+
     def switch(self, view: View) -> None:
         """Let readers see this build from the next query on, atomically.
 
@@ -59,13 +79,22 @@ class ViewWriter(Protocol):
 
         Shape: rows in log order; the effect of a row that was applied before is nothing. A checkpoint for each topic
         and partition that the rows come from; none means that they are a replay of parked events, which moves nothing.
-        Raises: StoreUnavailable, safe to retry with the same arguments; WriteRefused, at least one row can never
-        be kept, and none of them was.
+        What the store says that it wrote is compared with what was sent.
+        Raises: StoreUnavailable, also where it wrote less than was sent, safe to retry with the same arguments;
+        WriteRefused, at least one row can never be kept, and none of them was.
         """
 
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
         """Yield every row of a tenant once, in the order of its key, as a reader would see it.
 
+        Raises: StoreUnavailable, start again.
+        """
+
+    def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:
+        """Yield the keys of a tenant's rows that a reader does not find where it looks for them.
+
+        Shape: what a reader goes by beside the row itself, what a list is filtered and sorted by or the part in which a
+        series lies, is not what follows from the row. The columns are those of the layout's key.
         Raises: StoreUnavailable, start again.
         """
 

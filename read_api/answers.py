@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 
 from projections.operations import Feed, Operations, Progress
 from projections.readers import AnalyticsReader, DocumentsReader, TimelineReader
-from read_api.edge.auth import Authenticator
+from read_api.edge.auth import Authenticator, Doubt
 
 LIVE_STREAMS = 100
 _ANALYTICS_THREADS = 4
@@ -26,16 +26,19 @@ def _utc_now() -> datetime:
 class Answers:
     """The readers behind the API, its clock, and its bounds. Call `stop` when the server begins to stop.
 
-    Shape: `keys` answers for the views `api_keys` and `tenants` alone: who may ask may be known without the store.
+    Shape: `keys` answers for the views `api_keys` and `tenants` alone: who may ask may be known without the store;
+    `doubt` says why what they hold may not be all that the log has. `partitions` is how many the log has.
     """
 
     timeline: TimelineReader
     analytics: AnalyticsReader
     documents: DocumentsReader
     keys: DocumentsReader
+    doubt: Doubt
     progress: Progress
     operations: Operations
     feed: Feed
+    partitions: int
     cursor_secret: bytes
     now: Callable[[], datetime] = _utc_now
     consistency_wait_s: float = 5.0
@@ -51,7 +54,7 @@ class Answers:
     stopping: Event = field(init=False)
 
     def __post_init__(self) -> None:
-        self.authenticator = Authenticator(self.keys)
+        self.authenticator = Authenticator(self.keys, doubt=self.doubt)
         self.analytics_threads = ThreadPoolExecutor(_ANALYTICS_THREADS, "analytics")
         self.live_threads = ThreadPoolExecutor(LIVE_STREAMS, "live")
         self.live_slots = BoundedSemaphore(LIVE_STREAMS)

@@ -15,6 +15,7 @@ from projections.history.stream_state import state_at
 from projections.readers import TimelineReader
 from read_api.edge.parameters import INSTANT, Cursor, End, Limit, Start, StreamName, in_order, parse_version
 from read_api.edge.problems import Problem
+from read_api.edge.queries import filter_value
 from read_api.edge.responses import Answer, documented, table
 from read_api.reading import Read, Reading
 from read_api.series import page
@@ -37,7 +38,7 @@ def events(
     cursor: Cursor = None,
 ) -> Response:
     in_order(start, end)
-    wanted = sorted({type_.strip() for type_ in types.split(",")} - {""})
+    wanted = sorted({filter_value(TRAIL.layout, "type", name.strip()) for name in types.split(",") if name.strip()})
     cursors = read.cursors(types=wanted, start=start, end=end)
     of = {"type": tuple(wanted)} if wanted else {}
     rows, next_ = page(read, TRAIL, cursors, of=of, start=start, end=end, limit=limit, cursor=cursor)

@@ -11,6 +11,7 @@ from projections.projection import Projection
 from projections.rows import Document, Role
 from read_api.edge.parameters import Cursor, DocumentId, Limit
 from read_api.edge.problems import Problem
+from read_api.edge.queries import filter_value, nearest
 from read_api.edge.responses import Answer, documented, table
 from read_api.reading import Read, Reading
 
@@ -87,15 +88,8 @@ def _parameter(field: str) -> Mapping[str, Any]:
 def _filters(request: Request, view: Projection) -> Mapping[str, str]:
     filters: dict[str, str] = {}
     for field, value in request.query_params.multi_items():
-        if field in _ONES_OWN:
-            continue
-        if field not in view.documents.filters:
-            raise Problem(
-                400, f"{view.name} have no filter {field[:100]}; there are {', '.join(view.documents.filters)}"
-            )
-        if field in filters:
-            raise Problem(400, f"the filter {field} is given twice")
-        filters[field] = value
+        if field in view.documents.filters:
+            filters[field] = filter_value(view.layout, field, value)
     return filters
 
 
@@ -105,7 +99,9 @@ def _list(
     field = sort.removeprefix("-")
     if field not in view.documents.sorts:
         raise Problem(
-            400, f"{view.name} cannot be sorted by {field[:100]}; there are {', '.join(view.documents.sorts)}"
+            400,
+            f"{view.name} cannot be sorted by {field[:100]!r}: {nearest(field, view.documents.sorts)}there are"
+            f" {', '.join(view.documents.sorts)}",
         )
     cursors = read.cursors(filters=filters, sort=sort)
     after = cursors.read(cursor) if cursor else None

@@ -10,10 +10,12 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from projections.catalog import TYPES
 from projections.stores import StoreUnavailable
 from read_api.answers import Answers
 from read_api.edge.parameters import LONGEST_NAME, parse_positions
 from read_api.edge.problems import Problem
+from read_api.edge.queries import one_of
 from read_api.edge.responses import Answer, to_json
 from read_api.edge.scopes import require
 from read_api.reading import Read, Reading
@@ -96,7 +98,7 @@ def live(
     after: Annotated[str | None, Query(max_length=_LONGEST_ID, description="positions to go on from")] = None,
     last_event_id: Annotated[str | None, Header(max_length=_LONGEST_ID)] = None,
 ) -> LiveResponse:
-    wanted_types = frozenset(type_.strip() for type_ in types.split(",")) - {""}
+    wanted_types = frozenset(one_of("types", name.strip(), TYPES) for name in types.split(",") if name.strip())
     wanted = Wanted(wanted_types, stream, StreamId(f"device-{telemetry}") if telemetry else None)
     # a browser that reconnects sends the same address again: its header is the newer of the two
     places = _places(read, wanted, last_event_id or after)

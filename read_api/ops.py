@@ -1,22 +1,21 @@
 """These routes say how the system is: health, lag, projections and dead letters."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from projections.operations import DeadLetter, ProjectionStatus
+from projections.operations import OK, UPDATE, DeadLetter, PartitionLag, ProjectionStatus, WorkerStatus, sums
 from read_api.answers import Asked
 from read_api.edge.parameters import Cursor, Limit
 from read_api.edge.problems import RETRY_AFTER_S, Problem
 from read_api.edge.responses import Answer, AsOf, Json, documented, place_names, table
 from read_api.edge.scopes import require_operator
-from read_api.reading import Read, Reading
+from read_api.reading import Read, Reading, own_places
 from schemas.envelope import SYSTEM_TENANT, Position, TenantId, Topic
 from schemas.partitioning import partition_of
 
 router = APIRouter(prefix="/v1/ops", tags=["ops"])
-
-OK = "ok"
 
 Operator = Annotated[Read, Depends(Reading("ops"))]
 
@@ -25,7 +24,24 @@ _PARTITIONS_EXAMPLE = {
     "partitions": [{"topic": "events", "partition": 3, "lag_events": 0, "lag_s": 0.0}],
     "tenant": {"tenant_id": "acme", "partition": 3, "lag_events": 0, "lag_s": 0.0},
 }
-_STATUS_EXAMPLE = {**_LAG_EXAMPLE, "live": "devices_v1", "builds": ["devices_v1"], "parked": 0, "error": None}
+_WORKERS_EXAMPLE = [
+    {
+        "worker": "correlate",
+        "running": 1,
+        "lag_events": 0,
+        "lag_s": 0.0,
+        "partitions": [{"topic": "telemetry", "partition": 3, "lag_events": 0, "lag_s": 0.0}],
+        "error": None,
+    }
+]
+_STATUS_EXAMPLE = {
+    **_LAG_EXAMPLE,
+    "live": "devices_v1",
+    "builds": ["devices_v1"],
+    "parked": 0,
+    "parked_records": 0,
+    "error": None,
+}
 _LETTER_EXAMPLE = {
     "view": "devices_v1",
     "position": "events/0/12",
@@ -44,12 +60,15 @@ def alive() -> Response:
 
 @router.get("/health", summary="Alive, and ready or not; needs no key", responses={503: {"description": "not ready"}})
 def health(answers: Asked) -> Response:
-    # without a key nothing is said but which part it is
-    parts = {name: OK if state == OK else "failing" for name, state in answers.operations.health().items()}
+    # without a key nothing is said but which part it is, and whether a newer release is all that it waits for
+    said = answers.operations.health().items()
+    parts = {name: state if state == OK else UPDATE if UPDATE in state else "failing" for name, state in said}
     as_of = AsOf(answers.now())._asdict()
     failing = [name for name, state in parts.items() if state != OK]
     if failing:
         detail = f"not ready: {', '.join(failing)}"
+        if UPDATE in parts.values():
+            detail += f"; a newer release wrote to the log: {UPDATE}"
         raise Problem(503, detail, retry_after_s=RETRY_AFTER_S, ready=False, parts=parts, as_of=as_of)
     return Json({"ready": True, "parts": parts, "as_of": as_of})
 
@@ -59,41 +78,59 @@ def health(answers: Asked) -> Response:
     summary="How far each projection is behind the log: in all, by partition, and for the tenant that asks",
     description="`tenant` is the lag of the partitions that hold what the tenant decided and reported, which others may"
     " share: a tenant's own records are at most so many, and no older. The operator's key sees all partitions, and may"
-    " name any tenant.",
-    responses=documented(_LAG_EXAMPLE | _PARTITIONS_EXAMPLE),
+    " name any tenant. `lag_s` is the age of the oldest record that was not read yet. A number is null where it is not"
+    " known, because a store or the log does not answer. `workers` keep no view: `correlate` reads the log, `commands`"
+    " the queue of commands.",
+    responses=documented(_LAG_EXAMPLE | _PARTITIONS_EXAMPLE, workers=_WORKERS_EXAMPLE),
 )
 def lag(read: Operator, tenant: Annotated[str | None, Query(max_length=200, description="whose")] = None) -> Response:
     if tenant is not None and tenant != read.tenant_id:
         require_operator(read.caller, "ask for another tenant's lag")
     whose = TenantId(tenant) if tenant is not None else None if read.tenant_id == SYSTEM_TENANT else read.tenant_id
-    rows = [{**_lag(status), **_by_partition(status, whose)} for status in read.answers.operations.projections()]
-    return table(rows, read.as_of)
+    operations = read.answers.operations
+    statuses = [_own(read, status) for status in operations.projections()]
+    rows = [{**_lag(status), **_by_partition(status.lags, whose)} for status in statuses]
+    workers = [_worker(status, whose) for status in operations.workers()]
+    return table(rows, read.as_of, workers=workers)
 
 
-def _by_partition(status: ProjectionStatus, whose: TenantId | None) -> dict[str, Any]:
-    """Return the lag of one tenant's partitions, or of all of them where it is nobody's in particular."""
-    if whose is None or not status.lags:
-        return {"partitions": [lag._asdict() for lag in status.lags], "tenant": None}
-    home = partition_of(whose, 1 + max(lag.partition for lag in status.lags))
-    # facts of a tenant are in all partitions
-    lags = [lag for lag in status.lags if lag.partition == home or lag.topic is Topic.TELEMETRY]
-    of_tenant = {
-        "tenant_id": whose,
-        "partition": home,
-        "lag_events": sum(lag.lag_events for lag in lags),
-        "lag_s": max(lag.lag_s for lag in lags),
+def _worker(status: WorkerStatus, whose: TenantId | None) -> Answer:
+    return {
+        "worker": status.kind,
+        "running": status.running,
+        "lag_events": status.lag_events,
+        "lag_s": status.lag_s,
+        "partitions": _by_partition(status.lags, whose)["partitions"],
+        "error": status.error,
     }
+
+
+def _by_partition(every: Sequence[PartitionLag], whose: TenantId | None) -> dict[str, Any]:
+    """Return the lag of one tenant's partitions, or of all of them where it is nobody's in particular."""
+    if whose is None or not every:
+        return {"partitions": [lag._asdict() for lag in every], "tenant": None}
+    home = partition_of(whose, 1 + max(lag.partition for lag in every))
+    # facts of a tenant are in all partitions
+    lags = [lag for lag in every if lag.partition == home or lag.topic is Topic.TELEMETRY]
+    lag_events, lag_s = sums(lags)
+    of_tenant = {"tenant_id": whose, "partition": home, "lag_events": lag_events, "lag_s": lag_s}
     return {"partitions": [lag._asdict() for lag in lags], "tenant": of_tenant}
 
 
 @router.get(
     "/projections",
     summary="How each projection is doing",
-    description="`parked` counts the streams that wait behind a record which the live build could not take.",
+    description="`parked` counts the streams that wait behind a record which the live build could not take,"
+    " `parked_records` all records that are parked; null where it is not known, because the store does not answer.",
     responses=documented(_STATUS_EXAMPLE),
 )
 def projections(read: Operator) -> Response:
-    return table([status_answer(status) for status in read.answers.operations.projections()], read.as_of)
+    return table([status_answer(_own(read, status)) for status in read.answers.operations.projections()], read.as_of)
+
+
+def _own(read: Read, status: ProjectionStatus) -> ProjectionStatus:
+    """Return a status without the positions of other tenants' partitions."""
+    return status._replace(reached=own_places(read.caller, status.reached, read.answers.partitions))
 
 
 def status_answer(status: ProjectionStatus) -> Answer:
@@ -102,6 +139,7 @@ def status_answer(status: ProjectionStatus) -> Answer:
         "live": status.live.table if status.live else None,
         "builds": [view.table for view in status.builds],
         "parked": status.parked_streams,
+        "parked_records": status.parked_records,
         "error": status.error,
     }
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from math import nan
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -10,46 +11,85 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from projections.operations import Operations, PartitionLag
+from projections.operations import OK, Operations, ProjectionStatus, WorkerStatus, sums
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class ProjectionCollector(Collector):
-    """Asks for the projections' status at each scrape."""
+    """Asks for the status of everything at each scrape. What is not known is NaN, and never 0."""
 
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        lag_events = GaugeMetricFamily(
-            "factline_projection_lag_events", "Records of the log not yet read", labels=["projection"]
+        statuses = self._operations.projections()
+        workers = self._operations.workers()
+        yield from _lag("projection", "projection", [(status.name, status) for status in statuses])
+        yield from _by_partition(statuses)
+        yield from _lag("workers", "worker", [(status.kind, status) for status in workers])
+        yield _gauge(
+            "factline_parked_streams",
+            "Streams that wait behind a dead letter",
+            "projection",
+            {status.name: status.parked_streams for status in statuses},
         )
-        lag_s = GaugeMetricFamily(
-            "factline_projection_lag_seconds", "Age of the last record read, 0 at the end", labels=["projection"]
+        yield _gauge(
+            "factline_parked_records",
+            "Records that are parked",
+            "projection",
+            {status.name: status.parked_records for status in statuses},
         )
-        labels = ["projection", "partition"]
-        partition_events = GaugeMetricFamily(
-            "factline_partition_lag_events", "Records of a partition not yet read", labels=labels
+        yield _gauge(
+            "factline_workers",
+            "Processes of a kind that the broker knows of",
+            "worker",
+            {status.kind: status.running for status in workers},
         )
-        partition_s = GaugeMetricFamily(
-            "factline_partition_lag_seconds", "Age of the last record read of a partition, 0 at the end", labels=labels
-        )
-        parked = GaugeMetricFamily(
-            "factline_parked_streams", "Streams that wait behind a dead letter", labels=["projection"]
-        )
-        for status in self._operations.projections():
-            lag_events.add_metric([status.name], status.lag_events)
-            lag_s.add_metric([status.name], status.lag_s)
-            parked.add_metric([status.name], status.parked_streams)
-            for partition, lags in _by_partition(status.lags).items():
-                partition_events.add_metric([status.name, str(partition)], sum(lag.lag_events for lag in lags))
-                partition_s.add_metric([status.name, str(partition)], max(lag.lag_s for lag in lags))
-        yield from (lag_events, lag_s, partition_events, partition_s, parked)
+        up = {part: int(said == OK) for part, said in self._operations.health().items()}
+        up |= {status.kind: int(bool(status.running) and not status.error) for status in workers}
+        yield _gauge("factline_up", "1 where a store, the log or a kind of worker is well, else 0", "part", up)
 
 
-def _by_partition(lags: Sequence[PartitionLag]) -> Mapping[int, Sequence[PartitionLag]]:
-    return {number: [lag for lag in lags if lag.partition == number] for number in {lag.partition for lag in lags}}
+def _lag(
+    of: str, label: str, found: Sequence[tuple[str, ProjectionStatus | WorkerStatus]]
+) -> Iterator[GaugeMetricFamily]:
+    yield _gauge(
+        f"factline_{of}_lag_events",
+        "Records not yet read; NaN where nobody knows",
+        label,
+        {name: status.lag_events for name, status in found},
+    )
+    yield _gauge(
+        f"factline_{of}_lag_seconds",
+        "Age of the oldest record not yet read, 0 at the end; NaN where nobody knows",
+        label,
+        {name: status.lag_s for name, status in found},
+    )
+
+
+def _gauge(name: str, what: str, label: str, values: Mapping[str, float | None]) -> GaugeMetricFamily:
+    gauge = GaugeMetricFamily(name, what, labels=[label])
+    for of, value in values.items():
+        gauge.add_metric([of], nan if value is None else value)
+    return gauge
+
+
+def _by_partition(statuses: Sequence[ProjectionStatus]) -> Iterator[GaugeMetricFamily]:
+    labels = ["projection", "partition"]
+    events = GaugeMetricFamily("factline_partition_lag_events", "Records of a partition not yet read", labels=labels)
+    seconds = GaugeMetricFamily(
+        "factline_partition_lag_seconds",
+        "Age of the oldest record of a partition not yet read, 0 at the end; NaN where nobody knows",
+        labels=labels,
+    )
+    for status in statuses:
+        for number in sorted({lag.partition for lag in status.lags}):
+            lag_events, lag_s = sums([lag for lag in status.lags if lag.partition == number])
+            events.add_metric([status.name, str(number)], nan if lag_events is None else lag_events)
+            seconds.add_metric([status.name, str(number)], nan if lag_s is None else lag_s)
+    yield from (events, seconds)
 
 
 class HttpMetrics:
@@ -89,7 +129,8 @@ class CountRequests:
             counted = True
             # the route's template: a path with ids in it would make a time series for each
             route = getattr(scope.get("route"), "path", "unmatched")
-            self._metrics.requests.labels(scope["method"], route, str(status)).inc()
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._metrics.requests.labels(method, route, str(status)).inc()
             self._metrics.seconds.labels(route).observe(time.perf_counter() - began)
 
         async def sending(message: Message) -> None:

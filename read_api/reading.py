@@ -17,7 +17,8 @@ from read_api.edge.parameters import parse_positions
 from read_api.edge.problems import RETRY_AFTER_S, Problem
 from read_api.edge.responses import AsOf
 from read_api.edge.scopes import require
-from schemas.envelope import Position, TenantId
+from schemas.envelope import SYSTEM_TENANT, Position, TenantId, Topic
+from schemas.partitioning import partition_of
 
 ConsistentWith = Annotated[
     str | None,
@@ -58,19 +59,66 @@ class Reading:
     ) -> Read:
         require(caller, f"{self._resource}:read")
         if consistent_with is not None:
+            positions = parse_positions(consistent_with, "X-Consistent-With")
+            _check_own(caller, positions, answers.partitions)
             for view in self._views:
-                _wait(answers, view, parse_positions(consistent_with, "X-Consistent-With"))
-        as_of = AsOf.of(answers.now(), _least(answers.progress, self._views))
-        return Read(caller, answers, as_of, request.url.path)
+                _wait(answers, view, positions)
+                _check_taken(answers, view, caller.tenant_id, positions)
+        places = own_places(caller, _least(answers.progress, self._views), answers.partitions)
+        return Read(caller, answers, AsOf.of(answers.now(), places), request.url.path)
+
+
+def own_places(caller: Caller, places: Sequence[Checkpoint], partitions: int) -> Sequence[Checkpoint]:
+    """Return the places that a caller may know: all for the operator, else those where the tenant's records can be.
+
+    Shape: what a tenant decided is in its own partition, what its devices report in any.
+    """
+    if caller.tenant_id == SYSTEM_TENANT:
+        return places
+    home = partition_of(caller.tenant_id, partitions)
+    return [place for place in places if place.topic == Topic.TELEMETRY or place.partition == home]
+
+
+def _check_own(caller: Caller, positions: Sequence[Position], partitions: int) -> None:
+    """Raises: Problem, a position is not of the tenant's partition, so no reply to it can have said it."""
+    home = partition_of(caller.tenant_id, partitions)
+    for position in positions:
+        is_elsewhere = position.topic is Topic.EVENTS and position.partition != home
+        if is_elsewhere and caller.tenant_id != SYSTEM_TENANT:
+            raise Problem(400, f"{position} is not in the partition of this tenant, which is {home}")
+
+
+def _check_taken(answers: Answers, view: str, tenant_id: TenantId, positions: Sequence[Position]) -> None:
+    """Raises: Problem, the view has passed one of the positions without taking what is there."""
+    for position in positions:
+        letter = answers.progress.missing(view, tenant_id, position)
+        if letter is not None:
+            raise Problem(
+                409,
+                f"{view} does not have {position}: its stream {letter.stream} is parked behind a record that the view"
+                f" cannot take ({letter.reason}); waiting does not help, an operator has to retry or discard it, as in"
+                f" `factline dead-letters retry {view}`",
+                stream=letter.stream,
+                position=str(position),
+            )
 
 
 def _least(progress: Progress, views: Sequence[str]) -> Sequence[Checkpoint]:
-    """Return how far all of the views are: of each partition the least that one of them reached."""
-    if len(views) == 1:
-        return progress.reached(views[0])
-    reached = [{place[:2]: place for place in progress.reached(view)} for view in views]
+    """Return how far all of the views are: of each partition the least that one of them reached.
+
+    Raises: Problem, one of them is not live yet.
+    """
+    reached = [{place[:2]: place for place in _reached_by(progress, view)} for view in views]
     everywhere = set.intersection(*map(set, reached)) if reached else set()
     return [min((places[at] for places in reached), key=lambda place: place.position) for at in everywhere]
+
+
+def _reached_by(progress: Progress, view: str) -> Sequence[Checkpoint]:
+    reached = progress.reached(view)
+    if reached is None:
+        detail = f"{view} is new and being built from the log: nothing can be read of it yet; try again"
+        raise Problem(503, detail, retry_after_s=RETRY_AFTER_S)
+    return reached
 
 
 def _wait(answers: Answers, view: str, positions: list[Position]) -> None:
@@ -92,5 +140,5 @@ def _wait_long(answers: Answers, view: str, position: Position, deadline: float)
 
 
 def _reached(progress: Progress, view: str, position: Position) -> str:
-    found = (place for place in progress.reached(view) if (place.topic, place.partition) == position[:2])
+    found = (place for place in progress.reached(view) or () if (place.topic, place.partition) == position[:2])
     return str(position._replace(position=next((place.position for place in found), 0)))

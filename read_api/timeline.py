@@ -14,6 +14,7 @@ from projections.readers import Aggregate
 from read_api.audit import event_answer
 from read_api.edge.parameters import Cursor, End, Filter, Limit, Start, Step, in_order, step_seconds, window
 from read_api.edge.problems import Problem
+from read_api.edge.queries import filter_value
 from read_api.edge.responses import Answer, documented, table
 from read_api.reading import Read, Reading
 from read_api.series import page
@@ -47,6 +48,7 @@ def metrics(
     aggregate: Aggregate = "avg",
 ) -> Response:
     timeline = read.answers.timeline
+    in_order(start, end)
     if metric is None:
         names = timeline.series(METRICS.name, read.tenant_id, of={"device_id": id})
         return table([{"metric": name} for name in names], read.as_of)
@@ -134,6 +136,7 @@ def _log_page(
     cursor: str | None,
 ) -> Response:
     in_order(start, end)
+    severity = filter_value(LOGS.layout, "severity", severity) if severity is not None else None
     # as before there were programs, where none is asked for: pages that were begun then go on
     question = {"program": program} if program is not None else {}
     cursors = read.cursors(device_id=device_id, severity=severity, contains=contains, start=start, end=end, **question)

@@ -112,7 +112,10 @@ UNKNOWN_TYPE = "?"
 
 
 class Undecodable(NamedTuple):
-    """A stored record whose bytes do not give an event: what is known of it, for the dead letters."""
+    """A stored record whose bytes do not give an event: what is known of it, for the dead letters.
+
+    Shape: `newer` says that its type, its version or its format is none that this release knows: a newer one wrote it.
+    """
 
     tenant_id: TenantId
     stream: StreamId
@@ -122,6 +125,7 @@ class Undecodable(NamedTuple):
     position: int
     raw: bytes
     reason: str
+    newer: bool = False
 
     @property
     def key(self) -> StreamKey:

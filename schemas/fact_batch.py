@@ -7,7 +7,7 @@ import fastavro
 
 from schemas.avro import INSTANT, UUID_BYTES, decode_uuid
 from schemas.envelope import Actor, ActorType, Entry, Envelope, StreamId, TenantId, Topic, Undecodable
-from schemas.payload import BadPayload, decode_payload
+from schemas.payload import BadPayload, UnknownSchema, decode_payload
 
 _FACTS = fastavro.parse_schema(
     {
@@ -58,9 +58,8 @@ def decode_facts(raw: bytes, *, tenant_id: TenantId, partition: int, first_posit
         try:
             data = decode_payload(type_, fact["schema_version"], fact["data"])
         except ValueError as error:
-            entries.append(
-                Undecodable(tenant_id, stream, type_, Topic.TELEMETRY, partition, position, fact["data"], str(error))
-            )
+            known = (tenant_id, stream, type_, Topic.TELEMETRY, partition, position, fact["data"], str(error))
+            entries.append(Undecodable(*known, newer=isinstance(error, UnknownSchema)))
             continue
         entries.append(
             Envelope(

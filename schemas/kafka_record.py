@@ -18,7 +18,7 @@ from schemas.envelope import (
     Topic,
     Undecodable,
 )
-from schemas.payload import BadPayload, decode_payload, encode_payload, full_name
+from schemas.payload import BadPayload, UnknownSchema, decode_payload, encode_payload, full_name
 
 _MAGIC = 0
 _WIRE_FORMAT = struct.Struct(">bI")
@@ -134,7 +134,8 @@ def decode_kafka(record: KafkaRecord, *, topic: Topic, partition: int, position:
         tenant, _, stream = record.key.decode(errors="replace").partition("|")
         type_ = (record.ce_type or UNKNOWN_TYPE.encode()).decode(errors="replace")
         key = (TenantId(tenant), StreamId(stream or "?"))
-        return Undecodable(*key, type_, topic, partition, position, record.value, str(error))
+        newer = isinstance(error, UnknownSchema)
+        return Undecodable(*key, type_, topic, partition, position, record.value, str(error), newer)
 
 
 def _decode_kafka(record: KafkaRecord, topic: Topic, partition: int, position: int) -> Envelope:

@@ -18,7 +18,7 @@ from schemas.avro import (
     encode_text,
 )
 from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId, Topic
-from schemas.payload import BadPayload, decode_payload, encode_payload
+from schemas.payload import BadPayload, UnknownSchema, decode_payload, encode_payload
 
 _FIRST_FIELDS: Sequence[Mapping[str, Any]] = (
     {"name": "event_id", "type": {"type": "fixed", "name": "factline.Uuid", "size": UUID_BYTES}},
@@ -49,7 +49,10 @@ _RECORD_1 = _record(*_FIRST_FIELDS, *_LAST_FIELDS)
 _RECORD_2 = _record(*_FIRST_FIELDS, *_COMMAND_FIELDS, *_LAST_FIELDS)
 
 _VERSION_2 = b"\xf2"
-"""Begins a record of version 2; one of version 1 begins with its event's id, a UUIDv7, and so with 0x01 or 0x02."""
+"""Begins a record of version 2; one of version 1 begins with its event's id, a UUIDv7, and so with 0x01 or 0x02.
+
+What begins with a greater byte is of a version that comes after these.
+"""
 
 
 def encode_record(envelope: Envelope) -> bytes:
@@ -83,7 +86,12 @@ def encode_record(envelope: Envelope) -> bytes:
 
 
 def read_record(raw: bytes) -> Any:
-    """Return a stored record's fields as they were written, of whichever version it is. Raises: BadPayload."""
+    """Return a stored record's fields as they were written, of whichever version it is.
+
+    Raises: UnknownSchema, a newer release wrote it; BadPayload.
+    """
+    if raw[:1] > _VERSION_2:
+        raise UnknownSchema("the record is of a version that this release does not know")
     body, schema = (raw[1:], _RECORD_2) if raw[:1] == _VERSION_2 else (raw, _RECORD_1)
     try:
         return fastavro.schemaless_reader(BytesIO(body), schema, None)

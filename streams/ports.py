@@ -290,6 +290,12 @@ class DeadLetters(Protocol):
         Raises: StoreUnavailable, safe to retry.
         """
 
+    def count(self, table: str) -> int:
+        """Return how many letters a table has.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
     def letters(self, table: str) -> Iterator[DeadLetter]:
         """Yield a table's letters in (topic, partition, position) order, all that are there when it begins.
 
@@ -317,6 +323,20 @@ class Stores(NamedTuple):
 
     views: ViewWriter
     dead_letters: DeadLetters
+
+
+class WorkerGroup(NamedTuple):
+    """The workers of one kind who keep no view, as the broker knows them.
+
+    Shape: `kind` is what `factline worker` calls them, `running` how many processes there are. `read` says up to which
+    position of the log they are, by topic and partition; `waiting` counts the commands that are not decided yet, None
+    for those who read the log.
+    """
+
+    kind: str
+    running: int
+    read: Mapping[tuple[Topic, int], int]
+    waiting: int | None
 
 
 class WatchState(NamedTuple):

@@ -42,6 +42,10 @@ class SharedLog:
         return self._log.ends(topic)
 
     def read(self, topic: Topic, partition: int, *, after: int, limit: int) -> Sequence[Entry]:
+        kept = self._kept.get((topic, partition))
+        if kept is not None and after < kept.after:
+            # one that is far behind the others goes alone, and takes nothing from them
+            return self._log.read(topic, partition, after=after, limit=limit)
         # the lock is held while reading: threads that want the same records wait for one to decode them
         with self._lock:
             kept = self._kept.get((topic, partition))

@@ -61,6 +61,11 @@ class Topics(NamedTuple):
         """Return the consumer group of the command workers."""
         return f"{self.prefix}.writers"
 
+    @property
+    def correlators(self) -> str:
+        """Return the consumer group of the workers that correlate."""
+        return f"{self.prefix}.correlate"
+
     def of(self, topic: Topic) -> str:
         return self.events if topic is Topic.EVENTS else self.telemetry
 

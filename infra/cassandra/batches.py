@@ -1,7 +1,7 @@
 """This cuts the writes of many partitions into batches that a server takes without a warning."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from cassandra.query import BatchStatement, BatchType, BoundStatement
 
@@ -21,7 +21,14 @@ def bound(insert: Any, values: Sequence[bytes]) -> Any:
     return statement
 
 
-def batches(partitions: Iterable[Sequence[Any]], replicas: Callable[[Any], Hashable]) -> Iterator[Any]:
+class Sent(NamedTuple):
+    """A statement, and how many writes it carries."""
+
+    statement: Any
+    writes: int
+
+
+def batches(partitions: Iterable[Sequence[Any]], replicas: Callable[[Any], Hashable]) -> Iterator[Sent]:
     """Yield unlogged batches: of partitions on the same replicas, because each statement costs as much as ten rows."""
     filling: dict[Hashable, _Batch] = {}
     for writes in partitions:
@@ -30,12 +37,12 @@ def batches(partitions: Iterable[Sequence[Any]], replicas: Callable[[Any], Hasha
         for write in writes:
             size = sum(map(len, write.values)) + VALUE_BYTES * len(write.values)
             if not batch.add(write, size, begins=begins):
-                yield batch.statement()
+                yield batch.sent()
                 batch = filling[home] = _Batch()
                 batch.add(write, size, begins=True)
             begins = False
     for batch in filling.values():
-        yield batch.statement()
+        yield batch.sent()
 
 
 class _Batch:
@@ -57,11 +64,11 @@ class _Batch:
         self._partitions, self._bytes = partitions, self._bytes + size
         return True
 
-    def statement(self) -> Any:
+    def sent(self) -> Sent:
         if len(self._writes) == 1:
-            return self._writes[0]
+            return Sent(self._writes[0], 1)
         batch = BatchStatement(BatchType.UNLOGGED)
         batch.is_idempotent = True
         for write in self._writes:
             batch.add(write)
-        return batch
+        return Sent(batch, len(self._writes))

@@ -1,6 +1,7 @@
 """This connects to one keyspace of Cassandra, keeps many statements in flight, and translates errors."""
 
 import logging
+import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,7 +10,12 @@ from threading import Lock, Semaphore
 from time import monotonic
 from typing import Any
 
-from cassandra import ConsistencyLevel, DriverException, UnresolvableContactPoints
+from cassandra import (
+    ConsistencyLevel,
+    DriverException,
+    InvalidRequest,
+    UnresolvableContactPoints,
+)
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
 from cassandra.concurrent import execute_concurrent
@@ -19,13 +25,15 @@ from cassandra.pool import NoConnectionsAvailable
 from cassandra.protocol import IsBootstrappingErrorMessage, OverloadedErrorMessage, ServerError, TruncateError
 from cassandra.query import tuple_factory
 
-from projections.stores import StoreUnavailable
+from projections.stores import StoreUnavailable, WriteRefused
 
 REQUEST_TIMEOUT_S = 10.0
 SCHEMA_TIMEOUT_S = 30.0
 HEARTBEAT_S = 10
 RECONNECT_S = 0.5
 IN_FLIGHT = 128
+
+_NOT_THERE = re.compile(r"unconfigured|does ?n.t exist|unknown keyspace", re.IGNORECASE)
 
 _AHEAD = 64
 """How many partitions a long read asks for at once."""
@@ -54,6 +62,7 @@ _MIGRATIONS: Sequence[str] = (
         attempts int, parked_at bigint, PRIMARY KEY (tenant_id, "view", topic, partition, position)
     )
     """,
+    "CREATE TABLE IF NOT EXISTS {keyspace}.holders (name text PRIMARY KEY, who text, until bigint)",
 )
 """What the keyspace holds besides the views, a step a version. Frozen once released: a change is a further step."""
 
@@ -149,7 +158,7 @@ class Connection:
     def write(self, statements: Iterable[Any]) -> None:
         """Run bound statements and batches, in any order, each as soon as it is made.
 
-        Raises: StoreUnavailable, some of them may be kept; none is under way any more.
+        Raises: StoreUnavailable, WriteRefused: some of them may be kept; none is under way any more.
         """
         free = Semaphore(IN_FLIGHT)
         failures: list[Exception] = []
@@ -171,6 +180,8 @@ class Connection:
                 session.execute_async(statement).add_callbacks(done, failed)
             for _ in range(IN_FLIGHT):
                 free.acquire()
+            if refused := next(filter(_is_permanent, failures), None):
+                raise WriteRefused(f"cassandra refused it: {str(refused)[:500]}") from refused
             if failures:
                 raise failures[0]
 
@@ -220,6 +231,12 @@ class Connection:
             connect_timeout=REQUEST_TIMEOUT_S,
             control_connection_timeout=REQUEST_TIMEOUT_S,
         )
+
+
+def _is_permanent(error: Exception) -> bool:
+    """Tell if a statement is refused for what it says, however often it is sent: a key or a row that is too large."""
+    # a table that is not there is one that was dropped, or that another node does not know yet
+    return isinstance(error, InvalidRequest) and not _NOT_THERE.search(str(error))
 
 
 def _pages(rows: Any) -> Iterator[tuple[Any, ...]]:

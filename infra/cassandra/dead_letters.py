@@ -51,6 +51,11 @@ class CassandraDeadLetters:
         found = self._connection.ask_each(statement, asked)
         return frozenset((TenantId(tenant_id), StreamId(stream)) for rows in found for tenant_id, stream in rows)
 
+    def count(self, table: str) -> int:
+        statement = f'SELECT count(*) FROM {self._table} WHERE tenant_id = ? AND "view" = ?'
+        found = self._connection.ask_each(statement, [(tenant_id, table) for tenant_id in self._tenants()])
+        return sum(count for rows in found for (count,) in rows)
+
     def letters(self, table: str) -> Iterator[DeadLetter]:
         statement = f'SELECT {_COLUMNS} FROM {self._table} WHERE tenant_id = ? AND "view" = ?'
         found = self._connection.ask_each(statement, [(tenant_id, table) for tenant_id in self._tenants()])

@@ -61,6 +61,7 @@ class Table:
         self.position = names.index("position")
         self.oldest_first = ", ".join(f"{name} ASC" for name in layout.order)
         self.order_of = itemgetter(*map(names.index, layout.order))
+        self.key_of = itemgetter(*map(names.index, layout.key[1:]))
         self.in_key_order = layout.key[1:] == (*layout.series, *layout.order)
         self._wires = [_WIRE[type_] for type_ in types.values()]
         self._instants = [at for at, type_ in enumerate(types.values()) if type_ is datetime]
@@ -125,6 +126,22 @@ class Table:
         """Yield the partitions of places, each once; what is noted beside lies together."""
         for partition, _ in groupby(places, key=itemgetter(slice(len(self.partition)))):
             yield partition
+
+    def noted_by_partition(self, places: Iterable[Sequence[Any]]) -> Mapping[Sequence[Any], set[Any]]:
+        """Return the partitions of places, and what is noted of each."""
+        noted: dict[Sequence[Any], set[Any]] = {}
+        for place in places:
+            noted.setdefault(tuple(place[: len(self.partition)]), set()).add(place[-1])
+        return noted
+
+    def belongs(self, row: Any, partition: Sequence[Any], noted: set[Any]) -> bool:
+        """Tell if a row lies in the partition that follows from it, and is noted there; true of one without values."""
+        try:
+            [((_, *place), _)] = self.encode([row])
+        except REFUSALS:
+            # what no writer of ours wrote is a difference already
+            return True
+        return tuple(place[: len(self.partition)]) == tuple(partition) and place[-1] in noted
 
     def stretch_of(self, partition: Sequence[Any]) -> Sequence[Any]:
         """Return what the shards of one bucket, which hold one stretch of rows between them, have in common."""

@@ -11,8 +11,9 @@ from itertools import groupby, islice, tee
 from operator import itemgetter
 from typing import Any
 
-from infra.cassandra.batches import batches, bound
+from infra.cassandra.batches import Sent, batches, bound
 from infra.cassandra.connection import CassandraAddress, Connection
+from infra.cassandra.in_order import in_order
 from infra.cassandra.question import Question
 from infra.cassandra.table import LONG, REFUSALS, SLICES, Table, slice_of
 from infra.instants import from_microseconds, to_microseconds
@@ -20,7 +21,7 @@ from projections.layout import Of, Series
 from projections.projection import Projection
 from projections.readers import Aggregate, MetricPoint
 from projections.rows import Checkpoint, Row, StoredRow, View
-from projections.stores import WriteRefused
+from projections.stores import Holder, StoreUnavailable, WriteRefused
 from schemas.envelope import TenantId, Topic
 
 _AGGREGATES: Mapping[Aggregate, Callable[[Sequence[float]], float]] = {
@@ -31,6 +32,12 @@ _AGGREGATES: Mapping[Aggregate, Callable[[Sequence[float]], float]] = {
     "count": len,
     "last": lambda values: values[-1],
 }
+
+
+_KEY_BYTES = 65_535
+"""The longest key of a partition, with what the protocol adds to each of its parts."""
+
+_PART_BYTES = 3
 
 
 class CassandraTimeline:
@@ -77,6 +84,22 @@ class CassandraTimeline:
         numbers = [table.removeprefix(f"{name}_v") for (table,) in tables]
         return tuple(View(name, build) for build in sorted(int(number) for number in numbers if number.isdigit()))
 
+    def hold(self, name: str, holder: Holder, *, now: datetime) -> Holder:
+        table, until = f"{self._connection.keyspace}.holders", to_microseconds(holder.until)
+        while True:
+            found = self._connection.ask(f"SELECT who, until FROM {table} WHERE name = ?", name)
+            if not found:
+                statement = f"INSERT INTO {table} (name, who, until) VALUES (?, ?, ?) IF NOT EXISTS"
+                [(done, *_)] = self._connection.ask(statement, name, holder.who, until)
+            else:
+                [(who, before)] = found
+                if who != holder.who and before >= to_microseconds(now):
+                    return Holder(who, from_microseconds(before))
+                statement = f"UPDATE {table} SET who = ?, until = ? WHERE name = ? IF who = ? AND until = ?"
+                [(done, *_)] = self._connection.ask(statement, holder.who, until, name, who, before)
+            if done:
+                return holder
+
     def switch(self, view: View) -> None:
         if view not in self.builds(view.name):
             raise ValueError(f"{view.table} is not there: create it first")
@@ -100,8 +123,8 @@ class CassandraTimeline:
     def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
         table = self._table(view)
         if rows:
-            writes = self._writes(table, self._places(table, rows))
-            self._connection.write(batches(writes, self._connection.replicas))
+            places = self._places(table, rows)
+            self._write_all(batches(self._writes(table, places), self._connection.replicas), len(places) + len(rows))
         if checkpoints:
             insert = self._connection.prepare(
                 f"INSERT INTO {table.checkpoints} (topic, partition, position, recorded_at) VALUES (?, ?, ?, ?) "
@@ -112,6 +135,20 @@ class CassandraTimeline:
                 for at in checkpoints
             )
 
+    def _write_all(self, batched: Iterable[Sent], writes: int) -> None:
+        """Run statements that carry so many writes. Raises: StoreUnavailable, also where they carried fewer."""
+        carried = 0
+
+        def counted() -> Iterator[Any]:
+            nonlocal carried
+            for sent in batched:
+                carried += sent.writes
+                yield sent.statement
+
+        self._connection.write(counted())
+        if carried < writes:
+            raise StoreUnavailable(f"cassandra took {carried} of {writes} writes; the others were never sent")
+
     def _places(self, table: Table, rows: Sequence[Row]) -> Mapping[tuple[Any, ...], Sequence[Sequence[bytes]]]:
         """Return the rows by place, as they are sent, once all of them can be kept. Raises: WriteRefused."""
         places: dict[tuple[Any, ...], list[Sequence[bytes]]] = {}
@@ -120,6 +157,10 @@ class CassandraTimeline:
                 places.setdefault(place, []).append(values)
         except REFUSALS as error:
             raise WriteRefused(f"{table.rows}: {error}") from error
+        for place in places:
+            # what the driver cannot even route is no outage
+            if sum(len(str(part).encode()) + _PART_BYTES for part in place) > _KEY_BYTES:
+                raise WriteRefused(f"{table.rows}: a partition's key is longer than {_KEY_BYTES} bytes")
         return places
 
     def _writes(
@@ -146,21 +187,27 @@ class CassandraTimeline:
         places = merge(*self._connection.ask_each(statement, [(tenant_id, slice_) for slice_ in slices]))
         partitions = ((tenant_id, *partition) for partition in table.partitions(places))
         if not table.in_key_order:
-            yield from self._by_key(table, partitions)
+            # they lie in another order: each partition is read once, and what it has is sorted
+            found = self._connection.ask_each(table.of_partition(table.columns), partitions)
+            yield from map(table.decode, in_order((row for rows in found for row in rows), table.key_of))
             return
         statement = table.of_partition(table.columns, rest=f"ORDER BY {table.oldest_first}")
         yield from map(table.decode, self._merged(table, statement, partitions, key=table.order_of))
 
-    def _by_key(self, table: Table, partitions: Iterable[Sequence[Any]]) -> Iterator[StoredRow]:
-        """Look at all keys first: the rows lie in another order."""
-        key, order = table.layout.key[1:], table.layout.order
-        keys, asked = tee(partitions)
-        answers = self._connection.ask_each(table.of_partition(", ".join((*key, *order))), asked)
-        found = sorted((*row, partition) for partition, rows in zip(keys, answers, strict=True) for row in rows)
-        statement = table.of_partition(table.columns, *(f"{column} = ?" for column in order))
-        wanted = ((*partition, *row[len(key) :]) for *row, partition in found)
-        for rows in self._connection.ask_each(statement, wanted):
-            yield from map(table.decode, rows)
+    def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:
+        table = self._table(view)
+        slices = range(SLICES) if table.layout.series else (0,)
+        answers = self._connection.ask_each(table.of_slice(table.place), [(tenant_id, slice_) for slice_ in slices])
+        for slice_, places in zip(slices, answers, strict=True):
+            noted = table.noted_by_partition(places)
+            found = self._connection.ask_each(
+                table.of_partition(table.columns), ((tenant_id, *partition) for partition in noted)
+            )
+            for (partition, days), rows in zip(noted.items(), found, strict=True):
+                is_in_slice = slice_ == slice_of(table.series_of(partition))
+                for row in map(table.decode, rows):
+                    if not (is_in_slice and table.belongs(row, partition, days)):
+                        yield tuple(getattr(row, column) for column in table.layout.key)
 
     def _merged(
         self,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import click
 
 from infra.data_dir import DataDirError
+from infra.settings import CannotStart
 from schemas.envelope import TenantId
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def main() -> None:
     os.umask(0o077)
     try:
         cli()
-    except (DataDirError, OSError) as error:
+    except (DataDirError, CannotStart, OSError) as error:
         click.echo(f"factline: {error}", err=True)
         sys.exit(2)
 

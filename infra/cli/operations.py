@@ -21,11 +21,12 @@ from streams.intake.http.commands import Gate
 from streams.intake.http.onboarding import Refused, Tenants
 from streams.intake.http.operator import letter_json, verdict_json
 from streams.intake.live_keys import by_log
+from streams.newer import NeedsUpdate
 from streams.ports import LogDamaged, LogReader, LogUnavailable, Overloaded, Reply, Submission
 from streams.project.parked import TooMuchPoison
 from streams.project.rebuild import Step
 from streams.project.verify import CannotCompare
-from streams.project.view_jobs import UnknownProjection, ViewJobs, WrongBuild
+from streams.project.view_jobs import BuildDiffers, UnknownProjection, ViewJobs, WrongBuild
 from streams.write.writer import Writer
 
 T = TypeVar("T")
@@ -271,10 +272,12 @@ def named_failures() -> Iterator[None]:
 _NAMED = (
     UnknownProjection,
     WrongBuild,
+    BuildDiffers,
     CannotCompare,
     StoreUnavailable,
     LogUnavailable,
     LogDamaged,
     TooMuchPoison,
+    NeedsUpdate,
     Refused,
 )

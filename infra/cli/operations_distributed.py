@@ -18,6 +18,9 @@ from streams.intake.http.commands import Gate
 from streams.ports import LogReader, SystemClock
 from streams.project.distributed_operations import DistributedOperations
 
+_ANSWER_S = 30.0
+"""A command has to connect first, and nobody scrapes it."""
+
 
 @contextmanager
 def distributed_operator() -> Iterator[Operator]:
@@ -32,7 +35,9 @@ def distributed_operator() -> Iterator[Operator]:
         stores = {role: opened.enter_context(open_stores(role, settings)) for role in Role}
         # of this machine: whoever verifies need not be where the gateways are
         folder = opened.enter_context(TemporaryDirectory(prefix="factline-"))
-        operations = DistributedOperations(stores, log=log, clock=SystemClock(), scratch=partial(scratch, Path(folder)))
+        operations = DistributedOperations(
+            stores, log=log, clock=SystemClock(), scratch=partial(scratch, Path(folder)), answer_s=_ANSWER_S
+        )
         yield _Distributed(operations, log, settings)
 
 

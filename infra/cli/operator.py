@@ -64,14 +64,25 @@ def list_projections(data_dir: Path, profile: str) -> None:
     factline projections list
     """
     with _operator(data_dir, profile) as operator:
-        table = _table("projection", "role", "live", "builds", "state", "behind", "seconds", "streams parked")
+        table = _table(
+            "projection", "role", "live", "builds", "state", "behind", "seconds", "streams parked", "records parked"
+        )
         for row in operator.projections():
             state = row["state"] + (f": {row['error']}" if row["error"] else "")
-            numbers = (f"{row['lag_events']:,}", f"{row['lag_s']:.1f}", str(row["parked"]))
+            numbers = (
+                _known(row["lag_events"], ","),
+                _known(row["lag_s"], ".1f"),
+                _known(row["parked"]),
+                _known(row["parked_records"]),
+            )
             table.add_row(
                 row["projection"], row["role"], row["live"] or "none", _numbers(row["builds"]), state, *numbers
             )
         _OUT.print(table)
+
+
+def _known(number: float | None, how: str = "") -> str:
+    return "not known" if number is None else format(number, how)
 
 
 def _numbers(builds: Sequence[str]) -> str:
@@ -85,8 +96,9 @@ def _numbers(builds: Sequence[str]) -> str:
 def rebuild(name: str, max_rate: float | None, data_dir: Path, profile: str) -> None:
     """Build a view anew from the log, beside the live one, and switch to it once it has caught up.
 
-    The build before stays: `switch` brings it back, `drop` removes it. Workers that run a changed projection are
-    started before it is rebuilt.
+    Before the switch it is compared with the log, which is read a second time for that: a build that differs is not
+    switched to. The build before stays: `switch` brings it back, `drop` removes it. Workers that run a changed
+    projection are started before it is rebuilt. Nobody else can change the builds of the view meanwhile.
 
     \b
     factline projections rebuild devices
@@ -102,7 +114,7 @@ def rebuild(name: str, max_rate: float | None, data_dir: Path, profile: str) -> 
 @click.argument("build", type=click.IntRange(min=1))
 @_where
 def switch(name: str, build: int, data_dir: Path, profile: str) -> None:
-    """Answer from another build of a view, once it has caught up with the log.
+    """Answer from another build of a view, once it has caught up with the log and equals it.
 
     \b
     factline projections switch devices 1
@@ -132,7 +144,8 @@ def drop(name: str, build: int, data_dir: Path, profile: str) -> None:
 def verify(names: tuple[str, ...], data_dir: Path, profile: str) -> None:
     """Fold the log and compare every view with it, by day and then row by row; exit status 1 where one differs.
 
-    Views may be written meanwhile: what was recorded until now is compared, once they have read it.
+    Views may be written meanwhile: what was recorded until now is compared, once they have read it. What lists are
+    filtered and sorted by is compared too. Records that are parked or were discarded are counted, and not missed.
 
     \b
     factline verify
@@ -150,6 +163,7 @@ def verify(names: tuple[str, ...], data_dir: Path, profile: str) -> None:
 
 def _print_verdict(verdict: Answer) -> None:
     parked = f", {verdict['dead_letters']:,} records parked" if verdict["dead_letters"] else ""
+    parked += f", {verdict['discarded']:,} discarded" if verdict["discarded"] else ""
     said = f"{verdict['differences']:,} differences" if verdict["differences"] else "no difference"
     _OUT.print(f"{verdict['view']}: {verdict['rows']:,} rows, {said}{parked}", highlight=False)
     if verdict["moving"]:

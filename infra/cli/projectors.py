@@ -8,29 +8,51 @@ import click
 
 from infra.cli.told import told
 from infra.settings import Settings
+from infra.workers.status import Address
 from infra.workers.supervisor import supervise
 from projections.rows import Role
 
-Work = Callable[[Settings, int], None]
+_HOST = click.option(
+    "--status-host",
+    envvar="FACTLINE_STATUS_HOST",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address on which /ready and /metrics answer; 0.0.0.0 for all of this machine.",
+)
+_PORT = click.option(
+    "--status-port",
+    type=click.IntRange(0, 65535),
+    envvar="FACTLINE_STATUS_PORT",
+    default=0,
+    help="Where /ready and /metrics are; any free port where it is left out.",
+)
+
+
+def status_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a worker's command be told where it says how it is."""
+    return _HOST(_PORT(command))
+
+
+Work = Callable[[Settings, Address], None]
 """Works until SIGTERM; it is told where to say how it is. The drivers come with an extra: it imports them."""
 
 
 def projector(role: Role) -> click.Command:
     """Return the command of one role."""
 
-    def work(settings: Settings, status_port: int) -> None:
+    def work(settings: Settings, status: Address) -> None:
         from infra.stores import open_stores  # noqa: PLC0415
         from infra.workers.projector import project  # noqa: PLC0415, the drivers come with an extra
 
-        project(role, settings, open_stores=open_stores, status_port=status_port)
+        project(role, settings, open_stores=open_stores, status=status)
 
     return follower(role.value, f"Keep the views of the {role.value} store up to date with the log.", work)
 
 
-def _correlate(settings: Settings, status_port: int) -> None:
+def _correlate(settings: Settings, status: Address) -> None:
     from infra.workers.correlator import correlate  # noqa: PLC0415, the drivers come with an extra
 
-    correlate(settings, status_port=status_port)
+    correlate(settings, status=status)
 
 
 def follower(name: str, what: str, work: Work) -> click.Command:
@@ -45,23 +67,18 @@ def follower(name: str, what: str, work: Work) -> click.Command:
 
         \b
         factline worker {name} --supervise
+        factline worker {name} --status-host 0.0.0.0 --status-port 9100    # then GET :9100/ready, :9100/metrics
         """,
     )
     @click.option("--supervise", "supervised", is_flag=True, help="Start the worker again when it ends by itself.")
-    @click.option(
-        "--status-port",
-        type=click.IntRange(0, 65535),
-        envvar="FACTLINE_STATUS_PORT",
-        default=0,
-        help="Where /ready and /metrics are on 127.0.0.1; any free port where it is left out.",
-    )
-    def command(*, supervised: bool, status_port: int) -> None:
+    @status_options
+    def command(*, supervised: bool, status_host: str, status_port: int) -> None:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
         for library in ("aiokafka", "faust"):
             # they tell each step of a rebalance, with all partitions
             logging.getLogger(library).setLevel(logging.WARNING)
         if supervised:
-            again = ["worker", name, "--status-port", str(status_port)]
+            again = ["worker", name, "--status-host", status_host, "--status-port", str(status_port)]
             sys.exit(supervise([sys.executable, "-m", "infra.cli.main", *again]))
         with told():
             from infra.kafka.connection import SparingEach  # noqa: PLC0415, the drivers come with an extra
@@ -69,7 +86,7 @@ def follower(name: str, what: str, work: Work) -> click.Command:
             for handler in logging.getLogger().handlers:
                 # while the broker is away it says so fifty times a second
                 handler.addFilter(SparingEach("aiokafka"))
-            work(Settings.from_environment(), status_port)
+            work(Settings.from_environment(), Address(status_host, status_port))
 
     return command
 

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from infra.cli.projectors import COMMANDS
+from infra.cli.projectors import COMMANDS, status_options
 from infra.cli.told import told
 from infra.collector import settle_collector
+from infra.release import check_release
 from infra.settings import Settings
+from infra.workers.command_status import CommandStatus
+from infra.workers.status import Address, served
 from infra.workers.supervisor import supervise
 from projections.stores import StoreUnavailable
 
 if TYPE_CHECKING:
     from infra.serve.syslog import Syslog
+
+_LOG = logging.getLogger(__name__)
 
 
 @click.command()
@@ -59,25 +64,34 @@ def _named(made: Sequence[str]) -> str:
 @click.group()
 def worker() -> None:
     """Run a worker of the distributed profile; any number of each may run."""
+    check_release()
 
 
 @worker.command()
 @click.option("--supervise", "supervised", is_flag=True, help="Start the worker again when it ends by itself.")
-def commands(*, supervised: bool) -> None:
+@status_options
+def commands(*, supervised: bool, status_host: str, status_port: int) -> None:
     """Decide the commands of the partitions that this process is given.
 
     A worker that may not write any more ends with status 3: start it again, as compose, systemd and `--supervise` do.
 
     \b
     FACTLINE_KAFKA_BOOTSTRAP=127.0.0.1:9092 DATA_DIR=data factline worker commands
+    factline worker commands --status-host 0.0.0.0 --status-port 9100    # then GET :9100/ready, :9100/metrics
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     if supervised:
-        sys.exit(supervise([sys.executable, "-m", "infra.cli.main", "worker", "commands"]))
+        again = ["worker", "commands", "--status-host", status_host, "--status-port", str(status_port)]
+        sys.exit(supervise([sys.executable, "-m", "infra.cli.main", *again]))
     with told():
-        from infra.distributed import command_worker  # noqa: PLC0415, the drivers come with an extra
+        from infra.distributed import command_worker, waiting_commands  # noqa: PLC0415, the drivers come with an extra
 
-        with command_worker(Settings.from_environment()) as worker:
+        settings, address = Settings.from_environment(), Address(status_host, status_port)
+        with (
+            command_worker(settings) as worker,
+            served(CommandStatus(worker, waiting_commands(settings)), address) as port,
+        ):
+            _LOG.info("the command worker says how it is on http://%s:%d/ready", status_host, port)
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda _number, _frame: worker.stop())
             settle_collector()
@@ -87,6 +101,7 @@ def commands(*, supervised: bool) -> None:
 def gateway(data_dir: Path, *, port: int, syslog: "Syslog | None" = None) -> int:
     """Run a gateway until it is told to stop; return the exit status."""
     with told():
+        check_release()
         from infra.serve.distributed import serve  # noqa: PLC0415, the drivers come with an extra
 
         return serve(replace(Settings.from_environment(), data_dir=data_dir), port=port, syslog=syslog)

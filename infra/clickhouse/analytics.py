@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from threading import BoundedSemaphore
 from typing import Any, NamedTuple, TypeVar
 
-from infra.clickhouse.connection import Connection, add_columns, create_table
-from infra.instants import to_microseconds
+from infra.clickhouse.connection import AlreadyThere, Connection, add_columns, create_table
+from infra.instants import from_microseconds, to_microseconds
 from projections.projection import Projection
 from projections.question import Choice, Question
 from projections.rows import Checkpoint, Row, StoredRow, View
-from projections.stores import StoreUnavailable
+from projections.stores import Holder, StoreUnavailable
 from schemas.envelope import TenantId, Topic
 
 R = TypeVar("R")
@@ -97,6 +97,48 @@ class ClickHouseAnalytics:
         numbers = [table.removeprefix(prefix) for (table,) in tables]
         return tuple(View(name, build) for build in sorted(int(number) for number in numbers if number.isdigit()))
 
+    def hold(self, name: str, holder: Holder, *, now: datetime) -> Holder:
+        """Shape: an insert cannot be refused, making a table can: each change of hands makes the next of them."""
+        comment = _quoted(f"{to_microseconds(holder.until)} {holder.who}")
+        while True:
+            holders = self._holders(name)
+            number, before = max(holders.items(), default=(0, None))
+            if before is not None and before.who == holder.who:
+                with self._connection.client() as client:
+                    client.command(f"ALTER TABLE holder_{name}_{number} MODIFY COMMENT {comment}")
+                return holder
+            if before is not None and before.until >= now:
+                return before
+            if self._make_holder(f"holder_{name}_{number + 1}", comment) and max(self._holders(name)) == number + 1:
+                with self._connection.client() as client:
+                    for old in holders:
+                        client.command(f"DROP TABLE IF EXISTS holder_{name}_{old} SYNC")
+                return holder
+
+    def _holders(self, name: str) -> Mapping[int, Holder]:
+        """Return who has held the builds of a view, by the number of the table that says so."""
+        prefix = f"holder_{name}_"
+        found = self._connection.query(
+            "SELECT name, comment FROM system.tables"
+            " WHERE database = currentDatabase() AND startsWith(name, {prefix:String})",
+            {"prefix": prefix},
+        )
+        holders: dict[int, Holder] = {}
+        for table, comment in found:
+            number = table.removeprefix(prefix)
+            if number.isdigit():
+                until, _, who = comment.partition(" ")
+                holders[int(number)] = Holder(who, from_microseconds(int(until)))
+        return holders
+
+    def _make_holder(self, table: str, comment: str) -> bool:
+        try:
+            with self._connection.client() as client:
+                client.command(f"CREATE TABLE {table} (it UInt8) ENGINE = TinyLog COMMENT {comment}")
+        except AlreadyThere:
+            return False
+        return True
+
     def switch(self, view: View) -> None:
         sql = "SELECT max(sequence) FROM switches WHERE name = {name:String}"
         ((last,),) = self._connection.query(sql, {"name": view.name})
@@ -130,6 +172,10 @@ class ClickHouseAnalytics:
             for values in stream:
                 yield row(*values)
 
+    def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:  # noqa: ARG002
+        # nothing is kept beside the row that a reader would go by
+        return iter(())
+
     def tenants(self, view: View) -> Sequence[TenantId]:
         rows = self._connection.query(f"SELECT DISTINCT tenant_id FROM {view.table} ORDER BY tenant_id", {})
         return tuple(tenant_id for (tenant_id,) in rows)
@@ -152,6 +198,11 @@ class ClickHouseAnalytics:
             raise StoreUnavailable(f"no build of {view} is live yet; wait until the first one was switched to")
         # planned by the engine as if the tenant stood in the question itself: the same index, no column more
         return f"SELECT * FROM {live.table} FINAL WHERE tenant_id = {{tenant_id:String}}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _put(question: Question[Any], parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

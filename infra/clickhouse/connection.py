@@ -1,5 +1,6 @@
 """This connects to one ClickHouse database: the DSN says whether it is chDB in this process or a server."""
 
+import re
 from array import array
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +12,10 @@ from typing import Any, get_type_hints
 
 import clickhouse_connect
 from clickhouse_connect.driver import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DataError
 
 from infra.instants import to_microseconds
-from projections.stores import StoreUnavailable, WriteRefused
+from projections.stores import StoreUnavailable, TooMuchAsked, WriteRefused
 from schemas.values import MONEY_SCALE
 
 _TYPES: Mapping[type, str] = {
@@ -30,6 +31,16 @@ _SETTINGS = {
     "max_insert_threads": 1,  # one batch, one block: all of it or nothing
     "optimize_move_to_prewhere_if_final": 0,  # replaced rows go before the filters look
 }
+
+_CODE = re.compile(r"\bcode:? (\d+)", re.IGNORECASE)
+# Source: ErrorCodes.cpp of ClickHouse. What a value is refused for, whoever sends it again: CANNOT_PARSE_TEXT,
+# CANNOT_PARSE_INPUT_ASSERTION_FAILED, TYPE_MISMATCH, ARGUMENT_OUT_OF_BOUND, CANNOT_CONVERT_TYPE, INCORRECT_DATA,
+# TOO_LARGE_STRING_SIZE, CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN, DECIMAL_OVERFLOW, VIOLATED_CONSTRAINT.
+_REFUSED = frozenset({6, 27, 53, 69, 70, 117, 131, 349, 407, 469})
+# One question may take so long, so many rows, so much memory: TOO_MANY_ROWS, TIMEOUT_EXCEEDED, TOO_SLOW,
+# MEMORY_LIMIT_EXCEEDED, TOO_MANY_BYTES, TOO_MANY_ROWS_OR_BYTES.
+_TABLE_ALREADY_EXISTS = 57
+_TOO_MUCH = frozenset({158, 159, 160, 241, 307, 396})
 
 # An engine inside our process leaves the memory to others: small caches, nothing compiled, sorts and groups on disk.
 _EMBEDDED_CACHES = {
@@ -56,6 +67,10 @@ _SERVER = {"settings": _SETTINGS, "autogenerate_session_id": False, "connect_tim
 
 _EXACT = Context(prec=18, traps=[Inexact, InvalidOperation])
 _LEAST = Decimal(1).scaleb(-MONEY_SCALE)
+
+
+class AlreadyThere(StoreUnavailable):
+    """Another made the table a moment before; look again, then retry."""
 
 
 class Connection:
@@ -92,19 +107,29 @@ class Connection:
         except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
             raise WriteRefused(f"a row does not fit {table}: {error}") from error
         with self.client() as client:
-            client.insert(
-                table,
-                data,
-                column_names=list(columns),
-                column_type_names=[_TYPES[type_] for type_ in columns.values()],
-                column_oriented=True,
+            try:
+                done = client.insert(
+                    table,
+                    data,
+                    column_names=list(columns),
+                    column_type_names=[_TYPES[type_] for type_ in columns.values()],
+                    column_oriented=True,
+                )
+            except ClickHouseError as error:
+                if isinstance(error, DataError) or _code(error) in _REFUSED:
+                    raise WriteRefused(f"clickhouse refused rows of {table}: {str(error)[:500]}") from error
+                raise
+        # more where a materialized view is fed by the table
+        if done.written_rows < len(rows):
+            raise StoreUnavailable(
+                f"clickhouse wrote {done.written_rows} of {len(rows)} rows that were sent to {table}"
             )
 
     @contextmanager
     def client(self) -> Iterator[Client]:
         """Lend a client that nobody else uses meanwhile.
 
-        Raises: StoreUnavailable, for whatever goes wrong with it.
+        Raises: StoreUnavailable, for whatever goes wrong with it; TooMuchAsked, where it is about this one question.
         """
         try:
             try:
@@ -116,7 +141,7 @@ class Connection:
             finally:
                 self._idle.append(client)
         except (ClickHouseError, OSError) as error:
-            raise StoreUnavailable(f"clickhouse did not answer: {str(error)[:500]}") from error
+            raise _meaning(error) from error
 
     def _connect(self) -> Client:
         if self._closed:
@@ -131,6 +156,21 @@ class Connection:
             raise
         self._clients.append(client)
         return client
+
+
+def _code(error: Exception) -> int | None:
+    """Return the number that the engine gives its error, None for an error of the way there."""
+    found = _CODE.search(str(error))
+    return int(found[1]) if found else None
+
+
+def _meaning(error: Exception) -> StoreUnavailable:
+    said = str(error)[:500]
+    if _code(error) in _TOO_MUCH:
+        return TooMuchAsked(f"clickhouse gave up: {said}")
+    if _code(error) == _TABLE_ALREADY_EXISTS:
+        return AlreadyThere(said)
+    return StoreUnavailable(f"clickhouse did not answer: {said}")
 
 
 def columns_of(row: type) -> Mapping[str, type]:

@@ -81,6 +81,11 @@ class ClickHouseDeadLetters:
         )
         return frozenset((TenantId(tenant_id), StreamId(stream)) for tenant_id, stream in found)
 
+    def count(self, table: str) -> int:
+        sql = "SELECT count() FROM dead_letters FINAL WHERE view = {view:String} AND NOT removed"
+        ((found,),) = self._connection.query(sql, {"view": table})
+        return int(found)
+
     def letters(self, table: str) -> Iterator[DeadLetter]:
         after: tuple[Any, ...] = (table, "", 0, 0)
         while page := self._page("view = {view:String}", {"view": table}, after, _PAGE):

@@ -6,6 +6,7 @@ compressed and not streamed, every error is status 500.
 
 import asyncio
 import gzip
+import json
 import os
 import re
 import sys
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from email import message_from_bytes
 from email.policy import HTTP
 from tempfile import NamedTemporaryFile
+from typing import Any, NamedTuple
 
 import chdb
 import lz4.frame
@@ -59,6 +61,13 @@ INSERT = re.compile(
 CODE = re.compile(r"Code: (\d+)")
 
 
+class Answer(NamedTuple):
+    """Shape: `written` is how many rows an INSERT with its rows behind it has written, None for any other statement."""
+
+    body: bytes
+    written: int | None = None
+
+
 class ChDB:
     def __init__(self, path: str) -> None:
         self._path = path
@@ -68,7 +77,7 @@ class ChDB:
         """Open the connection of this thread."""
         self._thread.connection = chdb.connect(self._path)  # type: ignore[no-untyped-call]
 
-    def answer(self, statement: bytes, url: Mapping[str, str]) -> bytes:
+    def answer(self, statement: bytes, url: Mapping[str, str]) -> Answer:
         """Run one statement, which may be an INSERT with its rows behind it.
 
         Raises: RuntimeError, with the engine's text.
@@ -81,16 +90,16 @@ class ChDB:
         with self._set(settings):
             insert = INSERT.match(statement)
             if insert is None:
-                return self._query(statement.decode(), values)
+                return Answer(self._query(statement.decode(), values).bytes())
             with NamedTemporaryFile() as rows:
                 rows.write(memoryview(statement)[insert.end() :])
                 rows.flush()
                 source = f"FROM INFILE {_quoted(rows.name)} FORMAT {insert[2].decode()}"
-                return self._query(f"{insert[1].decode()} {source}", values)
+                done = self._query(f"{insert[1].decode()} {source}", values)
+                return Answer(done.bytes(), done.rows_read())
 
-    def _query(self, sql: str, values: Mapping[str, str] | None = None) -> bytes:
-        result: bytes = self._thread.connection.query(sql, "TabSeparated", params=dict(values or {})).bytes()
-        return result
+    def _query(self, sql: str, values: Mapping[str, str] | None = None) -> Any:
+        return self._thread.connection.query(sql, "TabSeparated", params=dict(values or {}))
 
     @contextmanager
     def _set(self, settings: Mapping[str, str]) -> Iterator[None]:
@@ -121,7 +130,8 @@ def create_app(path: str) -> Starlette:
         except RuntimeError as error:
             code = CODE.search(str(error))
             return PlainTextResponse(f"{error}\n", 500, {"X-ClickHouse-Exception-Code": code[1] if code else "0"})
-        return Response(answer, headers={"X-ClickHouse-Summary": "{}"})
+        summary = {} if answer.written is None else {"written_rows": str(answer.written)}
+        return Response(answer.body, headers={"X-ClickHouse-Summary": json.dumps(summary)})
 
     async def ping(_request: Request) -> Response:
         return PlainTextResponse("Ok.\n")
@@ -140,13 +150,23 @@ def _form(body: bytes, content_type: str) -> dict[str, str]:
 def _decompressed(body: bytes, encoding: str | None) -> bytes:
     match encoding:
         case "lz4":
-            return bytes(lz4.frame.decompress(body))
+            return b"".join(_lz4_frames(body))
         case "zstd":
-            return zstandard.ZstdDecompressor().decompressobj().decompress(body)
+            return zstandard.ZstdDecompressor().decompressobj(read_across_frames=True).decompress(body)
         case "gzip":
             return gzip.decompress(body)
         case _:
             return body
+
+
+def _lz4_frames(body: bytes) -> Iterator[bytes]:
+    """Yield what each frame holds: a client sends a large insert in several."""
+    while body:
+        frame = lz4.frame.LZ4FrameDecompressor()
+        yield frame.decompress(body)
+        if not frame.eof:
+            raise RuntimeError("the body ends within an lz4 frame")
+        body = frame.unused_data or b""
 
 
 def _quoted(text: str, quote: str = "'") -> str:

@@ -57,6 +57,12 @@ class Connection:
         return self.database[name]
 
 
+def check_written(name: str, sent: int, written: int) -> None:
+    """Do nothing where all that was sent was written. Raises: StoreUnavailable."""
+    if written < sent:
+        raise StoreUnavailable(f"mongodb wrote {written} of {sent} documents that were sent to {name}")
+
+
 @contextmanager
 def errors() -> Iterator[None]:
     """Say what the driver raises in the words of the ports."""

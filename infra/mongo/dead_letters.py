@@ -6,7 +6,7 @@ from typing import Any
 from pymongo import ASCENDING, DeleteOne, UpdateOne
 
 from infra.instants import from_microseconds, to_microseconds
-from infra.mongo.connection import Connection, Stored, errors
+from infra.mongo.connection import Connection, Stored, check_written, errors
 from projections.operations import DeadLetter
 from schemas.envelope import Position, StreamId, StreamKey, TenantId, Topic
 
@@ -40,7 +40,8 @@ class MongoDeadLetters:
         ]
         if writes:
             with errors():
-                self._letters.bulk_write(writes)
+                done = self._letters.bulk_write(writes)
+                check_written("dead_letters", len(writes), done.matched_count + done.upserted_count)
 
     def parked_streams(self, table: str) -> frozenset[StreamKey]:
         asked: list[dict[str, Any]] = [
@@ -50,6 +51,10 @@ class MongoDeadLetters:
         with errors():
             found = [one["_id"] for one in self._letters.aggregate(asked)]
         return frozenset((TenantId(one["tenant_id"]), StreamId(one["stream"])) for one in found)
+
+    def count(self, table: str) -> int:
+        with errors():
+            return self._letters.count_documents({"view": table})
 
     def letters(self, table: str) -> Iterator[DeadLetter]:
         with errors(), self._letters.find({"view": table}, sort=_ORDER) as found:

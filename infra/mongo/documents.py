@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -11,19 +12,23 @@ import orjson
 from bson.errors import InvalidDocument
 from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING, DESCENDING, InsertOne, UpdateOne
-from pymongo.errors import BulkWriteError, CollectionInvalid
+from pymongo.errors import BulkWriteError, CollectionInvalid, DuplicateKeyError, OperationFailure
 
 from infra.instants import from_microseconds, to_microseconds
-from infra.mongo.connection import Connection, Stored, errors
+from infra.mongo.connection import Connection, Stored, check_written, errors
 from projections.documents import Folding, check_filter, check_found_by_id, check_sort, sort_text
 from projections.layout import Documents
 from projections.projection import Projection
 from projections.readers import CountRow
 from projections.rows import Checkpoint, Document, Patch, Row, StoredRow, View, as_text
-from projections.stores import WriteRefused
+from projections.stores import Holder, WriteRefused
 from schemas.envelope import TenantId, Topic
 
 _ALREADY_THERE = 11000
+
+# Source: error_codes.yml of MongoDB. BadValue, FailedToParse, TypeMismatch, BSONObjectTooLarge, a key that is too large
+# for an index, a document that is too large after an update.
+_NEVER_KEPT = frozenset({2, 9, 14, 10334, 17280, 17419, 17420})
 
 _IDS_AT_ONCE = 10_000
 
@@ -79,6 +84,16 @@ class MongoDocuments:
         numbers = [table.removeprefix(f"{name}_v") for table in names if table.startswith(f"{name}_v")]
         return tuple(View(name, build) for build in sorted(int(number) for number in numbers if number.isdigit()))
 
+    def hold(self, name: str, holder: Holder, *, now: datetime) -> Holder:
+        held = {"who": holder.who, "until": to_microseconds(holder.until)}
+        mine = {"_id": name, "$or": [{"who": holder.who}, {"until": {"$lt": to_microseconds(now)}}]}
+        with errors():
+            # where another holds it, none matches, and its place is taken
+            with suppress(DuplicateKeyError):
+                self._connection["holders"].update_one(mine, {"$set": held}, upsert=True)
+            found = self._connection["holders"].find_one({"_id": name})
+        return Holder(found["who"], from_microseconds(found["until"])) if found else holder
+
     def switch(self, view: View) -> None:
         if view not in self.builds(view.name):
             raise ValueError(f"{view.table} is not there: create it first")
@@ -115,9 +130,20 @@ class MongoDocuments:
             return True
         try:
             done = self._connection[view.table].bulk_write(writes, ordered=False)
+        except InvalidDocument as error:
+            # one that is too large raises this, whatever the driver calls it
+            raise WriteRefused(f"{view.table}: {error}") from error
         except BulkWriteError as error:
+            if any(one["code"] in _NEVER_KEPT for one in error.details["writeErrors"]):
+                raise WriteRefused(f"{view.table}: {error}") from error
             _raise_unless_there(error)
             return False
+        except OperationFailure as error:
+            if error.code in _NEVER_KEPT:
+                raise WriteRefused(f"{view.table}: {error}") from error
+            raise
+        check_written(view.table, len(writes), done.matched_count + done.inserted_count)
+        # one that matches and is not modified is no longer as it was found
         return done.modified_count + done.inserted_count == len(writes)
 
     def _found_before(self, view: View, patches: Sequence[Patch]) -> "dict[str, _Folding]":
@@ -148,6 +174,14 @@ class MongoDocuments:
     def tenants(self, view: View) -> Sequence[TenantId]:
         with errors():
             return [TenantId(tenant_id) for tenant_id in sorted(self._connection[view.table].distinct("tenant_id"))]
+
+    def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:
+        layout = self._projections[view.name].documents
+        with errors(), self._connection[view.table].find({"tenant_id": tenant_id}) as found:
+            for one in found:
+                filters, sorts = _derived(layout, one.get("fields", {}))
+                if (filters, sorts) != (one.get("filters"), one.get("sorts")):
+                    yield tenant_id, one["id"]
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
@@ -232,14 +266,15 @@ class _Folding(Folding):
 
     def write(self, layout: Documents) -> Any:
         """Return the write that only takes place where the document is still as it was found."""
+        filters, sorts = _derived(layout, self.fields)
         document = RawBSONDocument(
             bson.encode(
                 {
                     **self._who,
                     "orders": self.orders,
                     "fields": self.fields,
-                    "filters": {field: as_text(self.fields.get(field)) for field in layout.filters},
-                    "sorts": {field: sort_text(layout, field, self.fields.get(field)) for field in layout.sorts},
+                    "filters": filters,
+                    "sorts": sorts,
                 }
             )
         )
@@ -249,6 +284,12 @@ class _Folding(Folding):
         unmoved = {"$eq": ["$orders", {"$literal": self._before}]}
         replaced = {"$cond": [unmoved, {"$literal": document}, "$$ROOT"]}
         return UpdateOne({"_id": self._who["_id"]}, [{"$replaceWith": replaced}])
+
+
+def _derived(layout: Documents, fields: Mapping[str, Any]) -> tuple[dict[str, str | None], dict[str, str]]:
+    """Return what lists filter by and sort by, of a document's fields."""
+    filters = {field: as_text(fields.get(field)) for field in layout.filters}
+    return filters, {field: sort_text(layout, field, fields.get(field)) for field in layout.sorts}
 
 
 def _key(patch: Patch) -> str:

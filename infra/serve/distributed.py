@@ -8,7 +8,7 @@ import hashlib
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from importlib.metadata import version
@@ -33,6 +33,7 @@ from projections.operations import Operations
 from projections.rows import Role
 from read_api.answers import Answers
 from read_api.app import add_answers
+from schemas.envelope import StreamKey
 from streams.correlate.preview import Stored
 from streams.intake.http.app import add_intake
 from streams.intake.http.telemetry import TelemetryGate
@@ -62,6 +63,10 @@ class Keys:
             clock=gateway.clock,
         )
 
+    def doubt(self, streams: Collection[StreamKey]) -> str | None:
+        """Return why what is known of keys and tenants may lack a revocation, None where it does not."""
+        return self.runner.doubt([view.name for view in _KEYS], streams)
+
     def close(self) -> None:
         self.runner.stop()
         self.documents.close()
@@ -73,12 +78,13 @@ class _Operations:
 
     def __init__(self, operations: Operations, keys: Keys) -> None:
         self.projections = operations.projections
+        self.workers = operations.workers
         self.dead_letters = operations.dead_letters
         self._operations = operations
         self._keys = keys
 
     def health(self) -> Mapping[str, str]:
-        return {**self._operations.health(), "keys": self._keys.runner.error or "ok"}
+        return {**self._operations.health(), "keys": self._keys.doubt(()) or self._keys.runner.error or "ok"}
 
 
 def create_app(
@@ -91,9 +97,11 @@ def create_app(
         analytics=views.analytics,
         documents=views.documents,
         keys=keys.documents,
+        doubt=keys.doubt,
         progress=views.operations,
         operations=_Operations(views.operations, keys),
         feed=LogFeed(gateway.live_log),
+        partitions=gateway.log.partitions,
         cursor_secret=cursor_secret,
     )
     taking = ThreadPoolExecutor(_TELEMETRY_THREADS, "telemetry")
@@ -148,7 +156,7 @@ def serve(settings: Settings, *, port: int, syslog: Syslog | None = None) -> int
         suppress(KeyboardInterrupt),
         _folder(gateways) as folder,
         Gateway(settings) as gateway,
-        open_views(settings, folder.path, gateway.log, gateway.clock) as views,
+        open_views(settings, folder.path, gateway.log, gateway.clock, gateway.workers.groups) as views,
         closing(listen(port, host)) as sock,
     ):
         secret = settings.cursor_secret or cursor_secret(gateways)

@@ -44,9 +44,11 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True, syslog: OpenSys
         analytics=views.analytics,
         documents=views.documents,
         keys=views.documents,
+        doubt=views.doubt_of_keys,
         progress=views.operations,
         operations=views.operations,
         feed=LogFeed(embedded.log),
+        partitions=embedded.log.partitions,
         cursor_secret=cursor_secret(embedded.dir.path),
     )
     deciding = ThreadPoolExecutor(1, "writer")

@@ -8,7 +8,7 @@ from typing import Any
 from eventsourcing.sqlite import SQLiteCursor
 
 _ROWS = 500
-_VALUES = 30_000
+MOST_VALUES = 30_000
 """Less than SQLite's own bound of 32,766 values in a statement."""
 
 
@@ -23,7 +23,7 @@ def insert_many(
     if not rows:
         return
     width = len(rows[0])
-    size = min(_ROWS, _VALUES // width)
+    size = min(_ROWS, MOST_VALUES // width)
     row = f"({','.join('?' * width)})"
     for at in range(0, len(rows), size):
         part = rows[at : at + size]

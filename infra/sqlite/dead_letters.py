@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.instants import from_microseconds, to_microseconds
-from infra.sqlite.views import Database
+from infra.sqlite.views import Database, check_written
 from projections.operations import DeadLetter
 from schemas.envelope import Position, StreamId, StreamKey, TenantId, Topic
 from streams.ports import LogIdentity
@@ -36,13 +36,14 @@ class SqliteDeadLetters:
     def park(self, letters: Sequence[DeadLetter]) -> None:
         with self._database.write() as connection:
             # all but the attempts stays as it was: a follower's reason must not replace that of the poison itself
-            connection.executemany(
+            written = connection.executemany(
                 """
                 INSERT INTO letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (view, topic, partition, position) DO UPDATE SET attempts = attempts + excluded.attempts
                 """,
                 [(*letter[:-1], to_microseconds(letter.parked_at)) for letter in letters],
-            )
+            ).rowcount
+            check_written("letters", len(letters), written)
 
     def parked_streams(self, table: str) -> frozenset[StreamKey]:
         with self._database.read() as connection:
@@ -50,6 +51,11 @@ class SqliteDeadLetters:
                 "SELECT DISTINCT tenant_id, stream FROM letters WHERE view = ? AND topic = ?", (table, Topic.EVENTS)
             )
             return frozenset((TenantId(tenant_id), StreamId(stream)) for tenant_id, stream in found)
+
+    def count(self, table: str) -> int:
+        with self._database.read() as connection:
+            found: int = connection.execute("SELECT count(*) FROM letters WHERE view = ?", (table,)).fetchone()[0]
+            return found
 
     def letters(self, table: str) -> Iterator[DeadLetter]:
         with self._database.read() as connection:

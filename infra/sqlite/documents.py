@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from infra.sqlite.bulk import insert_many
-from infra.sqlite.views import SqliteViews, live_build
+from infra.sqlite.views import SqliteViews, check_written, live_build
 from projections.documents import Folding, check_filter, check_found_by_id, check_sort, sort_text
 from projections.layout import Documents
 from projections.readers import CountRow
@@ -52,22 +52,37 @@ class SqliteDocuments(SqliteViews):
         documents = _folded(connection, view, [row for row in rows if isinstance(row, Patch)])
         texts = _text_columns(connection, view)
         names = ("event_order", "telemetry_order", "fields", *texts)
+        sent = [
+            (*key, *document.orders.values(), _json(document.fields), *_texts(layout, texts, document.fields))
+            for key, document in documents.items()
+            if document.changed
+        ]
+        before = connection.total_changes
         insert_many(
             connection,
             f'INSERT INTO "{view.table}" (tenant_id, id, {", ".join(names)})',
-            [
-                (*key, *document.orders.values(), _json(document.fields), *_texts(layout, texts, document.fields))
-                for key, document in documents.items()
-                if document.changed
-            ],
+            sent,
             f"ON CONFLICT (tenant_id, id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in names)}",
         )
+        check_written(view.table, len(sent), connection.total_changes - before)
 
     def _select(self, view: View) -> str:
         return f'{_SELECT} "{view.table}"'
 
     def _stored(self, view: View, values: Sequence[Any]) -> StoredRow:  # noqa: ARG002
         return _document(values)
+
+    def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:
+        layout = self._projections[view.name].documents
+        with self._database.read() as connection:
+            columns = _text_columns(connection, view)
+            found = connection.execute(
+                f'SELECT id, fields{"".join(f", {name}" for name in columns)} FROM "{view.table}" WHERE tenant_id = ?',
+                (tenant_id,),
+            )
+            for id_, fields, *texts in found:
+                if texts != list(_texts(layout, columns, orjson.loads(fields))):
+                    yield tenant_id, id_
 
     # --- answers
 

@@ -36,6 +36,7 @@ from infra.sqlite.datastore import DurableDatastore, log_errors, parts, question
 from infra.sqlite.facts import PARTITION, SqliteFacts
 from infra.sqlite.identity import check, claim
 from schemas.envelope import Actor, Entry, Envelope, StreamId, StreamKey, TenantId, Topic, Undecodable
+from schemas.payload import UnknownSchema
 from schemas.stored_record import decode_record, encode_record
 from streams.ports import (
     Answered,
@@ -320,7 +321,8 @@ def _entry(position: int, originator_id: str, version: int, type_: str, state: b
             position=position,
         )
     except ValueError as error:
-        return Undecodable(tenant_id, stream_id, type_, Topic.EVENTS, PARTITION, position, state, str(error))
+        known = (tenant_id, stream_id, type_, Topic.EVENTS, PARTITION, position, state, str(error))
+        return Undecodable(*known, newer=isinstance(error, UnknownSchema))
 
 
 def _look_through(file: Path, identity: LogIdentity) -> None:

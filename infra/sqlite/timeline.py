@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.instants import from_microseconds, to_microseconds
-from infra.sqlite.bulk import insert_many
-from infra.sqlite.views import SqliteViews, distinct, live_build, marks
+from infra.sqlite.bulk import MOST_VALUES, insert_many
+from infra.sqlite.views import SqliteViews, check_written, distinct, live_build, marks
 from projections.layout import Layout, Of, Series
 from projections.projection import Projection
 from projections.readers import Aggregate, MetricPoint
@@ -69,6 +69,25 @@ class _Shape:
             f'ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE excluded.position > "{table}".position',
         )
 
+    def count_there(self, connection: sqlite3.Connection, table: str, sent: Sequence[Sequence[Any]]) -> int:
+        """Return how many encoded rows the table has, as they were sent or with a greater position."""
+        places = [self.names.index(name) for name in (*self._key, "position")]
+        same = " AND ".join(f"kept.{name} = sent.{name}" for name in self._key)
+        size = MOST_VALUES // len(places)
+        there = 0
+        for at in range(0, len(sent), size):
+            part = [row[place] for row in sent[at : at + size] for place in places]
+            values = ", ".join([f"({marks(len(places))})"] * (len(part) // len(places)))
+            ((count,),) = connection.execute(
+                f"""
+                WITH sent ({", ".join(self._key)}, at) AS (VALUES {values})
+                SELECT count(*) FROM sent CROSS JOIN "{table}" AS kept ON {same} AND kept.position >= sent.at
+                """,
+                part,
+            )
+            there += count
+        return there
+
     def encode(self, row: Row) -> Sequence[Any]:
         values: list[Any] = list(row)
         for at, there, _ in self._ways:
@@ -124,7 +143,13 @@ class SqliteTimeline(SqliteViews):
     def _write(self, connection: sqlite3.Connection, view: View, rows: Sequence[Row]) -> None:
         shape = self._shape(view.name)
         into, on_conflict = shape.upsert(view.table)
-        insert_many(connection, into, [shape.encode(row) for row in rows], on_conflict)
+        sent = [shape.encode(row) for row in rows]
+        before = connection.total_changes
+        insert_many(connection, into, sent, on_conflict)
+        written = connection.total_changes - before
+        if written < len(sent):
+            # what was not written must be there already, as it was sent or as it was written later
+            check_written(view.table, len(sent), shape.count_there(connection, view.table, sent))
 
     def _select(self, view: View) -> str:
         return f'SELECT {self._shape(view.name).columns} FROM "{view.table}"'

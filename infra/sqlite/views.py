@@ -4,6 +4,7 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from infra.instants import from_microseconds, to_microseconds
 from infra.sqlite.identity import claim
 from projections.projection import Projection
 from projections.rows import Checkpoint, Row, StoredRow, View
-from projections.stores import StoreUnavailable, WriteRefused
+from projections.stores import Holder, StoreUnavailable, WriteRefused
 from schemas.envelope import TenantId, Topic
 from streams.ports import LogDamaged, LogIdentity
 
@@ -37,6 +38,9 @@ CREATE TABLE IF NOT EXISTS views (
 CREATE TABLE IF NOT EXISTS checkpoints (
     name TEXT NOT NULL, build INTEGER NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL,
     position INTEGER NOT NULL, recorded_at INTEGER NOT NULL, PRIMARY KEY (name, build, topic, partition)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS holders (
+    name TEXT NOT NULL PRIMARY KEY, who TEXT NOT NULL, until INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
 
@@ -201,6 +205,18 @@ class SqliteViews(ABC):
         with self._database.read() as connection:
             return _builds(connection, name)
 
+    def hold(self, name: str, holder: Holder, *, now: datetime) -> Holder:
+        with self._database.write() as connection:
+            connection.execute(
+                """
+                INSERT INTO holders VALUES (?, ?, ?) ON CONFLICT (name)
+                DO UPDATE SET who = excluded.who, until = excluded.until WHERE who = excluded.who OR until < ?
+                """,
+                (name, holder.who, to_microseconds(holder.until), to_microseconds(now)),
+            )
+            who, until = connection.execute("SELECT who, until FROM holders WHERE name = ?", (name,)).fetchone()
+            return Holder(who, from_microseconds(until))
+
     def switch(self, view: View) -> None:
         with self._database.write() as connection:
             if view not in _builds(connection, view.name):
@@ -235,9 +251,19 @@ class SqliteViews(ABC):
             ):
                 yield self._stored(view, values)
 
+    def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:  # noqa: ARG002
+        # nothing is kept beside the row that a reader would go by
+        return iter(())
+
     def tenants(self, view: View) -> Sequence[TenantId]:
         with self._database.read() as connection:
             return tuple(TenantId(tenant) for tenant in distinct(connection, view, "tenant_id", {}))
+
+
+def check_written(table: str, sent: int, written: int) -> None:
+    """Do nothing where all that was sent was written. Raises: StoreUnavailable."""
+    if written < sent:
+        raise StoreUnavailable(f"sqlite wrote {written} of {sent} rows that were sent to {table}")
 
 
 def live_build(connection: sqlite3.Connection, name: str) -> View | None:

@@ -14,7 +14,8 @@ from infra.kafka.topics import check_partitions
 from infra.mongo.watch_states import MongoWatchStates
 from infra.river.anomaly import RiverScorer
 from infra.settings import Settings
-from infra.workers.status import WorkerStatus, served
+from infra.workers.follower_status import FollowerStatus
+from infra.workers.status import Address, served
 from streams.correlate.run import Send
 from streams.faust.batch_agent import Broker, run
 from streams.faust.correlation import CorrelationSink, create_correlation_app
@@ -26,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 SENT_AT_ONCE = 1_000
 
 
-def correlate(settings: Settings, *, status_port: int) -> None:
+def correlate(settings: Settings, *, status: Address) -> None:
     """Look at facts through the watches of their tenants until SIGTERM; wait until a broker answers.
 
     Raises: NotLetIn; TopicsUnfit; LogUnavailable, safe to retry.
@@ -43,8 +44,8 @@ def correlate(settings: Settings, *, status_port: int) -> None:
         sink = CorrelationSink(topics=topics, log=log, states=states, send=sender(gate), new_scorer=RiverScorer)
         broker = Broker(settings.kafka_bootstrap, options=credentials(settings.kafka_security))
         app = create_correlation_app(sink, broker=broker, topics=topics, data_dir=settings.data_dir)
-        with served(WorkerStatus(app, sink, SystemClock()), status_port) as port:
-            _LOG.info("%s says how it is on http://127.0.0.1:%d/ready", app.conf.id, port)
+        with served(FollowerStatus(app, sink, SystemClock()), status) as port:
+            _LOG.info("%s says how it is on http://%s:%d/ready", app.conf.id, status.host, port)
             settle_collector()
             asyncio.run(run(app))
 

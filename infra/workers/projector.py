@@ -10,7 +10,8 @@ from infra.collector import settle_collector
 from infra.kafka.connection import Connection, kafka_errors
 from infra.kafka.topics import check_partitions
 from infra.settings import Settings
-from infra.workers.status import WorkerStatus, served
+from infra.workers.follower_status import FollowerStatus
+from infra.workers.status import Address, served
 from projections.catalog import of_role
 from projections.rows import Role
 from streams.faust.apps import ProjectionSink, create_app
@@ -24,7 +25,7 @@ _LOG = logging.getLogger(__name__)
 OpenStores = Callable[[Role, Settings], AbstractContextManager[Stores]]
 
 
-def project(role: Role, settings: Settings, *, open_stores: OpenStores, status_port: int) -> None:
+def project(role: Role, settings: Settings, *, open_stores: OpenStores, status: Address) -> None:
     """Keep the views of a role up to date until SIGTERM; wait until a broker answers.
 
     Raises: NotLetIn; TopicsUnfit; LogUnavailable and StoreUnavailable, safe to retry.
@@ -40,7 +41,7 @@ def project(role: Role, settings: Settings, *, open_stores: OpenStores, status_p
         )
         broker = Broker(settings.kafka_bootstrap, options=credentials(settings.kafka_security))
         app = create_app(role, sink, broker=broker, topics=settings.topics, data_dir=settings.data_dir)
-        with served(WorkerStatus(app, sink, clock), status_port) as port:
-            _LOG.info("%s says how it is on http://127.0.0.1:%d/ready", app.conf.id, port)
+        with served(FollowerStatus(app, sink, clock), status) as port:
+            _LOG.info("%s says how it is on http://%s:%d/ready", app.conf.id, status.host, port)
             settle_collector()
             asyncio.run(run(app))

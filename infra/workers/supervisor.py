@@ -1,9 +1,11 @@
 """A supervisor starts a worker again when it ends by itself, and waits longer each time."""
 
 import logging
+import os
 import random
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -32,8 +34,10 @@ def supervise(command: Sequence[str]) -> int:
     backoff_s = FIRST_BACKOFF_S
     while True:
         began = time.monotonic()
-        # a session of its own: Ctrl-C reaches it through this process alone
-        child = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own command line
+        # a session of its own: Ctrl-C reaches it through this process alone; tethered: when this process is killed, so
+        # is the worker, or a second one would be started beside it
+        tethered = [sys.executable, "-m", "infra.engines.tether", str(os.getpid()), *command]
+        child = subprocess.Popen(tethered, start_new_session=True)  # noqa: S603 - our own command line
         if stop.is_set():
             child.terminate()
         status = child.wait()

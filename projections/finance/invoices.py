@@ -5,6 +5,8 @@ from typing import Any, assert_never
 
 from domain.finance.decide_invoice import INVOICE
 from domain.finance.invoice import (
+    Direction,
+    DocumentKind,
     InvoiceApproved,
     InvoiceCancelled,
     InvoiceCategorised,
@@ -83,6 +85,7 @@ PROJECTION = Projection(
     name="invoices",
     layout=Documents(
         filters=("status", "party", "kind", "country", "direction"),
+        values={"status": InvoiceStatus, "kind": DocumentKind, "direction": Direction},
         sorts=("issue_date", "number", "party"),
         default_sort="-issue_date",
         scope="invoices",

@@ -3,6 +3,7 @@
 from typing import Any, assert_never
 
 from domain.fleet.alert import ALERT, AlertAcknowledged, AlertEvent, AlertRaised, AlertResolved, AlertStatus
+from domain.fleet.values import Severity
 from projections.fields import decided, instant_text
 from projections.layout import Documents
 from projections.projection import Projection
@@ -42,6 +43,7 @@ PROJECTION = Projection(
     name="alerts",
     layout=Documents(
         filters=("status", "severity", "device_id"),
+        values={"status": AlertStatus, "severity": Severity},
         sorts=("raised_at", "severity", "status"),
         default_sort="-raised_at",
         scope="alerts",

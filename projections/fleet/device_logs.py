@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from domain.fleet.fact_records import LogRecord
 from domain.fleet.facts import lines_of
+from domain.fleet.values import Severity
 from projections.fields import fact_order, id_of
 from projections.layout import Days, Series, Shards
 from projections.projection import Projection
@@ -76,6 +77,7 @@ PROJECTION = Projection(
         # of the key and not of the device: a fact sent again with another device replaces its row
         shards=Shards("fact_id", 8),
         filters=("device_id", "severity", "event_type"),
+        values={"severity": Severity},
         search="summary",
         indexes=(("device_id", "happened_at", "fact_id"), ("severity", "happened_at", "fact_id")),
     ),

@@ -58,6 +58,7 @@ PROJECTION = Projection(
     name="devices",
     layout=Documents(
         filters=("status", "os_type", "device_type"),
+        values={"status": DeviceStatus},
         sorts=("hostname", "status", "last_seen_at"),
         default_sort="hostname",
         scope="devices",

@@ -1,8 +1,9 @@
 """What does a tenant want to be told of, and which rule says when?"""
 
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
-from domain.fleet.rules import FIELDS
+from domain.fleet.rules import FIELDS, KINDS
+from domain.fleet.values import Severity
 from domain.fleet.watch import WATCH, WatchDefined, WatchEvent, WatchRemoved
 from projections.fields import decided, instant_text
 from projections.layout import Documents
@@ -53,6 +54,7 @@ PROJECTION = Projection(
     name="watches",
     layout=Documents(
         filters=("status", "kind", "severity"),
+        values={"status": Literal["ACTIVE", "REMOVED"], "kind": Literal[tuple(KINDS)], "severity": Severity},
         sorts=("name", "defined_at"),
         default_sort="name",
         scope="watches",

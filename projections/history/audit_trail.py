@@ -1,5 +1,8 @@
 """Who did what, and when?"""
 
+from typing import Literal
+
+from domain.catalog import DECIDED
 from projections.history.event_rows import EXAMPLE, EventRow, project
 from projections.layout import Days, Every, Series
 from projections.projection import Projection
@@ -19,6 +22,7 @@ PROJECTION = Projection(
         bucket=Every("position", 20_000),
         noted=Days("recorded_at", column="recorded_day"),
         filters=("type",),
+        values={"type": Literal[DECIDED]},
         # type and instant are there to pass over what was not asked for without a look at the row
         indexes=(("position", "type", "recorded_at"),),
     ),

@@ -1,7 +1,7 @@
 """This view answers which leads there are, how promising each is, and who looks after it."""
 
 from dataclasses import asdict
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 from domain.sales.lead import LEAD, LeadAssigned, LeadCaptured, LeadEvent, LeadLost, LeadScored, LeadStatus
 from projections.fields import decided, instant_text
@@ -34,6 +34,7 @@ PROJECTION = Projection(
     name="leads",
     layout=Documents(
         filters=("status", "tier", "assigned_to", "source"),
+        values={"status": LeadStatus, "tier": Literal["hot", "warm", "cold"]},
         sorts=("captured_at", "score"),
         numbers=("score",),
         default_sort="-captured_at",

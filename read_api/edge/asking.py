@@ -9,6 +9,7 @@ from fastapi.security import APIKeyHeader
 from read_api.edge.auth import Caller
 from read_api.edge.paths import SlashesOfIds
 from read_api.edge.problems import PROBLEMS, add_problems
+from read_api.edge.queries import known_parameters
 
 _API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="ak_<id>.sk_<secret>")
 
@@ -16,11 +17,13 @@ Identify = Callable[[str | None], Awaitable[Caller]]
 
 
 def add_edge(app: FastAPI, identify: Identify) -> None:
-    """Let the routes of an application know who asks, and answer errors with problems.
+    """Let the routes of an application know who asks, refuse what they do not read, and answer with problems.
 
-    Shape: `identify` is told what came as `X-API-Key`; it does not block the event loop.
+    Shape: call it before routes are added. `identify` is told what came as `X-API-Key`; it does not block the event
+    loop.
     """
     app.state.identify = identify
+    app.router.dependencies.append(Depends(known_parameters))
     add_problems(app, PROBLEMS)
     app.add_middleware(SlashesOfIds)
 

@@ -3,8 +3,9 @@
 import asyncio
 import hashlib
 import hmac
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from threading import Lock
 from typing import NamedTuple
 
@@ -12,9 +13,11 @@ from anyio import to_thread
 
 from projections.readers import DocumentsReader
 from projections.rows import Document
-from read_api.edge.problems import Problem
-from schemas.envelope import Actor, ActorType, TenantId
+from read_api.edge.problems import RETRY_AFTER_S, Problem
+from schemas.envelope import Actor, ActorType, StreamId, StreamKey, TenantId
 from schemas.key_ids import has_tag
+
+_LOG = logging.getLogger(__name__)
 
 _ID_PREFIX = "ak_"
 _MARK = ".sk_"
@@ -35,6 +38,21 @@ class Forbidden(Problem):
 
     def __init__(self, detail: str) -> None:
         super().__init__(403, detail)
+
+
+class KeysInDoubt(Problem):
+    """What is known of keys and tenants may lack a revocation, so none is let in; safe to retry."""
+
+    def __init__(self) -> None:
+        detail = (
+            "who may ask cannot be told just now: what is known of keys is not up to date; /v1/ops/health and"
+            " `factline projections list` say more"
+        )
+        super().__init__(503, detail, retry_after_s=RETRY_AFTER_S)
+
+
+Doubt = Callable[[Collection[StreamKey]], str | None]
+"""Says why what is known of some streams may not be all that the log has of them, None where it is."""
 
 
 class Key(NamedTuple):
@@ -94,11 +112,14 @@ class Authenticator:
         self,
         documents: DocumentsReader,
         *,
+        doubt: Doubt,
         ttl_s: float = 1.0,
         remembered: int = 10_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._documents = documents
+        self._doubt = doubt
+        self._doubted: str | None = None
         self._ttl_s = ttl_s
         self._remembered = remembered
         self._clock = clock
@@ -109,7 +130,7 @@ class Authenticator:
     def authenticate(self, header: str | None) -> Caller:
         """Return who sent this `X-API-Key` header.
 
-        Raises: Unauthenticated; Forbidden, the tenant is not active; StoreUnavailable, safe to retry.
+        Raises: Unauthenticated; Forbidden, the tenant is not active; KeysInDoubt, StoreUnavailable, safe to retry.
         Source: api_key.issued, api_key.rotated, api_key.revoked, tenant.registered, tenant.suspended,
         tenant.reactivated, tenant.closed.
         """
@@ -149,8 +170,21 @@ class Authenticator:
             good_until, caller = self._callers.get(key, (0.0, None))
         return caller if self._clock() < good_until else None
 
+    def _check(self, streams: Collection[StreamKey]) -> None:
+        why = self._doubt(streams)
+        if why is None:
+            return
+        if why != self._doubted:
+            # once, and not for each request
+            _LOG.error("a key is not accepted: %s", why)
+            self._doubted = why
+        raise KeysInDoubt
+
     def _look_up(self, key: Key) -> Caller:
+        self._check([])
         document = verify(key, self._documents.find_by_id("api_keys", key.id))
+        streams = StreamId(f"api_key-{key.id}"), StreamId(f"tenant-{document.tenant_id}")
+        self._check([(document.tenant_id, stream) for stream in streams])
         tenant = self._documents.get("tenants", document.tenant_id, document.tenant_id)
         status = tenant.fields.get("status") if tenant else None
         if status != "ACTIVE":

@@ -22,8 +22,11 @@ function sentence(rows) {
   const said = rows.filter((row) => row.error || row.state !== "live").map((row) => `${row.projection}: ${row.error ?? row.state}`);
   const parked = rows.reduce((sum, row) => sum + row.parked, 0);
   if (parked) said.push(`${plural(parked, "stream")} parked`);
+  const unknown = rows.filter((row) => row.lag_events === null);
   const behind = rows.filter((row) => row.lag_events > 0);
-  if (behind.length) {
+  if (unknown.length) {
+    said.push(`how far ${plural(unknown.length, "view")} are behind is not known`);
+  } else if (behind.length) {
     const most = Math.max(...behind.map((row) => row.lag_events));
     said.push(`${plural(behind.length, "view")} up to ${plural(most, "event")} behind the log`);
   } else {

@@ -3,11 +3,12 @@
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from projections.stores import StoreUnavailable
 from schemas.envelope import Topic
 from streams.correlate.run import Correlation, NewScorer, Send
+from streams.newer import NeedsUpdate
 from streams.ports import Clock, LogReader, LogUnavailable, Overloaded, SystemClock, WatchStates
 
 _LOG = logging.getLogger(__name__)
@@ -20,14 +21,22 @@ MAX_BACKOFF_S = 15.0
 GIVE_WAY_STEP_S = 0.02
 MAX_GIVE_WAY_S = 2.0
 
+STOPPED = "stopped: "
+"""Before the error of one that does not go on by itself."""
+
 _PARTITION = 0
 
 
 class LocalCorrelator:
-    """Shows the log's only partition to the watches. Shape: `error` says why it does not go on, if it does not."""
+    """Shows the log's only partition to the watches.
+
+    Shape: `error` says why it does not go on, if it does not; `read` up to which position of each topic it has looked,
+    None before it has begun.
+    """
 
     def __init__(self, log: LogReader, states: WatchStates, new_scorer: NewScorer, clock: Clock | None = None) -> None:
         self.error: str | None = None
+        self.read: Mapping[Topic, int] | None = None
         self._log = log
         self._states = states
         self._new_scorer = new_scorer
@@ -55,8 +64,17 @@ class LocalCorrelator:
     def turn(self, correlation: Correlation) -> bool:
         """Read one batch of facts, and all events that were recorded before them; False where there was nothing.
 
-        Raises: StoreUnavailable, LogUnavailable, Overloaded: safe to retry.
+        Raises: StoreUnavailable, LogUnavailable, Overloaded: safe to retry; NeedsUpdate, all before was settled.
         """
+        try:
+            read_any = self._read(correlation)
+        except NeedsUpdate:
+            correlation.settle()
+            raise
+        correlation.settle()
+        return read_any
+
+    def _read(self, correlation: Correlation) -> bool:
         now = self._clock.now()
         # the end of the facts first: whatever watch was defined before one of them is among the events read then
         end = self._log.end(Topic.TELEMETRY, _PARTITION)
@@ -75,7 +93,6 @@ class LocalCorrelator:
             read_any = True
         if correlation.facts >= end:
             correlation.tick(now)
-        correlation.settle()
         return read_any
 
     def _follow(self, send: Send, give_way: Callable[[], bool]) -> None:
@@ -85,7 +102,9 @@ class LocalCorrelator:
             self._wait_for_callers(give_way)
             try:
                 correlation = correlation or self.open(send)
-                if not self.turn(correlation):
+                read_any = self.turn(correlation)
+                self.read = {Topic.EVENTS: correlation.events, Topic.TELEMETRY: correlation.facts}
+                if not read_any:
                     ends = {
                         (Topic.EVENTS, _PARTITION): correlation.events,
                         (Topic.TELEMETRY, _PARTITION): correlation.facts,
@@ -93,13 +112,13 @@ class LocalCorrelator:
                     self._log.wait(ends, POLL_S)
                 else:
                     self._stopping.wait(PACE_S)
-            except (StoreUnavailable, LogUnavailable, Overloaded) as error:
+            except (StoreUnavailable, LogUnavailable, Overloaded, NeedsUpdate) as error:
                 self.error = str(error)
                 _LOG.warning("correlation waits: %s", error)
                 self._stopping.wait(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
                 backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
             except Exception as error:  # noqa: BLE001 - a fault nobody foresaw: going on could miss what must be told
-                self.error = f"stopped: {error}"
+                self.error = f"{STOPPED}{error}"
                 _LOG.exception("correlation stopped")
                 return
             else:

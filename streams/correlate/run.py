@@ -9,7 +9,7 @@ from itertools import count, islice
 from typing import cast
 from uuid import UUID
 
-from domain.catalog import event_from, facts_of
+from domain.catalog import EVENTS, event_from, facts_of
 from domain.fleet.alert import AlertResolved
 from domain.fleet.definitions import NO_WATCHES, Defined, Definitions, watch_id_of
 from domain.fleet.device import DeviceTagged
@@ -18,7 +18,7 @@ from domain.fleet.rules import Anomaly, NoData
 from domain.fleet.seen import NOTHING_SEEN, Seen, is_open
 from domain.fleet.watch import WATCH, WatchEvent
 from domain.rejection import Kind
-from schemas.envelope import ActorType, Entry, Envelope, StreamId, StreamKey, TenantId, Topic
+from schemas.envelope import ActorType, Entry, Envelope, StreamId, StreamKey, TenantId, Topic, Undecodable
 from schemas.partitioning import facts_partition_of, partition_of
 from streams.correlate.calendar import TYPES as CALENDAR_TYPES
 from streams.correlate.calendar import Calendar
@@ -36,6 +36,7 @@ from streams.correlate.kept import (
 )
 from streams.correlate.known import Known, raised_by
 from streams.correlate.past import facts_since
+from streams.newer import NeedsUpdate
 from streams.ports import AnomalyScorer, LogReader, LogUnavailable, Reply, Submission, WatchState, WatchStates
 
 _LOG = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class Correlation:
 
     Not safe for threads. What is known is kept together with the commands that it led to, then these are sent, under
     ids that name what began them: so a crash anywhere, a second worker or a replay from the beginning adds nothing.
-    Raises: StoreUnavailable, safe to retry.
+    Raises: StoreUnavailable, safe to retry; NeedsUpdate, all before the record that is not known was looked at.
     """
 
     def __init__(
@@ -140,17 +141,24 @@ class Correlation:
             return
         partition = entries[0].partition
         before = self.events_at(partition)
-        for entry in entries:
-            if entry.position > before and isinstance(entry, Envelope):
-                self._read_event(entry)
-        reached = max(before, entries[-1].position)
-        if partition == self._partition:
-            self._progress = self._progress._replace(events=reached)
-        else:
-            self._progress = self._progress._replace(elsewhere={**self._progress.elsewhere, partition: reached})
+        reached = before
+        try:
+            for entry in entries:
+                if entry.position > before:
+                    self._read_event(entry)
+                    reached = entry.position
+        finally:
+            if partition == self._partition:
+                self._progress = self._progress._replace(events=reached)
+            else:
+                self._progress = self._progress._replace(elsewhere={**self._progress.elsewhere, partition: reached})
 
-    def _read_event(self, entry: Envelope) -> None:
-        if entry.type in _DEFINITIONS:
+    def _read_event(self, entry: Entry) -> None:
+        """Raises: NeedsUpdate, it is of a newer release and may concern the watches."""
+        if not isinstance(entry, Envelope):
+            if entry.newer and _concerns(entry.type):
+                raise NeedsUpdate("correlation", entry)
+        elif entry.type in _DEFINITIONS:
             self._define(entry)
         elif entry.type == AlertResolved.TYPE:
             self._end(entry)
@@ -187,9 +195,13 @@ class Correlation:
         """Show facts to the watches of their tenants."""
         before = position = self.facts
         recorded_at: datetime | None = None
+        newer: Undecodable | None = None
         for entry in entries:
             if entry.position <= before:
                 continue
+            if isinstance(entry, Undecodable) and entry.newer:
+                newer = entry
+                break
             position = entry.position
             if not isinstance(entry, Envelope):
                 continue
@@ -200,6 +212,8 @@ class Correlation:
         self._progress = self._progress._replace(facts=position)
         if recorded_at is not None:
             self.tick(recorded_at)
+        if newer is not None:
+            raise NeedsUpdate("correlation", newer)
 
     def skip_facts(self, position: int) -> None:
         """Go past facts that were recorded before any watch was defined."""
@@ -470,3 +484,8 @@ def _is_ours(alert_id: str) -> bool:
         return UUID(alert_id).version == 5  # noqa: PLR2004 - the version that follow.py makes
     except ValueError:
         return False
+
+
+def _concerns(type_: str) -> bool:
+    # what a type means that this release does not have, nobody knows
+    return type_ in _DEFINITIONS or type_ in CALENDAR_TYPES or type_ == AlertResolved.TYPE or type_ not in EVENTS

@@ -15,7 +15,9 @@ from schemas.envelope import Entry, Topic
 from schemas.kafka_record import decode_kafka, kafka_record, position_of
 from streams.faust.batch_agent import Broker, SinkApp
 from streams.faust.batch_transport import Committed, Limits, Record
+from streams.newer import NeedsUpdate
 from streams.ports import Clock, DeadLetters
+from streams.project.first_build import is_level
 from streams.project.parked import TooMuchPoison
 from streams.project.run import ProjectionRun
 from streams.topics import Topics
@@ -105,9 +107,15 @@ class ProjectionSink:
         return marks
 
     def look(self) -> bool:
-        """Notice a view that was switched, to be read from the checkpoint of its new build; and streams set free."""
+        """Notice a view that was switched, to be read from the checkpoint of its new build; and streams set free.
+
+        A view that is new goes live here, once it has read about as far as the others of its store.
+        """
         for run in self.runs:
-            if self._store.live(run.projection.name) != run.view:
+            live = self._store.live(run.projection.name)
+            if live is None and is_level(self._store, run.view, self._projections):
+                self._store.switch(run.view)
+            elif live is not None and live != run.view:
                 _LOG.info("%s is no longer live; its successor is read on", run.view.table)
                 return True
             run.parked.look(run.retry)
@@ -126,7 +134,7 @@ class ProjectionSink:
                 raise LogHasHole(f"{run.view.table} met {first.topic}/{first.partition}/{first.position} too early")
         try:
             run.run(*news)
-        except TooMuchPoison as error:
+        except (TooMuchPoison, NeedsUpdate) as error:
             self.stopped[run.projection.name] = str(error)
             _LOG.error("%s stopped, started again it tries again: %s", run.projection.name, error)
 
@@ -135,7 +143,8 @@ class ProjectionSink:
         if view is None:
             view = View(projection.name, 1)
             self._store.create(view)
-            self._store.switch(view)
+            if is_level(self._store, view, self._projections):
+                self._store.switch(view)
         return ProjectionRun(projection, view, self._store, self._dead_letters, self._clock)
 
     def _runs(self, topic: Topic) -> Sequence[ProjectionRun]:

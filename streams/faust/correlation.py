@@ -13,6 +13,7 @@ from schemas.kafka_record import decode_kafka, kafka_record
 from streams.correlate.run import Correlation, NewScorer, Send
 from streams.faust.batch_agent import Broker, SinkApp
 from streams.faust.batch_transport import Committed, Limits, Record
+from streams.newer import NeedsUpdate
 from streams.ports import LogReader, LogUnavailable, Overloaded, SystemClock, WatchStates
 from streams.topics import Topics
 
@@ -57,9 +58,13 @@ class CorrelationSink:
 
     def apply(self, batches: Mapping[TP, Sequence[Record]]) -> Mapping[TP, str]:
         with _unavailable():
-            self._read_events()
-            for tp, records in batches.items():
-                self._read_facts(tp, records)
+            try:
+                self._read_events()
+                for tp, records in batches.items():
+                    self._read_facts(tp, records)
+            except NeedsUpdate:
+                self._settle()
+                raise
             self._settle()
         return {tp: str(self._partitions[tp.partition].facts) for tp in batches}
 
@@ -117,20 +122,15 @@ class CorrelationSink:
 
 @contextmanager
 def _unavailable() -> Iterator[None]:
-    """Let the agent wait for the log and for the writer as it waits for a store."""
+    """Let the agent wait for the log, for the writer and for an update of this process as it waits for a store."""
     try:
         yield
-    except (LogUnavailable, Overloaded) as error:
+    except (LogUnavailable, Overloaded, NeedsUpdate) as error:
         raise StoreUnavailable(str(error)) from error
 
 
 def create_correlation_app(sink: CorrelationSink, *, broker: Broker, topics: Topics, data_dir: Path) -> SinkApp:
     """Return the app: its consumer group, its agent. Any number of processes may run it."""
     return SinkApp(
-        f"{topics.prefix}.correlate",
-        topics=[topics.telemetry],
-        sink=sink,
-        broker=broker,
-        limits=LIMITS,
-        data_dir=data_dir,
+        topics.correlators, topics=[topics.telemetry], sink=sink, broker=broker, limits=LIMITS, data_dir=data_dir
     )

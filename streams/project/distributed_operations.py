@@ -2,30 +2,42 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import datetime
+from functools import partial
 from heapq import merge
 from itertools import islice
-from typing import TypeVar
+from typing import Any, NamedTuple
 
 from projections.catalog import PROJECTIONS
-from projections.operations import DeadLetter, ProjectionStatus
+from projections.operations import DeadLetter, ProjectionStatus, WorkerStatus, sums
 from projections.projection import Projection
 from projections.rows import Checkpoint, Role, View
-from projections.stores import StoreUnavailable
 from schemas.envelope import Position, TenantId, Topic
-from streams.ports import Clock, LogReader, LogUnavailable, Stores
-from streams.project.lag import Ends, ends_of, status_of
+from streams.ports import Clock, LogReader, Stores, WorkerGroup
+from streams.project.asking import ANSWER_S, Askers
+from streams.project.lag import Ends, Oldest, ends_of, lags_of, places, status_of
+from streams.project.operations import LEARN_S
+from streams.project.parked import letter_at, parked_page
 from streams.project.rebuild import Site
-from streams.project.view_jobs import Scratch, UnknownProjection, ViewJobs
+from streams.project.view_jobs import OpenScratch, UnknownProjection, ViewJobs
 
 FIRST_PAUSE_S = 0.005
 MAX_PAUSE_S = 0.05
+LOG, WORKERS = "log", "workers"
+WORKER_KINDS = ("commands", "correlate")
 NOTICE_S = 3.0
 """Workers look about once a second which build is live and which streams are parked."""
 
-T = TypeVar("T")
+
+class _Looked(NamedTuple):
+    """What a store says of a view."""
+
+    live: View | None
+    builds: Sequence[View]
+    reached: Sequence[Checkpoint]
+    rebuilding: bool
+    parked: tuple[int, int]
 
 
 class DistributedOperations(ViewJobs):
@@ -41,10 +53,16 @@ class DistributedOperations(ViewJobs):
         *,
         log: LogReader,
         clock: Clock,
-        scratch: Scratch,
+        scratch: OpenScratch,
+        groups: Callable[[], Sequence[WorkerGroup]] = tuple,
+        answer_s: float = ANSWER_S,
         projections: Sequence[Projection] = PROJECTIONS,
     ) -> None:
+        """Shape: `groups` says how the workers are who keep no view; `answer_s` is how long a part is waited for."""
         super().__init__(log, clock, scratch)
+        self._groups = groups
+        self._askers = Askers([*(role.value for role in stores), LOG, WORKERS], answer_s)
+        self._oldest = Oldest(log)
         self._stores = stores
         self._projections = {projection.name: projection for projection in projections}
         # the builds beside the live one, as they were when somebody last looked: one that moves is being rebuilt
@@ -52,10 +70,10 @@ class DistributedOperations(ViewJobs):
 
     # --- Progress
 
-    def reached(self, view: str) -> Sequence[Checkpoint]:
+    def reached(self, view: str) -> Sequence[Checkpoint] | None:
         store = self._stores[self._projection(view).role].views
         live = store.live(view)
-        return store.checkpoints(live) if live else ()
+        return store.checkpoints(live) if live else None
 
     def wait_for(self, views: Sequence[str], position: Position, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
@@ -71,59 +89,70 @@ class DistributedOperations(ViewJobs):
                 pause_s = min(pause_s * 1.5, MAX_PAUSE_S)
         return True
 
+    def missing(self, view: str, tenant_id: TenantId, position: Position) -> DeadLetter | None:
+        views, dead_letters = self._stores[self._projection(view).role]
+        live = views.live(view)
+        return letter_at(dead_letters, live.table, tenant_id, position) if live else None
+
     def _past(self, name: str, position: Position) -> bool:
         topic, partition, wanted = position
-        return any(at.position >= wanted for at in self.reached(name) if at[:2] == (topic, partition))
+        return any(at.position >= wanted for at in self.reached(name) or () if at[:2] == (topic, partition))
 
     # --- Operations
 
     def projections(self) -> Sequence[ProjectionStatus]:
         now = self._clock.now()
-        try:
-            ends, problem = ends_of(self._log), None
-        except LogUnavailable as error:
-            ends, problem = {}, str(error)
-
-        def of_role(role: Role) -> list[ProjectionStatus]:
-            return self._statuses(role, ends, problem, now)
-
-        found = {status.name: status for statuses in self._by_role(of_role).values() for status in statuses}
-        return [found[name] for name in self._projections]
-
-    def _statuses(self, role: Role, ends: Ends, problem: str | None, now: datetime) -> list[ProjectionStatus]:
+        questions: dict[str, Callable[[], Any]] = {role.value: partial(self._look, role) for role in self._stores}
+        looked = self._askers.ask(questions | {LOG: partial(ends_of, self._log)})
+        ends, problem = _ends(looked[LOG])
+        known: dict[str, _Looked] = {}
+        for role in self._stores:
+            found = looked[role.value]
+            known |= {} if isinstance(found, Exception) else found
+        reached = [
+            place for name, of in known.items() for place in places(of.reached, ends, self._projections[name].topics)
+        ]
+        self._learn(reached, ends)
         statuses: list[ProjectionStatus] = []
-        outage: str | None = None
-        for projection in self._projections.values():
-            if projection.role is role:
-                # a store that did not answer once is not asked for each of its views
-                if outage is None:
-                    try:
-                        statuses.append(self._status(projection, ends, problem, now))
-                        continue
-                    except StoreUnavailable as error:
-                        outage = str(error)
-                statuses.append(
-                    status_of(projection, None, (), reached=(), ends={}, now=now, state="waiting", error=outage)
+        for name, projection in self._projections.items():
+            answer, of_view = looked[projection.role.value], known.get(name)
+            error = str(answer) if isinstance(answer, Exception) else problem
+            statuses.append(
+                status_of(
+                    projection,
+                    of_view.live if of_view else None,
+                    of_view.builds if of_view else (),
+                    reached=of_view.reached if of_view else None,
+                    ends=ends,
+                    now=now,
+                    recorded_at=self._oldest.recorded_at,
+                    state="waiting" if error else "rebuilding" if of_view and of_view.rebuilding else "live",
+                    parked=of_view.parked if of_view else None,
+                    error=error,
                 )
+            )
         return statuses
 
-    def _status(self, projection: Projection, ends: Ends, problem: str | None, now: datetime) -> ProjectionStatus:
-        views, dead_letters = self._stores[projection.role]
-        live = views.live(projection.name)
-        builds = views.builds(projection.name)
-        reached = views.checkpoints(live) if live else ()
-        rebuilding = self._moves([view for view in builds if live is None or view.build > live.build], projection)
-        return status_of(
-            projection,
-            live,
-            builds,
-            reached=reached,
-            ends=ends,
-            now=now,
-            state="waiting" if problem else "rebuilding" if rebuilding else "live",
-            parked_streams=len(dead_letters.parked_streams(live.table)) if live else 0,
-            error=problem,
-        )
+    def _learn(self, reached: Sequence[Position], ends: Ends) -> None:
+        if ends:
+            self._askers.ask({LOG: partial(self._oldest.learn, reached, ends, LEARN_S)}, LEARN_S)
+
+    def _look(self, role: Role) -> Mapping[str, "_Looked"]:
+        """Return what a store says of its views. Raises: StoreUnavailable."""
+        views, dead_letters = self._stores[role]
+        looked: dict[str, _Looked] = {}
+        for name, projection in self._projections.items():
+            if projection.role is role:
+                live = views.live(name)
+                builds = views.builds(name)
+                looked[name] = _Looked(
+                    live,
+                    builds,
+                    views.checkpoints(live) if live else (),
+                    self._moves([view for view in builds if live is None or view.build > live.build], projection),
+                    (len(dead_letters.parked_streams(live.table)), dead_letters.count(live.table)) if live else (0, 0),
+                )
+        return looked
 
     def _moves(self, builds: Sequence[View], projection: Projection) -> bool:
         """Tell whether any of the builds was written since it was last looked at."""
@@ -134,35 +163,56 @@ class DistributedOperations(ViewJobs):
             self._seen[build] = reached
         return moved
 
+    def workers(self) -> Sequence[WorkerStatus]:
+        now = self._clock.now()
+        questions: dict[str, Callable[[], Any]] = {WORKERS: self._groups, LOG: partial(ends_of, self._log)}
+        found = self._askers.ask(questions)
+        ends, problem = _ends(found[LOG])
+        groups = found[WORKERS]
+        if isinstance(groups, Exception):
+            return [WorkerStatus(kind, None, None, None, (), str(groups)) for kind in WORKER_KINDS]
+        readers = [group.read for group in groups if group.waiting is None]
+        self._learn([Position(*place, read.get(place, 0)) for read in readers for place in ends], ends)
+        return [self._worker(group, ends, problem, now) for group in groups]
+
+    def _worker(self, group: WorkerGroup, ends: Ends, problem: str | None, now: datetime) -> WorkerStatus:
+        error = problem if group.running else f"no process runs; start one with factline worker {group.kind}"
+        if group.waiting is not None:
+            return WorkerStatus(group.kind, group.running, group.waiting, None if group.waiting else 0.0, (), error)
+        behind = lags_of(group.read, ends, now, self._oldest.recorded_at)
+        return WorkerStatus(group.kind, group.running, *sums(behind), behind, error)
+
     def dead_letters(
         self, tenant_id: TenantId, *, table: str | None, after: tuple[str, Position] | None, limit: int
     ) -> Sequence[DeadLetter]:
-        pages = [
-            store.dead_letters.page(tenant_id, table=table, after=after, limit=limit) for store in self._stores.values()
-        ]
+        asked = self._askers.ask(
+            {
+                role.value: partial(parked_page, store.dead_letters, tenant_id, table=table, after=after, limit=limit)
+                for role, store in self._stores.items()
+            }
+        )
+        pages: list[Sequence[DeadLetter]] = []
+        for page in asked.values():
+            if isinstance(page, Exception):
+                raise page
+            pages.append(page)
         return list(islice(merge(*pages, key=_place), limit))
 
     def health(self) -> Mapping[str, str]:
-        parts = {role.value: said for role, said in self._by_role(self._role_health).items()}
-        try:
-            self._log.end(Topic.EVENTS, 0)
-            parts["log"] = "ok"
-        except LogUnavailable as error:
-            parts["log"] = str(error)
-        return parts
+        questions = {role.value: partial(self._role_health, role) for role in self._stores}
+        said = self._askers.ask(questions | {LOG: partial(self._log_health)})
+        return {part: str(answer) for part, answer in said.items()}
+
+    def _log_health(self) -> str:
+        self._log.end(Topic.EVENTS, 0)
+        return "ok"
 
     def _role_health(self, role: Role) -> str:
-        try:
-            views = self._stores[role].views
-            missing = [name for name, of in self._projections.items() if of.role is role and views.live(name) is None]
-        except StoreUnavailable as error:
-            return str(error)
-        return f"no build is live of {', '.join(missing)}: run factline migrate" if missing else "ok"
-
-    def _by_role(self, ask: Callable[[Role], T]) -> Mapping[Role, T]:
-        """Ask all stores at once: one that is down takes its time to be so."""
-        with ThreadPoolExecutor(len(self._stores), "ask") as threads:
-            return dict(zip(self._stores, threads.map(ask, self._stores), strict=True))
+        views = self._stores[role].views
+        missing = [name for name, of in self._projections.items() if of.role is role and views.live(name) is None]
+        if missing:
+            return f"not live yet: {', '.join(missing)}; wait for their worker, or run factline migrate"
+        return "ok"
 
     # --- ViewJobs
 
@@ -183,3 +233,7 @@ class DistributedOperations(ViewJobs):
 
 def _place(letter: DeadLetter) -> tuple[str, Topic, int, int]:
     return letter[:4]
+
+
+def _ends(answer: Any) -> tuple[Ends, str | None]:
+    return ({}, str(answer)) if isinstance(answer, Exception) else (answer, None)

@@ -8,16 +8,24 @@ from typing import NamedTuple
 
 from projections.operations import DeadLetter
 from projections.rows import View
-from schemas.envelope import Entry, Position, StreamKey, Topic
+from schemas.envelope import Entry, Position, StreamKey, TenantId, Topic
 from streams.ports import Clock, DeadLetters, LogReader
 
 _LOG = logging.getLogger(__name__)
 
-MAX_POISON_IN_BATCH = 100
-"""More records than this that a view cannot take, in one batch, are a bad release and not bad records."""
+MAX_POISON = 100
+"""More records than this that a view cannot take, among POISON_WINDOW of a partition, are a bad release.
+
+Counted in records and not by the clock: a rebuild meets in a minute what was recorded in a year.
+"""
+
+POISON_WINDOW = 50_000
 
 MAX_FOLLOWERS = 1_000
 """With more of them between two looks, streams stay parked until they are retried in a calmer moment."""
+
+_DISCARDED = "/discarded"
+"""Behind a table's name where its discarded letters are kept; no table is called so."""
 
 Apply = Callable[[Entry], str | None]
 """Brings one record into the view; returns why it still cannot take it. Raises: StoreUnavailable, safe to retry."""
@@ -38,6 +46,7 @@ class Parked:
         self._view = view
         self._dead_letters = dead_letters
         self._clock = clock
+        self._poison: frozenset[Position] = frozenset()
         # what was parked of parked streams since the last look
         self._followers: deque[Entry] = deque(maxlen=MAX_FOLLOWERS)
 
@@ -53,16 +62,23 @@ class Parked:
         if not letters:
             return
         poison = [letter for letter in letters if letter.attempts]
-        if len(poison) > MAX_POISON_IN_BATCH:
-            first = poison[0]
+        met = self._met(poison)
+        if len(met) > MAX_POISON:
             raise TooMuchPoison(
-                f"{self._view.name} cannot take {len(poison)} records of one batch, the first at"
-                f" {first.topic.value}/{first.partition}/{first.position}: {first.reason}"
+                f"{self._view.name} cannot take {len(met)} records, the last of them at {place_of(poison[-1])}:"
+                f" {poison[-1].reason}"
             )
         for letter in poison:
             _LOG.warning("%s parked %s %s: %s", letter.view, letter.tenant_id, letter.stream, letter.reason)
         self._dead_letters.park(letters)
+        self._poison = met
         self.streams |= {(letter.tenant_id, letter.stream) for letter in letters if letter.topic is Topic.EVENTS}
+
+    def _met(self, poison: Sequence[DeadLetter]) -> frozenset[Position]:
+        """Return the places of poison within the window, each once however often its batch is tried."""
+        places = self._poison | {place_of(letter) for letter in poison}
+        ends = {place[:2]: place.position for place in sorted(places)}
+        return frozenset(place for place in places if place.position > ends[place[:2]] - POISON_WINDOW)
 
     def look(self, apply: Apply) -> None:
         """Learn which of the streams an operator has set free, and take what was parked of them since.
@@ -131,11 +147,12 @@ def retry(dead_letters: DeadLetters, table: str, log: LogReader, apply: Apply, *
     while True:
         taken_before = taken
         for letter in dead_letters.letters(table):
-            place = Position(letter.topic, letter.partition, letter.position)
+            place = place_of(letter)
             if place in failed:
                 continue
             stream = (letter.tenant_id, letter.stream)
-            if stream in failed_streams or apply(_entry(log, letter)):
+            # one that the log has no more can never be taken: it stays parked until it is discarded
+            if stream in failed_streams or (entry := record_at(log, place)) is None or apply(entry):
                 failed.add(place)
                 if letter.topic is Topic.EVENTS:
                     failed_streams.add(stream)
@@ -149,13 +166,70 @@ def retry(dead_letters: DeadLetters, table: str, log: LogReader, apply: Apply, *
 
 
 def discard(dead_letters: DeadLetters, table: str) -> int:
-    """Forget a table's letters; return how many those were. Raises: StoreUnavailable, safe to retry."""
+    """Let a table go on without its letters; return how many those were.
+
+    Shape: what was discarded is kept apart, so that `verify` does not miss it.
+    Raises: StoreUnavailable, safe to retry.
+    """
     discarded = 0
     for letter in dead_letters.letters(table):
+        dead_letters.park([letter._replace(view=f"{table}{_DISCARDED}")])
         dead_letters.remove([letter])
         discarded += 1
     return discarded
 
 
-def _entry(log: LogReader, letter: DeadLetter) -> Entry:
-    return log.read(letter.topic, letter.partition, after=letter.position - 1, limit=1)[0]
+def forget(dead_letters: DeadLetters, table: str) -> None:
+    """Remove a table's letters, and those that were discarded. Raises: StoreUnavailable, safe to retry."""
+    for name in names_of(table):
+        for letter in dead_letters.letters(name):
+            dead_letters.remove([letter])
+
+
+def names_of(table: str) -> tuple[str, str]:
+    """Return the names under which the letters of a table are kept: those parked, and those discarded."""
+    return table, f"{table}{_DISCARDED}"
+
+
+def places(dead_letters: DeadLetters, name: str) -> frozenset[Position]:
+    """Return the places of the letters kept under a name. Raises: StoreUnavailable, safe to retry."""
+    return frozenset(place_of(letter) for letter in dead_letters.letters(name))
+
+
+def letter_at(dead_letters: DeadLetters, table: str, tenant_id: TenantId, place: Position) -> DeadLetter | None:
+    """Return the letter of a tenant's record, parked or discarded, if there is one. Raises: StoreUnavailable."""
+    before = place._replace(position=place.position - 1)
+    for name in names_of(table):
+        for letter in dead_letters.page(tenant_id, table=name, after=(name, before), limit=1):
+            if place_of(letter) == place:
+                return letter
+    return None
+
+
+def place_of(of: Entry | DeadLetter) -> Position:
+    return Position(of.topic, of.partition, of.position)
+
+
+def record_at(log: LogReader, place: Position) -> Entry | None:
+    """Return the very record of a place, None where the log has it no more. Raises: LogUnavailable, safe to retry."""
+    found = log.read(place.topic, place.partition, after=place.position - 1, limit=1)
+    return next((entry for entry in found if entry.position == place.position), None)
+
+
+def parked_page(
+    dead_letters: DeadLetters,
+    tenant_id: TenantId,
+    *,
+    table: str | None,
+    after: tuple[str, Position] | None,
+    limit: int,
+) -> Sequence[DeadLetter]:
+    """Return a page of a tenant's letters, without those that were discarded: see `DeadLetters.page`."""
+    found: list[DeadLetter] = []
+    while len(found) < limit:
+        page = dead_letters.page(tenant_id, table=table, after=after, limit=limit)
+        found += [letter for letter in page if not letter.view.endswith(_DISCARDED)]
+        if len(page) < limit:
+            break
+        after = (page[-1].view, place_of(page[-1]))
+    return found[:limit]

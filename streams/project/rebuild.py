@@ -12,7 +12,7 @@ from projections.stores import StoreUnavailable, ViewWriter
 from streams.ports import Clock, DeadLetters, LogReader
 from streams.project.lag import ends_of
 from streams.project.local_runner import BATCH_ENTRIES
-from streams.project.parked import discard
+from streams.project.parked import forget
 from streams.project.run import ProjectionRun
 
 NEAR = 1_000
@@ -54,7 +54,7 @@ def new_build(site: Site) -> View:
     # a worker that was late may have left rows or a checkpoint under a number that was dropped
     site.views.drop(view)
     site.views.create(view)
-    discard(site.dead_letters, view.table)
+    forget(site.dead_letters, view.table)
     return view
 
 
@@ -65,15 +65,20 @@ def bring_live(
     log: LogReader,
     clock: Clock,
     on_step: Callable[[Step], None],
+    compare: Callable[[View], None],
     max_rate: float | None = None,
 ) -> None:
-    """Let a build read the log from its own checkpoint to the end, then switch readers to it.
+    """Let a build read the log from its own checkpoint to the end, compare it with the log, then switch readers to it.
 
     Shape: the live build is kept up to date by others and answers until the switch. `max_rate` is records a second; a
     build that may read less than is recorded never catches up.
-    Raises: StoreUnavailable, LogUnavailable, TooMuchPoison: the live build is as it was, try again.
+    Raises: StoreUnavailable, LogUnavailable, TooMuchPoison, NeedsUpdate: the live build is as it was, try again. What
+    `compare` raises, of a build that is not as the log says.
     """
     follower = _Follower(site, site.run(view, clock), log, on_step, max_rate)
+    follower.catch_up()
+    compare(view)
+    # what came while it was compared
     follower.catch_up()
     # readers had better not see less than before, if the traffic lets the build pass the live one
     deadline = time.monotonic() + PASS_S

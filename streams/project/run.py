@@ -1,6 +1,6 @@
 """This applies batches of the log to one view, once, and parks the streams of records that it cannot take."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from domain import catalog
@@ -8,9 +8,10 @@ from projections.operations import DeadLetter
 from projections.projection import Projection
 from projections.rows import Checkpoint, Row, View
 from projections.stores import ViewWriter, WriteRefused
-from schemas.envelope import UNKNOWN_TYPE, Entry, Envelope, StreamKey, Topic, Undecodable
+from schemas.envelope import UNKNOWN_TYPE, Entry, Envelope, Position, StreamKey, Topic, Undecodable
+from streams.newer import NeedsUpdate
 from streams.ports import Clock, DeadLetters
-from streams.project.parked import Parked
+from streams.project.parked import Parked, place_of
 
 
 class Effect(NamedTuple):
@@ -44,18 +45,27 @@ class ProjectionRun:
         reached = self.reached.get((topic, partition))
         return reached.position if reached else 0
 
-    def run(self, *batches: Sequence[Entry]) -> None:
+    def run(self, *batches: Sequence[Entry], left_out: Collection[Position] = ()) -> None:
         """Apply batches and move the checkpoints past them; each holds records of one topic and partition, in order.
 
-        Raises: StoreUnavailable, safe to retry with the same or longer batches; TooMuchPoison.
+        Shape: what is at the places `left_out` is passed over.
+        Raises: StoreUnavailable, safe to retry with the same or longer batches; TooMuchPoison; NeedsUpdate, all before
+        the record that is not known was applied.
         """
-        news = [some for batch in batches if (some := self._news(batch))]
-        if not news:
-            return
+        known = [self._known(some) for batch in batches if (some := self._news(batch))]
+        if news := [some for some, _ in known if some]:
+            self._apply(news, left_out)
+        for _, newer in known:
+            if newer is not None:
+                raise NeedsUpdate(self.view.table, newer)
+
+    def _apply(self, news: Sequence[Sequence[Entry]], left_out: Collection[Position]) -> None:
         checkpoints = [self._checkpoint(some[-1]) for some in news]
         effects: list[Effect] = []
         letters: list[DeadLetter] = []
         for some in news:
+            if left_out:
+                some = [entry for entry in some if place_of(entry) not in left_out]  # noqa: PLW2901
             self._project(some, effects, letters)
         # parked before the checkpoints pass them: a crash in between writes the same letters again
         self.parked.park(letters)
@@ -87,9 +97,19 @@ class ProjectionRun:
         reached = self.position(batch[0].topic, batch[0].partition)
         return batch if batch[0].position > reached else [entry for entry in batch if entry.position > reached]
 
+    def _known(self, news: Sequence[Entry]) -> tuple[Sequence[Entry], Undecodable | None]:
+        """Return what comes before the first record that concerns the view and that a newer release wrote, and that."""
+        for at, entry in enumerate(news):
+            if isinstance(entry, Undecodable) and entry.newer and self._concerns(entry.type):
+                return news[:at], entry
+        return news, None
+
+    def _concerns(self, type_: str) -> bool:
+        # of a type that this release does not have, nobody knows which views take it
+        return self._types is None or type_ in self._types or type_ not in catalog.EVENTS
+
     def _project(self, news: Sequence[Entry], effects: list[Effect], letters: list[DeadLetter]) -> None:
-        topic = news[0].topic
-        if topic not in self.projection.topics:
+        if not news or (topic := news[0].topic) not in self.projection.topics:
             return
         # facts are many: nothing is looked up for them that only decided events need
         decided, types, parked = topic is Topic.EVENTS, self._types, set(self.parked.streams)
@@ -115,6 +135,9 @@ class ProjectionRun:
             # the payload itself is enough for facts and for views of every event
             typed = self._types is not None and entry.topic is Topic.EVENTS
             return tuple(self.projection.project(entry, catalog.event_from(entry) if typed else None))
+        except MemoryError:
+            # of this process, not of the record
+            raise
         except Exception as error:  # noqa: BLE001 - whatever a projection raises for a record, it raises every time
             return f"{self.projection.name} cannot take it: {type(error).__name__}: {error}"
 

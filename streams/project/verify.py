@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from hashlib import blake2b
@@ -15,10 +15,11 @@ from projections.layout import Layout
 from projections.projection import Projection
 from projections.rows import Document, StoredRow, View
 from projections.stores import ViewWriter
-from schemas.envelope import TenantId, Topic
+from schemas.envelope import Position, TenantId, Topic
 from streams.ports import Clock, DeadLetters, LogReader
 from streams.project.lag import ends_of
 from streams.project.local_runner import BATCH_ENTRIES
+from streams.project.parked import names_of, places, record_at
 from streams.project.rebuild import Step
 from streams.project.run import ProjectionRun
 
@@ -51,9 +52,10 @@ class Verdict(NamedTuple):
     """What comparing one view gave.
 
     Shape: `view` is the table that was compared, `rows` is how many it has. `differences` counts all up to
-    MAX_DIFFERENCES, `examples` holds the first of them. `dead_letters` counts the records that the projection cannot
-    take, and those that follow them. `moving` rows were written each time they were looked at, and never were as the
-    log said just then.
+    MAX_DIFFERENCES, with the rows that readers do not find where they look; `examples` holds the first of them.
+    `dead_letters` counts the records that the view has parked, and `discarded` those that an operator told it to go on
+    without: neither is in it. `moving` rows were written each time they were looked at, and never were as the log said
+    just then.
     """
 
     view: str
@@ -62,59 +64,150 @@ class Verdict(NamedTuple):
     examples: Sequence[Difference]
     dead_letters: int
     moving: int
+    discarded: int
 
 
-def verify(
-    store: ViewWriter,
-    projection: Projection,
-    *,
-    log: LogReader,
-    scratch: ViewWriter,
-    scratch_letters: DeadLetters,
-    clock: Clock,
-    on_step: Callable[[Step], None],
-) -> Verdict:
+class Compared(NamedTuple):
+    """A build, and what there is of it to compare: its table and its letters."""
+
+    projection: Projection
+    view: View
+    store: ViewWriter
+    letters: DeadLetters
+
+
+class Scratch(NamedTuple):
+    """An empty store that keeps the rows of the projection that is compared, and its dead letters."""
+
+    store: ViewWriter
+    letters: DeadLetters
+
+
+def verify(of: Compared, *, log: LogReader, scratch: Scratch, clock: Clock, on_step: Callable[[Step], None]) -> Verdict:
     """Compare the live build of a view with what the log says it must hold, as of now or later.
 
-    Shape: `scratch` is an empty store that keeps the projection's rows. Days of a tenant are compared by digest, then
-    the rows of those that differ. The view may be written meanwhile: a row differs if it is the same in two looks,
-    although before the second one the view has read all that was in the log when the first one ended.
+    Shape: days of a tenant are compared by digest, then the rows of those that differ. The view may be written
+    meanwhile: a row differs if it is the same in two looks, although before the second one the view has read all that
+    was in the log when the first one ended.
     Raises: CannotCompare; StoreUnavailable, LogUnavailable, verify again.
     """
-    live = store.live(projection.name)
-    if live is None:
-        raise CannotCompare(f"no build of {projection.name} is live yet: run factline migrate")
-    view = View(projection.name, 1)
-    scratch.create(view)
-    scratch.switch(view)
-    run = ProjectionRun(projection, view, scratch, scratch_letters, clock)
-
-    def fold() -> None:
-        _fold(run, log, _passed(store, live, projection, log), on_step)
-
-    fold()
-    rows, groups = _differing_groups(store, live, scratch, view, projection.layout)
+    sides = _Sides(of, log, scratch, clock, on_step)
+    sides.fold(_passed(of, log))
+    rows, groups = sides.differing_groups()
     pending: Mapping[_Key, Difference] = {}
     certain: dict[_Key, Difference] = {}
     for look in range(MAX_LOOKS if groups else 0):
-        fold()
-        seen = dict(islice(_differences(store, live, scratch, view, groups, layout=projection.layout), MAX_DIFFERENCES))
+        sides.fold(_passed(of, log))
+        seen = dict(islice(sides.differences(groups), MAX_DIFFERENCES))
         certain |= {key: one for key, one in seen.items() if key in pending and pending[key].found == one.found}
         pending = {key: one for key, one in seen.items() if (key in pending or not look) and key not in certain}
         if not pending:
             break
-    dead_letters = sum(1 for _ in scratch_letters.letters(view.table))
-    examples = list(islice(chain(certain.values(), pending.values()), MAX_EXAMPLES))
-    return Verdict(live.table, rows, len(certain), examples, dead_letters, len(pending))
+    misplaced = sides.misplaced()
+    if misplaced:
+        # what was only being written is in its place by the next look
+        sides.fold(_passed(of, log))
+        misplaced &= sides.misplaced()
+    return sides.verdict(rows, _all(certain, misplaced), pending.values())
 
 
-def _passed(store: ViewWriter, view: View, projection: Projection, log: LogReader) -> _Places:
+def compare(
+    of: Compared, *, log: LogReader, scratch: Scratch, clock: Clock, on_step: Callable[[Step], None]
+) -> Verdict:
+    """Compare a build that nobody else writes with what the log says up to where the build has read it.
+
+    Raises: StoreUnavailable, LogUnavailable, safe to retry.
+    """
+    sides = _Sides(of, log, scratch, clock, on_step)
+    sides.fold({(at.topic, at.partition): at.position for at in of.store.checkpoints(of.view)})
+    rows, groups = sides.differing_groups()
+    differing = dict(islice(sides.differences(groups), MAX_DIFFERENCES))
+    return sides.verdict(rows, _all(differing, sides.misplaced()), ())
+
+
+class _Sides:
+    """A build, and beside it the log folded into a scratch store."""
+
+    def __init__(
+        self, of: Compared, log: LogReader, scratch: Scratch, clock: Clock, on_step: Callable[[Step], None]
+    ) -> None:
+        self._of = of
+        self._log = log
+        self._scratch = scratch.store
+        self._on_step = on_step
+        self._layout = of.projection.layout
+        self._view = View(of.projection.name, 1)
+        self._scratch.create(self._view)
+        self._scratch.switch(self._view)
+        self._run = ProjectionRun(of.projection, self._view, *scratch, clock)
+        self._parked: frozenset[Position] = frozenset()
+        self._discarded: frozenset[Position] = frozenset()
+
+    def fold(self, until: "_Places") -> None:
+        """Read exactly as far as the build has read, but for what it has parked and what it was told to forget."""
+        before = self._parked
+        self._parked, self._discarded = (places(self._of.letters, name) for name in names_of(self._of.view.table))
+        left_out = self._parked | self._discarded
+        for place in sorted(before - left_out):
+            # retried meanwhile, and taken
+            if (entry := record_at(self._log, place)) is not None:
+                self._run.retry(entry)
+        total = sum(until.values())
+        for (topic, partition), end in until.items():
+            while (after := self._run.position(topic, partition)) < end:
+                batch = self._log.read(topic, partition, after=after, limit=min(BATCH_ENTRIES, end - after))
+                due = [entry for entry in batch if entry.position <= end]
+                if not due:
+                    # facts that were old are gone
+                    break
+                self._run.run(due, left_out=left_out)
+                self._on_step(Step(sum(self._run.position(*place) for place in until), total))
+
+    def differing_groups(self) -> tuple[int, set["_Group"]]:
+        """Return how many rows the build has, and which days of which tenants are not as expected."""
+        rows, groups = 0, set[_Group]()
+        for tenant_id in sorted({*self._of.store.tenants(self._of.view), *self._scratch.tenants(self._view)}):
+            found = _digests(self._of.store.scan(self._of.view, tenant_id), self._layout)
+            wanted = _digests(self._scratch.scan(self._view, tenant_id), self._layout)
+            rows += sum(count for count, _ in found.values())
+            groups |= {(tenant_id, day) for day in found.keys() | wanted.keys() if found.get(day) != wanted.get(day)}
+        return rows, groups
+
+    def differences(self, groups: set["_Group"]) -> "Iterator[tuple[_Key, Difference]]":
+        for tenant_id in sorted({tenant_id for tenant_id, _ in groups}):
+            days = {day for other, day in groups if other == tenant_id}
+            wanted = (row for row in self._scratch.scan(self._view, tenant_id) if _day(row, self._layout) in days)
+            there = (row for row in self._of.store.scan(self._of.view, tenant_id) if _day(row, self._layout) in days)
+            for expected, found in _side_by_side(wanted, there, self._layout):
+                if expected != found:
+                    key = _key(expected or found, self._layout)
+                    yield (tenant_id, key), Difference(tenant_id, key, expected, found)
+
+    def misplaced(self) -> set["_Key"]:
+        """Return the rows that lists, sorts and questions about a series do not find, though they are there."""
+        store, view = self._of.store, self._of.view
+        found = ((tenant_id, key) for tenant_id in store.tenants(view) for key in store.misplaced(view, tenant_id))
+        return set(islice(found, MAX_DIFFERENCES))
+
+    def verdict(self, rows: int, certain: Collection[Difference], moving: Collection[Difference]) -> Verdict:
+        return Verdict(
+            self._of.view.table,
+            rows,
+            len(certain),
+            list(islice(chain(certain, moving), MAX_EXAMPLES)),
+            len(self._parked),
+            len(moving),
+            len(self._discarded),
+        )
+
+
+def _passed(of: Compared, log: LogReader) -> _Places:
     """Wait until the view has read all that is in the log now; return how far it is then."""
-    ends = {place: end for place, end in ends_of(log).items() if place[0] in projection.topics}
+    ends = {place: end for place, end in ends_of(log).items() if place[0] in of.projection.topics}
     before: _Places = {}
     deadline = time.monotonic() + PATIENCE_S
     while True:
-        reached = {(at.topic, at.partition): at.position for at in store.checkpoints(view)}
+        reached = {(at.topic, at.partition): at.position for at in of.store.checkpoints(of.view)}
         behind = sum(max(0, end - reached.get(place, 0)) for place, end in ends.items())
         if not behind:
             break
@@ -122,46 +215,17 @@ def _passed(store: ViewWriter, view: View, projection: Projection, log: LogReade
             before, deadline = reached, time.monotonic() + PATIENCE_S
         if time.monotonic() > deadline:
             raise CannotCompare(
-                f"{view.table} is {behind:,} records behind the log and does not come nearer:"
+                f"{of.view.table} is {behind:,} records behind the log and does not come nearer:"
                 " `factline projections list` says how it is; its worker must run, then verify again"
             )
         time.sleep(_POLL_S)
     for place, position in reached.items():
         if position > ends.get(place, 0) and position > (end := log.end(*place)):
             raise CannotCompare(
-                f"{view.table} has read {place[0].value}/{place[1]} up to {position}, the log ends at {end}:"
+                f"{of.view.table} has read {place[0].value}/{place[1]} up to {position}, the log ends at {end}:"
                 " an older log was restored below it; rebuild the view"
             )
     return reached
-
-
-def _fold(run: ProjectionRun, log: LogReader, until: _Places, on_step: Callable[[Step], None]) -> None:
-    """Read exactly as far as the view has read."""
-    total = sum(until.values())
-    for (topic, partition), end in until.items():
-        while (after := run.position(topic, partition)) < end:
-            batch = log.read(topic, partition, after=after, limit=min(BATCH_ENTRIES, end - after))
-            due = [entry for entry in batch if entry.position <= end]
-            if not due:
-                # facts that were old are gone
-                break
-            run.run(due)
-            on_step(Step(sum(run.position(*place) for place in until), total))
-
-
-def _differing_groups(
-    store: ViewWriter, view: View, scratch: ViewWriter, expected: View, layout: Layout
-) -> tuple[int, set[_Group]]:
-    """Return how many rows the view has, and which days of which tenants are not as expected."""
-    rows, groups = 0, set[_Group]()
-    for tenant_id in _tenants(store, view, scratch, expected):
-        found, wanted = (
-            _digests(store.scan(view, tenant_id), layout),
-            _digests(scratch.scan(expected, tenant_id), layout),
-        )
-        rows += sum(count for count, _ in found.values())
-        groups |= {(tenant_id, day) for day in found.keys() | wanted.keys() if found.get(day) != wanted.get(day)}
-    return rows, groups
 
 
 def _digests(rows: Iterator[StoredRow], layout: Layout) -> Mapping[date | None, tuple[int, int]]:
@@ -198,21 +262,11 @@ def _plain(value: Any) -> Any:
 _Key = tuple[TenantId, tuple[Any, ...]]
 
 
-def _differences(
-    store: ViewWriter, view: View, scratch: ViewWriter, expected_view: View, groups: set[_Group], *, layout: Layout
-) -> Iterator[tuple[_Key, Difference]]:
-    for tenant_id in sorted({tenant_id for tenant_id, _ in groups}):
-        days = {day for other, day in groups if other == tenant_id}
-        wanted = (row for row in scratch.scan(expected_view, tenant_id) if _day(row, layout) in days)
-        there = (row for row in store.scan(view, tenant_id) if _day(row, layout) in days)
-        for expected, found in _side_by_side(wanted, there, layout):
-            if expected != found:
-                key = _key(expected or found, layout)
-                yield (tenant_id, key), Difference(tenant_id, key, expected, found)
-
-
-def _tenants(store: ViewWriter, view: View, scratch: ViewWriter, expected: View) -> Sequence[TenantId]:
-    return sorted({*store.tenants(view), *scratch.tenants(expected)})
+def _all(differing: Mapping[_Key, Difference], misplaced: set[_Key]) -> Sequence[Difference]:
+    """Return each row that is wrong once, whatever is wrong with it."""
+    expected, found = ("found by its filters, sorts and place",), ("not where readers look",)
+    others = [Difference(*place, expected, found) for place in sorted(misplaced - differing.keys())]
+    return [*differing.values(), *others]
 
 
 def _side_by_side(

@@ -1,21 +1,28 @@
 """An operator's jobs on the views are the same in both profiles: rebuild, switch, drop, verify, dead letters."""
 
+import os
+import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import timedelta
 
 from projections.operations import DeadLetter, ProjectionStatus
 from projections.projection import Projection
 from projections.rows import View
-from projections.stores import StoreUnavailable, ViewWriter
+from projections.stores import Holder, StoreUnavailable, ViewWriter
+from streams.identifiers import new_id
 from streams.ports import Clock, DeadLetters, LogReader
-from streams.project.parked import Retried, discard, retry
+from streams.project.parked import Retried, discard, forget, retry
 from streams.project.rebuild import Site, Step, bring_live, new_build
-from streams.project.verify import Verdict, verify
+from streams.project.verify import CannotCompare, Compared, Scratch, Verdict, compare, verify
+
+LEASE = timedelta(minutes=10)
+"""A job that was killed keeps others from the builds of its view for no longer; one that works on holds them on."""
 
 OnStep = Callable[[Step], None]
-Scratch = Callable[[Projection], AbstractContextManager[tuple[ViewWriter, DeadLetters]]]
+OpenScratch = Callable[[Projection], AbstractContextManager[tuple[ViewWriter, DeadLetters]]]
 
 
 class UnknownProjection(KeyError):  # noqa: N818
@@ -29,10 +36,22 @@ class WrongBuild(ValueError):  # noqa: N818
     """What was asked for cannot be done with this build of the view; a retry gives the same answer."""
 
 
+class BuildDiffers(Exception):  # noqa: N818
+    """A build does not hold what the log says, so it was not switched to; the message says what to do."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        of_tenants = sorted({example.tenant_id for example in verdict.examples})
+        super().__init__(
+            f"{verdict.view} has {verdict.differences:,} rows that are not as the log says, the first of them of"
+            f" {', '.join(of_tenants)}; nothing was switched: see that its store keeps what it is sent, drop this build"
+            " and rebuild the view"
+        )
+
+
 class ViewJobs(ABC):
     """The jobs; a subclass knows who else writes the views."""
 
-    def __init__(self, log: LogReader, clock: Clock, scratch: Scratch) -> None:
+    def __init__(self, log: LogReader, clock: Clock, scratch: OpenScratch) -> None:
         self._log = log
         self._clock = clock
         self._scratch = scratch
@@ -61,23 +80,23 @@ class ViewJobs(ABC):
         """Build a view anew from the whole log and switch readers to it; the build before stays until it is dropped.
 
         Shape: the new build has dead letters of its own. Units: `max_rate` is records of the log a second.
-        Raises: UnknownProjection; what `bring_live` raises.
+        Raises: UnknownProjection; BuildDiffers; what `bring_live` raises.
         """
         site = self._site(name)
-        with self._alone(name):
+        with self._alone(site) as go_on:
             with site.hold():
                 view = new_build(site)
-            bring_live(site, view, log=self._log, clock=self._clock, on_step=on_step, max_rate=max_rate)
+            self._bring_live(site, view, on_step, go_on, max_rate)
             return view
 
     def switch(self, name: str, build: int, on_step: OnStep) -> View:
         """Let a build that is there catch up with the log, then switch readers to it.
 
-        Raises: UnknownProjection; WrongBuild, it is not there; what `bring_live` raises.
+        Raises: UnknownProjection; WrongBuild, it is not there; BuildDiffers; what `bring_live` raises.
         """
         site, view = self._site(name), self._build(name, build)
-        with self._alone(name):
-            bring_live(site, view, log=self._log, clock=self._clock, on_step=on_step)
+        with self._alone(site) as go_on:
+            self._bring_live(site, view, on_step, go_on)
             return view
 
     def drop(self, name: str, build: int) -> View:
@@ -86,7 +105,7 @@ class ViewJobs(ABC):
         Raises: UnknownProjection; WrongBuild, it is live or not there; StoreUnavailable, safe to retry.
         """
         site, view = self._site(name), self._build(name, build)
-        with self._alone(name), site.hold():
+        with self._alone(site), site.hold():
             if site.views.live(name) == view:
                 raise WrongBuild(f"{view.table} is live: switch to another build first")
             site.views.drop(view)
@@ -94,22 +113,44 @@ class ViewJobs(ABC):
             time.sleep(site.notice_s)
             if view in site.views.builds(name):
                 site.views.drop(view)
-            discard(site.dead_letters, view.table)
+            forget(site.dead_letters, view.table)
             return view
 
     def verify(self, name: str, on_step: OnStep) -> Verdict:
         """Compare a view with the log. Raises: UnknownProjection; what `verify` raises."""
         site = self._site(name)
-        with self._scratch(site.projection) as (scratch, letters):
+        live = site.views.live(name)
+        if live is None:
+            raise CannotCompare(f"no build of {name} is live yet: wait until it is built, or run factline migrate")
+        with self._scratch(site.projection) as scratch:
             return verify(
-                site.views,
-                site.projection,
+                Compared(site.projection, live, site.views, site.dead_letters),
                 log=self._log,
-                scratch=scratch,
-                scratch_letters=letters,
+                scratch=Scratch(*scratch),
                 clock=self._clock,
                 on_step=on_step,
             )
+
+    def _bring_live(
+        self, site: Site, view: View, on_step: OnStep, go_on: Callable[[], None], max_rate: float | None = None
+    ) -> None:
+        def stepped(step: Step) -> None:
+            go_on()
+            on_step(step)
+
+        def check(build: View) -> None:
+            with self._scratch(site.projection) as scratch:
+                verdict = compare(
+                    Compared(site.projection, build, site.views, site.dead_letters),
+                    log=self._log,
+                    scratch=Scratch(*scratch),
+                    clock=self._clock,
+                    on_step=stepped,
+                )
+            if verdict.differences:
+                raise BuildDiffers(verdict)
+
+        bring_live(site, view, log=self._log, clock=self._clock, on_step=stepped, compare=check, max_rate=max_rate)
 
     def retry_dead_letters(self, name: str) -> Retried:
         """Try the dead letters of a view's live build again, oldest first, never moving its checkpoint.
@@ -151,15 +192,39 @@ class ViewJobs(ABC):
     def _live(self, site: Site) -> View:
         live = site.views.live(site.projection.name)
         if live is None:
-            raise StoreUnavailable(f"no build of {site.projection.name} is live yet: run factline migrate")
+            name = site.projection.name
+            raise StoreUnavailable(f"no build of {name} is live yet: wait until it is built, or run factline migrate")
         return live
 
     @contextmanager
-    def _alone(self, name: str) -> Iterator[None]:
-        if name in self._rebuilding:
-            raise StoreUnavailable(f"the builds of {name} are being changed already; wait for that to end")
+    def _alone(self, site: Site) -> Iterator[Callable[[], None]]:
+        """Let nobody else change the builds of a view, whatever process or machine it is in; yield how to go on so.
+
+        Raises: StoreUnavailable, somebody else changes them; the message says who.
+        """
+        name = site.projection.name
+        who = f"process {os.getpid()} on {socket.gethostname()}, job {new_id()}"
+        due = 0.0
+
+        def go_on() -> None:
+            nonlocal due
+            if time.monotonic() < due:
+                return
+            now = self._clock.now()
+            held = site.views.hold(name, Holder(who, now + LEASE), now=now)
+            if held.who != who:
+                raise StoreUnavailable(
+                    f"the builds of {name} are being changed by {held.who}, until {held.until:%H:%M:%S} UTC at the"
+                    " latest if it was killed; wait for that to end"
+                )
+            due = time.monotonic() + LEASE.total_seconds() / 10
+
+        go_on()
         self._rebuilding.add(name)
         try:
-            yield
+            yield go_on
         finally:
             self._rebuilding.discard(name)
+            with suppress(StoreUnavailable):
+                now = self._clock.now()
+                site.views.hold(name, Holder(who, now - LEASE), now=now)

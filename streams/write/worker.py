@@ -24,11 +24,15 @@ _PAUSE_S = 0.2
 class CommandWorker:
     """Moves commands from a queue through the writer, whose events are committed with the turn that caused them.
 
-    Shape: `refused_unread` counts the messages that were no commands.
+    Shape: `refused_unread` counts the messages that were no commands, `decided` all that were answered. `turned_at` is
+    when the last turn ended, on the monotonic clock; `error` says why the log did not take that turn, if it did not.
     """
 
     def __init__(self, queue: CommandQueue, writer: Writer, *, max_batch: int = MAX_BATCH) -> None:
         self.refused_unread = 0
+        self.decided = 0
+        self.turned_at: float | None = None
+        self.error: str | None = None
         self._queue = queue
         self._writer = writer
         self._max_batch = self._limit = max_batch
@@ -43,8 +47,10 @@ class CommandWorker:
         """Decide commands until told to stop. Raises: WriterLost."""
         while not self._stopping:
             try:
-                self.turn(_WAIT_S)
+                self.decided += self.turn(_WAIT_S)
+                self.turned_at, self.error = time.monotonic(), None
             except LogUnavailable as error:
+                self.error = str(error)
                 _LOG.warning("the batch was not kept and is taken again: %s", error)
                 time.sleep(_PAUSE_S)
 

@@ -126,7 +126,7 @@ def _rows(side: ReadSide, view: View) -> list[StoredRow]:
 
 
 def _checkpoints(operations: DistributedOperations, names: Sequence[str]) -> Mapping[str, frozenset[Checkpoint]]:
-    return {name: frozenset(operations.reached(name)) for name in names}
+    return {name: frozenset(operations.reached(name) or ()) for name in names}
 
 
 def _ignore(_step: Step) -> None:

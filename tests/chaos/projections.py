@@ -107,7 +107,7 @@ def run(engines: Engines, plan: Plan, *, seed: int, folder: Path, say: Say) -> R
         rows = _count(side)
         with side.operations() as operations:
             letters = list(operations.all_dead_letters())
-            lag = sum(status.lag_events for status in operations.projections())
+            lag = sum(status.lag_events or 0 for status in operations.projections())
     expected, found_rows = Counter(load.rows), Counter(rows)
     lost, doubled = expected - found_rows, found_rows - expected
     backwards = [went for watch in watches.values() for went in watch.backwards]

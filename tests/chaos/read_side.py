@@ -137,7 +137,9 @@ class ReadSide:
         with ExitStack() as opened:
             log = opened.enter_context(closing(KafkaLogReader(self.cluster.connection, self.cluster.topics)))
             stores = {role: opened.enter_context(open_stores(role, self.settings)) for role in Role}
-            yield DistributedOperations(stores, log=log, clock=SystemClock(), scratch=partial(scratch, self.folder))
+            yield DistributedOperations(
+                stores, log=log, clock=SystemClock(), scratch=partial(scratch, self.folder), answer_s=30.0
+            )
 
     def stores(self, role: Role) -> AbstractContextManager[Stores]:
         return open_stores(role, self.settings)

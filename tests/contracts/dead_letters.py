@@ -106,6 +106,13 @@ class DeadLettersContract:
         )
         assert store.parked_streams("devices_v1") == {(ACME, "device-1"), (BOLT, "device-2")}
 
+    def test_letters_of_a_build_are_counted_those_of_facts_and_followers_too(self, store: Store) -> None:
+        assert store.count("devices_v1") == 0
+        store.park([letter(1), letter(2, attempts=0), letter(3, tenant=BOLT), letter(4, topic=Topic.TELEMETRY)])
+        store.park([letter(1, view="devices_v2")])
+        store.remove([letter(2)])
+        assert store.count("devices_v1") == 3
+
     def test_a_removed_letter_is_gone_and_its_neighbours_stay(self, store: Store) -> None:
         store.park([letter(1), letter(2), letter(1, view="devices_v2"), letter(1, partition=4)])
         store.remove([letter(1)])

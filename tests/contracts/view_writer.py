@@ -13,9 +13,20 @@ import pytest
 
 from projections.projection import Projection
 from projections.rows import Patch, Row, View
-from projections.stores import StoreUnavailable, ViewWriter, WriteRefused
+from projections.stores import Holder, StoreUnavailable, ViewWriter, WriteRefused
 from schemas.envelope import TenantId, Topic
-from tests.contracts.samples import ACME, BOLT, LAYOUTS, checkpoint, projection, sample, samples, stored, unkeepable
+from tests.contracts.samples import (
+    ACME,
+    BOLT,
+    LAYOUTS,
+    checkpoint,
+    instant,
+    projection,
+    sample,
+    samples,
+    stored,
+    unkeepable,
+)
 
 V1, V2, V10 = View("things", 1), View("things", 2), View("things", 10)
 OTHER = View("others", 1)
@@ -123,6 +134,34 @@ class ViewWriterContract:
         store.switch(V1)
         assert store.live("things") == V1
         assert list(store.builds("things")) == [V1, V2]
+
+    # --- who changes builds -----------------------------------------------------------------------------------------
+
+    def test_of_two_holders_the_first_keeps_the_builds_until_it_lets_go(self, store: Store) -> None:
+        ann, ben = (Holder(who, instant(60)) for who in ("ann of this machine", "ben's"))
+        assert store.hold("things", ann, now=instant(0)) == ann
+        assert store.hold("things", ben, now=instant(1)) == ann
+        assert store.hold("others", ben, now=instant(1)) == ben
+        longer = ann._replace(until=instant(90))
+        assert store.hold("things", longer, now=instant(2)) == longer
+        assert store.hold("things", ben._replace(until=instant(95)), now=instant(70)) == longer
+        store.hold("things", ann._replace(until=instant(3)), now=instant(71))
+        assert store.hold("things", ben._replace(until=instant(95)), now=instant(72)).who == ben.who
+        assert list(store.builds("things")) == []
+
+    def test_holder_whose_time_is_over_holds_nothing(self, store: Store) -> None:
+        ann, ben = Holder("ann", instant(60)), Holder("ben", instant(120))
+        store.hold("things", ann, now=instant(0))
+        assert store.hold("things", ben, now=instant(61)) == ben
+        assert store.hold("things", ann._replace(until=instant(130)), now=instant(62)) == ben
+
+    def test_of_many_that_ask_at_once_one_holds(self, store: Store) -> None:
+        def hold(number: int) -> Holder:
+            return store.hold("things", Holder(f"number {number}", instant(60)), now=instant(0))
+
+        with ThreadPoolExecutor(8) as threads:
+            found = set(threads.map(hold, range(8)))
+        assert len(found) == 1
 
     def test_dropping_removes_rows_and_checkpoints(self, store: Store, row: type) -> None:
         store.create(V1)
@@ -266,6 +305,12 @@ class ViewWriterContract:
         store.create(V1)
         store.apply(V1, [*samples(row, 2, tenant=BOLT), *samples(row, 2)], checkpoint(2))
         assert list(store.tenants(V1)) == [ACME, BOLT]
+
+    def test_what_was_written_is_where_readers_look(self, store: Store, row: type) -> None:
+        store.create(V1)
+        store.apply(V1, [*samples(row, 3), *samples(row, 2, tenant=BOLT)], checkpoint(3))
+        assert list(store.misplaced(V1, ACME)) == []
+        assert list(store.misplaced(V1, BOLT)) == []
 
     # --- checkpoints ------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from projections.operations import DeadLetter
+from projections.operations import UPDATE, DeadLetter
 from schemas.envelope import SYSTEM_TENANT, StreamId, Topic
 from tests.read_api.world import ACME, BOLT, NOW, Caller, Stores, World, problem
 
@@ -38,7 +38,14 @@ def test_lag_and_projections_are_listed(acme: Caller) -> None:
     [row] = acme.rows("/v1/ops/lag")
     assert {name: row[name] for name in lag} == lag
     assert acme.rows("/v1/ops/projections") == [
-        {**lag, "live": "devices_v2", "builds": ["devices_v1", "devices_v2"], "parked": 2, "error": None}
+        {
+            **lag,
+            "live": "devices_v2",
+            "builds": ["devices_v1", "devices_v2"],
+            "parked": 2,
+            "parked_records": 5,
+            "error": None,
+        }
     ]
 
 
@@ -101,3 +108,38 @@ def test_the_projections_lag_is_measured(nobody: Caller) -> None:
     assert 'factline_partition_lag_events{partition="0",projection="devices"} 3.0' in response.text
     assert 'factline_partition_lag_seconds{partition="1",projection="devices"} 0.0' in response.text
     assert 'factline_parked_streams{projection="devices"} 2.0' in response.text
+    assert 'factline_parked_records{projection="devices"} 5.0' in response.text
+
+
+def test_workers_that_keep_no_view_are_in_the_lag_and_what_is_not_known_is_null(acme: Caller) -> None:
+    commands, correlate = acme.table("/v1/ops/lag")["workers"]
+    assert (commands["worker"], commands["lag_events"], commands["lag_s"]) == ("commands", None, None)
+    assert commands["error"] == "the broker does not answer"
+    assert (correlate["running"], correlate["lag_events"], correlate["lag_s"]) == (1, 7, 2.5)
+
+
+def test_numbers_say_who_is_up_and_what_nobody_knows(nobody: Caller, world: World) -> None:
+    world.operations.parts = {"log": "ok", "timeline": "no route to 10.0.0.7"}
+    text = nobody.get("/metrics").text
+    assert 'factline_up{part="log"} 1.0' in text
+    assert 'factline_up{part="timeline"} 0.0' in text
+    assert 'factline_up{part="commands"} 0.0' in text
+    assert 'factline_up{part="correlate"} 1.0' in text
+    assert 'factline_workers_lag_events{worker="commands"} NaN' in text
+    assert 'factline_workers_lag_events{worker="correlate"} 7.0' in text
+    assert "10.0.0.7" not in text
+
+
+def test_methods_that_somebody_invents_make_one_line(nobody: Caller) -> None:
+    for method in ("PROPFIND", "LOCK"):
+        nobody.http.request(method, "/v1/ops/alive")
+    text = nobody.get("/metrics").text
+    assert 'method="other"' in text
+    assert "PROPFIND" not in text
+
+
+def test_health_says_what_to_do_about_records_of_a_newer_release(nobody: Caller, world: World) -> None:
+    world.operations.parts = {"log": "ok", "devices": f"devices_v1 waits before events/0/7; {UPDATE}"}
+    answer = problem(nobody.get("/v1/ops/health"), 503)
+    assert answer["parts"] == {"log": "ok", "devices": UPDATE}
+    assert UPDATE in answer["detail"]

@@ -5,7 +5,9 @@ import time
 
 import pytest
 
-from tests.read_api.world import Caller, World, problem
+from projections.operations import DeadLetter
+from schemas.envelope import StreamId, Topic
+from tests.read_api.world import ACME, NOW, Caller, World, problem
 
 
 def test_a_view_that_has_the_position_answers_at_once(acme: Caller, world: World) -> None:
@@ -54,3 +56,24 @@ def test_waiting_reads_leave_room_for_others(acme: Caller, world: World) -> None
     for thread in threads:
         thread.join()
     assert statuses == [503] * 30
+
+
+def test_a_record_that_the_view_has_parked_is_a_conflict_and_not_an_answer_without_it(
+    acme: Caller, bolt: Caller, world: World
+) -> None:
+    parked = DeadLetter(
+        "devices_v2", Topic.EVENTS, 0, 5, ACME, StreamId("device-web-1"), "device.tagged", "no such room", 1, NOW
+    )
+    world.progress.letters = [parked]
+    body = problem(acme.get("/v1/devices", headers={"X-Consistent-With": "events/0/5"}), 409)
+    assert body["detail"].startswith("devices does not have events/0/5: its stream device-web-1 is parked")
+    assert "factline dead-letters retry devices" in body["detail"]
+    assert acme.get("/v1/devices", headers={"X-Consistent-With": "events/0/4"}).status_code == 200
+
+
+def test_a_tenant_sees_and_names_positions_of_its_own_partition_only(acme: Caller, bolt: Caller) -> None:
+    [own] = acme.table("/v1/devices")["as_of"]["positions"]
+    assert own.startswith("events/0/")
+    assert bolt.table("/v1/devices")["as_of"]["positions"] == ["events/1/3"]
+    body = problem(bolt.get("/v1/devices", headers={"X-Consistent-With": "events/0/1"}), 400)
+    assert body["detail"] == "events/0/1 is not in the partition of this tenant, which is 1"

@@ -17,7 +17,7 @@ from infra.clickhouse.analytics import ClickHouseAnalytics
 from infra.sqlite.documents import SqliteDocuments
 from infra.sqlite.timeline import SqliteTimeline
 from projections.catalog import of_role
-from projections.operations import DeadLetter, PartitionLag, ProjectionStatus
+from projections.operations import DeadLetter, PartitionLag, ProjectionStatus, WorkerStatus
 from projections.rows import Checkpoint, Patch, Role, Row, View
 from projections.stores import ViewWriter
 from read_api.app import Answers, create_app
@@ -79,6 +79,7 @@ class Reached:
 
     def __init__(self) -> None:
         self.position = 7
+        self.letters: list[DeadLetter] = []
         self._moved = threading.Condition()
 
     def move(self, position: int) -> None:
@@ -93,6 +94,11 @@ class Reached:
         with self._moved:
             return self._moved.wait_for(lambda: self.position >= position.position, timeout_s)
 
+    def missing(self, view: str, tenant_id: TenantId, position: Position) -> DeadLetter | None:
+        return next(
+            (letter for letter in self.letters if letter.tenant_id == tenant_id and letter[1:4] == position), None
+        )
+
 
 class Operating:
     """Operations as a test says."""
@@ -106,8 +112,15 @@ class Operating:
         view = View("devices", 2)
         return [
             ProjectionStatus(
-                "devices", Role.DOCUMENTS, view, [View("devices", 1), view], "live", reached, 3, 1.5, LAGS, 2, None
+                "devices", Role.DOCUMENTS, view, [View("devices", 1), view], "live", reached, 3, 1.5, LAGS, 2, 5, None
             )
+        ]
+
+    def workers(self) -> Sequence[WorkerStatus]:
+        lag = PartitionLag(Topic.TELEMETRY, 0, 7, 2.5)
+        return [
+            WorkerStatus("commands", 2, None, None, (), "the broker does not answer"),
+            WorkerStatus("correlate", 1, 7, 2.5, [lag], None),
         ]
 
     def dead_letters(
@@ -188,9 +201,11 @@ class World:
             analytics=self.stores.analytics,
             documents=self.stores.documents,
             keys=self.stores.documents,
+            doubt=lambda _streams: None,
             progress=self.progress,
             operations=self.operations,
             feed=self.feed,
+            partitions=2,
             cursor_secret=b"a secret for cursors",
             now=lambda: NOW,
             **more,

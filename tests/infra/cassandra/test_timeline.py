@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
@@ -20,12 +20,14 @@ from projections.history.event_rows import EventRow
 from projections.projection import Projection
 from projections.readers import MetricPoint
 from projections.rows import View
-from projections.stores import StoreUnavailable
+from projections.stores import StoreUnavailable, WriteRefused
+from schemas.envelope import StreamId
 from tests.contracts.dead_letters import DeadLettersContract
 from tests.contracts.new_views import NOON, NewViewsContract
 from tests.contracts.samples import ACME, checkpoint, sample, stored
 from tests.contracts.timeline_reader import TimelineReaderContract, decided, line, reading
 from tests.contracts.view_writer import V1, Store, ViewWriterContract, projections_of, reopening
+from tests.contracts.wide_rows import WideRowsContract
 from tests.infra.network import Line
 
 if TYPE_CHECKING:
@@ -108,6 +110,40 @@ class TestWriter(ViewWriterContract):
     @pytest.fixture
     def outage(self, store: Store, network: Line) -> Callable[[], AbstractContextManager[None]]:
         return lambda: until_it_answers(lambda: store.live("things"), network.cut())
+
+
+def test_a_key_that_is_too_long_is_refused_and_not_waited_for(place: str) -> None:
+    with closing(opened(place, projections_of(EventRow))) as store:
+        store.create(V1)
+        row = sample(EventRow, 1)
+        with pytest.raises(WriteRefused, match="key is longer than"):
+            store.apply(V1, [row, sample(EventRow, 2)._replace(stream=StreamId("x" * 70_000))])  # type: ignore[attr-defined]
+        store.apply(V1, [row], checkpoint(1))
+        assert list(store.scan(V1, ACME)) == [row]
+
+
+def test_what_the_server_refuses_for_what_it_says_is_refused_and_not_waited_for(place: str) -> None:
+    with closing(opened(place, projections_of(LogRow))) as store:
+        store.create(V1)
+        row: Any = sample(LogRow, 1)
+        with pytest.raises(WriteRefused, match="cassandra refused it"):
+            store.apply(V1, [row, row._replace(fact_id="x" * 70_000)])
+        store.apply(V1, [row], checkpoint(1))
+        assert list(store.scan(V1, ACME)) == [row]
+
+
+class TestWideRows(WideRowsContract):
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> CassandraTimeline:
+        return opened(place, projections)
+
+    @pytest.fixture
+    def row(self) -> type:
+        return LogRow
+
+    @pytest.fixture
+    def place(self, place: str) -> str:
+        return place
 
 
 def test_a_row_that_somebody_else_left_without_values_is_seen(place: str) -> None:

@@ -21,7 +21,7 @@ from projections.history.event_rows import EventRow
 from projections.projection import Projection
 from projections.question import Choice, Question
 from projections.rows import Role, View
-from projections.stores import StoreUnavailable, WriteRefused
+from projections.stores import StoreUnavailable, TooMuchAsked, WriteRefused
 from schemas.envelope import TenantId
 from tests.contracts.analytics_reader import (
     FACTS,
@@ -35,6 +35,7 @@ from tests.contracts.analytics_reader import (
 )
 from tests.contracts.samples import ACME, BOLT, checkpoint, sample, samples, stored
 from tests.contracts.view_writer import V1, Store, ViewWriterContract
+from tests.contracts.wide_rows import WideRowsContract
 
 BATCH_ROWS = 20_000
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -82,6 +83,20 @@ class TestViews(ViewWriterContract):
         store.apply(V1, [first], checkpoint(4))
         store.apply(V1, [second])
         assert list(store.scan(V1, ACME)) == stored([second])
+
+
+class TestWideRows(WideRowsContract):
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> ClickHouseAnalytics:
+        return ClickHouseAnalytics(place, projections)
+
+    @pytest.fixture
+    def row(self) -> type:
+        return InvoiceLineRow
+
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> str:
+        return f"chdb://{tmp_path / 'analytics'}"
 
 
 class TestQuestions:
@@ -185,6 +200,20 @@ class TestRefusals:
             store.apply(FACTS, [line("2"), bad], checkpoint(1))
         assert list(store.scan(FACTS, ACME)) == []
         assert list(store.checkpoints(FACTS)) == []
+
+    def test_a_row_that_the_engine_itself_refuses_is_refused_and_not_waited_for(
+        self, store: ClickHouseAnalytics
+    ) -> None:
+        with store._connection.client() as client:
+            client.command("ALTER TABLE invoice_facts_v1 ADD CONSTRAINT known CHECK country != 'XX'")
+        with pytest.raises(WriteRefused, match="invoice_facts_v1"):
+            store.apply(FACTS, [line(country="XX")], checkpoint(1))
+        store.apply(FACTS, [line()], checkpoint(1))
+
+    def test_a_question_that_takes_too_much_is_no_outage(self, store: ClickHouseAnalytics) -> None:
+        slow = "SELECT count() FROM numbers(1e12) SETTINGS max_execution_time = 1, max_rows_to_read = 1000"
+        with pytest.raises(TooMuchAsked):
+            store._connection.query(slow, {})
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
     def test_a_reading_that_would_spoil_every_average_is_refused(

@@ -61,6 +61,12 @@ class TestViews(test_analytics_clickhouse.TestViews):
         return line.cut
 
 
+class TestWideRows(test_analytics_clickhouse.TestWideRows):
+    @pytest.fixture
+    def place(self, place: str) -> str:
+        return place
+
+
 class TestDeadLetters(DeadLettersContract):
     @staticmethod
     def open(place: str) -> ClickHouseDeadLetters:

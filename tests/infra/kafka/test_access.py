@@ -58,6 +58,7 @@ from contextlib import closing, contextmanager
 from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.documents import SqliteDocuments
 from infra.workers.projector import project
+from infra.workers.status import Address
 from infra.settings import Settings
 from infra.kafka.log_reader import KafkaLogReader
 from projections.catalog import of_role
@@ -72,17 +73,18 @@ def open_stores(role, settings):
     ) as letters:
         yield Stores(documents, letters)
 
-project(Role.DOCUMENTS, Settings.from_environment(), open_stores=open_stores, status_port=0)
+project(Role.DOCUMENTS, Settings.from_environment(), open_stores=open_stores, status=Address("127.0.0.1", 0))
 """
 
 _CORRELATES = """
 from infra.workers import correlator
+from infra.workers.status import Address
 from infra.settings import Settings
 from infra.sqlite.watch_states import SqliteWatchStates
 
 settings = Settings.from_environment()
 correlator.MongoWatchStates = lambda *_, **__: SqliteWatchStates(settings.data_dir / "correlation.sqlite")
-correlator.correlate(settings, status_port=0)
+correlator.correlate(settings, status=Address("127.0.0.1", 0))
 """
 
 

@@ -1,7 +1,7 @@
 """The distributed documents and their dead letters keep every promise on a real MongoDB."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,12 @@ from infra.mongo.dead_letters import MongoDeadLetters
 from infra.mongo.documents import MongoDocuments
 from projections.projection import Projection
 from projections.rows import Patch
+from projections.stores import WriteRefused
 from tests.contracts.dead_letters import DeadLettersContract
 from tests.contracts.documents_reader import DocumentsContract
-from tests.contracts.view_writer import ViewWriterContract
+from tests.contracts.samples import ACME, checkpoint, sample
+from tests.contracts.view_writer import V1, ViewWriterContract, projections_of
+from tests.contracts.wide_rows import WideRowsContract
 from tests.infra.network import Line
 
 if TYPE_CHECKING:
@@ -62,6 +65,35 @@ class TestWriter(ViewWriterContract):
     @pytest.fixture
     def outage(self, outage: Callable[[], AbstractContextManager[None]]) -> Callable[[], AbstractContextManager[None]]:
         return outage
+
+
+def test_a_document_that_is_too_large_is_refused_and_not_waited_for(place: str) -> None:
+    with closing(opened(place, projections_of(Patch))) as store:
+        store.create(V1)
+        small, large = sample(Patch, 1), sample(Patch, 2)._replace(fields={"text": "x" * (17 << 20)})  # type: ignore[attr-defined]
+        with pytest.raises(WriteRefused):
+            store.apply(V1, [small, large], checkpoint(2))
+        store.apply(V1, [small], checkpoint(2))
+        # together with what was there it is too large
+        half = "x" * (9 << 20)
+        store.apply(V1, [sample(Patch, 3)._replace(fields={"one": half})])  # type: ignore[attr-defined]
+        with pytest.raises(WriteRefused):
+            store.apply(V1, [sample(Patch, 3, position=9)._replace(fields={"other": half})])  # type: ignore[attr-defined]
+        assert len(list(store.scan(V1, ACME))) == 2
+
+
+class TestWideRows(WideRowsContract):
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> MongoDocuments:
+        return opened(place, projections)
+
+    @pytest.fixture
+    def row(self) -> type:
+        return Patch
+
+    @pytest.fixture
+    def place(self, place: str) -> str:
+        return place
 
 
 class TestDocuments(DocumentsContract):

@@ -94,7 +94,9 @@ def operator_may_ask(folder: Path) -> bool:
     with Embedded.open(folder) as embedded:
         embedded.views.catch_up()
         try:
-            return Authenticator(embedded.views.documents).authenticate(operator_key(folder)).tenant_id == SYSTEM_TENANT
+            views = embedded.views
+            keys = Authenticator(views.documents, doubt=views.doubt_of_keys)
+            return keys.authenticate(operator_key(folder)).tenant_id == SYSTEM_TENANT
         except Unauthenticated:
             return False
 

@@ -12,6 +12,7 @@ from projections.projection import Projection
 from projections.rows import Patch
 from tests.contracts.documents_reader import DocumentsContract
 from tests.contracts.view_writer import ViewWriterContract
+from tests.contracts.wide_rows import WideRowsContract
 from tests.infra.sqlite.test_timeline import locked
 
 
@@ -32,6 +33,20 @@ class TestWriter(ViewWriterContract):
     @pytest.fixture
     def outage(self, place: str) -> Callable[[], AbstractContextManager[None]]:
         return lambda: locked(place)
+
+
+class TestWideRows(WideRowsContract):
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> SqliteDocuments:
+        return SqliteDocuments(place, projections)
+
+    @pytest.fixture
+    def row(self) -> type:
+        return Patch
+
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> str:
+        return str(tmp_path / "views.db")
 
 
 class TestDocuments(DocumentsContract):

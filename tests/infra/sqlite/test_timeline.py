@@ -19,6 +19,7 @@ from projections.rows import Role, View
 from tests.contracts.new_views import NewViewsContract
 from tests.contracts.timeline_reader import TimelineReaderContract
 from tests.contracts.view_writer import ViewWriterContract
+from tests.contracts.wide_rows import WideRowsContract
 
 
 @contextmanager
@@ -50,6 +51,20 @@ class TestWriter(ViewWriterContract):
     @pytest.fixture
     def outage(self, place: str) -> Callable[[], AbstractContextManager[None]]:
         return lambda: locked(place)
+
+
+class TestWideRows(WideRowsContract):
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> SqliteTimeline:
+        return SqliteTimeline(place, projections)
+
+    @pytest.fixture
+    def row(self) -> type:
+        return LogRow
+
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> str:
+        return str(tmp_path / "views.db")
 
 
 class TestReader(TimelineReaderContract):

@@ -284,3 +284,39 @@ def test_every_question_is_answered_through_an_index(
     for sql, plan in plans:
         assert any("SEARCH" in step for step in plan), (sql, plan)
         assert not any(step.startswith("SCAN") and "_v1" in step for step in plan), (sql, plan)
+
+
+def test_rows_that_the_file_did_not_take_are_an_outage_and_not_a_success(timeline: SqliteTimeline) -> None:
+    timeline._database._writer.execute(
+        "CREATE TRIGGER lost BEFORE INSERT ON device_metrics_v1 WHEN new.metric = 'metric-000003'"
+        " BEGIN SELECT raise(IGNORE); END"
+    )
+    with pytest.raises(StoreUnavailable, match="sqlite wrote 4 of 5 rows that were sent to device_metrics_v1"):
+        timeline.apply(METRICS, samples(MetricRow, 5), checkpoint(5))
+    assert list(timeline.checkpoints(METRICS)) == []
+    assert list(timeline.scan(METRICS, ACME)) == []
+
+
+def test_repeated_rows_are_no_lost_ones(timeline: SqliteTimeline) -> None:
+    timeline.apply(METRICS, samples(MetricRow, 5), checkpoint(5))
+    timeline.apply(METRICS, samples(MetricRow, 7), checkpoint(7))
+    assert list(timeline.scan(METRICS, ACME)) == stored(samples(MetricRow, 7))
+
+
+def test_documents_that_the_file_did_not_take_are_an_outage_and_not_a_success(documents: SqliteDocuments) -> None:
+    documents._database._writer.execute(
+        "CREATE TRIGGER lost BEFORE INSERT ON devices_v1 WHEN new.id = 'web-2' BEGIN SELECT raise(IGNORE); END"
+    )
+    with pytest.raises(StoreUnavailable, match="sqlite wrote 1 of 2 rows that were sent to devices_v1"):
+        documents.apply(DEVICES, [patch("web-1", 1), patch("web-2", 2)], checkpoint(2))
+
+
+def test_document_whose_filter_or_sort_is_not_its_own_is_misplaced(documents: SqliteDocuments) -> None:
+    documents.apply(DEVICES, [patch(f"web-{n}", n, status="ONLINE", hostname=f"web-{n}") for n in (1, 2, 3)])
+    writer = documents._database._writer
+    columns = [name for (name,) in writer.execute("SELECT name FROM pragma_table_info('devices_v1')")]
+    (filtered, *_) = (name for name in columns if name.startswith("filter_"))
+    (sorted_, *_) = (name for name in columns if name.startswith("sort_"))
+    writer.execute(f"UPDATE devices_v1 SET {filtered} = 'other' WHERE id = 'web-1'")
+    writer.execute(f"UPDATE devices_v1 SET {sorted_} = 'other' WHERE id = 'web-3'")
+    assert sorted(documents.misplaced(DEVICES, ACME)) == [(ACME, "web-1"), (ACME, "web-3")]

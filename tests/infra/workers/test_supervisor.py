@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,29 @@ def test_told_to_stop_it_tells_its_worker_and_starts_no_other(tmp_path: Path) ->
     process.terminate()
     assert process.wait(20) == 5
     assert said.read_text() == "stopped"
+
+
+def test_killed_it_takes_its_worker_with_it(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    waits = WAITS.replace('"started"', "str(os.getpid())").replace("import pathlib", "import os, pathlib")
+    process = subprocess.Popen([sys.executable, "-c", SUPERVISES, sys.executable, "-c", waits, str(said)])
+    until(lambda: said.exists() and said.read_text().isdigit())
+    worker = int(said.read_text())
+    process.kill()
+    assert process.wait(20) == -signal.SIGKILL
+    until(lambda: not is_running(worker))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        # who takes its parent's place may leave it unwaited for
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -136,7 +136,7 @@ def test_an_audit_is_the_tenants_own(
             partition=0,
             position=position,
             event_id=f"e{position}",
-            type=f"thing.{kind}",
+            type="alert.raised" if kind == "error" else "alert.resolved",
             schema_version=1,
             happened_at=at(minute),
             recorded_at=at(minute),
@@ -154,7 +154,7 @@ def test_an_audit_is_the_tenants_own(
     pair.check_foreign_cursor("/v1/audit/events")
     for mine, client in enumerate(pair.callers):
         wanted = sum(owner == mine and kind == "error" for owner, _, kind in rows)
-        assert len(client.all_rows("/v1/audit/events", types="thing.error", limit=limit)) == wanted
+        assert len(client.all_rows("/v1/audit/events", types="alert.raised", limit=limit)) == wanted
         if versions[mine]:
             found = client.all_rows("/v1/audit/streams/thing-1", limit=limit)
             assert [row["version"] for row in found] == list(range(1, versions[mine] + 1))

@@ -28,6 +28,7 @@ from projections.stores import StoreUnavailable
 from schemas.envelope import Envelope, StreamId, TenantId, Topic
 from streams.correlate.local import LocalCorrelator
 from streams.correlate.run import LogEndsEarly, Send
+from streams.newer import NeedsUpdate
 from streams.ports import (
     FactSubmission,
     LogUnavailable,
@@ -40,6 +41,7 @@ from streams.ports import (
 )
 from streams.write.writer import Writer
 from tests.streams.kit import TESTER, register_tenant, submission
+from tests.streams.project.test_run import unknown_from_now_on
 
 BEGAN = datetime(2026, 1, 31, tzinfo=UTC)
 CPU = Threshold(metric="cpu", above=90)
@@ -304,6 +306,29 @@ def test_thread_that_met_an_older_log_stops_and_says_so(place: Place, tmp_path: 
         " remove what correlation keeps, it is made again from the log"
     )
     opened.close()
+
+
+def test_fact_of_a_newer_release_is_waited_for_and_what_came_before_it_is_told(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.write(define())
+    place.report(cpu(0, 95))
+    place.report(login(1, "10.0.0.1"), cpu(2, 10))
+    with monkeypatch.context() as older:
+        unknown_from_now_on(older, "log.recorded")
+        for _ in range(2):
+            with pytest.raises(NeedsUpdate, match=r"correlation waits before telemetry/0/2, .* update this worker"):
+                place.correlate()
+        assert len(place.alerts()) == 1
+    place.correlate()
+
+
+def test_watch_of_a_newer_release_is_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.write(define())
+    with monkeypatch.context() as older:
+        unknown_from_now_on(older, "watch.defined")
+        with pytest.raises(NeedsUpdate, match=r"of the type watch.defined"):
+            place.correlate()
 
 
 # --- killed anywhere

@@ -8,7 +8,8 @@ from pathlib import Path
 from infra.sqlite import views as sqlite_views
 from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.documents import SqliteDocuments
-from infra.workers.status import WorkerStatus, served
+from infra.workers.follower_status import FollowerStatus
+from infra.workers.status import Address, served
 from projections.catalog import of_role
 from projections.rows import Role
 from streams.faust.apps import ProjectionSink, create_app
@@ -28,7 +29,7 @@ def main() -> None:
     sink = ProjectionSink(of_role(Role.DOCUMENTS), topics=topics, store=documents, dead_letters=letters, clock=clock)
     broker = Broker(bootstrap, session_timeout_s=6.0)
     app = create_app(Role.DOCUMENTS, sink, broker=broker, topics=topics, data_dir=Path(folder))
-    with served(WorkerStatus(app, sink, clock), int(port)):
+    with served(FollowerStatus(app, sink, clock), Address("127.0.0.1", int(port))):
         asyncio.run(run(app))
     documents.close()
     letters.close()

@@ -1,8 +1,11 @@
 """What an operator sees from outside the workers, told by two roles' stores that any process may open."""
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -20,10 +23,11 @@ from projections.fleet import devices
 from projections.history import stream_history
 from projections.projection import Projection
 from projections.rows import Role, Row, View
-from projections.stores import StoreUnavailable
+from projections.stores import Holder, StoreUnavailable
 from schemas.envelope import Envelope, Position, TenantId, Topic
-from streams.ports import Stores, SystemClock
+from streams.ports import LogUnavailable, Stores, SystemClock, WorkerGroup
 from streams.project import distributed_operations
+from streams.project.asking import ANSWER_S
 from streams.project.distributed_operations import DistributedOperations
 from streams.project.local_runner import RoleRunner
 from streams.project.rebuild import Step
@@ -101,6 +105,7 @@ def test_lag_is_what_the_log_has_and_the_store_has_not(world: World, writer: Wri
     world.workers[Role.TIMELINE].catch_up()
     history, documents = world.operations.projections()
     assert (history.lag_events, documents.lag_events) == (0, 2)
+    assert documents.lag_s is not None
     assert documents.lag_s > 0
     assert [(lag.topic, lag.partition, lag.lag_events) for lag in documents.lags] == [
         (Topic.EVENTS, 0, 2),
@@ -128,6 +133,69 @@ def test_store_that_is_down_is_one_that_is_waited_for_and_the_others_are_told(
     assert (history.state, history.error) == ("live", None)
     assert (documents.state, documents.error, documents.live) == ("waiting", "no route to the store", None)
     assert world.operations.health() == {"timeline": "ok", "documents": "no route to the store", "log": "ok"}
+
+
+def test_lag_is_not_known_while_the_log_is_away_and_never_zero(
+    world: World, log: SqliteEventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.catch_up()
+
+    def away(*_: object) -> int:
+        raise LogUnavailable("no broker answers")
+
+    monkeypatch.setattr(log, "end", away)
+    for status in world.operations.projections():
+        assert (status.state, status.lag_events, status.lag_s, status.lags) == ("waiting", None, None, [])
+        assert status.error == "no broker answers"
+        assert status.parked_records == 0
+
+
+def test_age_is_that_of_the_oldest_record_that_is_not_read(world: World, writer: Writer) -> None:
+    world.catch_up()
+    time.sleep(0.3)
+    writer.write([register("web-1")])
+    _, documents = world.operations.projections()
+    assert documents.lag_s is not None
+    assert documents.lag_s < 0.3
+
+
+def test_age_of_a_view_that_has_read_nothing_is_that_of_the_first_record(world: World, writer: Writer) -> None:
+    writer.write([register("web-1")])
+    time.sleep(0.1)
+    _, documents = world.operations.projections()
+    assert documents.lag_events == 3
+    assert documents.lag_s is not None
+    assert documents.lag_s > 0.1
+
+
+def test_store_that_hangs_keeps_nobody_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.catch_up()
+    over = threading.Event()
+    monkeypatch.setattr(world.timeline, "live", lambda _name: over.wait(30))
+    began = time.monotonic()
+    history, documents = world.operations.projections()
+    assert (history.state, history.error, history.lag_events) == ("waiting", "timeline does not answer", None)
+    assert (history.parked_streams, history.parked_records) == (None, None)
+    assert documents.lag_events == 0
+    assert world.operations.health() == {"timeline": "timeline does not answer", "documents": "ok", "log": "ok"}
+    with pytest.raises(StoreUnavailable, match="timeline does not answer"):
+        world.operations.dead_letters(ACME, table=None, after=None, limit=10)
+    assert time.monotonic() - began < 4 * ANSWER_S
+    over.set()
+
+
+def test_other_workers_are_told_of_as_the_broker_knows_them(world: World, log: SqliteEventLog, writer: Writer) -> None:
+    writer.write([register("web-1")])
+    groups = [
+        WorkerGroup("commands", 0, {}, 12),
+        WorkerGroup("correlate", 2, {(Topic.EVENTS, 0): 2, (Topic.TELEMETRY, 0): 0}, None),
+    ]
+    world.operations._groups = lambda: groups
+    commands, correlate = world.operations.workers()
+    assert (commands.running, commands.lag_events, commands.lag_s) == (0, 12, None)
+    assert commands.error == "no process runs; start one with factline worker commands"
+    assert (correlate.running, correlate.lag_events, correlate.error) == (2, 1, None)
+    assert correlate.lag_s is not None
 
 
 def test_dead_letters_of_all_stores_come_in_one_order_page_by_page(world: World) -> None:
@@ -228,6 +296,63 @@ def test_retry_takes_what_is_parked_meanwhile_too_and_nothing_comes_before_what_
     assert len([field for field in device.fields if field.startswith("tag:")]) == next(tags)
 
 
+def other_operator(world: World, log: SqliteEventLog, folder: Path) -> DistributedOperations:
+    """Return the operations of another process, on another machine perhaps."""
+    return DistributedOperations(
+        world.operations._stores,
+        log=log,
+        clock=SystemClock(),
+        scratch=partial(scratch, folder),
+        projections=PROJECTIONS,
+    )
+
+
+def test_two_operators_do_not_change_the_builds_of_one_view_at_once(
+    world: World, log: SqliteEventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed_operations, "NOTICE_S", 0.0)
+    world.catch_up()
+    other = other_operator(world, log, tmp_path)
+    refused: list[str] = []
+
+    def meet(_step: Step) -> None:
+        for job in (other.rebuild, partial(other.switch, build=1)):
+            with pytest.raises(StoreUnavailable) as met:
+                job("stream_history", on_step=ignore)
+            refused.append(str(met.value))
+        with pytest.raises(StoreUnavailable):
+            other.drop("stream_history", 1)
+
+    world.operations.rebuild("stream_history", meet)
+    assert "the builds of stream_history are being changed by process " in refused[0]
+    assert list(world.timeline.builds("stream_history")) == [View("stream_history", 1), View("stream_history", 2)]
+    assert other.rebuild("stream_history", ignore) == View("stream_history", 3)
+
+
+def test_operator_that_was_killed_keeps_others_away_for_a_while_only(
+    world: World, log: SqliteEventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed_operations, "NOTICE_S", 0.0)
+    world.catch_up()
+    now = SystemClock().now()
+    world.timeline.hold("stream_history", Holder("killed", now + timedelta(seconds=0.5)), now=now)
+    other = other_operator(world, log, tmp_path)
+    with pytest.raises(StoreUnavailable, match="being changed by killed, until"):
+        other.rebuild("stream_history", ignore)
+    time.sleep(0.6)
+    assert other.rebuild("stream_history", ignore) == View("stream_history", 2)
+
+
 def test_unknown_projection_is_named(world: World) -> None:
     with pytest.raises(UnknownProjection, match="there is no projection 'nonsense'"):
         world.operations.reached("nonsense")
+
+
+def test_row_that_lists_do_not_find_is_a_difference(world: World, writer: Writer, tmp_path: Path) -> None:
+    writer.write([register("web-1"), register("web-2")])
+    world.catch_up()
+    with sqlite3.connect(tmp_path / "documents.sqlite") as connection:
+        connection.execute("UPDATE devices_v1 SET filter_status = 'OFFLINE' WHERE id = 'web-1'")
+    verdict = world.operations.verify("devices", ignore)
+    assert (verdict.differences, [example.key for example in verdict.examples]) == (1, [("demo", "web-1")])
+    connection.close()

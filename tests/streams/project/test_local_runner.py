@@ -1,85 +1,26 @@
 """Projector, rebuild, verify and dead letters together, on a real data directory without the analytics engine."""
 
-import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import streams.project.verify
-from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.event_log import SqliteEventLog
-from infra.sqlite.timeline import SqliteTimeline
-from projections.history import audit_trail, stream_history
-from projections.history.event_rows import EventRow
-from projections.projection import Projection
-from projections.rows import Role, View
+from projections.history import audit_trail
+from projections.rows import Role
 from projections.stores import StoreUnavailable
-from schemas.envelope import Entry, Position, TenantId, Topic
-from streams.ports import SystemClock
-from streams.project.local_runner import MAX_GIVE_WAY_S, PACE_S, RoleRunner
-from streams.project.operations import LocalOperations
-from streams.project.rebuild import Step
+from schemas.envelope import Entry, Position, StreamId, Topic
+from streams.project.local_runner import MAX_GIVE_WAY_S, PACE_S
 from streams.project.run import ProjectionRun
 from streams.project.verify import CannotCompare
-from streams.project.view_jobs import UnknownProjection, WrongBuild
+from streams.project.view_jobs import UnknownProjection
 from streams.write.writer import Writer
 from tests.streams.kit import register, tag
-from tests.streams.project.test_run import Poisoned
-
-DEMO = TenantId("demo")
-PROJECTIONS = (audit_trail.PROJECTION, stream_history.PROJECTION)
-
-
-class World:
-    """One role's store with its runner, over a log that tests write to."""
-
-    def __init__(self, folder: Path, log: SqliteEventLog, projections: tuple[Projection, ...] = PROJECTIONS) -> None:
-        self.folder = folder
-        self.log = log
-        self.store = SqliteTimeline(folder / "timeline.sqlite", projections)
-        self.letters = SqliteDeadLetters(folder / "letters.sqlite")
-        clock = SystemClock()
-        self.runner = RoleRunner(
-            Role.TIMELINE, projections, log=log, store=self.store, dead_letters=self.letters, clock=clock
-        )
-        self.operations = LocalOperations(
-            [self.runner], log=log, dead_letters=self.letters, clock=clock, scratch=self._scratch
-        )
-
-    @contextmanager
-    def _scratch(self, projection: Projection) -> Iterator[Any]:
-        store = SqliteTimeline(self.folder / f"scratch-{projection.name}.sqlite", [projection])
-        letters = SqliteDeadLetters(self.folder / f"scratch-letters-{projection.name}.sqlite")
-        yield store, letters
-        store.close()
-        letters.close()
-
-    def history(self) -> list[tuple[str, int]]:
-        live = self.store.live("stream_history")
-        assert live is not None
-        return [(row.stream, row.version) for row in self.store.scan(live, DEMO) if isinstance(row, EventRow)]
-
-    def close(self) -> None:
-        self.runner.stop()
-        self.store.close()
-        self.letters.close()
-
-
-@pytest.fixture
-def world(tmp_path: Path, log: SqliteEventLog) -> Iterator[World]:
-    world = World(tmp_path, log)
-    yield world
-    world.close()
-
-
-def ignore(_step: Step) -> None:
-    pass
+from tests.streams.project.local_world import DEMO, PROJECTIONS, World, ignore
+from tests.streams.project.test_run import Poisoned, unknown_from_now_on
 
 
 def test_views_follow_the_log_as_it_grows(world: World, writer: Writer) -> None:
@@ -219,197 +160,37 @@ def test_projection_that_cannot_take_a_release_stops_alone(tmp_path: Path, log: 
     world.close()
 
 
-def test_rebuilt_view_holds_the_same_rows_in_a_new_table(world: World, writer: Writer) -> None:
+def test_view_that_meets_a_newer_release_stops_and_says_to_update_until_it_is_updated(
+    tmp_path: Path, log: SqliteEventLog, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.write([register("web-1"), tag("web-1", "a"), register("web-2")])
+    with monkeypatch.context() as older:
+        unknown_from_now_on(older, "device.tagged")
+        world = World(tmp_path, log)
+        world.runner.catch_up()
+        status = next(one for one in world.operations.projections() if one.name == "stream_history")
+        assert (status.state, status.lag_events) == ("stopped", 2)
+        assert "update this worker" in world.operations.health()["stream_history"]
+        assert "device.tagged" in (world.runner.doubt(["stream_history"], ()) or "")
+        assert list(world.letters.letters("stream_history_v1")) == []
+        world.close()
+    world = World(tmp_path, log)
+    world.runner.catch_up()
+    assert world.runner.doubt(["stream_history"], ()) is None
+    assert ("device-web-1", 2) in world.history()
+    world.close()
+
+
+def test_stream_of_which_a_record_is_parked_is_in_doubt_and_others_are_not(
+    tmp_path: Path, log: SqliteEventLog, writer: Writer
+) -> None:
+    world = World(tmp_path, log, (Poisoned("device.tagged").projection(),))
     writer.write([register("web-1"), tag("web-1", "a"), register("web-2")])
     world.runner.catch_up()
-    before = world.history()
-    steps: list[Step] = []
-    assert world.operations.rebuild("stream_history", steps.append) == View("stream_history", 2)
-    assert world.history() == before
-    assert steps[-1] == Step(5, 5)
-    assert list(world.store.builds("stream_history")) == [View("stream_history", 1), View("stream_history", 2)]
-    writer.write([tag("web-1", "b")])
-    world.runner.catch_up()
-    assert ("device-web-1", 3) in world.history()
-
-
-def test_rebuild_under_live_traffic_never_shows_a_half_view(world: World, writer: Writer) -> None:
-    writer.write([register(f"web-{n}") for n in range(300)])
-    world.runner.catch_up()
-    world.runner.start()
-    stop = threading.Event()
-    seen: list[int] = []
-
-    def read() -> None:
-        while not stop.is_set():
-            seen.append(len(world.history()))
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    for n in range(5):
-        world.operations.rebuild("stream_history", ignore)
-        writer.write([register(f"more-{n}")])
-    stop.set()
-    reader.join()
-    assert len(seen) > 5
-    assert seen == sorted(seen)
-    assert min(seen) >= 301
-
-
-def test_rebuild_that_was_interrupted_leaves_the_live_build_and_may_be_finished(world: World, writer: Writer) -> None:
-    writer.write([register("web-1")])
-    world.runner.catch_up()
-
-    def interrupt(_step: Step) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        world.operations.rebuild("stream_history", interrupt)
-    assert world.store.live("stream_history") == View("stream_history", 1)
-    world.operations.switch("stream_history", 2, ignore)
-    assert world.history() == [("device-web-1", 1), ("tenant-demo", 1)]
-    assert world.operations.verify("stream_history", ignore).differences == 0
-
-
-def test_older_build_comes_back_with_what_was_recorded_since(world: World, writer: Writer) -> None:
-    world.runner.catch_up()
-    world.operations.rebuild("stream_history", ignore)
-    writer.write([register("web-1")])
-    world.runner.catch_up()
-    assert world.operations.switch("stream_history", 1, ignore) == View("stream_history", 1)
-    assert world.history() == [("device-web-1", 1), ("tenant-demo", 1)]
-    writer.write([register("web-2")])
-    world.runner.catch_up()
-    assert world.operations.verify("stream_history", ignore)[:3] == ("stream_history_v1", 4, 0)
-
-
-def test_only_a_build_that_is_there_and_not_live_is_dropped(world: World, writer: Writer) -> None:
-    world.runner.catch_up()
-    world.operations.rebuild("stream_history", ignore)
-    with pytest.raises(WrongBuild, match="stream_history_v2 is live: switch to another build first"):
-        world.operations.drop("stream_history", 2)
-    world.operations.drop("stream_history", 1)
-    assert list(world.store.builds("stream_history")) == [View("stream_history", 2)]
-    for work in (world.operations.drop, partial(world.operations.switch, on_step=ignore)):
-        with pytest.raises(WrongBuild, match="there is no stream_history_v1"):
-            work("stream_history", 1)
-
-
-def test_build_that_is_dropped_while_it_is_read_is_not_switched_to(world: World, writer: Writer) -> None:
-    world.runner.catch_up()
-
-    def drop(_step: Step) -> None:
-        world.store.drop(View("stream_history", 2))
-        world.store.create(View("stream_history", 2))
-        writer.write([register(f"web-{len(world.log.read(Topic.EVENTS, 0, after=0, limit=100))}")])
-
-    with pytest.raises(StoreUnavailable, match="was dropped while it was read"):
-        world.operations.rebuild("stream_history", drop)
-    assert world.store.live("stream_history") == View("stream_history", 1)
-
-
-def test_rebuild_reads_no_faster_than_it_may(world: World, writer: Writer) -> None:
-    writer.write([register(f"web-{n}") for n in range(30)])
-    began = time.monotonic()
-    world.operations.rebuild("stream_history", ignore, max_rate=100.0)
-    assert time.monotonic() - began > 0.25
-    assert len(world.history()) == 31
-
-
-def test_two_who_write_one_build_at_once_leave_it_as_one_would(world: World, writer: Writer) -> None:
-    """As after a switch: the rebuild goes on until the workers have noticed, and they begin at some checkpoint."""
-    writer.write([register("web-1"), tag("web-1", "a"), register("web-2"), tag("web-1", "b"), tag("web-2", "c")])
-    world.runner.catch_up()
-    view = View("stream_history", 2)
-    world.store.create(view)
-    entries = world.log.read(Topic.EVENTS, 0, after=0, limit=100)
-    first, second = (
-        ProjectionRun(stream_history.PROJECTION, view, world.store, world.letters, SystemClock()) for _ in range(2)
-    )
-    first.run(entries[:4])
-    second.run(entries[:2])
-    second.run(entries[2:])
-    first.run(entries[4:6])
-    assert world.store.checkpoints(view)[0].position == len(entries)
-    world.store.switch(view)
-    world.runner.open(stream_history.PROJECTION)
-    assert world.operations.verify("stream_history", ignore)[:3] == (view.table, len(entries), 0)
-
-
-def test_view_that_equals_the_log_has_no_difference(world: World, writer: Writer) -> None:
-    writer.write([register("web-1"), tag("web-1", "a")])
-    world.runner.catch_up()
-    verdict = world.operations.verify("stream_history", ignore)
-    assert (verdict.rows, verdict.differences, verdict.dead_letters) == (4, 0, 0)
-
-
-def test_view_that_is_written_meanwhile_is_compared_all_the_same(
-    world: World, writer: Writer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    writer.write([register(f"web-{n}") for n in range(50)])
-    world.runner.start()
-    scan, late = world.store.scan, ["late-1", "late-2"]
-
-    def scan_late(view: View, tenant_id: TenantId) -> Iterator[Any]:
-        # what is recorded between folding the log and reading the view
-        if tenant_id == DEMO and late:
-            [reply] = writer.write([register(late.pop())])
-            assert reply.position is not None
-            assert world.operations.wait_for(["stream_history"], reply.position, 10.0)
-        yield from scan(view, tenant_id)
-
-    monkeypatch.setattr(world.store, "scan", scan_late)
-    assert world.operations.verify("stream_history", ignore)[1:4] == (53, 0, [])
-    late.append("late-3")
-    damage(world, "DELETE FROM stream_history_v1 WHERE stream = 'device-web-1'")
-    [example] = world.operations.verify("stream_history", ignore).examples
-    assert example.key == ("demo", "device-web-1", 1)
-
-
-def test_view_that_does_not_reach_the_end_of_the_log_is_not_compared(
-    world: World, writer: Writer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(streams.project.verify, "PATIENCE_S", 0.1)
-    world.runner.catch_up()
-    writer.write([register("web-1")])
-    with pytest.raises(CannotCompare, match="stream_history_v1 is 1 records behind the log"):
-        world.operations.verify("stream_history", ignore)
-
-
-def damage(world: World, statement: str) -> None:
-    connection = sqlite3.connect(world.folder / "timeline.sqlite")
-    connection.execute(statement)
-    connection.commit()
-    connection.close()
-
-
-def test_missing_row_is_found(world: World, writer: Writer) -> None:
-    writer.write([register("web-1"), register("web-2")])
-    world.runner.catch_up()
-    damage(world, "DELETE FROM stream_history_v1 WHERE stream = 'device-web-1'")
-    verdict = world.operations.verify("stream_history", ignore)
-    [example] = verdict.examples
-    assert verdict.differences == 1
-    assert example.key == ("demo", "device-web-1", 1)
-    assert example.found is None
-    assert world.operations.verify("audit_trail", ignore).differences == 0
-
-
-def test_changed_row_is_found(world: World, writer: Writer) -> None:
-    writer.write([register("web-1")])
-    world.runner.catch_up()
-    damage(world, "UPDATE stream_history_v1 SET data = '{}' WHERE stream = 'device-web-1'")
-    [example] = world.operations.verify("stream_history", ignore).examples
-    assert isinstance(example.found, EventRow)
-    assert isinstance(example.expected, EventRow)
-    assert (example.found.data, example.expected.data != "{}") == ("{}", True)
-
-
-def test_row_at_the_wrong_place_is_one_missing_and_one_too_many(world: World, writer: Writer) -> None:
-    writer.write([register("web-1")])
-    world.runner.catch_up()
-    damage(world, "UPDATE stream_history_v1 SET version = 9 WHERE stream = 'device-web-1'")
-    assert world.operations.verify("stream_history", ignore).differences == 2
+    one, other = ((DEMO, StreamId(f"device-web-{n}")) for n in (1, 2))
+    assert "has parked a record of device-web-1" in (world.runner.doubt(["stream_history"], [one]) or "")
+    assert world.runner.doubt(["stream_history"], [other]) is None
+    world.close()
 
 
 def test_retried_dead_letters_catch_up_their_stream_and_leave(
@@ -443,6 +224,9 @@ def test_discarded_dead_letters_let_their_stream_go_on(tmp_path: Path, log: Sqli
     writer.write([tag("web-1", "b")])
     world.runner.catch_up()
     assert [version for stream, version in world.history() if stream == "device-web-1"] == [1, 3]
+    verdict = world.operations.verify("stream_history", ignore)
+    assert (verdict.differences, verdict.dead_letters, verdict.discarded) == (0, 0, 1)
+    assert world.operations.dead_letters(DEMO, table=None, after=None, limit=10) == []
     # nothing is lost: the log still has it, and a rebuild takes it
     world.operations.rebuild("stream_history", ignore)
     assert [version for stream, version in world.history() if stream == "device-web-1"] == [1, 2, 3]

@@ -1,4 +1,5 @@
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from projections.history.event_rows import EventRow
 from projections.projection import Projection
 from projections.rows import Checkpoint, Document, Patch, Row, View
 from projections.stores import StoreUnavailable, WriteRefused
-from schemas.envelope import Entry, Envelope, StreamId, TenantId, Topic
+from schemas import payload
+from schemas.envelope import Entry, Envelope, StreamId, TenantId, Topic, Undecodable
+from streams.newer import NeedsUpdate
 from streams.ports import SystemClock
-from streams.project.parked import MAX_POISON_IN_BATCH, TooMuchPoison
+from streams.project.parked import MAX_POISON, TooMuchPoison
 from streams.project.run import ProjectionRun
 from streams.write.writer import Writer
 from tests.examples import envelope_of
@@ -210,11 +213,93 @@ def test_outage_parks_nothing_and_moves_nothing(
 def test_more_poison_than_records_can_be_bad_stops_the_view(
     writer: Writer, log: SqliteEventLog, store: SqliteTimeline, letters: SqliteDeadLetters
 ) -> None:
-    writer.write([register(f"web-{n}") for n in range(MAX_POISON_IN_BATCH + 1)])
+    writer.write([register(f"web-{n}") for n in range(MAX_POISON + 1)])
     run = run_of(Poisoned("device.registered").projection(), store, letters)
     with pytest.raises(TooMuchPoison, match="cannot take 101 records"):
         run.run(events(log))
     assert run.position(Topic.EVENTS, 0) == 0
+    assert list(letters.letters("stream_history_v1")) == []
+
+
+def test_poison_is_counted_over_batches(
+    writer: Writer, log: SqliteEventLog, store: SqliteTimeline, letters: SqliteDeadLetters
+) -> None:
+    writer.write([register(f"web-{n}") for n in range(MAX_POISON + 1)])
+    batch = events(log)
+    run = run_of(Poisoned("device.registered").projection(), store, letters)
+    for at in range(0, 100, 10):
+        run.run(batch[at : at + 10])
+    with pytest.raises(TooMuchPoison, match="cannot take 101 records"):
+        run.run(batch[100:])
+    assert run.position(Topic.EVENTS, 0) == 100
+
+
+def test_a_batch_that_is_tried_again_is_not_counted_again(
+    writer: Writer, log: SqliteEventLog, store: SqliteTimeline, letters: SqliteDeadLetters
+) -> None:
+    writer.write([register(f"web-{n}") for n in range(MAX_POISON)])
+    outage = Refuses(store, "nothing is refused")
+    outage.down = True
+    run = run_of(Poisoned("device.registered").projection(), outage, letters)
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            run.run(events(log))
+    outage.down = False
+    run.run(events(log))
+    assert run.position(Topic.EVENTS, 0) == len(events(log))
+
+
+def unknown_from_now_on(monkeypatch: pytest.MonkeyPatch, *types: str) -> None:
+    """Let this process be of a release that does not know some types, though they are in the log."""
+    schemas = {key: schema for key, schema in payload._schemas().items() if key[0] not in types}
+    monkeypatch.setattr(payload, "_schemas", lambda: schemas)
+
+
+def test_record_of_a_newer_release_stops_the_view_before_it_and_is_neither_parked_nor_skipped(
+    writer: Writer,
+    log: SqliteEventLog,
+    store: SqliteTimeline,
+    letters: SqliteDeadLetters,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fill(writer)
+    with monkeypatch.context() as older:
+        unknown_from_now_on(older, "device.tagged")
+        run = run_of(stream_history.PROJECTION, store, letters)
+        for _ in range(2):
+            with pytest.raises(NeedsUpdate, match=r"waits before events/0/5, .* update this worker"):
+                run.run(events(log))
+        assert run.position(Topic.EVENTS, 0) == 4
+        assert list(letters.letters("stream_history_v1")) == []
+    run.run(events(log))
+    assert len(rows(store)) == 6
+
+
+def test_type_that_this_release_does_not_have_stops_every_view_of_its_topic(
+    tmp_path: Path, letters: SqliteDeadLetters
+) -> None:
+    store = SqliteDocuments(tmp_path / "documents.sqlite", [devices.PROJECTION])
+    store.create(View("devices", 1))
+    run = ProjectionRun(devices.PROJECTION, View("devices", 1), store, letters, SystemClock())
+    known = (DEMO, StreamId("device-web-1"), "lead.captured", Topic.EVENTS, 0, 1, b"")
+    elsewhere = Undecodable(*known, "no schema for lead.captured v9", newer=True)
+    run.run([elsewhere])
+    assert run.position(Topic.EVENTS, 0) == 1
+    with pytest.raises(NeedsUpdate, match=r"device\.moved"):
+        run.run([elsewhere._replace(type="device.moved", position=2)])
+    assert run.position(Topic.EVENTS, 0) == 1
+    store.close()
+
+
+def test_want_of_memory_is_not_parked(
+    writer: Writer, log: SqliteEventLog, store: SqliteTimeline, letters: SqliteDeadLetters
+) -> None:
+    def project(_envelope: Envelope, _event: object) -> Iterable[Row]:
+        raise MemoryError
+
+    fill(writer)
+    with pytest.raises(MemoryError):
+        run_of(replace(stream_history.PROJECTION, project=project), store, letters).run(events(log))
     assert list(letters.letters("stream_history_v1")) == []
 
 
