@@ -62,7 +62,7 @@ class FactsTaken(NamedTuple):
 
 
 class LineIds:
-    """Gives each log line an id of its own: what it says, and its number among the equal ones of its instant.
+    """Gives each log line that has no id one of its own: what it says, and its number among the equal ones of an instant.
 
     Shape: the same files in the same order give the same ids, so an import that is run again adds nothing. A file that
     begins with the instant at which the file before it ended goes on with the numbers of that instant: a log that was
@@ -78,7 +78,7 @@ class LineIds:
         self._goes_on, self._last = self._last, None
 
     def named(self, submission: FactSubmission) -> FactSubmission:
-        if not isinstance(submission.fact, LogRecorded):
+        if submission.fact_id is not None or not isinstance(submission.fact, LogRecorded):
             return submission
         at = submission.happened_at
         self._last = at if self._last is None else max(at, self._last)

@@ -5,7 +5,6 @@ Shape: `Dec 10 06:55:46 host program[pid]: message`, whose year is worked out, o
 """
 
 import re
-from collections import OrderedDict
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -14,7 +13,6 @@ from pydantic import ValidationError
 
 from domain.catalog import adapter
 from domain.fleet.facts import LogRecorded
-from streams.identifiers import named_uuid
 from streams.intake.files.text import FactRow, RefusedRow, SourceRow, TextFile, changed
 from streams.ports import FactSubmission
 
@@ -38,7 +36,6 @@ _TAG = re.compile(
 )
 _NOT_SYSLOG = "the line does not look like syslog: Dec 10 06:55:46 host program[pid]: message"
 _HALF_A_YEAR = 6
-_REMEMBERED = 200_000
 _FACT_BYTES = 400
 
 SEVERITIES = (
@@ -100,29 +97,22 @@ class SyslogFile:
     def items(self) -> Generator[FactRow | RefusedRow, None, None]:
         """Yield a fact for each line that is not blank, in order. Raises: FileError, the file was changed meanwhile."""
         years = _Years()
-        seen: OrderedDict[str, int] = OrderedDict()
         for line, text in self._lines():
             self.rows_read += 1
             row = SourceRow(line, (text,))
             try:
-                yield self._fact_row(row, text, years, seen)
+                yield self._fact_row(row, text, years)
             except _BadLine as error:
                 yield RefusedRow(row, str(error))
 
-    def _fact_row(self, row: SourceRow, text: str, years: _Years, seen: OrderedDict[str, int]) -> FactRow:
+    def _fact_row(self, row: SourceRow, text: str, years: _Years) -> FactRow:
         parts = _LINE.fullmatch(text)
         if parts is None:
             raise _BadLine(_NOT_SYSLOG)
         at = self._happened_at(parts, years)
         if len(text) > MAX_CHARACTERS:
             raise _BadLine(f"the line is too long: {len(text)} characters, at most {MAX_CHARACTERS} are taken")
-        # equal lines of one second are told apart by their number; a second import gives them the same numbers
-        occurrence = seen.pop(text, 0)
-        seen[text] = occurrence + 1
-        if len(seen) > _REMEMBERED:
-            seen.popitem(last=False)
-        id_ = named_uuid(self._device_id, at.isoformat(), text, str(occurrence))
-        fact = FactSubmission(self._device_id, at, _log_recorded(parts), id_)
+        fact = FactSubmission(self._device_id, at, _log_recorded(parts))
         return FactRow(fact, row, _FACT_BYTES + 2 * len(text))
 
     def _happened_at(self, parts: re.Match[str], years: _Years) -> datetime:

@@ -88,6 +88,7 @@ def test_the_same_file_twice_in_one_import_has_the_same_ids_twice() -> None:
     assert ids(file, file) == once * 2
 
 
-def test_a_reading_needs_no_id() -> None:
+def test_a_line_keeps_an_id_that_it_has_and_a_reading_needs_none() -> None:
+    assert LineIds().named(tick(0)._replace(fact_id="mine")).fact_id == "mine"
     reading = FactSubmission("web-1", AT, DeviceMetricsReported(metrics={"cpu": 1.0}))
     assert LineIds().named(reading) == reading

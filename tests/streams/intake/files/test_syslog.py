@@ -129,13 +129,9 @@ def test_a_day_that_its_year_has_not_is_refused(tmp_path: Path) -> None:
     }
 
 
-def test_equal_lines_of_one_second_are_kept_and_known_again(tmp_path: Path) -> None:
-    texts = ["Jun  9 06:06:20 h p: a", "Jun  9 06:06:20 h p: a", "Jun  9 06:06:21 h p: a", "Jun  9 06:06:20 h p: a"]
-    first = [row.fact.fact_id for row in lines(tmp_path, *texts)]
-    assert len(set(first)) == 4
-    assert [row.fact.fact_id for row in lines(tmp_path, *texts)] == first
-    other = read(write(tmp_path / "log", texts), device="web-2")
-    assert {row.fact.fact_id for row in facts(other)}.isdisjoint(first)
+def test_equal_lines_of_one_second_are_kept_and_the_import_gives_them_their_ids(tmp_path: Path) -> None:
+    found = lines(tmp_path, "Jun  9 06:06:20 h p: a", "Jun  9 06:06:20 h p: a")
+    assert [row.fact.fact_id for row in found] == [None, None]
 
 
 def test_a_last_line_without_a_line_end_and_windows_line_ends_are_taken(tmp_path: Path) -> None:
