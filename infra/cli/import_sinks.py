@@ -62,7 +62,7 @@ class FactsTaken(NamedTuple):
 
 
 class LineIds:
-    """Gives each log line that has no id one of its own: what it says, and its number among the equal ones of an instant.
+    """Gives each log line that has no id one of its own: what it says, and its number among equal ones of an instant.
 
     Shape: the same files in the same order give the same ids, so an import that is run again adds nothing. A file that
     begins with the instant at which the file before it ended goes on with the numbers of that instant: a log that was
