@@ -54,15 +54,17 @@ def pack(tenant_id: TenantId, facts: Sequence[FactSubmission], key: str = "") ->
     Raises: BadPayload.
     """
     groups: dict[tuple[type[Fact], str, str, bool], list[Said]] = {}
-    for submission in facts:
-        fact, of, id_ = submission.fact, submission.device_id, submission.fact_id
-        kind = type(fact)
-        named = id_ is not None and not kind.IS_READING
-        group = (kind, of, fact.about or of, named)
-        said = groups.get(group)
-        if said is None:
-            said = groups[group] = []
-        said.append(((submission.happened_at - _EPOCH) // _MICROSECOND, fact, _own_id(id_) if named and id_ else None))
+    for of, happened_at, fact, id_ in facts:
+        kind = fact.__class__
+        at_us = (happened_at - _EPOCH) // _MICROSECOND
+        # readings are most of what comes, and nothing but their stream tells where they go
+        if kind.IS_READING:
+            group, own = (kind, of, of, False), None
+        else:
+            group, own = (kind, of, fact.about or of, id_ is not None), _own_id(id_) if id_ is not None else None
+        if (said := groups.get(group)) is None:
+            groups[group] = said = []
+        said.append((at_us, fact, own))
     return [record for group, said in groups.items() for record in _records(tenant_id, _Group(*group), said, key)]
 
 

@@ -34,7 +34,7 @@ class KafkaTelemetryLog:
         self._schema_ids = schema_ids
         self._clock = clock
         self._producer: Producer = connection.producer(
-            linger_ms=5, compression_type=COMPRESSION, delivery_timeout_ms=DELIVERY_TIMEOUT_MS
+            linger_ms=1, compression_type=COMPRESSION, delivery_timeout_ms=DELIVERY_TIMEOUT_MS
         )
 
     def close(self) -> None:
