@@ -8,7 +8,7 @@ import fastavro
 
 from schemas.avro import INSTANT, UUID_BYTES, decode_uuid
 from schemas.envelope import UNKNOWN_TYPE, Actor, ActorType, Entry, Envelope, StreamId, TenantId, Topic, Undecodable
-from schemas.payload import BadPayload, decode_payload
+from schemas.payload import BadPayload, UnknownSchema, decode_payload
 
 _VERSION_1 = b"\xf1"
 
@@ -66,7 +66,8 @@ def decode_fact_record(raw: bytes, *, tenant_id: TenantId, partition: int, posit
         stream, type_ = StreamId(facts.stream), facts.type
         data = decode_payload(facts.type, facts.schema_version, facts.data)
     except ValueError as error:
-        return Undecodable(tenant_id, stream, type_, Topic.TELEMETRY, partition, position, raw, str(error))
+        known = (tenant_id, stream, type_, Topic.TELEMETRY, partition, position, raw, str(error))
+        return Undecodable(*known, newer=isinstance(error, UnknownSchema))
     return Envelope(
         decode_uuid(facts.id),
         type_,

@@ -87,7 +87,8 @@ class Definitions(NamedTuple):
                 yield from _looks(self.by_metric.get(metric, ()), fact)
         elif fact.type == LogRecorded.TYPE:
             yield from _looks(self.of_logs, fact)
-        yield from _looks(self.of_anything, fact)
+        if self.of_anything:
+            yield from _looks(self.of_anything, fact)
 
 
 NO_WATCHES = Definitions()

@@ -83,6 +83,8 @@ def by_its_clock(seen: Seen, sample: Sample) -> tuple[Seen, Sample]:
     """
     received = sample.received_at
     is_ahead = sample.at > received
+    if not is_ahead and (seen.at is None or sample.at >= seen.at):
+        return seen, sample
     at = sample.at - timedelta(seconds=seen.ahead_s) if is_ahead else sample.at
     allowed = timedelta(seconds=AHEAD_S)
     if seen.at is None or seen.at - received <= allowed or seen.at - at <= allowed:

@@ -3,14 +3,13 @@
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from datetime import UTC
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import click
 
 from infra.cli.import_options import Call, say
-from infra.cli.import_run import Outcome, RefusedFile, Send, Source, Tally, later, register_device, run
+from infra.cli.import_run import Outcome, RefusedFile, Send, Source, Tally, data_ends, later, register_device, run
 from infra.cli.import_sinks import ImportFailed, Sink
 from infra.cli.progress import progress
 from streams.intake.files.text import FileError
@@ -112,7 +111,7 @@ class _Account:
         click.echo(f"repeated: {tally.repeated}")
         click.echo(f"refused: {tally.refused}")
         if tally.latest is not None:
-            click.echo(f"data ends on {tally.latest.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
+            click.echo(data_ends(tally.latest))
         if tally.unanswered:
             click.echo(f"without an answer: {tally.unanswered}")
         for file, source in self._sources:

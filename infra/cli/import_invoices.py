@@ -12,7 +12,7 @@ from domain.finance.invoice import Direction
 from infra.cli.import_check import checking
 from infra.cli.import_documents import Documents
 from infra.cli.import_options import Call, Valid, say, shared, sink_of, zone_option
-from infra.cli.import_run import COMMANDS, Outcome, RefusedFile, Tally, run
+from infra.cli.import_run import COMMANDS, Outcome, RefusedFile, Tally, data_ends, later, run
 from infra.cli.import_sinks import ImportFailed, SinkOf
 from infra.cli.invoice_options import invoice_options
 from infra.cli.progress import progress
@@ -158,6 +158,7 @@ class _Import:
             def on_outcome(outcome: Outcome) -> None:
                 tally.accepted += outcome.accepted
                 tally.repeated += outcome.repeated
+                tally.latest = later(tally.latest, outcome.latest)
                 for row in outcome.refused:
                     tally.refuse(row, files[row.row.file].path)
                     if self._refused:
@@ -202,6 +203,8 @@ def _counts(tally: Tally, examples: Mapping[str, str]) -> Iterator[str]:
     yield f"accepted: {tally.accepted}"
     yield f"repeated: {tally.repeated}"
     yield f"refused: {tally.refused}"
+    if tally.latest is not None:
+        yield data_ends(tally.latest)
     if tally.unanswered:
         yield f"without an answer: {tally.unanswered}"
     if tally.reasons:

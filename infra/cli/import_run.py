@@ -4,7 +4,7 @@ import csv
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self, TextIO, TypeVar
 
@@ -222,3 +222,7 @@ def send_facts(sink: Sink, batch: Sequence[FactRow]) -> Outcome:
 
 def later(one: datetime | None, other: datetime | None) -> datetime | None:
     return max((instant for instant in (one, other) if instant is not None), default=None)
+
+
+def data_ends(latest: datetime) -> str:
+    return f"data ends on {latest.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

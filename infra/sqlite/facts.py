@@ -14,7 +14,7 @@ from infra.sqlite.datastore import DurableDatastore, log_errors, parts, question
 from schemas.envelope import UNKNOWN_TYPE, Actor, Entry, Envelope, Position, StreamId, TenantId, Topic, Undecodable
 from schemas.fact_batch import decode_facts
 from schemas.fact_record import StoredFacts, decode_fact_record, encode_fact_record
-from schemas.payload import BadPayload
+from schemas.payload import BadPayload, UnknownSchema
 from streams.facts import Record, own_key, pack
 from streams.identifiers import named_uuid
 from streams.ports import Clock, FactSubmission, TelemetryReply
@@ -134,7 +134,8 @@ def _read_batches(c: SQLiteCursor, entries: list[Entry], after: int, end: int) -
 
 
 def _lost(tenant_id: TenantId, position: int, raw: bytes, error: Exception) -> Undecodable:
-    return Undecodable(tenant_id, StreamId("?"), UNKNOWN_TYPE, Topic.TELEMETRY, PARTITION, position, raw, str(error))
+    known = (tenant_id, StreamId("?"), UNKNOWN_TYPE, Topic.TELEMETRY, PARTITION, position, raw, str(error))
+    return Undecodable(*known, newer=isinstance(error, UnknownSchema))
 
 
 def _without_known(c: SQLiteCursor, tenant_id: TenantId, facts: Sequence[FactSubmission]) -> Sequence[FactSubmission]:

@@ -46,8 +46,9 @@ class Known:
             sample = sample._replace(bound=self.scorer.beyond(sample.value, sample.at))
         self.seen, told = observe(self.of, self.defined.watch, seen, sample)
         self.position, self.place = fact.position, fact.place
-        # an alert never happens after what it is about was recorded, whatever the clock of a device says
-        self._tell(told, min(self.seen.at or sample.at, fact.recorded_at))
+        if told:
+            # an alert never happens after what it is about was recorded, whatever the clock of a device says
+            self._tell(told, min(self.seen.at or sample.at, fact.recorded_at))
         return told
 
     def missed_at(self) -> datetime | None:

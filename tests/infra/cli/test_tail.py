@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from domain.catalog import facts_of
 from infra.cli.main import cli
 from infra.embedded import Embedded
 from schemas.envelope import Envelope, Topic
@@ -27,7 +28,8 @@ def tail(data_dir: Path, *files: Path, options: tuple[str, ...] = ()) -> Result:
 def lines(data_dir: Path) -> list[tuple[str, str]]:
     with Embedded.open(data_dir) as embedded:
         found = embedded.log.read(Topic.TELEMETRY, 0, after=0, limit=1_000)
-    return [(one.stream, one.data["summary"]) for one in found if isinstance(one, Envelope)]
+    facts = [fact for record in found if isinstance(record, Envelope) for fact in facts_of(record)]
+    return [(fact.stream, fact.data["summary"]) for fact in facts]
 
 
 def test_files_are_followed_from_run_to_run_and_over_a_rotation(data_dir: Path, tmp_path: Path) -> None:

@@ -317,7 +317,7 @@ def test_fact_of_a_newer_release_is_waited_for_and_what_came_before_it_is_told(
     with monkeypatch.context() as older:
         unknown_from_now_on(older, "log.recorded")
         for _ in range(2):
-            with pytest.raises(NeedsUpdate, match=r"correlation waits before telemetry/0/2, .* update this worker"):
+            with pytest.raises(NeedsUpdate, match=r"correlation waits before telemetry/0/3, .* update this worker"):
                 place.correlate()
         assert len(place.alerts()) == 1
     place.correlate()
