@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any, ClassVar, TypeVar, dataclass_transform, get_args
+from typing import Any, ClassVar, NamedTuple, TypeVar, dataclass_transform, get_args
 
 from pydantic import ConfigDict
 
@@ -44,6 +44,15 @@ class Fact(Event):
     """An observation nobody decided: telemetry. It has no version in its stream."""
 
     __slots__ = ()
+
+
+class Personal(NamedTuple):
+    """Marks a text field of an event that belongs to a person, in `Annotated`; `of` says whose it is.
+
+    Shape: `of` is the name of the field that names the person, or `stream`, where the event's stream is the person.
+    """
+
+    of: str = "stream"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,16 @@ from typing import Self
 
 from domain.identity.api_key import ApiKey
 from infra.clickhouse.analytics import ClickHouseAnalytics
-from infra.data_dir import DataDir, DataDirError, operator_key
+from infra.data_dir import KEYS_FILE, MASTER_KEY_FILE, DataDir, DataDirError, operator_key
 from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.documents import SqliteDocuments
 from infra.sqlite.event_log import SqliteEventLog
+from infra.sqlite.key_store import SqliteKeyStore
 from infra.sqlite.scratch import clear, scratch
 from infra.sqlite.timeline import SqliteTimeline
 from infra.sqlite.watch_states import SqliteWatchStates
 from projections.catalog import of_role
+from projections.keys import KeysUnusable
 from projections.rows import Role
 from projections.stores import StoreUnavailable, ViewWriter
 from read_api.edge.auth import Unauthenticated, parse_key, secret_sha256
@@ -25,6 +27,7 @@ from streams.ports import AnomalyScorer, LogDamaged, LogUnavailable, Submission,
 from streams.project.local_runner import RoleRunner
 from streams.project.operations import LocalOperations
 from streams.shared_log import SharedLog
+from streams.write.personal import PersonalLog
 from streams.write.states import fold
 from streams.write.writer import Writer
 
@@ -44,13 +47,18 @@ class Embedded:
         try:
             log = self.dir.log()
             self.identity = log.identity
+            # before the log: a folder whose personal fields do not open is not written to
+            files = (data_dir / KEYS_FILE, data_dir / MASTER_KEY_FILE)
+            self.keys = SqliteKeyStore(*files, of=log.identity, made=log.has_keys)
             self.log = SqliteEventLog(data_dir, self.clock, identity=log.identity, made=log.made)
-            if not log.made:
-                self.dir.keep_log(log._replace(made=True))
-        except (LogUnavailable, LogDamaged) as error:
+            if not (log.made and log.has_keys):
+                self.dir.keep_log(log._replace(made=True, has_keys=True))
+        except (LogUnavailable, LogDamaged, StoreUnavailable, KeysUnusable) as error:
+            if "keys" in self.__dict__:
+                self.keys.close()
             self.dir.close()
             raise DataDirError(f"the log in {data_dir} cannot be opened: {error}") from error
-        self.writer = Writer(self.log, self.clock)
+        self.writer = Writer(PersonalLog(self.log, self.keys), self.clock)
 
     @classmethod
     def open(cls, data_dir: Path) -> Self:
@@ -100,6 +108,7 @@ class Embedded:
         if "views" in self.__dict__:
             self.views.close()
         self.log.close()
+        self.keys.close()
         self.dir.close()
 
     def __enter__(self) -> Self:

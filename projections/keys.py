@@ -1,4 +1,4 @@
-"""This port is what every keeper of the keys for personal fields promises. Nothing in production uses it yet."""
+"""These ports are what the keepers of the keys for personal fields promise."""
 
 from collections.abc import Collection, Mapping
 from typing import Protocol
@@ -13,17 +13,21 @@ class KeysUnusable(Exception):  # noqa: N818
     """
 
 
-class KeyStore(Protocol):
-    """Keeps one key of 32 bytes for each subject of each tenant, and gives it to nobody else.
-
-    Shape: a key is made once and never becomes another one; of two that make it at once, both get the same.
-    """
+class KeyFinder(Protocol):
+    """Knows the keys, for whoever opens personal fields."""
 
     def find(self, subjects: Collection[Subject]) -> Mapping[Subject, bytes]:
         """Return the keys of those subjects that have one; one that has none, or whose key was destroyed, is left out.
 
         Raises: StoreUnavailable, safe to retry; KeysUnusable.
         """
+
+
+class KeyStore(KeyFinder, Protocol):
+    """Keeps one key of 32 bytes for each subject of each tenant, and gives it to nobody else.
+
+    Shape: a key is made once and never becomes another one; of two that make it at once, both get the same.
+    """
 
     def make(self, subjects: Collection[Subject]) -> Keys:
         """Return the key of each subject, made now if it never had one; None for one whose key was destroyed.

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from projections.keys import KeyFinder
 from projections.operations import Feed, Operations, Progress
 from projections.readers import AnalyticsReader, DocumentsReader, TimelineReader
 from read_api.edge.auth import Authenticator
@@ -27,12 +28,14 @@ class Answers:
     """The readers behind the API, its clock, and its bounds. Call `stop` when the server begins to stop.
 
     Shape: `keys` answers for the views `api_keys` and `tenants` alone: who may ask may be known without the store.
+    `personal` has the keys that personal fields are opened with.
     """
 
     timeline: TimelineReader
     analytics: AnalyticsReader
     documents: DocumentsReader
     keys: DocumentsReader
+    personal: KeyFinder
     progress: Progress
     operations: Operations
     feed: Feed

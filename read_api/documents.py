@@ -56,7 +56,7 @@ def _router(view: Projection) -> APIRouter:
         document = read.answers.documents.get(name, read.tenant_id, id)
         if document is None:
             raise Problem(404, f"no {name.removesuffix('s')} has the id {id}")
-        answer = table([_row(document)], read.as_of)
+        answer = table([_row(read, view, document)], read.as_of)
         answer.headers["ETag"] = f'"{document.version}"'
         return answer
 
@@ -106,8 +106,9 @@ def _list(
     if len(found) > limit:
         last = page[-1]
         next_ = cursors.write((sort_text(view.documents, field, last.fields.get(field)), last.id))
-    return table([_row(document) for document in page], read.as_of, next_=next_)
+    return table([_row(read, view, document) for document in page], read.as_of, next_=next_)
 
 
-def _row(document: Document) -> Answer:
-    return {**document.fields, "id": document.id, "version": document.version}
+def _row(read: Read, view: Projection, document: Document) -> Answer:
+    fields = read.opening.document(document.tenant_id, document.fields, view.personal)
+    return {**fields, "id": document.id, "version": document.version}

@@ -17,7 +17,7 @@ from read_api.edge.problems import Problem
 from read_api.edge.responses import Answer, to_json
 from read_api.edge.scopes import require
 from read_api.reading import Read, Reading
-from schemas.envelope import Envelope, Position, TenantId, Topic
+from schemas.envelope import Envelope, Position, Topic
 from schemas.shown import shown
 from schemas.values import Id
 
@@ -116,7 +116,7 @@ async def _events(request: Request, read: Read, wanted: Wanted, places: Places) 
     while not answers.stopping.is_set() and not await request.is_disconnected():
         try:
             await _in_thread(answers, lambda: _still_allowed(request, answers))
-            news = await _in_thread(answers, lambda: _news(answers, read.tenant_id, places))
+            news = await _in_thread(answers, lambda: _news(read, places))
         except (StoreUnavailable, Problem):
             # the client comes again from its last id, and is told then
             return
@@ -148,14 +148,13 @@ def _still_allowed(request: Request, answers: Answers) -> None:
     require(answers.authenticator.authenticate(request.headers.get("X-API-Key")), "live:read")
 
 
-def _news(
-    answers: Answers, tenant_id: TenantId, places: Places
-) -> Sequence[tuple[Topic, Sequence[Envelope], Position]]:
-    return [
-        (end.topic, *answers.feed.since(tenant_id, places[end.topic], limit=_READ_ROWS))
-        for end in answers.feed.ends(tenant_id)
-        if end.position > places[end.topic].position
-    ]
+def _news(read: Read, places: Places) -> Sequence[tuple[Topic, Sequence[Envelope], Position]]:
+    feed, opening, news = read.answers.feed, read.opening, []
+    for end in feed.ends(read.tenant_id):
+        if end.position > places[end.topic].position:
+            envelopes, looked_to = feed.since(read.tenant_id, places[end.topic], limit=_READ_ROWS)
+            news.append((end.topic, [opening.event(envelope) for envelope in envelopes], looked_to))
+    return news
 
 
 def _wait(answers: Answers, places: Places) -> bool:

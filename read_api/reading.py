@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple
 from fastapi import Header, Request
 
 from projections.operations import Progress
+from projections.personal import Opening
 from read_api.answers import Answers, Asked
 from read_api.edge.asking import Asking
 from read_api.edge.auth import Caller
@@ -14,7 +15,7 @@ from read_api.edge.cursors import Cursors
 from read_api.edge.parameters import parse_positions
 from read_api.edge.problems import RETRY_AFTER_S, Problem
 from read_api.edge.responses import AsOf
-from read_api.edge.scopes import require
+from read_api.edge.scopes import may, require
 from schemas.envelope import Position, TenantId
 
 ConsistentWith = Annotated[
@@ -28,6 +29,9 @@ ConsistentWith = Annotated[
 ]
 
 
+PERSONAL_SCOPE = "personal:read"
+
+
 class Read(NamedTuple):
     """An allowed read. `as_of` was taken before the store is asked, so the rows are at least that new."""
 
@@ -39,6 +43,11 @@ class Read(NamedTuple):
     @property
     def tenant_id(self) -> TenantId:
         return self.caller.tenant_id
+
+    @property
+    def opening(self) -> Opening:
+        """Return what opens personal fields for the caller, or masks them."""
+        return Opening(self.answers.personal, allowed=may(self.caller, PERSONAL_SCOPE))
 
     def cursors(self, **question: object) -> Cursors:
         return Cursors(self.answers.cursor_secret, self.tenant_id, self.path, question)

@@ -20,8 +20,14 @@ def _with_exact_payment(data: Payload) -> Payload:
     return {**data, "exact_amount": None, "exact_paid_total": None}
 
 
+def _as_it_is(data: Payload) -> Payload:
+    return data
+
+
 STEPS: Mapping[tuple[str, int], Step] = {
     ("invoice.received", 1): _with_exact_sums,
+    # the second version has the same fields, of which some are sealed
+    ("lead.captured", 1): _as_it_is,
     ("payment.recorded", 1): _with_exact_payment,
     ("payment.refunded", 1): _with_exact_payment,
 }

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from domain import catalog
 from domain.finance.values import Amount, Exact, Price, Total
-from domain.message import Event
+from domain.message import Event, Personal
 from schemas.avro import INSTANT
 from tests import examples
 
@@ -67,7 +67,8 @@ def _field(class_: Any, field: Any, named: set[type]) -> dict[str, Any]:
         ) from None
     # a field that may be null begins with null, so that a later version may leave it out
     default = {"default": None} if isinstance(type_, list) else {}
-    return {"name": aliases[0] if aliases else field.name, "type": type_, **default}
+    marks = dict([("personal", mark.of) for mark in get_args(field.type)[1:] if isinstance(mark, Personal)])
+    return {"name": aliases[0] if aliases else field.name, "type": type_, **default, **marks}
 
 
 def _avro(hint: Any, named: set[type]) -> Any:

@@ -17,6 +17,7 @@ from domain.message import Command
 from infra.collector import settle_collector
 from infra.data_dir import cursor_secret
 from infra.embedded import DEMO_TENANT, Embedded
+from infra.master_key import FINGERPRINTS
 from infra.serve.http import Server, listen
 from read_api.answers import Answers
 from read_api.app import add_answers
@@ -40,6 +41,7 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
         analytics=views.analytics,
         documents=views.documents,
         keys=views.documents,
+        personal=embedded.keys,
         progress=views.operations,
         operations=views.operations,
         feed=LogFeed(embedded.log),
@@ -71,7 +73,14 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
 
     app: FastAPI = FastAPIOffline(title="factline", version=version("factline"), redoc_url=None, lifespan=lifespan)
     add_answers(app, answers)
-    add_intake(app, commands=commands, telemetry=telemetry, operations=views.operations, keys=views.documents)
+    add_intake(
+        app,
+        commands=commands,
+        telemetry=telemetry,
+        operations=views.operations,
+        keys=views.documents,
+        fingerprint_key=embedded.keys.master.derived(FINGERPRINTS),
+    )
     return app
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,8 @@ from projections.rows import Checkpoint, Patch, Role, Row, View
 from projections.stores import ViewWriter
 from read_api.app import Answers, create_app
 from schemas.envelope import Actor, ActorType, Envelope, Position, StreamId, TenantId, Topic
+from schemas.personal import Keys, Subject
+from schemas.sealed import new_key
 
 ACME = TenantId("acme")
 BOLT = TenantId("bolt")
@@ -175,9 +177,26 @@ class Records:
                 self.waiting -= 1
 
 
+class MemoryKeys:
+    """The keys of personal fields, as a test makes them."""
+
+    def __init__(self) -> None:
+        self.keys: dict[Subject, bytes | None] = {}
+
+    def find(self, subjects: Collection[Subject]) -> Mapping[Subject, bytes]:
+        return {subject: key for subject in subjects if (key := self.keys.get(subject))}
+
+    def make(self, subjects: Collection[Subject]) -> Keys:
+        return {subject: self.keys.setdefault(subject, new_key()) for subject in subjects}
+
+    def destroy(self, subject: Subject) -> None:
+        self.keys[subject] = None
+
+
 @dataclass
 class World:
     stores: Stores
+    keys: MemoryKeys = field(default_factory=MemoryKeys)
     progress: Reached = field(default_factory=Reached)
     operations: Operating = field(default_factory=Operating)
     feed: Records = field(default_factory=Records)
@@ -188,6 +207,7 @@ class World:
             analytics=self.stores.analytics,
             documents=self.stores.documents,
             keys=self.stores.documents,
+            personal=self.keys,
             progress=self.progress,
             operations=self.operations,
             feed=self.feed,

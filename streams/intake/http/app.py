@@ -19,14 +19,20 @@ from streams.project.view_jobs import UnknownProjection, ViewJobs, WrongBuild
 
 
 def add_intake(
-    app: FastAPI, *, commands: Gate, telemetry: TelemetryGate, operations: ViewJobs, keys: DocumentsReader
+    app: FastAPI,
+    *,
+    commands: Gate,
+    telemetry: TelemetryGate,
+    operations: ViewJobs,
+    keys: DocumentsReader,
+    fingerprint_key: bytes,
 ) -> None:
     """Register all routes that write, or that only an operator uses.
 
     Shape: the edge was added before. `keys` answers for the view `api_keys`.
     """
     add_intake_problems(app)
-    app.include_router(commands_router(commands))
+    app.include_router(commands_router(commands, fingerprint_key))
     app.include_router(telemetry_router(telemetry))
     tenants = Tenants(commands, by_view(keys))
     app.include_router(tenants_router(tenants))

@@ -56,7 +56,8 @@ class Gate(Protocol):
         """
 
 
-def commands_router(gate: Gate) -> APIRouter:
+def commands_router(gate: Gate, fingerprint_key: bytes) -> APIRouter:
+    """Shape: `fingerprint_key` is the deployment's, the same for all gateways."""
     router = APIRouter(tags=["commands"])
 
     @router.post(
@@ -74,7 +75,7 @@ def commands_router(gate: Gate) -> APIRouter:
                 "happened_at": request.headers.get("X-Happened-At"),
                 "deadline": request.headers.get("X-Deadline"),
             }
-            reply = await gate.execute(_submission(item, caller, request.headers.get("traceparent")))
+            reply = await gate.execute(_submission(item, caller, request.headers.get("traceparent"), fingerprint_key))
         return _answer(reply)
 
     @router.post(
@@ -87,19 +88,19 @@ def commands_router(gate: Gate) -> APIRouter:
             items = _json(body)
             if not isinstance(items, list) or len(items) > MAX_COMMANDS:
                 raise Problem(400, f"the body must be a JSON array of at most {MAX_COMMANDS} commands")
-            answers = await _answers(gate, items, caller)
+            answers = await _answers(gate, items, caller, fingerprint_key)
         return Json({"replies": answers})
 
     return router
 
 
-async def _answers(gate: Gate, items: Sequence[Any], caller: Caller) -> Sequence[dict[str, Any]]:
+async def _answers(gate: Gate, items: Sequence[Any], caller: Caller, key: bytes) -> Sequence[dict[str, Any]]:
     """Return an answer for each item, under its id, also for those that were not taken while others were.
 
     Raises: Overloaded, LogUnavailable: none was taken, or the sender knows the ids under which to send them again.
     """
     items = [item if isinstance(item, dict) else {} for item in items]
-    read = [_read(item, caller) for item in items]
+    read = [_read(item, caller, key) for item in items]
     sent = [one for one in read if isinstance(one, Submission)]
     replies: Sequence[Reply | BaseException] = await asyncio.gather(*map(gate.execute, sent), return_exceptions=True)
     failed = [reply for reply in replies if isinstance(reply, BaseException)]
@@ -112,10 +113,10 @@ async def _answers(gate: Gate, items: Sequence[Any], caller: Caller) -> Sequence
     return [next(each) if isinstance(one, Submission) else one for one in read]
 
 
-def _read(item: Mapping[str, Any], caller: Caller) -> Submission | dict[str, Any]:
+def _read(item: Mapping[str, Any], caller: Caller, key: bytes) -> Submission | dict[str, Any]:
     """Return the command of an item, or the answer to one that is none."""
     try:
-        return _submission(item, caller, None)
+        return _submission(item, caller, None, key)
     except Problem as problem:
         return _refusal_json(str(item.get("id", "")), problem)
 
@@ -174,7 +175,7 @@ def _answer(reply: Reply) -> Response:
     return Json(reply_json(reply), headers=headers)
 
 
-def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None) -> Submission:
+def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None, key: bytes) -> Submission:
     name = str(item.get("command"))
     command_class = catalog.COMMANDS.get(name)
     if command_class is None or command_class in OPERATORS_COMMANDS:
@@ -197,7 +198,7 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
         expected_version=expected_version,
         traceparent=traceparent,
         deadline=_deadline(item.get("deadline")),
-        command_hash=fingerprint(name, body, expected_version),
+        command_hash=fingerprint(name, body, expected_version, key=key),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.data_dir import LOG_FILES, DataDir, DataDirError
+from infra.data_dir import KEYS_FILE, LOG_FILES, MASTER_KEY_FILE, DataDir, DataDirError
 from infra.embedded import Embedded
 from infra.sqlite.event_log import SqliteEventLog
 from schemas.envelope import TenantId, Topic
@@ -104,6 +104,8 @@ def test_folder_of_an_earlier_version_gets_an_identity_and_keeps_its_positions(t
         db.execute("DROP TABLE newer")
     with closing(sqlite3.connect(folder / "telemetry.sqlite", isolation_level=None)) as db:
         db.execute("DROP TABLE belongs_to")
+    for name in (KEYS_FILE, MASTER_KEY_FILE):
+        (folder / name).unlink()
     (folder / "factline.json").write_text('{"format": 1}')
     with Embedded.open(folder) as embedded:
         assert embedded.log.read(Topic.EVENTS, 0, after=0, limit=100) == before

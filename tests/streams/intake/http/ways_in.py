@@ -93,7 +93,7 @@ def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING) -> Iterator[WaysIn]
     app = FastAPI()
     add_edge(app, _identify)
     add_intake_problems(app)
-    app.include_router(commands_router(gate))
+    app.include_router(commands_router(gate, b"a key of fingerprints"))
     app.include_router(telemetry_router(TelemetryGate(log, taking)))
     tenants = Tenants(gate, by_log(log))
     app.include_router(tenants_router(tenants))
