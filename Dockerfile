@@ -5,6 +5,6 @@ COPY . .
 RUN pip install --no-cache-dir '.[distributed]'
 USER factline
 WORKDIR /var/lib/factline
-# a volume that is mounted here belongs to the user then
-RUN mkdir data
+# volumes that are mounted here belong to the user then
+RUN mkdir data secrets
 ENTRYPOINT ["factline"]

@@ -23,8 +23,8 @@ class KeyFinder(Protocol):
         """
 
 
-class KeyStore(KeyFinder, Protocol):
-    """Keeps one key of 32 bytes for each subject of each tenant, and gives it to nobody else.
+class KeyMaker(KeyFinder, Protocol):
+    """Gives each subject of each tenant one key of 32 bytes, for whoever seals personal fields.
 
     Shape: a key is made once and never becomes another one; of two that make it at once, both get the same.
     """
@@ -32,10 +32,14 @@ class KeyStore(KeyFinder, Protocol):
     def make(self, subjects: Collection[Subject]) -> Keys:
         """Return the key of each subject, made now if it never had one; None for one whose key was destroyed.
 
-        Shape: all or none are made; when this returns they survive `kill -9` and power loss, so what is encrypted with
-        a key may be written after it.
+        Shape: all or none are made; they survive `kill -9` and power loss when this returns, or at the latest when
+        what is encrypted with them does.
         Raises: StoreUnavailable, safe to retry; KeysUnusable.
         """
+
+
+class KeyStore(KeyMaker, Protocol):
+    """Keeps the keys, and gives them to nobody else."""
 
     def destroy(self, subject: Subject) -> None:
         """Remove a subject's key for good, if it has one: from now on it has none, and none can be made.

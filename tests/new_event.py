@@ -67,7 +67,8 @@ def _field(class_: Any, field: Any, named: set[type]) -> dict[str, Any]:
         ) from None
     # a field that may be null begins with null, so that a later version may leave it out
     default = {"default": None} if isinstance(type_, list) else {}
-    marks = dict([("personal", mark.of) for mark in get_args(field.type)[1:] if isinstance(mark, Personal)])
+    mark = next((mark for mark in get_args(field.type)[1:] if isinstance(mark, Personal)), None)
+    marks = {} if mark is None else {"personal": mark.of}
     return {"name": aliases[0] if aliases else field.name, "type": type_, **default, **marks}
 
 

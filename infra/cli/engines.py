@@ -85,6 +85,9 @@ def env(directory: Path) -> None:
         running = [engine for engine in _engines(directory).values() if engine.pid]
         for variable, value in _catalog().environment(running).items():
             click.echo(f"export {variable}={shlex.quote(value)}")
+        if any(engine.name == "kafka" for engine in running):
+            # `factline migrate` makes it, with the log that these engines hold
+            click.echo(f"export FACTLINE_MASTER_KEY_FILE={shlex.quote(str(directory.absolute() / 'master.key'))}")
 
 
 @engines.command()

@@ -8,25 +8,33 @@ from typing import Any
 
 from confluent_kafka import Producer, TopicPartition
 
+from infra.instants import to_microseconds
+from infra.kafka.beside import WriterKeys, find_marks, forget_marks, key_name, noted_mark
 from infra.kafka.connection import REQUEST_TIMEOUT_S, Connection, kafka_errors
 from infra.kafka.log_reader import KafkaLogReader
 from infra.kafka.partitions import OwnedPartitions, disk_errors
 from infra.kafka.replies import Replies
+from infra.kafka.sealed_commands import SealedCommands
 from infra.kafka.take_over import Owned
 from infra.kafka.transaction import COMMIT_S, Transactions, noting
+from infra.master_key import MasterKey
+from infra.sqlite.beside import BesideEvents, Noted
 from infra.sqlite.writer_state import Stored, WriterState
 from schemas.envelope import Entry, Envelope, StreamId, StreamKey, TenantId, Topic
 from schemas.kafka_record import encode_kafka
 from schemas.partitioning import partition_of
-from streams.ports import Answered, Batch, CommandKey, LogUnavailable
-from streams.topics import Topics
+from streams.ports import Answered, Batch, CommandKey, LogUnavailable, Mark
+from streams.topics import Beside, Topics
+from streams.write.personal import opened_all, sealed
+
+_Place = tuple[Beside, int]
 
 
 class KafkaEventLog:
     """EventLog of one process: it reads and writes the partitions that the consumer group gave it.
 
     Shape: `owned` are those, and how they are gained and lost; `replies` is how its commands are answered, after their
-    commit. Used by one thread at a time.
+    commit; `commands` opens them. Used by one thread at a time.
     """
 
     def __init__(
@@ -37,6 +45,7 @@ class KafkaEventLog:
         schema_ids: Mapping[tuple[str, int], int],
         folder: Path,
         name: str,
+        master: MasterKey,
     ) -> None:
         """Shape: `name` is this writer's own, and the same after a restart: what its predecessor left open is ended.
 
@@ -50,6 +59,8 @@ class KafkaEventLog:
         self.owned = OwnedPartitions(connection, topics, folder=folder)
         self.replies = Replies(connection, topics)
         self._reader = KafkaLogReader(connection, topics)
+        self._keys = WriterKeys(master, self._beside)
+        self.commands = SealedCommands(master)
 
     def close(self) -> None:
         """Give the partitions back, keep what is known of them, and send the replies that are left."""
@@ -65,41 +76,76 @@ class KafkaEventLog:
         return self._transactions.since
 
     def append(self, batch: Batch) -> None:
-        self.commit(batch.events, {})
+        self.commit(batch, {})
 
-    def commit(self, events: Sequence[Envelope], offsets: Mapping[int, int]) -> None:
-        """Append events in one transaction with where the commands of partitions go on.
+    def commit(self, batch: Batch, offsets: Mapping[int, int]) -> None:
+        """Append a batch in one transaction with where the commands of partitions go on.
 
         Raises: what `append` raises; WriterLost.
         """
+        try:
+            self._commit(sealed(batch.events, self._keys), batch.marks, offsets)
+        finally:
+            self._keys.new.clear()
+
+    def _commit(self, events: Sequence[Envelope], marks: Sequence[Mark], offsets: Mapping[int, int]) -> None:
         by_partition: dict[int, list[Stored]] = defaultdict(list)
         for event in events:
             schema_id = self._schema_ids[event.type, event.schema_version]
             by_partition[event.partition].append(Stored(event.position, encode_kafka(event, schema_id)))
-        owned = {partition: self._mine(partition) for partition in (*by_partition, *offsets)}
+        beside = self._beside_of(marks, events)
+        touched = {*by_partition, *offsets, *(partition for _, partition in beside)}
+        owned = {partition: self._mine(partition) for partition in touched}
         for partition, stored in by_partition.items():
             if stored[0].position != owned[partition].state.end + 1:
                 raise LogUnavailable(f"partition {partition} does not end before position {stored[0].position}")
         # one for every partition that is written, or the broker would not check whose it is
-        offsets = {partition: owned[partition].next_command or 0 for partition in by_partition} | dict(offsets)
-        ends = self._produce_all(by_partition, offsets)
+        offsets = {partition: owned[partition].next_command or 0 for partition in touched} | dict(offsets)
+        ends, next_beside = self._produce_all(by_partition, beside, offsets)
         for partition, offset in offsets.items():
             owned[partition].next_command = offset
         with disk_errors():
             for partition, stored in by_partition.items():
                 owned[partition].state.add(stored, ends[partition] + 1)
+            for (kind, partition), records in beside.items():
+                owned[partition].state.keep_beside(kind, records, next_beside[kind, partition] + 1)
+            if marks:
+                for partition in {partition for kind, partition in beside if kind is Beside.MARKS}:
+                    forget_marks(owned[partition].state.beside, marks[-1])
 
-    def _produce_all(self, by_partition: Mapping[int, Sequence[Stored]], offsets: Mapping[int, int]) -> dict[int, int]:
-        """Produce all of it in one transaction; return the offset of the last event of each partition."""
+    def _beside_of(self, marks: Sequence[Mark], events: Sequence[Envelope]) -> Mapping[_Place, Sequence[Noted]]:
+        """Return what is written beside the events, by kind and partition."""
+        found: dict[_Place, list[Noted]] = defaultdict(list)
+        for mark in marks:
+            found[Beside.MARKS, partition_of(mark.key[0], self.partitions)].append(noted_mark(mark))
+        for subject, wrapped in self._keys.new.items():
+            at_ms = to_microseconds(events[-1].recorded_at) // 1000
+            found[Beside.KEYS, partition_of(subject[0], self.partitions)].append(
+                Noted(key_name(subject), wrapped, at_ms)
+            )
+        return found
+
+    def _produce_all(
+        self,
+        by_partition: Mapping[int, Sequence[Stored]],
+        beside: Mapping[_Place, Sequence[Noted]],
+        offsets: Mapping[int, int],
+    ) -> tuple[dict[int, int], dict[_Place, int]]:
+        """Produce all of it in one transaction; return the offsets of the last records."""
         ends: dict[int, int] = {}
+        next_beside: dict[_Place, int] = {}
         with self._transactions.transaction() as producer:
             for partition, events in by_partition.items():
                 self._produce(producer, partition, events, ends)
+            for (kind, partition), records in beside.items():
+                for key, value, at_ms in records:
+                    note = noting(next_beside, (kind, partition))
+                    producer.produce(self._topics.beside(kind), value, key, partition, note, timestamp=at_ms)
             # first, or the broker is asked too early for the last transaction to be over, and asked again 100 ms later
             producer.flush(COMMIT_S)
             go_on = [TopicPartition(self._topics.commands, partition, offset) for partition, offset in offsets.items()]
             producer.send_offsets_to_transaction(go_on, self.owned.group, REQUEST_TIMEOUT_S)
-        return ends
+        return ends, next_beside
 
     def _produce(self, producer: Producer, partition: int, events: Sequence[Stored], ends: dict[int, int]) -> None:
         produce, topic = producer.produce, self._topics.events
@@ -143,10 +189,11 @@ class KafkaEventLog:
             return self._mine(partition).state.tenants()
 
     def read_streams(self, keys: Collection[StreamKey]) -> Mapping[StreamKey, Sequence[Entry]]:
-        return self._by_partition(keys, WriterState.read_streams)
+        found = self._by_partition(keys, WriterState.read_streams)
+        return {key: opened_all(entries, self._keys) for key, entries in found.items()}
 
     def find_commands(self, keys: Collection[CommandKey]) -> Mapping[CommandKey, Answered]:
-        return self._by_partition(keys, WriterState.find_commands)
+        return self._by_partition(keys, _find_commands)
 
     def _by_partition(
         self, keys: Collection[Any], ask: Callable[[WriterState, Collection[Any]], Mapping[Any, Any]]
@@ -161,8 +208,15 @@ class KafkaEventLog:
                 found |= ask(state, own)
         return found
 
+    def _beside(self, tenant_id: TenantId) -> BesideEvents:
+        return self._mine(partition_of(tenant_id, self.partitions)).state.beside
+
     def _mine(self, partition: int) -> Owned:
         try:
             return self.owned[partition]
         except KeyError:
             raise LogUnavailable(f"partition {partition} is not, or not yet, this worker's") from None
+
+
+def _find_commands(state: WriterState, keys: Collection[CommandKey]) -> Mapping[CommandKey, Answered]:
+    return {**find_marks(state.beside, keys), **state.find_commands(keys)}

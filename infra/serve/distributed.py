@@ -20,6 +20,7 @@ from fastapi_offline import FastAPIOffline
 
 from infra.data_dir import GATEWAYS, DataDir, DataDirInUse, cursor_secret
 from infra.distributed import Gateway
+from infra.master_key import FINGERPRINTS
 from infra.serve.distributed_views import Views, open_views
 from infra.serve.first_start import first_start
 from infra.serve.http import Server, listen
@@ -85,6 +86,7 @@ def create_app(gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret
         analytics=views.analytics,
         documents=views.documents,
         keys=keys.documents,
+        personal=gateway.personal,
         progress=views.operations,
         operations=_Operations(views.operations, keys),
         feed=LogFeed(gateway.live_log),
@@ -107,7 +109,14 @@ def create_app(gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret
 
     app: FastAPI = FastAPIOffline(title="factline", version=version("factline"), redoc_url=None, lifespan=lifespan)
     add_answers(app, answers)
-    add_intake(app, commands=gateway.commands, telemetry=telemetry, operations=views.operations, keys=keys.documents)
+    add_intake(
+        app,
+        commands=gateway.commands,
+        telemetry=telemetry,
+        operations=views.operations,
+        keys=keys.documents,
+        fingerprint_key=gateway.master.derived(FINGERPRINTS),
+    )
     return app
 
 
@@ -138,7 +147,7 @@ def serve(settings: Settings, *, port: int) -> int:
     with (
         suppress(KeyboardInterrupt),
         _folder(gateways) as folder,
-        Gateway(settings) as gateway,
+        Gateway(settings, folder.path) as gateway,
         open_views(settings, folder.path, gateway.log, gateway.clock) as views,
         closing(listen(port, host)) as sock,
     ):

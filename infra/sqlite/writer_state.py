@@ -6,10 +6,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from infra.sqlite.beside import BesideEvents, Noted
 from infra.sqlite.bulk import insert_many
 from schemas.envelope import Entry, Envelope, StreamKey, TenantId, Topic
 from schemas.kafka_record import OWN_HEADERS, KafkaRecord, decode_kafka, record_key
 from streams.ports import Answered, CommandKey
+from streams.topics import Beside
 from streams.write.answers import answered_with, command_of
 
 _FORMAT = 2
@@ -51,6 +53,7 @@ class WriterState:
         self._path = path
         self._partition = partition
         self._db = self._open()
+        self.beside = BesideEvents(self._db)
         self._log_id = f"{_FORMAT}/{log_id}"
         if self._meta("log_id") != self._log_id:
             self._begin_anew()
@@ -77,6 +80,7 @@ class WriterState:
         for old in (self._path, *self._path.parent.glob(f"{self._path.name}-*")):
             old.unlink(missing_ok=True)
         self._db = self._open()
+        self.beside = BesideEvents(self._db)
         self._db.execute("PRAGMA journal_mode=OFF")
         self._db.execute("PRAGMA synchronous=OFF")
 
@@ -100,6 +104,12 @@ class WriterState:
         self._uncommitted += len(fresh)
         if self._uncommitted > _COMMIT_ROWS:
             self.checkpoint()
+
+    def keep_beside(self, kind: Beside, records: Sequence[Noted], next_offset: int) -> None:
+        """Keep what stands beside the events, up to before an offset of its own topic."""
+        if not self._db.in_transaction:
+            self._db.execute("BEGIN")
+        self.beside.keep(kind, self._partition, records, next_offset)
 
     def complete(self) -> None:
         """Make the indexes, once the log was read to its end: sorted at once is faster than row by row."""

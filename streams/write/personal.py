@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from projections.keys import KeyFinder, KeyStore, KeysUnusable
+from projections.keys import KeyFinder, KeyMaker, KeysUnusable
 from projections.personal import opened, origin_of
 from projections.stores import StoreUnavailable
 from schemas.envelope import Entry, Envelope, StreamId, StreamKey, TenantId, Topic, Undecodable
@@ -13,7 +13,7 @@ from schemas.sealed import Tampered
 from streams.ports import Answered, Batch, CommandKey, EventLog, LogUnavailable
 
 
-def sealed(events: Sequence[Envelope], keys: KeyStore) -> Sequence[Envelope]:
+def sealed(events: Sequence[Envelope], keys: KeyMaker) -> Sequence[Envelope]:
     """Return the events as they are recorded, with keys for their subjects made where there were none.
 
     Shape: sealing gives other bytes each time, so it is done once for each event.
@@ -66,7 +66,7 @@ class PersonalLog:
     itself.
     """
 
-    def __init__(self, log: EventLog, keys: KeyStore) -> None:
+    def __init__(self, log: EventLog, keys: KeyMaker) -> None:
         self._log = log
         self._keys = keys
 

@@ -38,6 +38,7 @@ from tests.chaos.history import (
     tag,
     tags_devices,
 )
+from tests.cluster import master_key_file
 
 if TYPE_CHECKING:
     from infra.engines.kafka import Kafka
@@ -172,6 +173,7 @@ class Deployment:
             "FACTLINE_REGISTRY_URL": registry_url,
             "FACTLINE_TOPIC_PREFIX": topics.prefix,
             "FACTLINE_PARTITIONS": str(topics.partitions),
+            "FACTLINE_MASTER_KEY_FILE": master_key_file(folder),
         }
         migrating = process.run(
             ["env", *(f"{k}={v}" for k, v in common.items()), f"DATA_DIR={folder}", *cli("migrate", "--only", "log")]
