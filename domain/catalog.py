@@ -1,14 +1,15 @@
 """The catalog lists all contexts and finds every command, event and fact by its stored name."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import fields
+from typing import Any, get_args
 
 from pydantic import TypeAdapter
 
 from domain.finance.context import CONTEXT as FINANCE
 from domain.fleet.context import CONTEXT as FLEET
 from domain.identity.context import CONTEXT as IDENTITY
-from domain.message import Command, Context, Decider, Event, Fact, Process
+from domain.message import Command, Context, Decider, Event, Fact, KeptApart, Process
 from domain.sales.context import CONTEXT as SALES
 from schemas import upcast
 from schemas.envelope import Envelope
@@ -70,6 +71,23 @@ def event_from(envelope: Envelope) -> Event:
 
 
 def payload_of(event: Event) -> dict[str, Any]:
-    """Return an event's payload in the shape of its Avro schema."""
-    payload: dict[str, Any] = adapter(type(event)).dump_python(event, by_alias=True)
+    """Return an event's payload in the shape of its Avro schema, without what is kept apart from it."""
+    class_ = type(event)
+    payload: dict[str, Any] = adapter(class_).dump_python(event, by_alias=True, exclude=_kept_apart(class_) or None)
     return payload
+
+
+def apart_of(event: Event) -> Mapping[str, Any]:
+    """Return the fields of an event that are kept apart from its payload."""
+    return {name: getattr(event, name) for name in _kept_apart(type(event))}
+
+
+_KEPT_APART: dict[type, set[str]] = {}
+
+
+def _kept_apart(event: type[Event]) -> set[str]:
+    if (found := _KEPT_APART.get(event)) is None:
+        marks = {field.name: get_args(field.type)[1:] for field in fields(event)}  # type: ignore[arg-type]
+        found = {name for name, of in marks.items() if any(isinstance(mark, KeptApart) for mark in of)}
+        _KEPT_APART[event] = found
+    return found

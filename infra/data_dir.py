@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 
 from streams.ports import LogIdentity
 
-FORMAT = 2
+FORMAT = 3
 """Raised when an older version could not read what this one writes."""
 
 GATEWAYS = "gateways"

@@ -14,6 +14,7 @@ from uuid_utils import uuid7
 from infra.kafka.command_gate import KafkaCommandGate
 from infra.kafka.command_queue import KafkaCommandQueue
 from infra.kafka.connection import REQUEST_TIMEOUT_S, Connection, kafka_errors
+from infra.kafka.credentials import KafkaCredentials
 from infra.kafka.event_log import KafkaEventLog
 from infra.kafka.followed_topic import FollowedTopic
 from infra.kafka.key_finder import KafkaKeyFinder
@@ -54,8 +55,20 @@ class Gateway:
         log = hashlib.sha256(self.log_id.encode()).hexdigest()[:16]
         self._keys = FollowedTopic(connection, settings.topics, Beside.KEYS, folder / f"personal-{log}.sqlite")
         self.personal = KafkaKeyFinder(self._keys, self.master)
+        self._known = FollowedTopic(
+            connection, settings.topics, Beside.CREDENTIALS, folder / f"credentials-{log}.sqlite"
+        )
+        self.credentials = KafkaCredentials(self._known)
+
+    @property
+    def follows(self) -> str:
+        """Return "ok", or why this gateway does not know for now who may ask or what opens personal fields."""
+        topics = (self._known, self._keys)
+        waiting = "" if all(topic.is_complete for topic in topics) else "not read to the end yet"
+        return next((topic.error for topic in topics if topic.error), waiting) or "ok"
 
     def close(self) -> None:
+        self._known.close()
         self._keys.close()
         self.commands.close()
         self.telemetry.close()

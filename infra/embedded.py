@@ -5,9 +5,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from domain.identity.api_key import ApiKey
 from infra.clickhouse.analytics import ClickHouseAnalytics
 from infra.data_dir import KEYS_FILE, MASTER_KEY_FILE, DataDir, DataDirError, operator_key
+from infra.sqlite.credentials import SqliteCredentials
 from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.documents import SqliteDocuments
 from infra.sqlite.event_log import SqliteEventLog
@@ -19,16 +19,15 @@ from projections.catalog import of_role
 from projections.keys import KeysUnusable
 from projections.rows import Role
 from projections.stores import StoreUnavailable, ViewWriter
-from read_api.edge.auth import Unauthenticated, parse_key, secret_sha256
+from read_api.edge.auth import Unauthenticated, parse_key, verify
 from schemas.envelope import SYSTEM_TENANT, Actor, ActorType, StreamId, TenantId
 from streams.correlate.local import LocalCorrelator
 from streams.intake.http.onboarding import onboard
-from streams.ports import AnomalyScorer, LogDamaged, LogUnavailable, Submission, SystemClock
+from streams.ports import AnomalyScorer, LogDamaged, LogIdentity, LogUnavailable, Submission, SystemClock
 from streams.project.local_runner import RoleRunner
 from streams.project.operations import LocalOperations
 from streams.shared_log import SharedLog
 from streams.write.personal import PersonalLog
-from streams.write.states import fold
 from streams.write.writer import Writer
 
 DEMO_TENANT = TenantId("demo")
@@ -58,6 +57,7 @@ class Embedded:
                 self.keys.close()
             self.dir.close()
             raise DataDirError(f"the log in {data_dir} cannot be opened: {error}") from error
+        self.credentials = SqliteCredentials(data_dir / "events.sqlite")
         self.writer = Writer(PersonalLog(self.log, self.keys), self.clock)
 
     @classmethod
@@ -100,13 +100,15 @@ class Embedded:
             kept = parse_key(operator_key(self.dir.path))
         except Unauthenticated:
             return False
-        stream = (SYSTEM_TENANT, StreamId(f"api_key-{kept.id}"))
-        key = fold(self.log.read_streams([stream]).get(stream, ())).state
-        return isinstance(key, ApiKey) and not key.revoked and key.secret_sha256 == secret_sha256(kept.secret)
+        try:
+            return verify(kept, self.credentials.find(kept.id)).tenant_id == SYSTEM_TENANT
+        except Unauthenticated:
+            return False
 
     def close(self) -> None:
         if "views" in self.__dict__:
             self.views.close()
+        self.credentials.close()
         self.log.close()
         self.keys.close()
         self.dir.close()
@@ -131,6 +133,7 @@ class Views:
         self.timeline = SqliteTimeline(folder / "timeline.sqlite", of_role(Role.TIMELINE), of)
         self.documents = SqliteDocuments(folder / "documents.sqlite", of_role(Role.DOCUMENTS), of)
         analytics = folder / "analytics"
+        _claim(analytics, of)
         self.analytics = ClickHouseAnalytics(f"chdb://{analytics.resolve()}", of_role(Role.ANALYTICS))
         stores: dict[Role, ViewWriter] = {
             Role.TIMELINE: self.timeline,
@@ -164,6 +167,15 @@ class Views:
             runner.stop()
         for store in (self.timeline, self.documents, self.analytics, self.dead_letters, self._watch_states):
             store.close()
+
+
+def _claim(folder: Path, of: LogIdentity) -> None:
+    """Write beside a folder of the engine's own which log its views are of. Raises: LogDamaged, they are of another."""
+    file = folder.with_name("analytics.log")
+    if not folder.exists() or not file.exists():
+        file.write_text(f"{of}\n", encoding="utf-8")
+    elif (found := file.read_text(encoding="utf-8").strip()) != str(of):
+        raise LogDamaged(f"the views of analytics are of the log {found}, not of {of}")
 
 
 def _new_scorer(quantile: float, saved: bytes | None) -> AnomalyScorer:

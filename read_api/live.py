@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from threading import BoundedSemaphore
-from time import monotonic
+from time import monotonic, sleep
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -16,6 +16,7 @@ from read_api.edge.parameters import LONGEST_NAME, parse_positions
 from read_api.edge.problems import Problem
 from read_api.edge.responses import Answer, to_json
 from read_api.edge.scopes import require
+from read_api.edge.tokens import token
 from read_api.reading import Read, Reading
 from schemas.envelope import Envelope, Position, Topic
 from schemas.shown import shown
@@ -32,6 +33,7 @@ _WAIT_S = 1.0
 # news are gathered for a moment, so that a busy log does not wake every stream for each record
 _GATHER_S = 0.05
 _RETRY_MS = 2000
+_SEEN_WITHIN_S = 0.5
 _BUSY_RETRY_S = 5
 
 
@@ -99,20 +101,34 @@ def live(
 
 
 def _places(read: Read, text: str | None) -> Places:
-    ends = {end.topic: end for end in read.answers.feed.ends(read.tenant_id)}
+    ends = _ends(read)
     if not text:
         return ends
-    for place in parse_positions(text, "Last-Event-ID or after"):
+    places = dict(ends)
+    for place in parse_positions(text, "Last-Event-ID or after", read.answers.log):
         if place[:2] != ends[place.topic][:2]:
             raise Problem(400, f"{place} is not in the partition of this tenant")
-        ends[place.topic] = place
-    return ends
+        places[place.topic] = place
+    if _past(places, ends):
+        # what was answered a moment ago may not be seen by readers of the log yet
+        sleep(_SEEN_WITHIN_S)
+        if past := _past(places, ends := _ends(read)):
+            raise Problem(409, f"{past} is past the end of the log, which is at {ends[past.topic]}; ask without it")
+    return places
+
+
+def _ends(read: Read) -> Places:
+    return {end.topic: end for end in read.answers.feed.ends(read.tenant_id)}
+
+
+def _past(places: Places, ends: Places) -> Position | None:
+    return next((place for place in places.values() if place.position > ends[place.topic].position), None)
 
 
 async def _events(request: Request, read: Read, wanted: Wanted, places: Places) -> AsyncIterator[bytes]:
     answers = read.answers
     spoke_at = monotonic()
-    yield b"retry: %d\nid: %s\n\n" % (_RETRY_MS, _id(places))
+    yield b"retry: %d\nid: %s\n\n" % (_RETRY_MS, _id(places, answers.log))
     while not answers.stopping.is_set() and not await request.is_disconnected():
         try:
             await _in_thread(answers, lambda: _still_allowed(request, answers))
@@ -124,12 +140,12 @@ async def _events(request: Request, read: Read, wanted: Wanted, places: Places) 
             for envelope in envelopes:
                 if wanted.has(topic, envelope):
                     places[topic] = Position(topic, envelope.partition, envelope.position)
-                    yield b"id: %s\ndata: %s\n\n" % (_id(places), to_json(envelope_answer(envelope)))
+                    yield b"id: %s\ndata: %s\n\n" % (_id(places, answers.log), to_json(envelope_answer(envelope)))
                     spoke_at = monotonic()
             places[topic] = looked_to
         if monotonic() - spoke_at >= answers.heartbeat_s:
             # the id moves on past records that were not wanted
-            yield b": heartbeat\nid: %s\n\n" % _id(places)
+            yield b": heartbeat\nid: %s\n\n" % _id(places, answers.log)
             spoke_at = monotonic()
         if not news:
             try:
@@ -161,8 +177,8 @@ def _wait(answers: Answers, places: Places) -> bool:
     return answers.feed.wait(tuple(places.values()), min(_WAIT_S, answers.heartbeat_s))
 
 
-def _id(places: Places) -> bytes:
-    return ",".join(str(places[topic]) for topic in sorted(places)).encode()
+def _id(places: Places, log: str) -> bytes:
+    return ",".join(token(places[topic], log) for topic in sorted(places)).encode()
 
 
 def envelope_answer(envelope: Envelope) -> Answer:

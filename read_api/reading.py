@@ -31,6 +31,8 @@ ConsistentWith = Annotated[
 
 PERSONAL_SCOPE = "personal:read"
 
+_SEEN_WITHIN_S = 1.0
+
 
 class Read(NamedTuple):
     """An allowed read. `as_of` was taken before the store is asked, so the rows are at least that new."""
@@ -50,7 +52,7 @@ class Read(NamedTuple):
         return Opening(self.answers.personal, allowed=may(self.caller, PERSONAL_SCOPE))
 
     def cursors(self, **question: object) -> Cursors:
-        return Cursors(self.answers.cursor_secret, self.tenant_id, self.path, question)
+        return Cursors(self.answers.cursor_secret, self.tenant_id, self.path, question, log=self.answers.log)
 
 
 class Reading:
@@ -67,27 +69,43 @@ class Reading:
         if self._view is None:
             return Read(caller, answers, AsOf.of(answers.now(), ()), request.url.path)
         if consistent_with is not None:
-            _wait(answers, self._view, parse_positions(consistent_with, "X-Consistent-With"))
+            _wait(
+                answers,
+                self._view,
+                parse_positions(consistent_with, "X-Consistent-With", answers.log),
+                caller.tenant_id,
+            )
         as_of = AsOf.of(answers.now(), answers.progress.reached(self._view))
         return Read(caller, answers, as_of, request.url.path)
 
 
-def _wait(answers: Answers, view: str, positions: list[Position]) -> None:
+def _wait(answers: Answers, view: str, positions: list[Position], tenant_id: TenantId) -> None:
     deadline = monotonic() + answers.consistency_wait_s
     for position in positions:
         if not answers.progress.wait_for((view,), position, 0):
-            _wait_long(answers, view, position, deadline)
+            _wait_long(answers, view, position, deadline, tenant_id)
 
 
-def _wait_long(answers: Answers, view: str, position: Position, deadline: float) -> None:
+def _wait_long(answers: Answers, view: str, position: Position, deadline: float, tenant_id: TenantId) -> None:
     with ExitStack() as stack:
         if not answers.waiting_slots.acquire(blocking=False):
             raise Problem(503, "too many reads wait for a view already; try again", retry_after_s=RETRY_AFTER_S)
         stack.callback(answers.waiting_slots.release)
+        # what was answered a moment ago may not be seen by readers of the log yet
+        if answers.progress.wait_for((view,), position, min(_SEEN_WITHIN_S, max(0.0, deadline - monotonic()))):
+            return
+        _check_end(answers, position, tenant_id)
         if answers.progress.wait_for((view,), position, max(0.0, deadline - monotonic())):
             return
     at = _reached(answers.progress, view, position)
     raise Problem(503, f"{view} is at {at}, not yet at {position}; try again", retry_after_s=RETRY_AFTER_S, reached=at)
+
+
+def _check_end(answers: Answers, position: Position, tenant_id: TenantId) -> None:
+    """Raises: Problem (409), the position is past the end of the log: no view will ever be there because of it."""
+    for end in answers.feed.ends(tenant_id):
+        if end[:2] == position[:2] and position.position > end.position:
+            raise Problem(409, f"{position} is past the end of the log, which is at {end}; ask without it")
 
 
 def _reached(progress: Progress, view: str, position: Position) -> str:

@@ -138,6 +138,9 @@ class Batch(NamedTuple):
     marks: Sequence[Mark] = ()
 
 
+CALLER_WAITS_S = 15.0
+"""How long a caller waits for an answer: longer than a writer's partition needs to get another owner."""
+
 MARK_DAYS = 7
 """How long the answer to a command without events is known."""
 

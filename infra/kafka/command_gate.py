@@ -19,7 +19,7 @@ from infra.kafka.command_queue import REPLY_TO
 from infra.kafka.connection import TOO_LARGE, Connection, high_watermarks, kafka_errors
 from infra.kafka.sealed_commands import SealedCommands, message_of
 from schemas.partitioning import partition_of
-from streams.ports import LogUnavailable, OutcomeUnknown, Overloaded, Refusal, Reply, Submission
+from streams.ports import CALLER_WAITS_S, LogUnavailable, OutcomeUnknown, Overloaded, Refusal, Reply, Submission
 from streams.topics import COMPRESSION, Topics
 from streams.write.messages import decode_reply
 
@@ -27,9 +27,6 @@ _LOG = logging.getLogger(__name__)
 
 MAX_IN_FLIGHT = 10_000
 """Commands that may wait for their reply; one more is answered 503, because memory is not a queue."""
-
-REPLY_TIMEOUT_S = 15.0
-"""How long a caller waits: longer than a writer's partition needs to get another owner."""
 
 _DELIVERY_TIMEOUT_MS = 10_000
 _POLL_S = 0.5
@@ -49,7 +46,7 @@ class KafkaCommandGate:
         *,
         sealing: SealedCommands | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
-        timeout_s: float = REPLY_TIMEOUT_S,
+        timeout_s: float = CALLER_WAITS_S,
     ) -> None:
         """Shape: without `sealing`, no command that may carry personal data is taken.
 

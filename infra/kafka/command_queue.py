@@ -59,6 +59,7 @@ class KafkaCommandQueue:
     def take(self, *, limit: int, timeout_s: float) -> Iterator[KafkaTurn]:
         owned = self._log.owned
         timeout_s = min(timeout_s, owned.advance())
+        self._log.fill_credentials()
         turn: KafkaTurn | None = None
         try:
             turn = KafkaTurn(self._log, owned.poll(limit, timeout_s))

@@ -11,6 +11,7 @@ from confluent_kafka import Producer, TopicPartition
 from infra.instants import to_microseconds
 from infra.kafka.beside import WriterKeys, find_marks, forget_marks, key_name, noted_mark
 from infra.kafka.connection import REQUEST_TIMEOUT_S, Connection, kafka_errors
+from infra.kafka.credentials import FILLED, part_name
 from infra.kafka.log_reader import KafkaLogReader
 from infra.kafka.partitions import OwnedPartitions, disk_errors
 from infra.kafka.replies import Replies
@@ -20,6 +21,7 @@ from infra.kafka.transaction import COMMIT_S, Transactions, noting
 from infra.master_key import MasterKey
 from infra.sqlite.beside import BesideEvents, Noted
 from infra.sqlite.writer_state import Stored, WriterState
+from projections.credentials import parts_of
 from schemas.envelope import Entry, Envelope, StreamId, StreamKey, TenantId, Topic
 from schemas.kafka_record import encode_kafka
 from schemas.partitioning import partition_of
@@ -28,6 +30,8 @@ from streams.topics import Beside, Topics
 from streams.write.personal import opened_all, sealed
 
 _Place = tuple[Beside, int]
+
+_FORGET_EVERY_MS = 60 * 60 * 1000
 
 
 class KafkaEventLog:
@@ -61,6 +65,8 @@ class KafkaEventLog:
         self._reader = KafkaLogReader(connection, topics)
         self._keys = WriterKeys(master, self._beside)
         self.commands = SealedCommands(master)
+        self._filled: set[int] = set()
+        self._forget_at_ms = 0
 
     def close(self) -> None:
         """Give the partitions back, keep what is known of them, and send the replies that are left."""
@@ -93,8 +99,22 @@ class KafkaEventLog:
         for event in events:
             schema_id = self._schema_ids[event.type, event.schema_version]
             by_partition[event.partition].append(Stored(event.position, encode_kafka(event, schema_id)))
-        beside = self._beside_of(marks, events)
+        self._write(by_partition, self._beside_of(marks, events), offsets)
+        if marks and _now_ms() > self._forget_at_ms:
+            self._forget_at_ms = _now_ms() + _FORGET_EVERY_MS
+            for owned in self.owned.values():
+                with disk_errors():
+                    forget_marks(owned.state.beside, marks[-1])
+
+    def _write(
+        self,
+        by_partition: Mapping[int, Sequence[Stored]],
+        beside: Mapping[_Place, Sequence[Noted]],
+        offsets: Mapping[int, int],
+    ) -> None:
         touched = {*by_partition, *offsets, *(partition for _, partition in beside)}
+        if not touched:
+            return
         owned = {partition: self._mine(partition) for partition in touched}
         for partition, stored in by_partition.items():
             if stored[0].position != owned[partition].state.end + 1:
@@ -109,15 +129,34 @@ class KafkaEventLog:
                 owned[partition].state.add(stored, ends[partition] + 1)
             for (kind, partition), records in beside.items():
                 owned[partition].state.keep_beside(kind, records, next_beside[kind, partition] + 1)
-            if marks:
-                for partition in {partition for kind, partition in beside if kind is Beside.MARKS}:
-                    forget_marks(owned[partition].state.beside, marks[-1])
+
+    def fill_credentials(self) -> None:
+        """Bring what earlier versions recorded of API keys and tenants into the topic of credentials, once.
+
+        Raises: what `append` raises; WriterLost.
+        """
+        beside: dict[_Place, list[Noted]] = {}
+        for partition in self.owned.keys() - self._filled:
+            state = self.owned[partition].state
+            with disk_errors():
+                if not state.beside.find(Beside.CREDENTIALS, [FILLED]):
+                    events = [event for event in state.read_of("api_key", "tenant") if isinstance(event, Envelope)]
+                    last = {part_name(part): part.value for event in events for part in parts_of(event)}
+                    known = state.beside.find(Beside.CREDENTIALS, last)
+                    fresh = [Noted(name, value, _now_ms()) for name, value in last.items() if name not in known]
+                    beside[Beside.CREDENTIALS, partition] = [*fresh, Noted(FILLED, b"\xf1", _now_ms())]
+        self._write({}, beside, {})
+        self._filled = set(self.owned)
 
     def _beside_of(self, marks: Sequence[Mark], events: Sequence[Envelope]) -> Mapping[_Place, Sequence[Noted]]:
         """Return what is written beside the events, by kind and partition."""
         found: dict[_Place, list[Noted]] = defaultdict(list)
         for mark in marks:
             found[Beside.MARKS, partition_of(mark.key[0], self.partitions)].append(noted_mark(mark))
+        for part in (part for event in events for part in parts_of(event)):
+            at_ms = to_microseconds(events[-1].recorded_at) // 1000
+            place = (Beside.CREDENTIALS, partition_of(part.tenant_id, self.partitions))
+            found[place].append(Noted(part_name(part), part.value, at_ms))
         for subject, wrapped in self._keys.new.items():
             at_ms = to_microseconds(events[-1].recorded_at) // 1000
             found[Beside.KEYS, partition_of(subject[0], self.partitions)].append(
@@ -149,11 +188,12 @@ class KafkaEventLog:
 
     def _produce(self, producer: Producer, partition: int, events: Sequence[Stored], ends: dict[int, int]) -> None:
         produce, topic = producer.produce, self._topics.events
+        source = self._topics.prefix
         for _, record in events[:-1]:
-            produce(topic, record.value, record.key, partition, headers=record.headers)
+            produce(topic, record.value, record.key, partition, headers=record.headers_from(source))
         last = events[-1].record
         # the one report that is needed: a commit does not succeed unless all were delivered
-        produce(topic, last.value, last.key, partition, noting(ends, partition), headers=last.headers)
+        produce(topic, last.value, last.key, partition, noting(ends, partition), headers=last.headers_from(source))
 
     # --- reading: events from this process's own state, so that what was appended is there at once
 
@@ -220,3 +260,7 @@ class KafkaEventLog:
 
 def _find_commands(state: WriterState, keys: Collection[CommandKey]) -> Mapping[CommandKey, Answered]:
     return {**find_marks(state.beside, keys), **state.find_commands(keys)}
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

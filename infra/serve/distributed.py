@@ -4,7 +4,6 @@ Who may ask is known without any store: while one is away, commands and facts ar
 """
 
 import asyncio
-import hashlib
 import logging
 import os
 import signal
@@ -25,87 +24,58 @@ from infra.serve.distributed_views import Views, open_views
 from infra.serve.first_start import first_start
 from infra.serve.http import Server, listen
 from infra.settings import Settings
-from infra.sqlite.dead_letters import SqliteDeadLetters
-from infra.sqlite.documents import SqliteDocuments
-from projections.identity import api_keys, tenants
 from projections.operations import Operations
-from projections.rows import Role
 from read_api.answers import Answers
 from read_api.app import add_answers
+from read_api.edge.tokens import log_tag
 from streams.intake.http.app import add_intake
 from streams.intake.http.telemetry import TelemetryGate
 from streams.project.feed import LogFeed
-from streams.project.local_runner import RoleRunner
 
 _LOG = logging.getLogger(__name__)
 _TELEMETRY_THREADS = 4
 _TELEMETRY_TIMEOUT_S = 15.0
-_KEYS = (tenants.PROJECTION, api_keys.PROJECTION)
-
-
-class Keys:
-    """The API keys and tenants of the log, kept beside the gateway, so that who may send is known without any store."""
-
-    def __init__(self, folder: Path, gateway: Gateway) -> None:
-        log = hashlib.sha256(gateway.log_id.encode()).hexdigest()[:16]
-        self.documents = SqliteDocuments(folder / f"keys-{log}.sqlite", _KEYS)
-        self._letters = SqliteDeadLetters(folder / f"keys-{log}-dead-letters.sqlite")
-        self.runner = RoleRunner(
-            Role.DOCUMENTS,
-            _KEYS,
-            log=gateway.log,
-            store=self.documents,
-            dead_letters=self._letters,
-            clock=gateway.clock,
-        )
-
-    def close(self) -> None:
-        self.runner.stop()
-        self.documents.close()
-        self._letters.close()
 
 
 class _Operations:
     """Operations of the cluster, and whether this gateway knows the keys."""
 
-    def __init__(self, operations: Operations, keys: Keys) -> None:
+    def __init__(self, operations: Operations, gateway: Gateway) -> None:
         self.projections = operations.projections
         self.dead_letters = operations.dead_letters
         self._operations = operations
-        self._keys = keys
+        self._gateway = gateway
 
     def health(self) -> Mapping[str, str]:
-        return {**self._operations.health(), "keys": self._keys.runner.error or "ok"}
+        return {**self._operations.health(), "keys": self._gateway.follows}
 
 
 def create_app(gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret: bytes) -> FastAPI:
     """Return the gateway as one application; its lifespan starts and stops what runs beside the requests."""
-    keys = Keys(folder.path, gateway)
     answers = Answers(
         timeline=views.timeline,
         analytics=views.analytics,
         documents=views.documents,
-        keys=keys.documents,
+        credentials=gateway.credentials,
         personal=gateway.personal,
         progress=views.operations,
-        operations=_Operations(views.operations, keys),
+        operations=_Operations(views.operations, gateway),
         feed=LogFeed(gateway.live_log),
         cursor_secret=cursor_secret,
+        # topics that are made anew are another log: there is no other epoch of one
+        log=log_tag(gateway.log_id, 1),
     )
     taking = ThreadPoolExecutor(_TELEMETRY_THREADS, "telemetry")
     telemetry = TelemetryGate(gateway.telemetry, taking, timeout_s=_TELEMETRY_TIMEOUT_S)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        keys.runner.start()
         starting = asyncio.create_task(first_start(gateway.commands, gateway.log, folder.keep_operator_key))
         yield
         starting.cancel()
         with suppress(asyncio.CancelledError):
             await starting
         taking.shutdown()
-        # the last answers are given by then
-        keys.close()
 
     app: FastAPI = FastAPIOffline(title="factline", version=version("factline"), redoc_url=None, lifespan=lifespan)
     add_answers(app, answers)
@@ -114,7 +84,7 @@ def create_app(gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret
         commands=gateway.commands,
         telemetry=telemetry,
         operations=views.operations,
-        keys=keys.documents,
+        credentials=gateway.credentials,
         fingerprint_key=gateway.master.derived(FINGERPRINTS),
     )
     return app

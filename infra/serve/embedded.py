@@ -21,6 +21,7 @@ from infra.master_key import FINGERPRINTS
 from infra.serve.http import Server, listen
 from read_api.answers import Answers
 from read_api.app import add_answers
+from read_api.edge.tokens import log_tag
 from schemas.envelope import Actor, ActorType
 from streams.identifiers import new_id
 from streams.intake.host_metrics import HostMetrics
@@ -40,12 +41,13 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
         timeline=views.timeline,
         analytics=views.analytics,
         documents=views.documents,
-        keys=views.documents,
+        credentials=embedded.credentials,
         personal=embedded.keys,
         progress=views.operations,
         operations=views.operations,
         feed=LogFeed(embedded.log),
         cursor_secret=cursor_secret(embedded.dir.path),
+        log=log_tag(*embedded.identity),
     )
     deciding = ThreadPoolExecutor(1, "writer")
     taking = ThreadPoolExecutor(1, "telemetry")
@@ -78,7 +80,7 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True) -> FastAPI:
         commands=commands,
         telemetry=telemetry,
         operations=views.operations,
-        keys=views.documents,
+        credentials=embedded.credentials,
         fingerprint_key=embedded.keys.master.derived(FINGERPRINTS),
     )
     return app

@@ -82,8 +82,7 @@ def restore(source: Path, data_dir: Path) -> Backup:
     """Make a data directory from a backup.
 
     Shape: the log's epoch grows, so that files and views of the time after the backup are not taken for parts of it.
-    Pages of lists that were begun before do not go on. A consistency token does not carry the epoch yet. A restored
-    folder has no views; the next start makes them.
+    Pages of lists and tokens from before are refused. A restored folder has no views; the next start makes them.
     Raises: DataDirError, the folder is not empty, or the backup is not whole.
     """
     manifest = _manifest(source)

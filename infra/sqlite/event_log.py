@@ -35,7 +35,9 @@ from infra.sqlite.command_index import (
     index_rows,
     mark_row,
 )
+from infra.sqlite.credentials import CREATE_CREDENTIALS, fill, is_filled, keep_parts
 from infra.sqlite.identity import check, claim, is_damage
+from projections.credentials import TYPES, Part, parts_of
 from schemas.envelope import (
     UNKNOWN_TYPE,
     Actor,
@@ -140,7 +142,7 @@ class CommandRecorder(SQLiteApplicationRecorder):
         self.insert_events_statement = f"INSERT INTO {events_table_name} ({columns}) VALUES (?,?,?,?)"
 
     def construct_create_table_statements(self) -> list[str]:
-        return [_CREATE_EVENTS.format(self.events_table_name), *CREATE_COMMANDS]
+        return [_CREATE_EVENTS.format(self.events_table_name), *CREATE_COMMANDS, CREATE_CREDENTIALS]
 
     def _insert_events(
         self,
@@ -149,8 +151,10 @@ class CommandRecorder(SQLiteApplicationRecorder):
         *,
         caused: Sequence[Caused] = (),
         marks: Sequence[Mark] = (),
+        credentials: Sequence[Part] = (),
         **kwargs: Any,
     ) -> Sequence[int] | None:
+        keep_parts(c, credentials)
         if marks:
             insert_many(c, "INSERT OR REPLACE INTO marks", [mark_row(mark) for mark in marks])
         # the library's for aggregates: many rows in one call, where that for applications makes one call for each
@@ -196,6 +200,8 @@ class SqliteEventLog:
         self._facts_lock = threading.Lock()
         try:
             self._create()
+            if identity is not None:
+                self._fill_credentials()
             self._ends = {
                 Topic.EVENTS: self._one(self._events, "SELECT COALESCE(MAX(rowid), 0) FROM stored_events"),
                 Topic.TELEMETRY: self._one(self._facts, "SELECT COALESCE(MAX(last), 0) FROM fact_batches"),
@@ -219,6 +225,14 @@ class SqliteEventLog:
                     "CREATE TABLE IF NOT EXISTS fact_keys"
                     " (tenant_id TEXT, key BLOB, PRIMARY KEY (tenant_id, key)) WITHOUT ROWID"
                 )
+
+    def _fill_credentials(self) -> None:
+        """Bring what earlier versions recorded of API keys and tenants into the table of credentials, once."""
+        with _log_errors(), self._events.transaction(commit=True) as c:
+            if is_filled(c):
+                return
+            entries = self._select(f"WHERE topic IN ({_marks([*TYPES])}) ORDER BY stored_events.rowid", [*TYPES])
+            fill(c, [entry for entry in entries if isinstance(entry, Envelope)])
 
     def _read_not_indexed(self) -> CausedBy:
         indexed = self._one(
@@ -349,7 +363,12 @@ class SqliteEventLog:
         caused = {**self._not_indexed, **caused_by(batch.events)}
         due = len(caused) > _LATE_COMMANDS
         with _log_errors():
-            self._recorder.insert_events(stored, caused=list(caused.values()) if due else (), marks=batch.marks)
+            self._recorder.insert_events(
+                stored,
+                caused=list(caused.values()) if due else (),
+                marks=batch.marks,
+                credentials=[part for event in batch.events for part in parts_of(event)],
+            )
         self._not_indexed = {} if due else caused
         if batch.events:
             self._grow(Topic.EVENTS, batch.events[-1].position)

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from anyio import to_thread
 
-from projections.readers import DocumentsReader
-from projections.rows import Document
+from projections.credentials import Credential, Credentials
 from read_api.edge.problems import Problem
 from schemas.envelope import Actor, ActorType, TenantId
 from schemas.key_ids import has_tag
@@ -67,23 +66,19 @@ def secret_sha256(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def verify(key: Key, stored: Sequence[Document]) -> Document:
-    """Return the document that this key's secret opens, comparing in constant time.
+def verify(key: Key, stored: Sequence[Credential]) -> Credential:
+    """Return the credential that this key's secret opens, comparing in constant time.
 
-    Shape: ids of before there were tags may be the same in several tenants: of documents with the same secret the one
+    Shape: ids of before there were tags may be the same in several tenants: of those with the same secret the one
     that had it first is meant, also where it is revoked by now.
     Raises: Unauthenticated, without saying what was wrong.
     """
     digest = secret_sha256(key.secret)
-    opened = [one for one in stored if hmac.compare_digest(digest, str(one.fields.get("secret_sha256", "")))]
-    meant = min(opened, key=lambda one: (not has_tag(key.id, one.tenant_id), _had_since(one)), default=None)
-    if meant is None or meant.fields.get("revoked"):
+    opened = [one for one in stored if hmac.compare_digest(digest, one.secret_sha256)]
+    meant = min(opened, key=lambda one: (not has_tag(key.id, one.tenant_id), one.since), default=None)
+    if meant is None or meant.revoked:
         raise Unauthenticated(_NOT_VALID)
     return meant
-
-
-def _had_since(document: Document) -> str:
-    return str(document.fields.get("rotated_at") or document.fields.get("issued_at", ""))
 
 
 class Authenticator:
@@ -91,13 +86,13 @@ class Authenticator:
 
     def __init__(
         self,
-        documents: DocumentsReader,
+        credentials: Credentials,
         *,
         ttl_s: float = 1.0,
         remembered: int = 10_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._documents = documents
+        self._credentials = credentials
         self._ttl_s = ttl_s
         self._remembered = remembered
         self._clock = clock
@@ -126,7 +121,7 @@ class Authenticator:
         return caller
 
     async def identify(self, header: str | None) -> Caller:
-        """Do as `authenticate`, in a thread where the documents have to be asked."""
+        """Do as `authenticate`, in a thread where the credentials have to be asked."""
         known = self._known(parse_key(header))
         # not the loop's own threads: an operator's jobs, which take minutes, hold those
         return await to_thread.run_sync(self.authenticate, header) if known is None else known
@@ -137,9 +132,8 @@ class Authenticator:
         return caller if self._clock() < good_until else None
 
     def _look_up(self, key: Key) -> Caller:
-        document = verify(key, self._documents.find_by_id("api_keys", key.id))
-        tenant = self._documents.get("tenants", document.tenant_id, document.tenant_id)
-        status = tenant.fields.get("status") if tenant else None
+        found = verify(key, self._credentials.find(key.id))
+        status = self._credentials.status_of(found.tenant_id)
         if status != "ACTIVE":
             raise Forbidden(f"the tenant is {status or 'not known'}; only an active tenant may read or write")
-        return Caller(document.tenant_id, key.id, tuple(document.fields.get("scopes", ())))
+        return Caller(found.tenant_id, key.id, found.scopes)

@@ -109,7 +109,13 @@ def bare_loop(cluster: Cluster) -> float:
         for message in messages:
             partition: Any = message.partition()
             offsets[partition] = (message.offset() or 0) + 1
-            producer.produce(cluster.topics.events, event.value, event.key, partition, headers=event.headers)
+            producer.produce(
+                cluster.topics.events,
+                event.value,
+                event.key,
+                partition,
+                headers=event.headers_from("bench"),
+            )
             producer.produce(cluster.topics.replies, reply, message.key(), partition)
         producer.flush()
         go_on = [TopicPartition(cluster.topics.commands, partition, offset) for partition, offset in offsets.items()]

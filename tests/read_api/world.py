@@ -24,6 +24,7 @@ from read_api.app import Answers, create_app
 from schemas.envelope import Actor, ActorType, Envelope, Position, StreamId, TenantId, Topic
 from schemas.personal import Keys, Subject
 from schemas.sealed import new_key
+from tests.read_api.keys import KeysOfDocuments
 
 ACME = TenantId("acme")
 BOLT = TenantId("bolt")
@@ -127,12 +128,13 @@ class Operating:
 
 
 class Records:
-    """A feed over a list: one partition, both topics."""
+    """A feed over a list: one partition, both topics. Shape: it says that it ends at `longer_than` at least."""
 
     def __init__(self) -> None:
         self._records: dict[Topic, list[Envelope]] = {topic: [] for topic in Topic}
         self._grown = threading.Condition()
         self.waiting = 0
+        self.longer_than = 0
 
     def add(self, tenant_id: TenantId, type_: str, stream: str, topic: Topic = Topic.EVENTS) -> Envelope:
         with self._grown:
@@ -159,7 +161,7 @@ class Records:
             return envelope
 
     def ends(self, tenant_id: TenantId) -> Sequence[Position]:
-        return [Position(topic, 0, len(records)) for topic, records in self._records.items()]
+        return [Position(topic, 0, max(len(records), self.longer_than)) for topic, records in self._records.items()]
 
     def since(self, tenant_id: TenantId, after: Position, *, limit: int) -> tuple[Sequence[Envelope], Position]:
         looked_at = self._records[after.topic][after.position : after.position + limit]
@@ -206,14 +208,12 @@ class World:
             timeline=self.stores.timeline,
             analytics=self.stores.analytics,
             documents=self.stores.documents,
-            keys=self.stores.documents,
+            credentials=KeysOfDocuments(self.stores.documents),
             personal=self.keys,
             progress=self.progress,
             operations=self.operations,
             feed=self.feed,
-            cursor_secret=b"a secret for cursors",
-            now=lambda: NOW,
-            **more,
+            **{"cursor_secret": b"a secret for cursors", "now": lambda: NOW, "log": "", **more},
         )
 
 

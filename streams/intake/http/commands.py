@@ -21,10 +21,11 @@ from read_api.edge.parameters import INSTANT, parse_version
 from read_api.edge.problems import Problem, faults, faulty
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require
+from read_api.edge.tokens import token
 from streams.identifiers import new_id
 from streams.intake.http.bodies import body_of
 from streams.intake.http.grants import require_grants
-from streams.ports import LogUnavailable, OutcomeUnknown, Overloaded, Reply, Submission
+from streams.ports import CALLER_WAITS_S, LogUnavailable, OutcomeUnknown, Overloaded, Reply, Submission
 from streams.write.answers import fingerprint
 
 MAX_COMMANDS = 1_000
@@ -76,7 +77,7 @@ def commands_router(gate: Gate, fingerprint_key: bytes) -> APIRouter:
                 "deadline": request.headers.get("X-Deadline"),
             }
             reply = await gate.execute(_submission(item, caller, request.headers.get("traceparent"), fingerprint_key))
-        return _answer(reply)
+        return _answer(reply, request.app.state.log)
 
     @router.post(
         "/v1/commands",
@@ -88,13 +89,13 @@ def commands_router(gate: Gate, fingerprint_key: bytes) -> APIRouter:
             items = _json(body)
             if not isinstance(items, list) or len(items) > MAX_COMMANDS:
                 raise Problem(400, f"the body must be a JSON array of at most {MAX_COMMANDS} commands")
-            answers = await _answers(gate, items, caller, fingerprint_key)
+            answers = await _answers(gate, items, caller, fingerprint_key, request.app.state.log)
         return Json({"replies": answers})
 
     return router
 
 
-async def _answers(gate: Gate, items: Sequence[Any], caller: Caller, key: bytes) -> Sequence[dict[str, Any]]:
+async def _answers(gate: Gate, items: Sequence[Any], caller: Caller, key: bytes, log: str) -> Sequence[dict[str, Any]]:
     """Return an answer for each item, under its id, also for those that were not taken while others were.
 
     Raises: Overloaded, LogUnavailable: none was taken, or the sender knows the ids under which to send them again.
@@ -109,7 +110,7 @@ async def _answers(gate: Gate, items: Sequence[Any], caller: Caller, key: bytes)
     for error in failed:
         if not (told and isinstance(error, Overloaded | LogUnavailable)):
             raise error
-    each = (_reply_of(submission, reply) for submission, reply in zip(sent, replies, strict=True))
+    each = (_reply_of(submission, reply, log) for submission, reply in zip(sent, replies, strict=True))
     return [next(each) if isinstance(one, Submission) else one for one in read]
 
 
@@ -121,9 +122,9 @@ def _read(item: Mapping[str, Any], caller: Caller, key: bytes) -> Submission | d
         return _refusal_json(str(item.get("id", "")), problem)
 
 
-def _reply_of(submission: Submission, reply: Reply | BaseException) -> dict[str, Any]:
+def _reply_of(submission: Submission, reply: Reply | BaseException, log: str) -> dict[str, Any]:
     if isinstance(reply, Reply):
-        return reply_json(reply)
+        return reply_json(reply, log)
     unknown = isinstance(reply, OutcomeUnknown)
     reason = "no answer came in time" if unknown else "the queue is full or the log does not answer: nothing was kept"
     return {
@@ -139,7 +140,7 @@ def _refusal_json(command_id: str, problem: Problem) -> dict[str, Any]:
     return {"command_id": command_id, "outcome": "refused", "kind": kind.value, "reason": problem.detail}
 
 
-def reply_json(reply: Reply) -> dict[str, Any]:
+def reply_json(reply: Reply, log: str) -> dict[str, Any]:
     """Return a reply as the API shows it. Shape: `position` is the read-your-writes token, null if nothing happened."""
     shown: dict[str, Any] = {
         "command_id": reply.command_id,
@@ -152,7 +153,7 @@ def reply_json(reply: Reply) -> dict[str, Any]:
     }
     if reply.position is not None:
         place = reply.position
-        shown["position"] = {"partition": place.partition, "position": place.position, "token": str(place)}
+        shown["position"] = {"partition": place.partition, "position": place.position, "token": token(place, log)}
     if reply.refusal is not None:
         shown |= {"kind": reply.refusal.kind.value, "reason": reply.refusal.reason}
         if reply.refusal.actual_version is not None:
@@ -160,9 +161,9 @@ def reply_json(reply: Reply) -> dict[str, Any]:
     return shown
 
 
-def _answer(reply: Reply) -> Response:
+def _answer(reply: Reply, log: str) -> Response:
     if reply.refusal is not None:
-        shown = reply_json(reply)
+        shown = reply_json(reply, log)
         raise Problem(
             STATUS[reply.refusal.kind],
             shown.pop("reason"),
@@ -171,8 +172,8 @@ def _answer(reply: Reply) -> Response:
         )
     headers = {"ETag": f'"{reply.version}"'}
     if reply.position is not None:
-        headers["X-Position"] = str(reply.position)
-    return Json(reply_json(reply), headers=headers)
+        headers["X-Position"] = token(reply.position, log)
+    return Json(reply_json(reply, log), headers=headers)
 
 
 def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None, key: bytes) -> Submission:
@@ -219,10 +220,13 @@ def _happened_at(given: Any) -> datetime | None:
         raise Problem(422, detail, kind=Kind.INVALID.value) from error
 
 
-def _deadline(given: Any) -> datetime | None:
-    """Return the instant after which a command is not done, from an instant or from seconds from now."""
+def _deadline(given: Any) -> datetime:
+    """Return the instant after which a command is not done, from an instant or from seconds from now.
+
+    Shape: where nothing is said it is as long as the caller waits, who is told then to send it again.
+    """
     if given is None:
-        return None
+        return datetime.now(UTC) + timedelta(seconds=CALLER_WAITS_S)
     seconds = float(given) if isinstance(given, str) and _SECONDS.fullmatch(given) else given
     if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds <= MAX_DEADLINE_S:
         return datetime.now(UTC) + timedelta(seconds=seconds)

@@ -15,6 +15,7 @@ from read_api.edge.asking import Asking
 from read_api.edge.problems import Problem, faults
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require
+from read_api.edge.tokens import token_of
 from schemas.envelope import Actor, TenantId
 from schemas.values import Id, Instant
 from streams.intake.http.bodies import body_of
@@ -158,7 +159,7 @@ def telemetry_router(gate: TelemetryGate) -> APIRouter:
             "accepted": reply.accepted,
             "repeated": reply.repeated,
             "refused": [refusal._asdict() for refusal in refused],
-            "position": str(reply.position) if reply.position else None,
+            "position": token_of(request, reply.position) if reply.position else None,
         }
         return Json(answer)
 

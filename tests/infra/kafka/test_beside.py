@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import TopicPartition
 
+from domain.identity.api_key import IssueApiKey, RevokeApiKey
 from domain.sales.lead import CaptureLead, ScoreLead
 from infra.kafka.beside import DESTROYED, key_name
 from infra.kafka.command_gate import KafkaCommandGate
 from infra.kafka.command_queue import KafkaCommandQueue
 from infra.kafka.connection import PARTITION_END
+from infra.kafka.credentials import KafkaCredentials
 from infra.kafka.event_log import KafkaEventLog
 from infra.kafka.followed_topic import FollowedTopic
 from infra.kafka.key_finder import KafkaKeyFinder
@@ -23,8 +25,9 @@ from infra.master_key import MasterKey
 from projections.keys import KeysUnusable
 from projections.personal import opened
 from schemas.envelope import Envelope, StreamId, Topic
+from schemas.key_ids import key_tag
 from schemas.personal import ERASED
-from streams.ports import Reply, SystemClock
+from streams.ports import Batch, Reply, SystemClock
 from streams.topics import Beside
 from streams.write.worker import CommandWorker
 from streams.write.writer import Writer
@@ -75,10 +78,17 @@ def followed(cluster: Cluster, folder: Path) -> FollowedTopic:
 
 
 def captured(cluster: Cluster) -> Envelope:
+    found: list[Envelope] = []
+
+    def is_seen() -> bool:
+        # a commit is answered a moment before readers see it
+        entries = reader.read(Topic.EVENTS, cluster.home, after=0, limit=10)
+        found.extend(one for one in entries if isinstance(one, Envelope) and one.stream == LEAD)
+        return bool(found)
+
     with closing(KafkaLogReader(cluster.connection, cluster.topics)) as reader:
-        [event] = [e for e in reader.read(Topic.EVENTS, cluster.home, after=0, limit=10) if e.stream == LEAD]
-        assert isinstance(event, Envelope)
-        return event
+        until(is_seen, 30)
+    return found[0]
 
 
 def test_gateway_opens_what_a_writer_sealed_until_the_key_is_destroyed(
@@ -163,3 +173,52 @@ def test_new_owner_without_a_copy_of_its_own_gives_the_first_answer_to_what_was_
         [reused] = writer.write([refused._replace(command_hash=b"2")])
         assert reused.refusal is not None
         assert reused.refusal.kind.value == "reused"
+
+
+def known(cluster: Cluster, folder: Path) -> FollowedTopic:
+    topic = FollowedTopic(cluster.connection, cluster.topics, Beside.CREDENTIALS, folder / "credentials.sqlite")
+    until(lambda: topic.is_complete, 30)
+    return topic
+
+
+def test_gateway_knows_keys_and_tenants_of_their_own_topic_and_no_event_has_a_hash(
+    cluster: Cluster, log: KafkaEventLog, tmp_path: Path
+) -> None:
+    key, digest = f"{key_tag(ACME)}one", "a1" * 32
+    writer = Writer(log, SystemClock())
+    issue = IssueApiKey(key_id=key, secret_sha256=digest, scopes=("*",))
+    writer.write([submission(issue, tenant="acme")])
+    with closing(known(cluster, tmp_path)) as topic:
+        credentials = KafkaCredentials(topic)
+        until(lambda: bool(credentials.find(key)), 30)
+        assert [one[:3] for one in credentials.find(key)] == [(ACME, key, digest)]
+        assert credentials.status_of(ACME) == "ACTIVE"
+        assert credentials.find(key[:-1]) == []
+        writer.write([submission(RevokeApiKey(key_id=key), tenant="acme")])
+        until(lambda: credentials.of_tenant(ACME)[0].revoked, 30)
+    assert not any(digest.encode() in value for value in records(cluster, cluster.topics.events))
+
+
+def test_worker_takes_over_the_keys_that_an_earlier_version_recorded(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        # which wrote nothing but the events
+        earlier.setattr("infra.kafka.event_log.parts_of", lambda _event: ())
+        earlier.setattr(KafkaEventLog, "fill_credentials", lambda _log: None)
+        with closing(cluster.open(tmp_path / "old", "old")) as log:
+            Writer(log, SystemClock()).write([register_tenant("acme"), CAPTURE])
+            issued = {"key_id": "old", "prefix": "ak_old", "secret_sha256": "b2" * 32, "scopes": ["*"], "name": None}
+            old = captured(cluster)._replace(
+                stream=StreamId("api_key-old"), type="api_key.issued", schema_version=1, version=1, data=issued
+            )
+            log.append(Batch([old._replace(position=log.end(Topic.EVENTS, cluster.home) + 1)], ()))
+    with closing(cluster.open(tmp_path / "new", "new")), closing(known(cluster, tmp_path)) as topic:
+        credentials = KafkaCredentials(topic)
+        until(lambda: bool(credentials.find("old")), 30)
+        assert [one.secret_sha256 for one in credentials.find("old")] == ["b2" * 32]
+        assert credentials.status_of(ACME) == "ACTIVE"
+    before = len(records(cluster, cluster.topics.beside(Beside.CREDENTIALS)))
+    with closing(cluster.open(tmp_path / "again", "again")):
+        pass
+    assert len(records(cluster, cluster.topics.beside(Beside.CREDENTIALS))) == before

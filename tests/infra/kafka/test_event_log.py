@@ -156,7 +156,13 @@ def test_a_hole_in_the_log_stops_the_commands_of_its_partition_and_no_others(
         event = events(log, ACME, "device-1", 1, version=2)[0]._replace(position=3)
     producer = cluster.connection.producer()
     record = encode_kafka(event, 1)
-    producer.produce(cluster.topics.events, record.value, record.key, cluster.home, headers=record.headers)
+    producer.produce(
+        cluster.topics.events,
+        record.value,
+        record.key,
+        cluster.home,
+        headers=record.headers_from(cluster.topics.prefix),
+    )
     producer.flush()
     cluster.send(register_tenant("acme"))
     with closing(cluster.open(tmp_path / "new", "new", partitions=PARTITIONS - 1)) as log:

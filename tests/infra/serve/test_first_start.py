@@ -94,7 +94,7 @@ def operator_may_ask(folder: Path) -> bool:
     with Embedded.open(folder) as embedded:
         embedded.views.catch_up()
         try:
-            return Authenticator(embedded.views.documents).authenticate(operator_key(folder)).tenant_id == SYSTEM_TENANT
+            return Authenticator(embedded.credentials).authenticate(operator_key(folder)).tenant_id == SYSTEM_TENANT
         except Unauthenticated:
             return False
 

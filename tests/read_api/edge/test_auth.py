@@ -13,6 +13,7 @@ from projections.rows import Patch
 from read_api.edge.auth import Authenticator, Caller, Forbidden, Key, Unauthenticated, parse_key
 from read_api.edge.scopes import may
 from schemas.key_ids import key_tag
+from tests.read_api.keys import KeysOfDocuments
 from tests.read_api.world import ACME, BOLT, Stores, problem
 from tests.read_api.world import Caller as Client
 
@@ -156,7 +157,7 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def authenticator(stores: Stores, clock: HandClock) -> Authenticator:
-    return Authenticator(stores.documents, clock=clock, remembered=2)
+    return Authenticator(KeysOfDocuments(stores.documents), clock=clock, remembered=2)
 
 
 def test_a_revoked_key_is_refused_after_a_second(
@@ -217,10 +218,10 @@ def test_a_caller_is_known_on_the_event_loop_as_off_it(
 
 def test_the_documents_are_not_asked_again_within_a_second(tmp_path: Path, stores: Stores) -> None:
     documents = SqliteDocuments(tmp_path / "closed.db", ())
-    authenticator = Authenticator(stores.documents, clock=HandClock())
+    authenticator = Authenticator(KeysOfDocuments(stores.documents), clock=HandClock())
     key = stores.issue_key(ACME, "asked-once", "*")
     caller = authenticator.authenticate(key)
-    authenticator._documents = documents
+    authenticator._credentials = KeysOfDocuments(documents)
     assert authenticator.authenticate(key) == caller
     documents.close()
 
@@ -233,7 +234,7 @@ def test_who_asks_is_found_while_long_jobs_hold_the_loops_own_threads(stores: St
         loop = asyncio.get_running_loop()
         jobs = [loop.run_in_executor(None, over.wait) for _ in range(40)]
         try:
-            return await asyncio.wait_for(Authenticator(stores.documents).identify(header), 20)
+            return await asyncio.wait_for(Authenticator(KeysOfDocuments(stores.documents)).identify(header), 20)
         finally:
             over.set()
             await asyncio.gather(*jobs)
