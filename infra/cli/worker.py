@@ -22,6 +22,8 @@ from projections.stores import StoreUnavailable
 def migrate(only: str | None) -> None:
     """Make a cluster ready: schemas and topics of the log, tables of the stores. Safe to run again, by one at a time.
 
+    Beside the topics of a new log it makes the master key, in the file that FACTLINE_MASTER_KEY_FILE names.
+
     The environment says where they are; `--only log` is enough for workers of commands and for gateways that no one
     reads from.
 
@@ -65,7 +67,7 @@ def commands(*, supervised: bool) -> None:
     A worker that may not write any more ends with status 3: start it again, as compose, systemd and `--supervise` do.
 
     \b
-    FACTLINE_KAFKA_BOOTSTRAP=127.0.0.1:9092 DATA_DIR=data factline worker commands
+    FACTLINE_KAFKA_BOOTSTRAP=127.0.0.1:9092 FACTLINE_MASTER_KEY_FILE=master.key DATA_DIR=data factline worker commands
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     if supervised:

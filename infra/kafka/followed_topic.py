@@ -88,6 +88,9 @@ class FollowedTopic:
         return True
 
     def _check_complete(self) -> None:
+        if self.error is not None:
+            # what is not known any more may be a revocation
+            raise StoreUnavailable(f"{self._name} is not followed for now: {self.error}")
         if not self.is_complete:
             raise StoreUnavailable(f"{self._name} is not read to its end yet")
 
