@@ -7,6 +7,6 @@ COPY . .
 RUN pip install --no-cache-dir --constraint constraints.txt '.[distributed]'
 USER 10001
 WORKDIR /var/lib/factline
-# a volume that is mounted here belongs to the user then
-RUN mkdir data
+# volumes that are mounted here belong to the user then
+RUN mkdir data secrets
 ENTRYPOINT ["factline"]

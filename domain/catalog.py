@@ -1,9 +1,10 @@
 """The catalog lists all contexts and finds every command, event and fact by its stored name."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter
 
@@ -11,7 +12,7 @@ from domain.context import Context
 from domain.finance.context import CONTEXT as FINANCE
 from domain.fleet.context import CONTEXT as FLEET
 from domain.identity.context import CONTEXT as IDENTITY
-from domain.message import Command, Decider, Event, Fact
+from domain.message import Command, Decider, Event, Fact, KeptApart
 from domain.process import PROCESS_EVENTS, Process, evolve_process
 from domain.sales.context import CONTEXT as SALES
 from schemas import upcast
@@ -119,6 +120,23 @@ def facts_of(envelope: Envelope) -> Iterator[Envelope]:
 
 
 def payload_of(event: Event) -> dict[str, Any]:
-    """Return an event's payload in the shape of its Avro schema."""
-    payload: dict[str, Any] = adapter(type(event)).dump_python(event, by_alias=True)
+    """Return an event's payload in the shape of its Avro schema, without what is kept apart from it."""
+    class_ = type(event)
+    payload: dict[str, Any] = adapter(class_).dump_python(event, by_alias=True, exclude=_kept_apart(class_) or None)
     return payload
+
+
+def apart_of(event: Event) -> Mapping[str, Any]:
+    """Return the fields of an event that are kept apart from its payload."""
+    return {name: getattr(event, name) for name in _kept_apart(type(event))}
+
+
+_KEPT_APART: dict[type, set[str]] = {}
+
+
+def _kept_apart(event: type[Event]) -> set[str]:
+    if (found := _KEPT_APART.get(event)) is None:
+        marks = {field.name: get_args(field.type)[1:] for field in fields(event)}  # type: ignore[arg-type]
+        found = {name for name, of in marks.items() if any(isinstance(mark, KeptApart) for mark in of)}
+        _KEPT_APART[event] = found
+    return found

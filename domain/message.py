@@ -116,6 +116,10 @@ class Personal(NamedTuple):
     of: str = "stream"
 
 
+class KeptApart(NamedTuple):
+    """Marks a field of an event, in `Annotated`, that is not in its payload: a secret, or what gives one away."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decider:
     """The rules of one kind of stream.

@@ -12,19 +12,23 @@ from typing import Any, NamedTuple, Self
 
 from streams.ports import LogIdentity
 
-FORMAT = 2
+FORMAT = 3
 """Raised when an older version could not read what this one writes."""
 
 GATEWAYS = "gateways"
 """The folder of a machine's gateways, which have a numbered one each."""
 
+KEYS_FILE = "keys.sqlite"
+MASTER_KEY_FILE = "master.key"
+"""Without both of them no personal field of the log opens."""
+
 LOG_FILES = ("events.sqlite", "telemetry.sqlite")
-"""All that must be kept of a directory: everything else is made from it again."""
+"""The log itself; with the keys of its personal fields all that must be kept of a directory."""
 
 _FORMAT_FILE = "factline.json"
 _LOCK_FILE = "lock"
 _SERVER_FILE = "server.json"
-_OPERATOR_FILE = "operator.key"
+OPERATOR_FILE = "operator.key"
 _CURSOR_FILE = "cursor.key"
 
 
@@ -37,10 +41,15 @@ class DataDirInUse(DataDirError):  # noqa: N818
 
 
 class Log(NamedTuple):
-    """The log of a directory. Shape: `made` says that its files were there once, so they have to be there now."""
+    """The log of a directory.
+
+    Shape: `made` says that its files were there once, so they have to be there now; `has_keys` the same of the keys of
+    its personal fields, which earlier versions did not have.
+    """
 
     identity: LogIdentity
     made: bool
+    has_keys: bool = False
 
 
 class RunningServer(NamedTuple):
@@ -100,9 +109,11 @@ class DataDir:
         """
         found = (_read_json(self.path / _FORMAT_FILE) or {}).get("log")
         if isinstance(found, dict):
-            return Log(LogIdentity(str(found["id"]), int(found["epoch"])), bool(found["made"]))
+            return Log(
+                LogIdentity(str(found["id"]), int(found["epoch"])), bool(found["made"]), bool(found.get("has_keys"))
+            )
         # a version before this one wrote no identity: whatever it left shows that its log was made
-        made = any((self.path / name).exists() for name in (*LOG_FILES, "views", _OPERATOR_FILE))
+        made = any((self.path / name).exists() for name in (*LOG_FILES, "views", OPERATOR_FILE))
         log = Log(LogIdentity(str(uuid.uuid4()), 1), made)
         self.keep_log(log)
         return log
@@ -116,7 +127,7 @@ class DataDir:
         _write(self.path / _SERVER_FILE, json.dumps({"url": url, "pid": os.getpid()}), mode=0o600)
 
     def keep_operator_key(self, key: str) -> None:
-        _write(self.path / _OPERATOR_FILE, key + "\n", mode=0o600)
+        _write(self.path / OPERATOR_FILE, key + "\n", mode=0o600)
 
     def folder(self, name: str) -> Path:
         folder = self.path / name
@@ -137,7 +148,7 @@ class DataDir:
 
 
 def write_log(path: Path, log: Log) -> None:
-    identity = {**log.identity._asdict(), "made": log.made}
+    identity = {**log.identity._asdict(), "made": log.made, "has_keys": log.has_keys}
     _write(path / _FORMAT_FILE, json.dumps({"format": FORMAT, "log": identity}), mode=0o600)
 
 
@@ -159,7 +170,7 @@ def running_server(path: Path) -> RunningServer | None:
 def operator_key(path: Path) -> str | None:
     """Return the key that the first start left for the operator of this machine."""
     try:
-        return (path / _OPERATOR_FILE).read_text(encoding="utf-8").strip()
+        return (path / OPERATOR_FILE).read_text(encoding="utf-8").strip()
     except OSError:
         return None
 

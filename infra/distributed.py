@@ -1,6 +1,7 @@
 """This puts the distributed profile together: gateways and command workers, with Kafka between them."""
 
 import fcntl
+import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -13,18 +14,25 @@ from uuid_utils import uuid7
 from infra.kafka.command_gate import KafkaCommandGate
 from infra.kafka.command_queue import KafkaCommandQueue
 from infra.kafka.connection import REQUEST_TIMEOUT_S, Connection, kafka_errors
+from infra.kafka.credentials import KafkaCredentials
 from infra.kafka.event_log import KafkaEventLog
+from infra.kafka.followed_topic import FollowedTopic
+from infra.kafka.key_finder import KafkaKeyFinder
 from infra.kafka.log_reader import KafkaLogReader
+from infra.kafka.sealed_commands import SealedCommands
 from infra.kafka.telemetry_log import KafkaTelemetryLog
 from infra.kafka.topics import check_partitions, check_topics, log_id
 from infra.kafka.transaction import LIMIT_S
 from infra.kafka.worker_groups import COMMANDS, KafkaWorkerGroups
+from infra.master_key import MasterKey, read_master_key
 from infra.migrate import schema_registry
-from infra.settings import Settings
+from infra.settings import BadSettings, CannotStart, Settings
 from infra.sqlite.snapshots import SqliteSnapshots
 from infra.watchdog import watching
+from projections.keys import KeysUnusable
 from streams.ports import SystemClock
 from streams.project.asking import Askers
+from streams.topics import Beside
 from streams.write.snapshots import code
 from streams.write.worker import CommandWorker
 from streams.write.writer import Writer
@@ -33,10 +41,12 @@ from streams.write.writer import Writer
 class Gateway:
     """What takes commands and facts from outside, and reads the log.
 
-    Raises: TopicsUnfit; RegistryUnavailable, and no ids on disk; LogUnavailable, safe to retry.
+    Raises: CannotStart; TopicsUnfit; RegistryUnavailable, and no ids on disk; LogUnavailable, safe to retry.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        """Shape: `folder` is this gateway's own."""
+        self.master = _master_key(settings)
         connection, schema_ids = _connect(settings)
         self.clock = SystemClock()
         with kafka_errors():
@@ -45,10 +55,26 @@ class Gateway:
         # a reader reads one place at a time: live streams and those who want to know who may ask do not wait in turn
         self.live_log = KafkaLogReader(connection, settings.topics)
         self.telemetry = KafkaTelemetryLog(connection, settings.topics, schema_ids=schema_ids, clock=self.clock)
-        self.commands = KafkaCommandGate(connection, settings.topics)
+        self.commands = KafkaCommandGate(connection, settings.topics, sealing=SealedCommands(self.master))
         self.workers = KafkaWorkerGroups(connection, settings.topics)
+        log = hashlib.sha256(self.log_id.encode()).hexdigest()[:16]
+        self._keys = FollowedTopic(connection, settings.topics, Beside.KEYS, folder / f"personal-{log}.sqlite")
+        self.personal = KafkaKeyFinder(self._keys, self.master)
+        self._known = FollowedTopic(
+            connection, settings.topics, Beside.CREDENTIALS, folder / f"credentials-{log}.sqlite"
+        )
+        self.credentials = KafkaCredentials(self._known)
+
+    @property
+    def follows(self) -> str:
+        """Return "ok", or why this gateway does not know for now who may ask or what opens personal fields."""
+        topics = (self._known, self._keys)
+        waiting = "" if all(topic.is_complete for topic in topics) else "not read to the end yet"
+        return next((topic.error for topic in topics if topic.error), waiting) or "ok"
 
     def close(self) -> None:
+        self._known.close()
+        self._keys.close()
         self.commands.close()
         self.telemetry.close()
         self.live_log.close()
@@ -78,12 +104,13 @@ def command_worker(settings: Settings) -> Iterator[CommandWorker]:
     """Open the writer of the partitions that the group will give to this process; `run` it.
 
     Shape: waits until a broker answers: one that was started while there is none goes on at once when there is one.
-    Raises: NotLetIn; TopicsUnfit; RegistryUnavailable, and no ids on disk; LogUnavailable, safe to retry.
+    Raises: CannotStart; NotLetIn; TopicsUnfit; RegistryUnavailable, and no ids on disk; LogUnavailable, safe to retry.
     """
+    master = _master_key(settings)
     connection, schema_ids = _connect(settings, math.inf)
     with _place(Path(settings.data_dir) / "writers") as folder:
         name = _name(folder)
-        log = KafkaEventLog(connection, settings.topics, schema_ids=schema_ids, folder=folder, name=name)
+        log = KafkaEventLog(connection, settings.topics, schema_ids=schema_ids, folder=folder, name=name, master=master)
         snapshots = SqliteSnapshots(folder / "snapshots.sqlite", code())
         with closing(log), closing(snapshots), watching(lambda: log.writing_since, LIMIT_S):
             yield CommandWorker(KafkaCommandQueue(log), Writer(log, SystemClock(), snapshots=snapshots))
@@ -108,6 +135,19 @@ def _connect(
     with kafka_errors():
         check_topics(connection.connect(timeout_s), settings.topics)
     return connection, schema_registry(settings).ids()
+
+
+def _master_key(settings: Settings) -> MasterKey:
+    """Return the key that all writers and gateways have. Raises: BadSettings; CannotStart."""
+    if settings.master_key_file is None:
+        raise BadSettings(
+            "FACTLINE_MASTER_KEY_FILE is not set: it names the file with the key that personal data is encrypted with,"
+            " the same for all writers and gateways; `factline migrate` makes it with the topics of a new log"
+        )
+    try:
+        return read_master_key(settings.master_key_file)
+    except KeysUnusable as error:
+        raise CannotStart(f"FACTLINE_MASTER_KEY_FILE: {error}") from error
 
 
 @contextmanager

@@ -1,41 +1,40 @@
 """This puts the embedded profile together: one process and one folder, with SQLite and chDB in it."""
 
-from collections.abc import Collection
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from domain.identity.api_key import ApiKey
 from infra.clickhouse.analytics import ClickHouseAnalytics
-from infra.data_dir import DataDir, DataDirError, operator_key
+from infra.data_dir import KEYS_FILE, MASTER_KEY_FILE, DataDir, DataDirError, operator_key
 from infra.release import check_release
 from infra.river.scorer import new_scorer
+from infra.sqlite.credentials import SqliteCredentials
 from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.documents import SqliteDocuments
 from infra.sqlite.event_log import SqliteEventLog
+from infra.sqlite.key_store import SqliteKeyStore
 from infra.sqlite.scratch import clear, scratch
 from infra.sqlite.snapshots import SqliteSnapshots
 from infra.sqlite.timeline import SqliteTimeline
 from infra.sqlite.watch_states import SqliteWatchStates
 from projections.catalog import of_role
-from projections.identity import api_keys, tenants
+from projections.keys import KeysUnusable
 from projections.rows import Role
 from projections.stores import StoreUnavailable, ViewWriter
-from read_api.edge.auth import Unauthenticated, parse_key, secret_sha256
-from schemas.envelope import SYSTEM_TENANT, Actor, ActorType, StreamId, StreamKey, TenantId
+from read_api.edge.auth import Unauthenticated, parse_key, verify
+from schemas.envelope import SYSTEM_TENANT, Actor, ActorType, StreamId, TenantId
 from streams.correlate.local import LocalCorrelator
 from streams.intake.http.onboarding import onboard
-from streams.ports import LogDamaged, LogUnavailable, Submission, SystemClock
+from streams.ports import LogDamaged, LogIdentity, LogUnavailable, Submission, SystemClock
 from streams.project.local_runner import RoleRunner
 from streams.project.operations import LocalOperations
 from streams.shared_log import SharedLog
+from streams.write.personal import PersonalLog
 from streams.write.snapshots import code
-from streams.write.states import fold
 from streams.write.writer import Writer
 
 DEMO_TENANT = TenantId("demo")
-KEY_VIEWS = (tenants.PROJECTION.name, api_keys.PROJECTION.name)
 _FIRST_START = Actor(ActorType.SYSTEM, "first-start")
 
 
@@ -52,14 +51,20 @@ class Embedded:
         try:
             log = self.dir.log()
             self.identity = log.identity
+            # before the log: a folder whose personal fields do not open is not written to
+            files = (data_dir / KEYS_FILE, data_dir / MASTER_KEY_FILE)
+            self.keys = SqliteKeyStore(*files, of=log.identity, made=log.has_keys)
             self.log = SqliteEventLog(data_dir, self.clock, identity=log.identity, made=log.made)
-            if not log.made:
-                self.dir.keep_log(log._replace(made=True))
-        except (LogUnavailable, LogDamaged) as error:
+            if not (log.made and log.has_keys):
+                self.dir.keep_log(log._replace(made=True, has_keys=True))
+        except (LogUnavailable, LogDamaged, StoreUnavailable, KeysUnusable) as error:
+            if "keys" in self.__dict__:
+                self.keys.close()
             self.dir.close()
             raise DataDirError(f"the log in {data_dir} cannot be opened: {error}") from error
+        self.credentials = SqliteCredentials(data_dir / "events.sqlite")
         self.snapshots = SqliteSnapshots(data_dir / "snapshots.sqlite", code())
-        self.writer = Writer(self.log, self.clock, snapshots=self.snapshots)
+        self.writer = Writer(PersonalLog(self.log, self.keys), self.clock, snapshots=self.snapshots)
 
     @classmethod
     def open(cls, data_dir: Path) -> Self:
@@ -101,15 +106,18 @@ class Embedded:
             kept = parse_key(operator_key(self.dir.path))
         except Unauthenticated:
             return False
-        stream = (SYSTEM_TENANT, StreamId(f"api_key-{kept.id}"))
-        key = fold(self.log.read_streams([stream]).get(stream, ())).state
-        return isinstance(key, ApiKey) and not key.revoked and key.secret_sha256 == secret_sha256(kept.secret)
+        try:
+            return verify(kept, self.credentials.find(kept.id)).tenant_id == SYSTEM_TENANT
+        except Unauthenticated:
+            return False
 
     def close(self) -> None:
         if "views" in self.__dict__:
             self.views.close()
         self.snapshots.close()
+        self.credentials.close()
         self.log.close()
+        self.keys.close()
         self.dir.close()
 
     def __enter__(self) -> Self:
@@ -132,6 +140,7 @@ class Views:
         self.timeline = SqliteTimeline(folder / "timeline.sqlite", of_role(Role.TIMELINE), of)
         self.documents = SqliteDocuments(folder / "documents.sqlite", of_role(Role.DOCUMENTS), of)
         analytics = folder / "analytics"
+        _claim(analytics, of)
         self.analytics = ClickHouseAnalytics(f"chdb://{analytics.resolve()}", of_role(Role.ANALYTICS))
         stores: dict[Role, ViewWriter] = {
             Role.TIMELINE: self.timeline,
@@ -154,11 +163,6 @@ class Views:
             correlator=self.correlator,
         )
 
-    def doubt_of_keys(self, streams: Collection[StreamKey]) -> str | None:
-        """Return why what the views know of keys and tenants may lack a revocation, None where it does not."""
-        (runner,) = (runner for runner in self.runners if runner.role is Role.DOCUMENTS)
-        return runner.doubt(KEY_VIEWS, streams)
-
     def catch_up(self) -> None:
         """Read the log to its end in this thread."""
         for runner in self.runners:
@@ -170,3 +174,12 @@ class Views:
             runner.stop()
         for store in (self.timeline, self.documents, self.analytics, self.dead_letters, self._watch_states):
             store.close()
+
+
+def _claim(folder: Path, of: LogIdentity) -> None:
+    """Write beside a folder of the engine's own which log its views are of. Raises: LogDamaged, they are of another."""
+    file = folder.with_name("analytics.log")
+    if not folder.exists() or not file.exists():
+        file.write_text(f"{of}\n", encoding="utf-8")
+    elif (found := file.read_text(encoding="utf-8").strip()) != str(of):
+        raise LogDamaged(f"the views of analytics are of the log {found}, not of {of}")

@@ -74,7 +74,8 @@ class Settings:
     """What all processes of the distributed profile are told.
 
     Shape: `kafka_security` are librdkafka's own property names, passed on as they are. `cursor_secret` signs cursors
-    and is the same for all gateways; None for those of one machine, who keep one in `data_dir`.
+    and is the same for all gateways; None for those of one machine, who keep one in `data_dir`. `master_key_file` is
+    read by writers and gateways, and holds the same key for all of them.
     """
 
     kafka_bootstrap: str
@@ -85,6 +86,7 @@ class Settings:
     kafka_security: Mapping[str, str] = field(default_factory=dict, repr=False)
     stores: StoreSettings = field(default_factory=StoreSettings)
     cursor_secret: bytes | None = field(default=None, repr=False)
+    master_key_file: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -104,6 +106,7 @@ class Settings:
             },
             stores=StoreSettings.from_environment(environment),
             cursor_secret=_secret(environment.get("FACTLINE_CURSOR_SECRET")),
+            master_key_file=_path(environment.get("FACTLINE_MASTER_KEY_FILE")),
         )
 
 
@@ -120,6 +123,10 @@ def _secret(text: str | None) -> bytes | None:
     if len(text) < _SHORTEST_SECRET:
         raise BadSettings(f"FACTLINE_CURSOR_SECRET must have at least {_SHORTEST_SECRET} characters, not {len(text)}")
     return text.encode()
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
 
 
 def _host_and_port(text: str) -> tuple[str, int]:

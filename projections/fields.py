@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from projections.personal import kept_in_document
 from projections.rows import Patch
 from schemas.envelope import Envelope, StreamId
 
@@ -20,8 +21,8 @@ def instant_text(instant: datetime) -> str:
 
 
 def decided(envelope: Envelope, fields: Mapping[str, Any]) -> tuple[Patch]:
-    """Return the patch of a decided event; fields without a value are left out."""
-    present = {name: value for name, value in fields.items() if value is not None}
+    """Return the patch of a decided event; fields without a value are left out, personal ones stay sealed."""
+    present = {name: value for name, value in kept_in_document(envelope, fields).items() if value is not None}
     return (Patch(envelope.tenant_id, id_of(envelope.stream), "events", envelope.version, present),)
 
 

@@ -8,6 +8,7 @@ from domain.message import Event
 from projections.layout import Documents, Facts, Layout, Series
 from projections.rows import Role, Row
 from schemas.envelope import Envelope, Topic
+from schemas.personal import personal_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,12 @@ class Projection:
     @property
     def role(self) -> Role:
         return self.layout.role
+
+    @property
+    def personal(self) -> frozenset[str]:
+        """Return the fields of documents that may be sealed: those that its events have marked."""
+        events = self.events or ()
+        return frozenset(name for event in events for name in personal_fields(event.TYPE, event.VERSION))
 
     @property
     def documents(self) -> Documents:

@@ -9,9 +9,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from projections.credentials import Credentials
+from projections.keys import KeyFinder
 from projections.operations import Feed, Operations, Progress
 from projections.readers import AnalyticsReader, DocumentsReader, TimelineReader
-from read_api.edge.auth import Authenticator, Doubt
+from read_api.edge.auth import Authenticator
 
 LIVE_STREAMS = 100
 _ANALYTICS_THREADS = 4
@@ -26,20 +28,21 @@ def _utc_now() -> datetime:
 class Answers:
     """The readers behind the API, its clock, and its bounds. Call `stop` when the server begins to stop.
 
-    Shape: `keys` answers for the views `api_keys` and `tenants` alone: who may ask may be known without the store;
-    `doubt` says why what they hold may not be all that the log has. `partitions` is how many the log has.
+    Shape: `log` is the tag of the log that tokens and cursors are of, `partitions` how many it has. `credentials` say
+    who may ask, without a view. `personal` has the keys that personal fields are opened with.
     """
 
     timeline: TimelineReader
     analytics: AnalyticsReader
     documents: DocumentsReader
-    keys: DocumentsReader
-    doubt: Doubt
+    credentials: Credentials
+    personal: KeyFinder
     progress: Progress
     operations: Operations
     feed: Feed
     partitions: int
     cursor_secret: bytes
+    log: str
     now: Callable[[], datetime] = _utc_now
     consistency_wait_s: float = 5.0
     heartbeat_s: float = 15.0
@@ -54,7 +57,7 @@ class Answers:
     stopping: Event = field(init=False)
 
     def __post_init__(self) -> None:
-        self.authenticator = Authenticator(self.keys, doubt=self.doubt)
+        self.authenticator = Authenticator(self.credentials)
         self.analytics_threads = ThreadPoolExecutor(_ANALYTICS_THREADS, "analytics")
         self.live_threads = ThreadPoolExecutor(LIVE_STREAMS, "live")
         self.live_slots = BoundedSemaphore(LIVE_STREAMS)

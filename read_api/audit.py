@@ -12,6 +12,7 @@ from projections.history.audit_trail import PROJECTION as TRAIL
 from projections.history.event_rows import EventRow
 from projections.history.stream_history import PROJECTION as HISTORY
 from projections.history.stream_state import state_at
+from projections.personal import Opening
 from projections.readers import TimelineReader
 from read_api.edge.parameters import INSTANT, Cursor, End, Limit, Start, StreamName, in_order, parse_version
 from read_api.edge.problems import Problem
@@ -19,7 +20,9 @@ from read_api.edge.queries import filter_value
 from read_api.edge.responses import Answer, documented, table
 from read_api.reading import Read, Reading
 from read_api.series import page
+from schemas.canonical_json import canonical_json
 from schemas.envelope import Actor, ActorType, Envelope, Position, StreamId, TenantId, Topic
+from schemas.personal import Origin, is_personal
 from schemas.shown import shown, shown_text
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
@@ -42,7 +45,7 @@ def events(
     cursors = read.cursors(types=wanted, start=start, end=end)
     of = {"type": tuple(wanted)} if wanted else {}
     rows, next_ = page(read, TRAIL, cursors, of=of, start=start, end=end, limit=limit, cursor=cursor)
-    return table([event_answer(row) for row in rows], read.as_of, next_=next_)
+    return table([event_answer(row, read.opening) for row in rows], read.as_of, next_=next_)
 
 
 @router.get(
@@ -75,9 +78,9 @@ def stream_as_of(
     # versions count from 1 without a hole
     rows = known[after : after + limit]
     next_ = cursors.write((rows[-1].version,)) if len(known) > after + limit else None
-    state = state_at([_envelope(row) for row in known])
+    state = state_at([read.opening.event(_envelope(row)) for row in known])
     return table(
-        [event_answer(row) for row in rows],
+        [event_answer(row, read.opening) for row in rows],
         read.as_of,
         next_=next_,
         version=known[-1].version if known else 0,
@@ -85,7 +88,7 @@ def stream_as_of(
     )
 
 
-def event_answer(row: EventRow) -> Answer:
+def event_answer(row: EventRow, opening: Opening) -> Answer:
     return {
         "position": str(Position(Topic.EVENTS, row.partition, row.position)),
         "stream": row.stream,
@@ -98,8 +101,13 @@ def event_answer(row: EventRow) -> Answer:
         "actor": {"type": row.actor_type, "id": row.actor_id},
         "correlation_id": row.correlation_id,
         "causation_id": row.causation_id,
-        "data": orjson.Fragment(shown_text(row.data)),
+        "data": orjson.Fragment(shown_text(_data(row, opening))),
     }
+
+
+def _data(row: EventRow, opening: Opening) -> str:
+    origin = Origin(row.tenant_id, row.stream, row.type, row.schema_version)
+    return canonical_json(opening.payload(origin, orjson.loads(row.data))) if is_personal(origin) else row.data
 
 
 def _until(as_of: str | None) -> int | datetime | None:

@@ -50,7 +50,7 @@ def _router(view: Projection) -> APIRouter:
 
     def facets_or_one(read: reads) -> Response:
         document = read.answers.documents.get(name, read.tenant_id, _FACETS)
-        return facets(read) if document is None else _one(read, document)
+        return facets(read) if document is None else _one(read, view, document)
 
     # no id begins with _, so that this path is no document's; the other one is where something has that id
     for path, answer, of in (("/_filters", facets, ""), ("/filters", facets_or_one, "; or the one with this id")):
@@ -66,7 +66,7 @@ def _router(view: Projection) -> APIRouter:
         document = read.answers.documents.get(name, read.tenant_id, id)
         if document is None:
             raise Problem(404, f"no {_singular(name)} has the id {id}")
-        return _one(read, document)
+        return _one(read, view, document)
 
     return router
 
@@ -75,8 +75,8 @@ def _singular(name: str) -> str:
     return name.removesuffix("es") if name.endswith("sses") else name.removesuffix("s")
 
 
-def _one(read: Read, document: Document) -> Response:
-    answer = table([_row(document)], read.as_of)
+def _one(read: Read, view: Projection, document: Document) -> Response:
+    answer = table([_row(read, view, document)], read.as_of)
     answer.headers["ETag"] = f'"{document.version}"'
     return answer
 
@@ -119,8 +119,9 @@ def _list(
     if len(found) > limit:
         last = page[-1]
         next_ = cursors.write((sort_text(view.documents, field, last.fields.get(field)), last.id))
-    return table([_row(document) for document in page], read.as_of, next_=next_)
+    return table([_row(read, view, document) for document in page], read.as_of, next_=next_)
 
 
-def _row(document: Document) -> Answer:
-    return {**document.fields, "id": document.id, "version": document.version}
+def _row(read: Read, view: Projection, document: Document) -> Answer:
+    fields = read.opening.document(document.tenant_id, document.fields, view.personal)
+    return {**fields, "id": document.id, "version": document.version}

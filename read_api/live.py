@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from threading import BoundedSemaphore
-from time import monotonic
+from time import monotonic, sleep
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -18,6 +18,7 @@ from read_api.edge.problems import Problem
 from read_api.edge.queries import one_of
 from read_api.edge.responses import Answer, to_json
 from read_api.edge.scopes import require
+from read_api.edge.tokens import token
 from read_api.reading import Read, Reading
 from schemas.envelope import Envelope, Position, StreamId, Topic
 from schemas.shown import shown
@@ -37,6 +38,7 @@ _WAIT_S = 1.0
 # news are gathered for a moment, so that a busy log does not wake every stream for each record
 _GATHER_S = 0.05
 _RETRY_MS = 2000
+_SEEN_WITHIN_S = 0.5
 _BUSY_RETRY_S = 5
 
 
@@ -109,19 +111,35 @@ def live(
 
 
 def _places(read: Read, wanted: Wanted, text: str | None) -> Places:
-    ends = {end[:2]: end for end in read.answers.feed.ends(read.tenant_id, wanted.about)}
-    for place in parse_positions(text, "Last-Event-ID or after") if text else ():
+    ends = _ends(read, wanted)
+    if not text:
+        return ends
+    places = dict(ends)
+    for place in parse_positions(text, "Last-Event-ID or after", read.answers.log):
         if place[:2] in ends:
-            ends[place[:2]] = place
+            places[place[:2]] = place
         elif place.topic is not Topic.TELEMETRY or wanted.about is None:
             raise Problem(400, f"{place} is not in a partition of this tenant")
-    return ends
+    if _past(places, ends):
+        # what was answered a moment ago may not be seen by readers of the log yet
+        sleep(_SEEN_WITHIN_S)
+        if past := _past(places, ends := _ends(read, wanted)):
+            raise Problem(409, f"{past} is past the end of the log, which is at {ends[past[:2]]}; ask without it")
+    return places
+
+
+def _ends(read: Read, wanted: Wanted) -> Places:
+    return {end[:2]: end for end in read.answers.feed.ends(read.tenant_id, wanted.about)}
+
+
+def _past(places: Places, ends: Places) -> Position | None:
+    return next((place for place in places.values() if place.position > ends[place[:2]].position), None)
 
 
 async def _events(request: Request, read: Read, wanted: Wanted, places: Places) -> AsyncIterator[bytes]:
     answers = read.answers
     spoke_at = monotonic()
-    yield b"retry: %d\nid: %s\n\n" % (_RETRY_MS, _id(places))
+    yield b"retry: %d\nid: %s\n\n" % (_RETRY_MS, _id(places, answers.log))
     while not answers.stopping.is_set() and not await request.is_disconnected():
         try:
             await _in_thread(answers, lambda: _still_allowed(request, answers))
@@ -129,12 +147,12 @@ async def _events(request: Request, read: Read, wanted: Wanted, places: Places) 
         except (StoreUnavailable, Problem):
             # the client comes again from its last id, and is told then
             return
-        for message in _messages(news, wanted, places):
+        for message in _messages(news, wanted, places, answers.log):
             yield message
             spoke_at = monotonic()
         if monotonic() - spoke_at >= answers.heartbeat_s:
             # the id moves on past records that were not wanted
-            yield b": heartbeat\nid: %s\n\n" % _id(places)
+            yield b": heartbeat\nid: %s\n\n" % _id(places, answers.log)
             spoke_at = monotonic()
         if not news:
             try:
@@ -145,7 +163,7 @@ async def _events(request: Request, read: Read, wanted: Wanted, places: Places) 
                 await asyncio.sleep(_GATHER_S)
 
 
-def _messages(news: News, wanted: Wanted, places: Places) -> Iterator[bytes]:
+def _messages(news: News, wanted: Wanted, places: Places, log: str) -> Iterator[bytes]:
     for envelopes, looked_to in news:
         for n, envelope in enumerate(envelopes, 1):
             if not wanted.has(envelope):
@@ -153,7 +171,7 @@ def _messages(news: News, wanted: Wanted, places: Places) -> Iterator[bytes]:
             # facts of one record share its position: whoever comes again before the last of them gets them all
             if n == len(envelopes) or envelopes[n].position != envelope.position:
                 places[looked_to[:2]] = looked_to._replace(position=envelope.position)
-            yield b"id: %s\ndata: %s\n\n" % (_id(places), to_json(envelope_answer(envelope)))
+            yield b"id: %s\ndata: %s\n\n" % (_id(places, log), to_json(envelope_answer(envelope)))
         places[looked_to[:2]] = looked_to
 
 
@@ -166,20 +184,20 @@ def _still_allowed(request: Request, answers: Answers) -> None:
 
 
 def _news(read: Read, wanted: Wanted, places: Places) -> News:
-    feed = read.answers.feed
-    return [
-        feed.since(read.tenant_id, places[end[:2]], limit=_READ_ROWS)
-        for end in feed.ends(read.tenant_id, wanted.about)
-        if end.position > places[end[:2]].position
-    ]
+    feed, opening, news = read.answers.feed, read.opening, []
+    for end in feed.ends(read.tenant_id, wanted.about):
+        if end.position > places[end[:2]].position:
+            envelopes, looked_to = feed.since(read.tenant_id, places[end[:2]], limit=_READ_ROWS)
+            news.append(([opening.event(envelope) for envelope in envelopes], looked_to))
+    return news
 
 
 def _wait(answers: Answers, places: Places) -> bool:
     return answers.feed.wait(tuple(places.values()), min(_WAIT_S, answers.heartbeat_s))
 
 
-def _id(places: Places) -> bytes:
-    return ",".join(str(places[place]) for place in sorted(places)).encode()
+def _id(places: Places, log: str) -> bytes:
+    return ",".join(token(places[place], log) for place in sorted(places)).encode()
 
 
 def envelope_answer(envelope: Envelope) -> Answer:

@@ -8,6 +8,7 @@ from typing import Annotated, NamedTuple
 from fastapi import Header, Request
 
 from projections.operations import Progress
+from projections.personal import Opening
 from projections.rows import Checkpoint
 from read_api.answers import Answers, Asked
 from read_api.edge.asking import Asking
@@ -16,7 +17,7 @@ from read_api.edge.cursors import Cursors
 from read_api.edge.parameters import parse_positions
 from read_api.edge.problems import RETRY_AFTER_S, Problem
 from read_api.edge.responses import AsOf
-from read_api.edge.scopes import require
+from read_api.edge.scopes import may, require
 from schemas.envelope import SYSTEM_TENANT, Position, TenantId, Topic
 from schemas.partitioning import partition_of
 
@@ -31,6 +32,11 @@ ConsistentWith = Annotated[
 ]
 
 
+PERSONAL_SCOPE = "personal:read"
+
+_SEEN_WITHIN_S = 1.0
+
+
 class Read(NamedTuple):
     """An allowed read. `as_of` was taken before the store is asked, so the rows are at least that new."""
 
@@ -43,8 +49,13 @@ class Read(NamedTuple):
     def tenant_id(self) -> TenantId:
         return self.caller.tenant_id
 
+    @property
+    def opening(self) -> Opening:
+        """Return what opens personal fields for the caller, or masks them."""
+        return Opening(self.answers.personal, allowed=may(self.caller, PERSONAL_SCOPE))
+
     def cursors(self, **question: object) -> Cursors:
-        return Cursors(self.answers.cursor_secret, self.tenant_id, self.path, question)
+        return Cursors(self.answers.cursor_secret, self.tenant_id, self.path, question, log=self.answers.log)
 
 
 class Reading:
@@ -59,10 +70,10 @@ class Reading:
     ) -> Read:
         require(caller, f"{self._resource}:read")
         if consistent_with is not None:
-            positions = parse_positions(consistent_with, "X-Consistent-With")
+            positions = parse_positions(consistent_with, "X-Consistent-With", answers.log)
             _check_own(caller, positions, answers.partitions)
             for view in self._views:
-                _wait(answers, view, positions)
+                _wait(answers, view, positions, caller.tenant_id)
                 _check_taken(answers, view, caller.tenant_id, positions)
         places = own_places(caller, _least(answers.progress, self._views), answers.partitions)
         return Read(caller, answers, AsOf.of(answers.now(), places), request.url.path)
@@ -121,22 +132,33 @@ def _reached_by(progress: Progress, view: str) -> Sequence[Checkpoint]:
     return reached
 
 
-def _wait(answers: Answers, view: str, positions: list[Position]) -> None:
+def _wait(answers: Answers, view: str, positions: list[Position], tenant_id: TenantId) -> None:
     deadline = monotonic() + answers.consistency_wait_s
     for position in positions:
         if not answers.progress.wait_for((view,), position, 0):
-            _wait_long(answers, view, position, deadline)
+            _wait_long(answers, view, position, deadline, tenant_id)
 
 
-def _wait_long(answers: Answers, view: str, position: Position, deadline: float) -> None:
+def _wait_long(answers: Answers, view: str, position: Position, deadline: float, tenant_id: TenantId) -> None:
     with ExitStack() as stack:
         if not answers.waiting_slots.acquire(blocking=False):
             raise Problem(503, "too many reads wait for a view already; try again", retry_after_s=RETRY_AFTER_S)
         stack.callback(answers.waiting_slots.release)
+        # what was answered a moment ago may not be seen by readers of the log yet
+        if answers.progress.wait_for((view,), position, min(_SEEN_WITHIN_S, max(0.0, deadline - monotonic()))):
+            return
+        _check_end(answers, position, tenant_id)
         if answers.progress.wait_for((view,), position, max(0.0, deadline - monotonic())):
             return
     at = _reached(answers.progress, view, position)
     raise Problem(503, f"{view} is at {at}, not yet at {position}; try again", retry_after_s=RETRY_AFTER_S, reached=at)
+
+
+def _check_end(answers: Answers, position: Position, tenant_id: TenantId) -> None:
+    """Raises: Problem (409), the position is past the end of the log: no view will ever be there because of it."""
+    for end in answers.feed.ends(tenant_id):
+        if end[:2] == position[:2] and position.position > end.position:
+            raise Problem(409, f"{position} is past the end of the log, which is at {end}; ask without it")
 
 
 def _reached(progress: Progress, view: str, position: Position) -> str:

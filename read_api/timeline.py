@@ -178,4 +178,4 @@ def history(
     rows, next_ = page(read, HISTORY, read.cursors(), of={"stream": f"device-{id}"}, limit=limit, cursor=cursor)
     if not rows:
         raise Problem(404, f"no device has the id {id}")
-    return table([event_answer(row) for row in rows], read.as_of, next_=next_)
+    return table([event_answer(row, read.opening) for row in rows], read.as_of, next_=next_)

@@ -35,8 +35,8 @@ class Position(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `events/0/42`. Raises: ValueError, the text is not a position."""
-        topic, _, rest = text.strip().partition("/")
+        """Read `events/0/42`, also as a token with its log. Raises: ValueError, the text is not a position."""
+        topic, _, rest = text.strip().partition("@")[0].partition("/")
         partition, _, position = rest.partition("/")
         if not (partition.isascii() and partition.isdigit() and position.isascii() and position.isdigit()):
             raise ValueError(f"position {text!r} must look like events/0/42")

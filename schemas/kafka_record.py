@@ -29,7 +29,6 @@ _SCHEMA_URN = "urn:factline:schema:"
 _SAME_FOR_ALL = (
     ("ce_specversion", b"1.0"),
     ("content-type", b"application/avro"),
-    ("ce_source", b"urn:factline:log"),
 )
 
 
@@ -63,11 +62,15 @@ class KafkaRecord(NamedTuple):
         """Return the values of OWN_HEADERS."""
         return self[2:]
 
-    @property
-    def headers(self) -> list[tuple[str, str | bytes | None]]:
+    def headers_from(self, deployment: str) -> list[tuple[str, str | bytes | None]]:
+        """Return all headers. Shape: with its source, `urn:factline:<deployment>:<tenant>`, an id is an event's own.
+
+        Earlier versions wrote `urn:factline:log` for all; nobody who reads records looks at it.
+        """
         tenant_id, _, stream = self.key.partition(b"|")
         return [
             *_SAME_FOR_ALL,
+            ("ce_source", b"urn:factline:%s:%s" % (deployment.encode(), tenant_id)),
             ("ce_subject", stream),
             ("ce_tenantid", tenant_id),
             *filter(_value, zip(OWN_HEADERS, self.own_headers, strict=True)),

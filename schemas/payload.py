@@ -47,16 +47,21 @@ def full_name(type_: str, version: int) -> str:
 
 
 class Encoded(dict[str, Any]):
-    """A payload that has its Avro bytes with it, so that they are made once; not to be changed."""
+    """A payload that has its Avro bytes with it, so that they are made once; not to be changed.
 
-    __slots__ = ("avro",)
+    Shape: `apart` is what came with the event and is not in its payload.
+    """
+
+    __slots__ = ("apart", "avro")
     avro: bytes
+    apart: Mapping[str, Any]
 
 
-def encoded(type_: str, version: int, data: dict[str, Any]) -> Encoded:
+def encoded(type_: str, version: int, data: dict[str, Any], apart: Mapping[str, Any] | None = None) -> Encoded:
     """Return the payload together with its bytes. Raises: UnknownSchema; BadPayload, the values do not fit."""
     payload = Encoded(data)
     payload.avro = encode_payload(type_, version, data)
+    payload.apart = apart or {}
     return payload
 
 

@@ -1,7 +1,6 @@
 """The fields of a payload that are marked as personal are encrypted and opened here, with the keys that are given.
 
-Nothing in production uses it yet: no released schema has a mark, and a field that got one today would still be stored
-as it is. docs/adr/0027 says who will call this where.
+docs/adr/0027 says what a mark is, docs/adr/0031 who calls this where.
 """
 
 import base64
@@ -11,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from schemas.avro import encode_text
 from schemas.envelope import StreamId, TenantId
-from schemas.payload import BadPayload, schema_of
+from schemas.payload import BadPayload, UnknownSchema, schema_of
 from schemas.sealed import Tampered, seal, unseal
 
 Subject = tuple[TenantId, str]
@@ -72,6 +71,14 @@ def personal_fields(type_: str, version: int) -> Mapping[str, str]:
     return marked
 
 
+def is_personal(origin: Origin) -> bool:
+    """Return whether a payload may have personal fields; of a version that is not known here, none can be opened."""
+    try:
+        return bool(personal_fields(origin.type, origin.schema_version))
+    except UnknownSchema:
+        return False
+
+
 def _marks_inside(schema: Any) -> bool:
     if isinstance(schema, list):
         return any(map(_marks_inside, schema))
@@ -96,7 +103,7 @@ def seal_payload(origin: Origin, data: Mapping[str, Any], keys: Keys) -> dict[st
             raise LookupError(f"{origin.type}: the key for {name} was not given; make the keys of `subjects` first")
         key = keys[subject]
         stored[name] = (
-            _ERASED_BEFORE if key is None else _text(seal(key, data[name].encode(), _place(origin, name, subject)))
+            _ERASED_BEFORE if key is None else _text(seal(key, data[name].encode(), _place(origin.type, name, subject)))
         )
     return stored
 
@@ -113,11 +120,19 @@ def open_payload(origin: Origin, data: Mapping[str, Any], keys: Keys) -> dict[st
         if key is None:
             opened[name] = ERASED
             continue
-        try:
-            opened[name] = unseal(key, _bytes(data[name]), _place(origin, name, subject)).decode()
-        except Tampered as error:
-            raise Tampered(f"{origin.type}: {name}: {error}") from None
+        opened[name] = open_field(origin.type, name, subject, key, data[name])
     return opened
+
+
+def open_field(type_: str, name: str, subject: Subject, key: bytes, stored: str) -> str:
+    """Return one field of an event open.
+
+    Raises: Tampered, it is not what was stored for this tenant, type, field and subject.
+    """
+    try:
+        return unseal(key, _bytes(stored), _place(type_, name, subject)).decode()
+    except Tampered as error:
+        raise Tampered(f"{type_}: {name}: {error}") from None
 
 
 def _filled(origin: Origin, data: Mapping[str, Any]) -> Iterator[tuple[str, Subject]]:
@@ -131,9 +146,9 @@ def _filled(origin: Origin, data: Mapping[str, Any]) -> Iterator[tuple[str, Subj
         yield name, (origin.tenant_id, subject)
 
 
-def _place(origin: Origin, name: str, subject: Subject) -> bytes:
+def _place(type_: str, name: str, subject: Subject) -> bytes:
     # each with its length, so that no two places have the same bytes
-    return b"".join(map(encode_text, (origin.tenant_id, origin.type, name, subject[1])))
+    return b"".join(map(encode_text, (subject[0], type_, name, subject[1])))
 
 
 def _text(sealed: bytes) -> str:

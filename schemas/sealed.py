@@ -1,7 +1,4 @@
-"""Personal fields, and the keys they are encrypted with, are both encrypted and opened in this one format.
-
-Nothing in production uses it yet: personal fields are still stored as they are.
-"""
+"""Personal fields, and the keys they are encrypted with, are both encrypted and opened in this one format."""
 
 import secrets
 

@@ -151,6 +151,9 @@ class Due(NamedTuple):
     due_at: datetime | None
 
 
+CALLER_WAITS_S = 15.0
+"""How long a caller waits for an answer: longer than a writer's partition needs to get another owner."""
+
 MARK_DAYS = 7
 """How long the answer to a command without events is known."""
 

@@ -1,9 +1,11 @@
 """The topics of a log on Kafka have these names, sizes and settings."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import NamedTuple
 
 from schemas.envelope import Topic
+from streams.ports import MARK_DAYS
 
 DEFAULT_PREFIX = "factline"
 DEFAULT_PARTITIONS = 16
@@ -16,6 +18,25 @@ COMPRESSION = "lz4"
 """How producers compress, and how topics are made: a broker keeps a batch as it came if the two are the same."""
 
 _COMPRESSED: Mapping[str, str] = {"compression.type": COMPRESSION}
+_COMPACTED: Mapping[str, str] = {
+    "cleanup.policy": "compact",
+    # what a destroyed key or a revoked credential was is gone from the disk within about an hour
+    "max.compaction.lag.ms": str(60 * 60 * 1000),
+    "segment.ms": str(60 * 60 * 1000),
+    **_COMPRESSED,
+}
+
+
+class Beside(StrEnum):
+    """What is written in the transactions of events, for writers and gateways only.
+
+    Shape: `marks` are answers to commands without events, `keys` those of personal fields, `credentials` what an API
+    key is compared with and what it may do.
+    """
+
+    MARKS = "marks"
+    KEYS = "keys"
+    CREDENTIALS = "credentials"
 
 
 class TopicSpec(NamedTuple):
@@ -56,6 +77,9 @@ class Topics(NamedTuple):
     def dead_letters(self) -> str:
         return f"{self.prefix}.dead-letters"
 
+    def beside(self, kind: Beside) -> str:
+        return f"{self.prefix}.{kind.value}"
+
     @property
     def writers(self) -> str:
         """Return the consumer group of the command workers."""
@@ -77,6 +101,10 @@ class Topics(NamedTuple):
             TopicSpec(self.commands, self.partitions, _kept_for(7 * _DAY_MS)),
             TopicSpec(self.replies, self.partitions, _kept_for(_DAY_MS // 24)),
             TopicSpec(self.dead_letters, self.partitions, KEPT_FOR_EVER),
+            TopicSpec(self.beside(Beside.MARKS), self.partitions, _kept_for((MARK_DAYS + 1) * _DAY_MS)),
+            # the last record of each key is kept for ever: deleted by age, personal data and API keys would be lost
+            TopicSpec(self.beside(Beside.KEYS), self.partitions, _COMPACTED, keep=("cleanup.policy",)),
+            TopicSpec(self.beside(Beside.CREDENTIALS), self.partitions, _COMPACTED, keep=("cleanup.policy",)),
         )
 
 

@@ -11,9 +11,11 @@ from infra.kafka.command_queue import REPLY_TO, KafkaCommandQueue, KafkaTurn
 from infra.kafka.connection import Connection
 from infra.kafka.event_log import KafkaEventLog
 from infra.kafka.topics import create_topics
+from infra.master_key import MasterKey
 from schemas.envelope import TenantId
 from schemas.partitioning import partition_of
 from schemas.payload import schema_files
+from schemas.sealed import KEY_BYTES
 from streams.ports import Submission
 from streams.topics import Topics
 from streams.write.messages import encode_submission
@@ -21,7 +23,18 @@ from streams.write.messages import encode_submission
 PARTITIONS = 3
 SCHEMA_IDS = {(type_, version): id_ for id_, (type_, version, _) in enumerate(schema_files(), 1)}
 
+MASTER_KEY = "0b" * KEY_BYTES
+
 _NUMBERS = count(1)
+
+
+def master_key_file(folder: Path) -> str:
+    """Write the master key of all tests into a folder and return where it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "master.key"
+    file.touch(mode=0o600)
+    file.write_text(MASTER_KEY)
+    return str(file)
 
 
 class Cluster:
@@ -52,9 +65,16 @@ class Cluster:
 
     def open(self, folder: Path, name: str = "writer", *, partitions: int | None = None) -> KafkaEventLog:
         """Open a worker's log and wait until it owns its partitions, all of them if no number is given."""
-        log = KafkaEventLog(self.connection, self.topics, schema_ids=SCHEMA_IDS, folder=folder, name=name)
+        log = self.opened(folder, name)
         own(log, self.topics.partitions if partitions is None else partitions)
         return log
+
+    def opened(self, folder: Path, name: str = "writer") -> KafkaEventLog:
+        """Open a worker's log, which owns nothing yet."""
+        master = MasterKey(bytes.fromhex(MASTER_KEY))
+        return KafkaEventLog(
+            self.connection, self.topics, schema_ids=SCHEMA_IDS, folder=folder, name=name, master=master
+        )
 
 
 def own(log: KafkaEventLog, partitions: int) -> None:

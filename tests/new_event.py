@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from domain import catalog
 from domain.finance.values import Amount, Exact, Price, Total
-from domain.message import Event, Personal
+from domain.message import Event, KeptApart, Personal
 from schemas.avro import INSTANT
 from tests import examples
 
@@ -55,7 +55,12 @@ def schema_of(event: type[Event]) -> dict[str, Any]:
 
 def _record(class_: Any, named: set[type]) -> dict[str, Any]:
     named.add(class_)
-    return {"type": "record", "name": class_.__name__, "fields": [_field(class_, f, named) for f in fields(class_)]}
+    kept = [field for field in fields(class_) if not _has_mark(field, KeptApart)]
+    return {"type": "record", "name": class_.__name__, "fields": [_field(class_, f, named) for f in kept]}
+
+
+def _has_mark(field: Any, mark: type) -> bool:
+    return any(isinstance(found, mark) for found in get_args(field.type)[1:])
 
 
 def _field(class_: Any, field: Any, named: set[type]) -> dict[str, Any]:

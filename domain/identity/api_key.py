@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, assert_never
 from pydantic import Field, StringConstraints
 
 from domain.given import Given
-from domain.message import Command, Decider, Event, classes_of, filled, known, value
+from domain.message import Command, Decider, Event, KeptApart, classes_of, filled, known, value
 from domain.rejection import CommandRejected, conflict, invalid, not_allowed, not_found
 from schemas.envelope import StreamId, TenantId
 from schemas.key_ids import has_tag, key_tag
@@ -57,13 +57,17 @@ ApiKeyCommand = IssueApiKey | RotateApiKey | RevokeApiKey
 
 # --- events
 
+_Verifier = Annotated[str | None, KeptApart()]
+"""What a secret is compared with: only the first version of an event has it, afterwards it is a credential."""
+
 
 @value
 class ApiKeyIssued(Event):
     TYPE: ClassVar = "api_key.issued"
+    VERSION: ClassVar = 2
     key_id: str
     prefix: str
-    secret_sha256: str
+    secret_sha256: _Verifier = None
     scopes: tuple[str, ...]
     name: str | None
 
@@ -71,8 +75,9 @@ class ApiKeyIssued(Event):
 @value
 class ApiKeyRotated(Event):
     TYPE: ClassVar = "api_key.rotated"
+    VERSION: ClassVar = 2
     key_id: str
-    secret_sha256: str
+    secret_sha256: _Verifier = None
 
 
 @value
@@ -89,7 +94,7 @@ ApiKeyEvent = ApiKeyIssued | ApiKeyRotated | ApiKeyRevoked
 
 @value
 class ApiKey:
-    secret_sha256: str
+    secret_sha256: str | None
     scopes: tuple[str, ...]
     revoked: bool
 

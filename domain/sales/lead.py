@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, assert_never
 from pydantic import Field
 
 from domain.given import Given
-from domain.message import Command, Decider, Event, classes_of, filled, known, value
+from domain.message import Command, Decider, Event, Personal, classes_of, filled, known, value
 from domain.rejection import conflict, not_allowed, not_found
 from schemas.envelope import StreamId
 from schemas.values import Id, Name, Text
@@ -59,18 +59,22 @@ LeadCommand = CaptureLead | ScoreLead | AssignLead | LoseLead
 
 # --- events
 
+_OfContact = Annotated[str | None, Personal()]
+"""What belongs to the person whom the lead's stream stands for."""
+
 
 @value
 class LeadCaptured(Event):
     TYPE: ClassVar = "lead.captured"
+    VERSION: ClassVar = 2
     source: str
     company: str | None
-    contact_name: str | None
-    email: str | None
-    phone: str | None
+    contact_name: _OfContact
+    email: _OfContact
+    phone: _OfContact
     industry: str | None
     company_size: int | None
-    job_title: str | None
+    job_title: _OfContact
 
 
 @value

@@ -19,7 +19,7 @@ def backup(to: Path, data_dir: Path) -> None:
     """Copy the log into the new folder TO, whole and with a digest of every file.
 
     Everything that was answered before this command began is in the copy. The views are not: they are made from the
-    log again. The copy holds the operator's key, so keep it as safe as the data itself.
+    log again. The copy holds the operator's key and the keys of personal data: keep it safe.
 
     \b
     factline backup /backups/2026-11-26
@@ -38,8 +38,8 @@ def restore(source: Path, data_dir: Path) -> None:
     """Make a new data directory from the backup SOURCE, after comparing every file with its digest.
 
     What was recorded after the backup is not in it. The restored log is a new epoch of the same log: files and views of
-    the time after the backup are not taken for parts of it, and pages of lists that were begun before do not go on. A
-    consistency token from after the backup is not told from a new one yet: throw such tokens away.
+    the time after the backup are not taken for parts of it, and consistency tokens and pages of lists from before are
+    refused.
 
     \b
     factline restore /backups/2026-11-26 --data-dir data-restored

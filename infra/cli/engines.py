@@ -86,6 +86,9 @@ def env(directory: Path) -> None:
         # what has the engines' addresses is meant for the profile that works on them
         for variable, value in {"FACTLINE_PROFILE": "distributed", **_catalog().environment(running)}.items():
             click.echo(f"export {variable}={shlex.quote(value)}")
+        if any(engine.name == "kafka" for engine in running):
+            # `factline migrate` makes it, with the log that these engines hold
+            click.echo(f"export FACTLINE_MASTER_KEY_FILE={shlex.quote(str(directory.absolute() / 'master.key'))}")
 
 
 @engines.command()

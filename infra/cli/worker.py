@@ -31,6 +31,8 @@ _LOG = logging.getLogger(__name__)
 def migrate(only: str | None) -> None:
     """Make a cluster ready: schemas and topics of the log, tables of the stores. Safe to run again, by one at a time.
 
+    Beside the topics of a new log it makes the master key, in the file that FACTLINE_MASTER_KEY_FILE names.
+
     The environment says where they are; `--only log` is enough for workers of commands and for gateways that no one
     reads from.
 
@@ -76,7 +78,7 @@ def commands(*, supervised: bool, status_host: str, status_port: int) -> None:
     A worker that may not write any more ends with status 3: start it again, as compose, systemd and `--supervise` do.
 
     \b
-    FACTLINE_KAFKA_BOOTSTRAP=127.0.0.1:9092 DATA_DIR=data factline worker commands
+    FACTLINE_KAFKA_BOOTSTRAP=127.0.0.1:9092 FACTLINE_MASTER_KEY_FILE=master.key DATA_DIR=data factline worker commands
     factline worker commands --status-host 0.0.0.0 --status-port 9100    # then GET :9100/ready, :9100/metrics
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -17,18 +17,16 @@ from uuid_utils import uuid7
 from domain.rejection import Kind
 from infra.kafka.command_queue import REPLY_TO
 from infra.kafka.connection import TOO_LARGE, Connection, high_watermarks, kafka_errors
+from infra.kafka.sealed_commands import SealedCommands, message_of
 from schemas.partitioning import partition_of
-from streams.ports import LogUnavailable, OutcomeUnknown, Overloaded, Refusal, Reply, Submission
+from streams.ports import CALLER_WAITS_S, LogUnavailable, OutcomeUnknown, Overloaded, Refusal, Reply, Submission
 from streams.topics import COMPRESSION, Topics
-from streams.write.messages import decode_reply, encode_submission
+from streams.write.messages import decode_reply
 
 _LOG = logging.getLogger(__name__)
 
 MAX_IN_FLIGHT = 10_000
 """Commands that may wait for their reply; one more is answered 503, because memory is not a queue."""
-
-REPLY_TIMEOUT_S = 15.0
-"""How long a caller waits: longer than a writer's partition needs to get another owner."""
 
 _DELIVERY_TIMEOUT_MS = 10_000
 _POLL_S = 0.5
@@ -46,10 +44,15 @@ class KafkaCommandGate:
         connection: Connection,
         topics: Topics,
         *,
+        sealing: SealedCommands | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
-        timeout_s: float = REPLY_TIMEOUT_S,
+        timeout_s: float = CALLER_WAITS_S,
     ) -> None:
-        """Raises: LogUnavailable, safe to retry."""
+        """Shape: without `sealing`, no command that may carry personal data is taken.
+
+        Raises: LogUnavailable, safe to retry.
+        """
+        self._sealing = sealing
         self._topics = topics
         self._max_in_flight = max_in_flight
         self._timeout_s = timeout_s
@@ -117,7 +120,7 @@ class KafkaCommandGate:
         try:
             self._producer.produce(
                 self._topics.commands,
-                encode_submission(submission),
+                message_of(submission, self._sealing),
                 submission.tenant_id,
                 partition_of(submission.tenant_id, self._topics.partitions),
                 report,

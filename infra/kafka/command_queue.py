@@ -23,7 +23,8 @@ class KafkaTurn:
 
     def __init__(self, log: KafkaEventLog, messages: Sequence[Message]) -> None:
         self.incoming = [
-            Incoming(_partition(message), _offset(message), message.value() or b"") for message in messages
+            Incoming(_partition(message), _offset(message), log.commands.opened(message.value() or b""))
+            for message in messages
         ]
         self.is_committed = False
         self._log = log
@@ -38,7 +39,7 @@ class KafkaTurn:
             for reply_to, reply in zip(self._reply_tos, batch.replies, strict=True)
             if reply_to is not None
         ]
-        self._log.commit(batch.events, self._offsets)
+        self._log.commit(batch, self._offsets)
         self.is_committed = True
         self._log.replies.send(replies)
 
@@ -58,6 +59,7 @@ class KafkaCommandQueue:
     def take(self, *, limit: int, timeout_s: float) -> Iterator[KafkaTurn]:
         owned = self._log.owned
         timeout_s = min(timeout_s, owned.advance())
+        self._log.fill_credentials()
         turn: KafkaTurn | None = None
         try:
             turn = KafkaTurn(self._log, owned.poll(limit, timeout_s))

@@ -10,25 +10,37 @@ from typing import Any
 
 from confluent_kafka import Producer, TopicPartition
 
+from infra.instants import to_microseconds
+from infra.kafka.beside import WriterKeys, find_marks, forget_marks, key_name, noted_mark
 from infra.kafka.connection import REQUEST_TIMEOUT_S, Connection, kafka_errors
+from infra.kafka.credentials import FILLED, part_name
 from infra.kafka.log_reader import KafkaLogReader
 from infra.kafka.partitions import OwnedPartitions, disk_errors
 from infra.kafka.replies import Replies
+from infra.kafka.sealed_commands import SealedCommands
 from infra.kafka.take_over import Owned
 from infra.kafka.transaction import COMMIT_S, Transactions, noting
+from infra.master_key import MasterKey
+from infra.sqlite.beside import BesideEvents, Noted
 from infra.sqlite.writer_state import Stored, WriterState
+from projections.credentials import parts_of
 from schemas.envelope import Entry, Envelope, StreamId, StreamKey, TenantId, Topic
 from schemas.kafka_record import encode_kafka
 from schemas.partitioning import partition_of
-from streams.ports import Answered, Batch, CommandKey, Due, LogUnavailable
-from streams.topics import Topics
+from streams.ports import Answered, Batch, CommandKey, Due, LogUnavailable, Mark
+from streams.topics import Beside, Topics
+from streams.write.personal import opened_all, sealed
+
+_Place = tuple[Beside, int]
+
+_FORGET_EVERY_MS = 60 * 60 * 1000
 
 
 class KafkaEventLog:
     """EventLog of one process: it reads and writes the partitions that the consumer group gave it.
 
     Shape: `owned` are those, and how they are gained and lost; `replies` is how its commands are answered, after their
-    commit. Used by one thread at a time.
+    commit; `commands` opens them. Used by one thread at a time.
     """
 
     def __init__(
@@ -39,6 +51,7 @@ class KafkaEventLog:
         schema_ids: Mapping[tuple[str, int], int],
         folder: Path,
         name: str,
+        master: MasterKey,
     ) -> None:
         """Shape: `name` is this writer's own, and the same after a restart: what its predecessor left open is ended.
 
@@ -52,6 +65,10 @@ class KafkaEventLog:
         self.owned = OwnedPartitions(connection, topics, folder=folder)
         self.replies = Replies(connection, topics)
         self._reader = KafkaLogReader(connection, topics)
+        self._keys = WriterKeys(master, self._beside)
+        self.commands = SealedCommands(master)
+        self._filled: set[int] = set()
+        self._forget_at_ms = 0
 
     def close(self) -> None:
         """Give the partitions back, keep what is known of them, and send the replies that are left."""
@@ -67,49 +84,118 @@ class KafkaEventLog:
         return self._transactions.since
 
     def append(self, batch: Batch) -> None:
-        self.commit(batch.events, {})
+        self.commit(batch, {})
 
-    def commit(self, events: Sequence[Envelope], offsets: Mapping[int, int]) -> None:
-        """Append events in one transaction with where the commands of partitions go on.
+    def commit(self, batch: Batch, offsets: Mapping[int, int]) -> None:
+        """Append a batch in one transaction with where the commands of partitions go on.
 
         Raises: what `append` raises; WriterLost.
         """
+        try:
+            self._commit(sealed(batch.events, self._keys), batch.marks, offsets)
+        finally:
+            self._keys.new.clear()
+
+    def _commit(self, events: Sequence[Envelope], marks: Sequence[Mark], offsets: Mapping[int, int]) -> None:
         by_partition: dict[int, list[Stored]] = defaultdict(list)
         for event in events:
             schema_id = self._schema_ids[event.type, event.schema_version]
             by_partition[event.partition].append(Stored(event.position, encode_kafka(event, schema_id)))
-        owned = {partition: self._mine(partition) for partition in (*by_partition, *offsets)}
+        self._write(by_partition, self._beside_of(marks, events), offsets)
+        if marks and _now_ms() > self._forget_at_ms:
+            self._forget_at_ms = _now_ms() + _FORGET_EVERY_MS
+            for owned in self.owned.values():
+                with disk_errors():
+                    forget_marks(owned.state.beside, marks[-1])
+
+    def _write(
+        self,
+        by_partition: Mapping[int, Sequence[Stored]],
+        beside: Mapping[_Place, Sequence[Noted]],
+        offsets: Mapping[int, int],
+    ) -> None:
+        touched = {*by_partition, *offsets, *(partition for _, partition in beside)}
+        if not touched:
+            return
+        owned = {partition: self._mine(partition) for partition in touched}
         for partition, stored in by_partition.items():
             if stored[0].position != owned[partition].state.end + 1:
                 raise LogUnavailable(f"partition {partition} does not end before position {stored[0].position}")
         # one for every partition that is written, or the broker would not check whose it is
-        offsets = {partition: owned[partition].next_command or 0 for partition in by_partition} | dict(offsets)
-        ends = self._produce_all(by_partition, offsets)
+        offsets = {partition: owned[partition].next_command or 0 for partition in touched} | dict(offsets)
+        ends, next_beside = self._produce_all(by_partition, beside, offsets)
         for partition, offset in offsets.items():
             owned[partition].next_command = offset
         with disk_errors():
             for partition, stored in by_partition.items():
                 owned[partition].state.add(stored, ends[partition] + 1)
+            for (kind, partition), records in beside.items():
+                owned[partition].state.keep_beside(kind, records, next_beside[kind, partition] + 1)
 
-    def _produce_all(self, by_partition: Mapping[int, Sequence[Stored]], offsets: Mapping[int, int]) -> dict[int, int]:
-        """Produce all of it in one transaction; return the offset of the last event of each partition."""
+    def fill_credentials(self) -> None:
+        """Bring what earlier versions recorded of API keys and tenants into the topic of credentials, once.
+
+        Raises: what `append` raises; WriterLost.
+        """
+        beside: dict[_Place, list[Noted]] = {}
+        for partition in self.owned.keys() - self._filled:
+            state = self.owned[partition].state
+            with disk_errors():
+                if not state.beside.find(Beside.CREDENTIALS, [FILLED]):
+                    events = [event for event in state.read_of("api_key", "tenant") if isinstance(event, Envelope)]
+                    last = {part_name(part): part.value for event in events for part in parts_of(event)}
+                    known = state.beside.find(Beside.CREDENTIALS, last)
+                    fresh = [Noted(name, value, _now_ms()) for name, value in last.items() if name not in known]
+                    beside[Beside.CREDENTIALS, partition] = [*fresh, Noted(FILLED, b"\xf1", _now_ms())]
+        self._write({}, beside, {})
+        self._filled = set(self.owned)
+
+    def _beside_of(self, marks: Sequence[Mark], events: Sequence[Envelope]) -> Mapping[_Place, Sequence[Noted]]:
+        """Return what is written beside the events, by kind and partition."""
+        found: dict[_Place, list[Noted]] = defaultdict(list)
+        for mark in marks:
+            found[Beside.MARKS, partition_of(mark.key[0], self.partitions)].append(noted_mark(mark))
+        for part in (part for event in events for part in parts_of(event)):
+            at_ms = to_microseconds(events[-1].recorded_at) // 1000
+            place = (Beside.CREDENTIALS, partition_of(part.tenant_id, self.partitions))
+            found[place].append(Noted(part_name(part), part.value, at_ms))
+        for subject, wrapped in self._keys.new.items():
+            at_ms = to_microseconds(events[-1].recorded_at) // 1000
+            found[Beside.KEYS, partition_of(subject[0], self.partitions)].append(
+                Noted(key_name(subject), wrapped, at_ms)
+            )
+        return found
+
+    def _produce_all(
+        self,
+        by_partition: Mapping[int, Sequence[Stored]],
+        beside: Mapping[_Place, Sequence[Noted]],
+        offsets: Mapping[int, int],
+    ) -> tuple[dict[int, int], dict[_Place, int]]:
+        """Produce all of it in one transaction; return the offsets of the last records."""
         ends: dict[int, int] = {}
+        next_beside: dict[_Place, int] = {}
         with self._transactions.transaction() as producer:
             for partition, events in by_partition.items():
                 self._produce(producer, partition, events, ends)
+            for (kind, partition), records in beside.items():
+                for key, value, at_ms in records:
+                    note = noting(next_beside, (kind, partition))
+                    producer.produce(self._topics.beside(kind), value, key, partition, note, timestamp=at_ms)
             # first, or the broker is asked too early for the last transaction to be over, and asked again 100 ms later
             producer.flush(COMMIT_S)
             go_on = [TopicPartition(self._topics.commands, partition, offset) for partition, offset in offsets.items()]
             producer.send_offsets_to_transaction(go_on, self.owned.group, REQUEST_TIMEOUT_S)
-        return ends
+        return ends, next_beside
 
     def _produce(self, producer: Producer, partition: int, events: Sequence[Stored], ends: dict[int, int]) -> None:
         produce, topic = producer.produce, self._topics.events
+        source = self._topics.prefix
         for _, record in events[:-1]:
-            produce(topic, record.value, record.key, partition, headers=record.headers)
+            produce(topic, record.value, record.key, partition, headers=record.headers_from(source))
         last = events[-1].record
         # the one report that is needed: a commit does not succeed unless all were delivered
-        produce(topic, last.value, last.key, partition, noting(ends, partition), headers=last.headers)
+        produce(topic, last.value, last.key, partition, noting(ends, partition), headers=last.headers_from(source))
 
     # --- reading: events from this process's own state, so that what was appended is there at once
 
@@ -148,10 +234,11 @@ class KafkaEventLog:
             return self._mine(partition).state.tenants()
 
     def read_streams(self, keys: Collection[StreamKey]) -> Mapping[StreamKey, Sequence[Entry]]:
-        return self._by_partition(keys, WriterState.read_streams)
+        found = self._by_partition(keys, WriterState.read_streams)
+        return {key: opened_all(entries, self._keys) for key, entries in found.items()}
 
     def find_commands(self, keys: Collection[CommandKey]) -> Mapping[CommandKey, Answered]:
-        return self._by_partition(keys, WriterState.find_commands)
+        return self._by_partition(keys, _find_commands)
 
     def due(self, now: datetime, limit: int) -> Sequence[Due]:
         # in turns, so that a partition with much to do does not hold up the others
@@ -177,8 +264,19 @@ class KafkaEventLog:
                 found |= ask(state, own)
         return found
 
+    def _beside(self, tenant_id: TenantId) -> BesideEvents:
+        return self._mine(partition_of(tenant_id, self.partitions)).state.beside
+
     def _mine(self, partition: int) -> Owned:
         try:
             return self.owned[partition]
         except KeyError:
             raise LogUnavailable(f"partition {partition} is not, or not yet, this worker's") from None
+
+
+def _find_commands(state: WriterState, keys: Collection[CommandKey]) -> Mapping[CommandKey, Answered]:
+    return {**find_marks(state.beside, keys), **state.find_commands(keys)}
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

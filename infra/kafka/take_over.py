@@ -3,9 +3,9 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import (
     Consumer,
@@ -22,12 +22,14 @@ from infra.kafka.connection import (
     PARTITION_END,
     TIMED_OUT,
     Connection,
+    first_offsets,
     headers_of,
     high_watermarks,
 )
+from infra.sqlite.beside import Noted
 from infra.sqlite.writer_state import LogDamaged, Stored, WriterState
 from schemas.kafka_record import kafka_record, position_of
-from streams.topics import Topics
+from streams.topics import Beside, Topics
 from streams.write.turn import WriterLost
 
 _LOG = logging.getLogger(__name__)
@@ -39,11 +41,17 @@ _OFFSET_S = 60.0
 _STEP_S = 0.2
 
 
+class _Place(NamedTuple):
+    topic: str
+    partition: int
+
+
 class Owned:
     """A partition that the group gave to this process.
 
-    Shape: `next_command` is the stable offset where its commands go on; `seen` the end of the log that the state has
-    to reach before anything is decided; `is_damaged` says that nothing will be.
+    Shape: `next_command` is the stable offset where its commands go on; `seen` the ends of its topics, of events and
+    of what stands beside them, that the state has yet to reach before anything is decided; `is_damaged` says that
+    nothing will be.
     """
 
     def __init__(self, partition: int, state: WriterState) -> None:
@@ -57,7 +65,7 @@ class Owned:
         self.running = False
         self.since = time.monotonic()
         self.next_command: int | None = None
-        self.seen: int | None = None
+        self.seen: dict[str, int] | None = None
         self.asked: Future[Any] | None = None
         self.asked_by: AdminClient | None = None
 
@@ -77,13 +85,16 @@ class TakeOver:
             f"{topics.prefix}.take-over", enable_partition_eof=True, auto_offset_reset="error", fetch_wait_max_ms=100
         )
         self._reading: dict[int, Owned] = {}
+        self._beside = {topics.beside(kind): kind for kind in Beside}
 
     def close(self) -> None:
         self._events.close()
 
     def forget(self, owned: Owned) -> None:
         if self._reading.pop(owned.partition, None):
-            self._events.incremental_unassign([TopicPartition(self._topics.events, owned.partition)])
+            self._events.incremental_unassign(
+                [TopicPartition(topic, owned.partition) for topic in (self._topics.events, *self._beside)]
+            )
 
     def advance(self, commands: Consumer, waiting: Sequence[Owned]) -> bool:
         """Go a step on with each partition; False if there was nothing to read.
@@ -131,51 +142,70 @@ class TakeOver:
     def _note_ends(self, waiting: Sequence[Owned]) -> None:
         if not waiting:
             return
-        topic = self._topics.events
-        ends = high_watermarks(self._admin, topic, [owned.partition for owned in waiting])
+        partitions = [owned.partition for owned in waiting]
+        topics = (self._topics.events, *self._beside)
+        ends = {topic: high_watermarks(self._admin, topic, partitions) for topic in topics}
+        # what is too old, or was written anew since, is not there any more
+        firsts = {topic: first_offsets(self._admin, topic, partitions) for topic in self._beside}
+        places: list[TopicPartition] = []
         for owned in waiting:
-            owned.seen = ends[owned.partition]
-            self._reading[owned.partition] = owned
-        self._events.incremental_assign(
-            [TopicPartition(topic, owned.partition, owned.state.offset) for owned in waiting]
-        )
+            at = owned.partition
+            owned.seen = {topic: ends[topic][at] for topic in topics}
+            self._reading[at] = owned
+            places.append(TopicPartition(self._topics.events, at, owned.state.offset))
+            for topic, kind in self._beside.items():
+                known, first = owned.state.beside.next_offset(kind, at), firsts[topic][at]
+                places.append(TopicPartition(topic, at, known if first <= known <= ends[topic][at] else first))
+        self._events.incremental_assign(places)
 
     def _read(self, commands: Consumer) -> bool:
         """Read some of what there is; False if nothing came."""
-        events: dict[int, list[Stored]] = defaultdict(list)
-        offsets: dict[int, int] = {}
-        reached: set[int] = set()
+        found: dict[_Place, list[Message]] = defaultdict(list)
+        offsets: dict[_Place, int] = {}
+        reached: set[_Place] = set()
         for message in self._events.consume(_READ_AT_ONCE, _WAIT_S):
-            partition, offset = _place(message)
-            if partition not in self._reading:
+            place, offset = _place(message)
+            if place.partition not in self._reading:
                 continue
             if self._is_end(message):
-                offsets[partition] = offset
-                reached.add(partition)
+                offsets[place] = offset
+                reached.add(place)
             else:
-                record = kafka_record(message.key(), message.value(), headers_of(message))
-                offsets[partition] = offset + 1
-                if (position := position_of(record)) is not None:
-                    events[partition].append(Stored(position, record))
-        for partition, offset in offsets.items():
-            self._keep(self._reading[partition], events[partition], offset)
-        for partition in reached & self._reading.keys():
-            owned = self._reading[partition]
-            if offsets[partition] >= (owned.seen or 0):
-                self._finish(commands, owned)
+                offsets[place] = offset + 1
+                found[place].append(message)
+        for place, offset in offsets.items():
+            # one of a damaged log is not read on
+            if owned := self._reading.get(place.partition):
+                self._keep(owned, place.topic, found[place], offset)
+        for place in reached:
+            if owned := self._reading.get(place.partition):
+                self._reach(commands, owned, place.topic, offsets[place])
         return bool(offsets)
+
+    def _reach(self, commands: Consumer, owned: Owned, topic: str, offset: int) -> None:
+        """Note that a topic was read to where it ends for now; finish with the partition if it was the last one."""
+        if owned.seen is not None and offset >= owned.seen.get(topic, 0):
+            owned.seen.pop(topic, None)
+            if not owned.seen:
+                self._finish(commands, owned)
 
     def _is_end(self, message: Message) -> bool:
         if (error := message.error()) is None:
             return False
         if error.code() == NO_SUCH_OFFSET:
-            owned = self._reading[_place(message)[0]]
-            raise LogDamaged(f"partition {owned.partition} has no offset {owned.state.offset}")
+            place, offset = _place(message)
+            raise LogDamaged(f"{place.topic}/{place.partition} has no offset {offset}")
         if error.code() != PARTITION_END:
             raise KafkaException(error)
         return True
 
-    def _keep(self, owned: Owned, events: Sequence[Stored], offset: int) -> None:
+    def _keep(self, owned: Owned, topic: str, messages: Sequence[Message], offset: int) -> None:
+        if kind := self._beside.get(topic):
+            owned.state.keep_beside(kind, list(_noted(messages)), offset)
+            return
+        records = [kafka_record(message.key(), message.value(), headers_of(message)) for message in messages]
+        # without a position it is not of our writers
+        events = [Stored(position, record) for record in records if (position := position_of(record)) is not None]
         try:
             owned.state.add(events, offset)
         except LogDamaged as error:
@@ -203,5 +233,13 @@ def _committed(answer: "Future[Any]") -> int | None:
     return None if place.error else max(0, place.offset)
 
 
-def _place(message: Message) -> tuple[int, int]:
-    return message.partition(), message.offset()  # type: ignore[return-value]
+def _noted(messages: Sequence[Message]) -> Iterator[Noted]:
+    """Yield the records of a topic beside the events; one without a key or a value is not of our writers."""
+    for message in messages:
+        key, value = message.key(), message.value()
+        if isinstance(key, bytes) and isinstance(value, bytes):
+            yield Noted(key, value, message.timestamp()[1])
+
+
+def _place(message: Message) -> tuple[_Place, int]:
+    return _Place(message.topic(), message.partition()), message.offset()  # type: ignore[arg-type, return-value]

@@ -67,7 +67,7 @@ class KafkaTelemetryLog:
                     record.key,
                     partition,
                     batch.acknowledge,
-                    headers=record.headers,
+                    headers=record.headers_from(self._topics.prefix),
                 )
             except BufferError:
                 # the queue is full: whoever sends waits here, that is the backpressure

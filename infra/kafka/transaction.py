@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -11,6 +12,8 @@ from schemas.payload import BadPayload
 from streams.ports import LogUnavailable
 from streams.topics import COMPRESSION
 from streams.write.turn import WriterLost
+
+P = TypeVar("P")
 
 TRANSACTION_TIMEOUT_MS = 6_000
 """What a writer that died leaves open is ended by the broker after this: its successor waits for it."""
@@ -103,12 +106,12 @@ class Transactions:
             raise WriterLost(f"the transaction can neither be committed nor aborted: {cause}; {error}") from error
 
 
-def noting(ends: dict[int, int], partition: int) -> Callable[[KafkaError | None, Message], None]:
-    """Return a report of delivery that notes the record's offset as the end of its partition."""
+def noting(ends: dict[P, int], place: P) -> Callable[[KafkaError | None, Message], None]:
+    """Return a report of delivery that notes the record's offset as the end of its place."""
 
     def note(error: KafkaError | None, message: Message) -> None:
         if error is None:
-            ends[partition] = message.offset()  # type: ignore[assignment]
+            ends[place] = message.offset()  # type: ignore[assignment]
 
     return note
 

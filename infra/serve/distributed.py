@@ -4,11 +4,10 @@ Who may ask is known without any store: while one is away, commands and facts ar
 """
 
 import asyncio
-import hashlib
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from importlib.metadata import version
@@ -20,96 +19,65 @@ from fastapi_offline import FastAPIOffline
 
 from infra.data_dir import GATEWAYS, DataDir, DataDirInUse, cursor_secret
 from infra.distributed import Gateway
+from infra.master_key import FINGERPRINTS
 from infra.river.scorer import new_scorer
 from infra.serve.distributed_views import Views, open_views
 from infra.serve.first_start import first_start
 from infra.serve.http import Server, listen
 from infra.serve.syslog import OpenSyslog, Syslog, listening, open_syslog
 from infra.settings import Settings
-from infra.sqlite.dead_letters import SqliteDeadLetters
-from infra.sqlite.documents import SqliteDocuments
-from projections.identity import api_keys, tenants
 from projections.operations import Operations
-from projections.rows import Role
 from read_api.answers import Answers
 from read_api.app import add_answers
-from schemas.envelope import StreamKey
+from read_api.edge.tokens import log_tag
 from streams.correlate.preview import Stored
 from streams.intake.http.app import add_intake
 from streams.intake.http.telemetry import TelemetryGate
 from streams.intake.http.watches import watches_router
 from streams.project.feed import LogFeed
-from streams.project.local_runner import RoleRunner
 
 _LOG = logging.getLogger(__name__)
 _TELEMETRY_THREADS = 4
 _TELEMETRY_TIMEOUT_S = 15.0
-_KEYS = (tenants.PROJECTION, api_keys.PROJECTION)
-
-
-class Keys:
-    """The API keys and tenants of the log, kept beside the gateway, so that who may send is known without any store."""
-
-    def __init__(self, folder: Path, gateway: Gateway) -> None:
-        log = hashlib.sha256(gateway.log_id.encode()).hexdigest()[:16]
-        self.documents = SqliteDocuments(folder / f"keys-{log}.sqlite", _KEYS)
-        self._letters = SqliteDeadLetters(folder / f"keys-{log}-dead-letters.sqlite")
-        self.runner = RoleRunner(
-            Role.DOCUMENTS,
-            _KEYS,
-            log=gateway.log,
-            store=self.documents,
-            dead_letters=self._letters,
-            clock=gateway.clock,
-        )
-
-    def doubt(self, streams: Collection[StreamKey]) -> str | None:
-        """Return why what is known of keys and tenants may lack a revocation, None where it does not."""
-        return self.runner.doubt([view.name for view in _KEYS], streams)
-
-    def close(self) -> None:
-        self.runner.stop()
-        self.documents.close()
-        self._letters.close()
 
 
 class _Operations:
     """Operations of the cluster, and whether this gateway knows the keys."""
 
-    def __init__(self, operations: Operations, keys: Keys) -> None:
+    def __init__(self, operations: Operations, gateway: Gateway) -> None:
         self.projections = operations.projections
         self.workers = operations.workers
         self.dead_letters = operations.dead_letters
         self._operations = operations
-        self._keys = keys
+        self._gateway = gateway
 
     def health(self) -> Mapping[str, str]:
-        return {**self._operations.health(), "keys": self._keys.doubt(()) or self._keys.runner.error or "ok"}
+        return {**self._operations.health(), "keys": self._gateway.follows}
 
 
 def create_app(
     gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret: bytes, syslog: OpenSyslog | None = None
 ) -> FastAPI:
     """Return the gateway as one application; its lifespan starts and stops what runs beside the requests."""
-    keys = Keys(folder.path, gateway)
     answers = Answers(
         timeline=views.timeline,
         analytics=views.analytics,
         documents=views.documents,
-        keys=keys.documents,
-        doubt=keys.doubt,
+        credentials=gateway.credentials,
+        personal=gateway.personal,
         progress=views.operations,
-        operations=_Operations(views.operations, keys),
+        operations=_Operations(views.operations, gateway),
         feed=LogFeed(gateway.live_log),
         partitions=gateway.log.partitions,
         cursor_secret=cursor_secret,
+        # topics that are made anew are another log: there is no other epoch of one
+        log=log_tag(gateway.log_id, 1),
     )
     taking = ThreadPoolExecutor(_TELEMETRY_THREADS, "telemetry")
     telemetry = TelemetryGate(gateway.telemetry, taking, timeout_s=_TELEMETRY_TIMEOUT_S)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        keys.runner.start()
         starting = asyncio.create_task(first_start(gateway.commands, gateway.log, folder.keep_operator_key))
         async with listening(syslog, gateway.commands.execute, telemetry.append):
             yield
@@ -117,12 +85,17 @@ def create_app(
         with suppress(asyncio.CancelledError):
             await starting
         taking.shutdown()
-        # the last answers are given by then
-        keys.close()
 
     app: FastAPI = FastAPIOffline(title="factline", version=version("factline"), redoc_url=None, lifespan=lifespan)
     # routes are tried in this order, and commands are the most frequent
-    add_intake(app, commands=gateway.commands, telemetry=telemetry, operations=views.operations, keys=keys.documents)
+    add_intake(
+        app,
+        commands=gateway.commands,
+        telemetry=telemetry,
+        operations=views.operations,
+        credentials=gateway.credentials,
+        fingerprint_key=gateway.master.derived(FINGERPRINTS),
+    )
     add_answers(app, answers)
     app.include_router(watches_router(Stored(views.timeline, views.documents), new_scorer))
     return app
@@ -155,7 +128,7 @@ def serve(settings: Settings, *, port: int, syslog: Syslog | None = None) -> int
     with (
         suppress(KeyboardInterrupt),
         _folder(gateways) as folder,
-        Gateway(settings) as gateway,
+        Gateway(settings, folder.path) as gateway,
         open_views(settings, folder.path, gateway.log, gateway.clock, gateway.workers.groups) as views,
         closing(listen(port, host)) as sock,
     ):

@@ -17,11 +17,13 @@ from domain.message import Command
 from infra.collector import settle_collector
 from infra.data_dir import cursor_secret
 from infra.embedded import DEMO_TENANT, Embedded
+from infra.master_key import FINGERPRINTS
 from infra.river.scorer import new_scorer
 from infra.serve.http import Server, listen
 from infra.serve.syslog import OpenSyslog, Syslog, listening, open_syslog
 from read_api.answers import Answers
 from read_api.app import add_answers
+from read_api.edge.tokens import log_tag
 from schemas.envelope import Actor, ActorType
 from streams.correlate.preview import Stored
 from streams.identifiers import new_id
@@ -43,13 +45,14 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True, syslog: OpenSys
         timeline=views.timeline,
         analytics=views.analytics,
         documents=views.documents,
-        keys=views.documents,
-        doubt=views.doubt_of_keys,
+        credentials=embedded.credentials,
+        personal=embedded.keys,
         progress=views.operations,
         operations=views.operations,
         feed=LogFeed(embedded.log),
         partitions=embedded.log.partitions,
         cursor_secret=cursor_secret(embedded.dir.path),
+        log=log_tag(*embedded.identity),
     )
     deciding = ThreadPoolExecutor(1, "writer")
     taking = ThreadPoolExecutor(1, "telemetry")
@@ -82,7 +85,14 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True, syslog: OpenSys
 
     app: FastAPI = FastAPIOffline(title="factline", version=version("factline"), redoc_url=None, lifespan=lifespan)
     # routes are tried in this order, and commands are the most frequent
-    add_intake(app, commands=commands, telemetry=telemetry, operations=views.operations, keys=views.documents)
+    add_intake(
+        app,
+        commands=commands,
+        telemetry=telemetry,
+        operations=views.operations,
+        credentials=embedded.credentials,
+        fingerprint_key=embedded.keys.master.derived(FINGERPRINTS),
+    )
     add_answers(app, answers)
     app.include_router(watches_router(Stored(views.timeline, views.documents), new_scorer))
     return app

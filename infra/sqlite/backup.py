@@ -11,14 +11,22 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from infra.data_dir import LOG_FILES, DataDirError, Log, log_of, operator_key, write_log
+from infra.data_dir import (
+    KEYS_FILE,
+    LOG_FILES,
+    MASTER_KEY_FILE,
+    OPERATOR_FILE,
+    DataDirError,
+    Log,
+    log_of,
+    write_log,
+)
 from infra.sqlite.facts import FACTS_END
 from infra.sqlite.identity import check
 from streams.ports import LogDamaged, LogIdentity
 
 MANIFEST = "backup.json"
 FORMAT = 1
-_OPERATOR_FILE = "operator.key"
 _CHUNK_BYTES = 1 << 20
 
 
@@ -35,7 +43,8 @@ class Backup(NamedTuple):
 def back_up(data_dir: Path, to: Path) -> Backup:
     """Copy the log of a data directory, whose server may go on writing, into a new folder.
 
-    Shape: all that was answered before the call is in it; the views are not, they are made from the log again.
+    Shape: all that was answered before the call is in it, with the keys of its personal fields; the views are not, they
+    are made from the log again.
     Raises: DataDirError, there is no log, or the folder is not empty; LogDamaged, a file cannot be read whole.
     """
     identity = log_of(data_dir)
@@ -49,9 +58,13 @@ def back_up(data_dir: Path, to: Path) -> Backup:
     # events first: facts are never decided from events, but alerts are decided from facts
     for name in LOG_FILES:
         _copy(data_dir / name, to / name)
-    if (key := operator_key(data_dir)) is not None:
-        (to / _OPERATOR_FILE).touch(mode=0o600)
-        (to / _OPERATOR_FILE).write_text(key + "\n", encoding="utf-8")
+    # after the events: a key is there before the events that need it
+    if (data_dir / KEYS_FILE).exists():
+        _copy(data_dir / KEYS_FILE, to / KEYS_FILE)
+    for name in (MASTER_KEY_FILE, OPERATOR_FILE):
+        if (data_dir / name).exists():
+            (to / name).touch(mode=0o600)
+            shutil.copyfile(data_dir / name, to / name)
     files = {path.name: _digest(path) for path in sorted(to.iterdir())}
     manifest = {
         "format": FORMAT,
@@ -70,8 +83,7 @@ def restore(source: Path, data_dir: Path) -> Backup:
     """Make a data directory from a backup.
 
     Shape: the log's epoch grows, so that files and views of the time after the backup are not taken for parts of it.
-    Pages of lists that were begun before do not go on. A consistency token does not carry the epoch yet. A restored
-    folder has no views; the next start makes them.
+    Pages of lists and tokens from before are refused. A restored folder has no views; the next start makes them.
     Raises: DataDirError, the folder is not empty, or the backup is not whole.
     """
     manifest = _manifest(source)
@@ -85,12 +97,13 @@ def restore(source: Path, data_dir: Path) -> Backup:
     for name in manifest["files"]:
         (data_dir / name).touch(mode=0o600)
         shutil.copyfile(source / name, data_dir / name)
-    for name in LOG_FILES:
+    has_keys = KEYS_FILE in manifest["files"]
+    for name in (*LOG_FILES, KEYS_FILE) if has_keys else LOG_FILES:
         with closing(sqlite3.connect(data_dir / name, isolation_level=None)) as connection:
             check(connection, name)
             connection.execute("UPDATE belongs_to SET epoch = ?", (new.epoch,))
     # last: without it the folder is no data directory
-    write_log(data_dir, Log(new, made=True))
+    write_log(data_dir, Log(new, made=True, has_keys=has_keys))
     return _described(manifest)._replace(identity=new)
 
 

@@ -32,9 +32,11 @@ from infra.sqlite.command_index import (
     index_rows,
     mark_row,
 )
+from infra.sqlite.credentials import CREATE_CREDENTIALS, fill, is_filled, keep_parts
 from infra.sqlite.datastore import DurableDatastore, log_errors, parts, question_marks
 from infra.sqlite.facts import PARTITION, SqliteFacts
 from infra.sqlite.identity import check, claim
+from projections.credentials import TYPES, Part, parts_of
 from schemas.envelope import Actor, Entry, Envelope, StreamId, StreamKey, TenantId, Topic, Undecodable
 from schemas.payload import UnknownSchema
 from schemas.stored_record import decode_record, encode_record
@@ -78,7 +80,8 @@ class CommandRecorder(SQLiteApplicationRecorder):
         self.insert_events_statement = f"INSERT INTO {events_table_name} ({columns}) VALUES (?,?,?,?)"
 
     def construct_create_table_statements(self) -> list[str]:
-        return [_CREATE_EVENTS.format(self.events_table_name), *CREATE_COMMANDS, *timers.CREATE_TIMERS]
+        of_events = _CREATE_EVENTS.format(self.events_table_name)
+        return [of_events, *CREATE_COMMANDS, *timers.CREATE_TIMERS, CREATE_CREDENTIALS]
 
     def _insert_events(
         self,
@@ -89,9 +92,11 @@ class CommandRecorder(SQLiteApplicationRecorder):
         marks: Sequence[Mark] = (),
         waiting: Sequence[Due] = (),
         gone: Sequence[Key] = (),
+        credentials: Sequence[Part] = (),
         **kwargs: Any,
     ) -> Sequence[int] | None:
         timers.change(c, waiting, gone)
+        keep_parts(c, credentials)
         if marks:
             insert_many(c, "INSERT OR REPLACE INTO marks", [mark_row(mark) for mark in marks])
         # the library's for aggregates: many rows in one call, where that for applications makes one call for each
@@ -139,6 +144,8 @@ class SqliteEventLog:
         try:
             with log_errors():
                 self._recorder.create_table()
+            if identity is not None:
+                self._fill_credentials()
             self._events_end = self._events.number("SELECT COALESCE(MAX(rowid), 0) FROM stored_events")
             self._not_indexed = self._read_not_indexed()
             self._has_old_names = self._read_has_old_names()
@@ -147,6 +154,16 @@ class SqliteEventLog:
         except BaseException:
             self.close()
             raise
+
+    def _fill_credentials(self) -> None:
+        """Bring what earlier versions recorded of API keys and tenants into the table of credentials, once."""
+        with log_errors(), self._events.transaction(commit=True) as c:
+            if is_filled(c):
+                return
+            entries = self._select(
+                f"WHERE topic IN ({question_marks([*TYPES])}) ORDER BY stored_events.rowid", [*TYPES]
+            )
+            fill(c, [entry for entry in entries if isinstance(entry, Envelope)])
 
     def _read_not_indexed(self) -> CausedBy:
         indexed = self._events.number(
@@ -273,9 +290,15 @@ class SqliteEventLog:
         caused = {**self._not_indexed, **caused_by(batch.events)}
         late = len(caused) > _LATE_COMMANDS
         waiting, gone = changes(batch.events)
-        indexed = list(caused.values()) if late else ()
         with log_errors():
-            self._recorder.insert_events(stored, caused=indexed, marks=batch.marks, waiting=waiting, gone=gone)
+            self._recorder.insert_events(
+                stored,
+                caused=list(caused.values()) if late else (),
+                marks=batch.marks,
+                waiting=waiting,
+                gone=gone,
+                credentials=[part for event in batch.events for part in parts_of(event)],
+            )
         self._not_indexed = {} if late else caused
         if waiting or gone:
             self._next_due = self._read_next_due()

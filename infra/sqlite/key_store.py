@@ -1,26 +1,19 @@
-"""This keeps in SQLite the keys of personal fields, each wrapped with a master key that stands in a file of its own.
+"""This keeps in SQLite the keys of personal fields, each wrapped with a master key that stands in a file of its own."""
 
-Nothing in production uses it yet: no data directory has such a table or such a master key.
-"""
-
-import os
-import secrets
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Literal
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-from infra.sqlite.identity import is_damage
+from infra.master_key import make_master_key, read_master_key
+from infra.sqlite.identity import claim, is_damage
 from projections.keys import KeysUnusable
 from projections.stores import StoreUnavailable
-from schemas.avro import encode_text
 from schemas.personal import Keys, Subject
-from schemas.sealed import KEY_BYTES, Tampered, new_key, seal, unseal
+from schemas.sealed import Tampered, new_key
+from streams.ports import LogIdentity
 
 BUSY_TIMEOUT_S = 5.0
 
@@ -34,15 +27,23 @@ CREATE TABLE IF NOT EXISTS keys (
 _MASTER = "CREATE TABLE IF NOT EXISTS master (id INTEGER PRIMARY KEY CHECK (id = 1), proof BLOB NOT NULL) STRICT"
 """`proof` is what only the right master key opens."""
 
-_PROOF = b"factline master key"
-
 
 class SqliteKeyStore:
     """KeyStore of the embedded profile. Other processes may have the same file open."""
 
-    def __init__(self, path: Path | str, master_file: Path) -> None:
-        """Make the table, and the master key if there was no table. Raises: StoreUnavailable; KeysUnusable."""
+    def __init__(
+        self, path: Path | str, master_file: Path, of: LogIdentity | None = None, *, made: bool = False
+    ) -> None:
+        """Make the table, and the master key if there was no table.
+
+        Shape: `of` is the log whose keys these are, None where that is not looked at; a file that was `made` has to be
+        there.
+        Raises: StoreUnavailable; KeysUnusable; LogDamaged, the file belongs to another log.
+        """
+        if made and not Path(path).exists():
+            raise KeysUnusable(f"{path} is missing, and without it no personal field opens; put it back")
         self._path = path
+        self._of = of
         self._using = Lock()
         try:
             self._connection = sqlite3.connect(
@@ -66,15 +67,17 @@ class SqliteKeyStore:
         with self._transaction() as connection:
             connection.execute(_KEYS)
             connection.execute(_MASTER)
+            if self._of is not None:
+                claim(connection, self._of, Path(self._path).name)
             found = connection.execute("SELECT proof FROM master").fetchone()
             if found is None:
-                _make_master(master_file)
-            self._master = _read_master(master_file)
+                make_master_key(master_file)
+            self.master = read_master_key(master_file)
             if found is None:
-                connection.execute("INSERT INTO master VALUES (1, ?)", (seal(self._derived("proof"), _PROOF, b""),))
+                connection.execute("INSERT INTO master VALUES (1, ?)", (self.master.proof(),))
                 return
         try:
-            unseal(self._derived("proof"), found[0], b"")
+            self.master.check(found[0])
         except Tampered:
             raise KeysUnusable(
                 f"{master_file} is not the master key that {self._path} was made with; put the right one back"
@@ -102,23 +105,15 @@ class SqliteKeyStore:
             )
 
     def _made(self, connection: sqlite3.Connection, subject: Subject) -> tuple[bytes]:
-        wrapped = seal(self._wrapping_key(subject), new_key(), _place(subject))
+        wrapped = self.master.wrap(subject, new_key())
         connection.execute("INSERT INTO keys VALUES (?, ?, ?)", (*subject, wrapped))
         return (wrapped,)
 
     def _unwrap(self, subject: Subject, wrapped: bytes) -> bytes:
         try:
-            return unseal(self._wrapping_key(subject), wrapped, _place(subject))
+            return self.master.unwrap(subject, wrapped)
         except Tampered:
             raise KeysUnusable(f"a key in {self._path} was changed or moved; restore that file") from None
-
-    def _wrapping_key(self, subject: Subject) -> bytes:
-        return self._derived(f"tenant {subject[0]}")
-
-    def _derived(self, purpose: str) -> bytes:
-        """Return a key that is made from the master key. Source: RFC 5869, HKDF with SHA-256."""
-        info = f"factline keys 1: {purpose}".encode()
-        return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self._master)
 
     @contextmanager
     def _transaction(self, kind: Literal["DEFERRED", "IMMEDIATE"] = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
@@ -147,41 +142,3 @@ def _kept(connection: sqlite3.Connection, subject: Subject) -> tuple[bytes | Non
     """Return (wrapped key), (None) where it was destroyed, None where there never was one."""
     found = connection.execute("SELECT wrapped FROM keys WHERE tenant_id = ? AND subject = ?", subject).fetchone()
     return (found[0],) if found else None
-
-
-def _place(subject: Subject) -> bytes:
-    return b"".join(map(encode_text, subject))
-
-
-def _make_master(file: Path) -> None:
-    """Make the master key whole or not at all; one that is there stays."""
-    new = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
-    try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as out:
-            out.write(new_key().hex() + "\n")
-            out.flush()
-            os.fsync(out.fileno())
-        with suppress(FileExistsError):
-            file.hardlink_to(new)
-        new.unlink()
-        folder = os.open(file.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
-    except OSError as error:
-        raise KeysUnusable(f"the master key {file} cannot be made: {error.strerror}") from error
-
-
-def _read_master(file: Path) -> bytes:
-    try:
-        if file.stat().st_mode & 0o077:
-            raise KeysUnusable(f"the master key {file} may be read by others; run `chmod 600` on it")
-        master = bytes.fromhex(file.read_text(encoding="ascii"))
-    except OSError as error:
-        raise KeysUnusable(
-            f"the master key {file} cannot be read: {error.strerror}; put it back, no personal field opens without it"
-        ) from error
-    except ValueError:
-        master = b""
-    if len(master) != KEY_BYTES:
-        raise KeysUnusable(f"{file} does not hold a master key, {KEY_BYTES * 2} hex digits; put the right file back")
-    return master

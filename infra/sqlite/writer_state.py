@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from infra.sqlite import timers
+from infra.sqlite.beside import BesideEvents, Noted
 from infra.sqlite.bulk import insert_many
 from schemas.envelope import Entry, Envelope, StreamKey, TenantId, Topic
 from schemas.kafka_record import OWN_HEADERS, KafkaRecord, decode_kafka, record_key
 from streams.ports import Answered, CommandKey, Due
+from streams.topics import Beside
 from streams.write.answers import answered_with, command_of
 from streams.write.due import TYPES, changes
 
-_FORMAT = 3
+_FORMAT = 4
 _QUERY_KEYS = 500
 _CACHE_KIB = 4 * 1024  # for each partition; what is not in it is in the system's page cache
 _COMMIT_ROWS = 20_000
@@ -56,6 +58,7 @@ class WriterState:
         self._path = path
         self._partition = partition
         self._db = self._open()
+        self.beside = BesideEvents(self._db)
         self._log_id = f"{_FORMAT}/{log_id}"
         if self._meta("log_id") != self._log_id:
             self._begin_anew()
@@ -85,6 +88,7 @@ class WriterState:
         for old in (self._path, *self._path.parent.glob(f"{self._path.name}-*")):
             old.unlink(missing_ok=True)
         self._db = self._open()
+        self.beside = BesideEvents(self._db)
         self._db.execute("PRAGMA journal_mode=OFF")
         self._db.execute("PRAGMA synchronous=OFF")
 
@@ -120,6 +124,12 @@ class WriterState:
         # one that cannot be read makes its stream one on which nothing is decided
         timers.change(self._db, *changes(entry for entry in entries if isinstance(entry, Envelope)))
         self.next_due = timers.next_due(self._db)
+
+    def keep_beside(self, kind: Beside, records: Sequence[Noted], next_offset: int) -> None:
+        """Keep what stands beside the events, up to before an offset of its own topic."""
+        if not self._db.in_transaction:
+            self._db.execute("BEGIN")
+        self.beside.keep(kind, self._partition, records, next_offset)
 
     def complete(self) -> None:
         """Make the indexes, once the log was read to its end: sorted at once is faster than row by row."""
@@ -159,6 +169,11 @@ class WriterState:
             for entry in self._select(f"stream IN ({_marks(part)}) ORDER BY position", part):
                 found[entry.key].append(entry)
         return found
+
+    def read_of(self, *categories: str) -> list[Entry]:
+        """Return the events of streams of some categories, in their order; that looks at every event."""
+        names = [b"|" + category.encode() + b"-" for category in categories]
+        return self._select(f"{' OR '.join(['instr(stream, ?)'] * len(names))} ORDER BY position", names)
 
     def find_commands(self, keys: Collection[CommandKey]) -> Mapping[CommandKey, Answered]:
         wanted = set(keys)

@@ -16,12 +16,13 @@ _API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="ak_<id>
 Identify = Callable[[str | None], Awaitable[Caller]]
 
 
-def add_edge(app: FastAPI, identify: Identify) -> None:
+def add_edge(app: FastAPI, identify: Identify, log: str) -> None:
     """Let the routes of an application know who asks, refuse what they do not read, and answer with problems.
 
     Shape: call it before routes are added. `identify` is told what came as `X-API-Key`; it does not block the event
-    loop.
+    loop. `log` is the tag of the log that tokens are of.
     """
+    app.state.log = log
     app.state.identify = identify
     app.router.dependencies.append(Depends(known_parameters))
     add_problems(app, PROBLEMS)

@@ -3,21 +3,17 @@
 import asyncio
 import hashlib
 import hmac
-import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import NamedTuple
 
 from anyio import to_thread
 
-from projections.readers import DocumentsReader
-from projections.rows import Document
-from read_api.edge.problems import RETRY_AFTER_S, Problem
-from schemas.envelope import Actor, ActorType, StreamId, StreamKey, TenantId
+from projections.credentials import Credential, Credentials
+from read_api.edge.problems import Problem
+from schemas.envelope import Actor, ActorType, TenantId
 from schemas.key_ids import has_tag
-
-_LOG = logging.getLogger(__name__)
 
 _ID_PREFIX = "ak_"
 _MARK = ".sk_"
@@ -38,21 +34,6 @@ class Forbidden(Problem):
 
     def __init__(self, detail: str) -> None:
         super().__init__(403, detail)
-
-
-class KeysInDoubt(Problem):
-    """What is known of keys and tenants may lack a revocation, so none is let in; safe to retry."""
-
-    def __init__(self) -> None:
-        detail = (
-            "who may ask cannot be told just now: what is known of keys is not up to date; /v1/ops/health and"
-            " `factline projections list` say more"
-        )
-        super().__init__(503, detail, retry_after_s=RETRY_AFTER_S)
-
-
-Doubt = Callable[[Collection[StreamKey]], str | None]
-"""Says why what is known of some streams may not be all that the log has of them, None where it is."""
 
 
 class Key(NamedTuple):
@@ -86,23 +67,19 @@ def secret_sha256(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def verify(key: Key, stored: Sequence[Document]) -> Document:
-    """Return the document that this key's secret opens, comparing in constant time.
+def verify(key: Key, stored: Sequence[Credential]) -> Credential:
+    """Return the credential that this key's secret opens, comparing in constant time.
 
-    Shape: ids of before there were tags may be the same in several tenants: of documents with the same secret the one
+    Shape: ids of before there were tags may be the same in several tenants: of those with the same secret the one
     that had it first is meant, also where it is revoked by now.
     Raises: Unauthenticated, without saying what was wrong.
     """
     digest = secret_sha256(key.secret)
-    opened = [one for one in stored if hmac.compare_digest(digest, str(one.fields.get("secret_sha256", "")))]
-    meant = min(opened, key=lambda one: (not has_tag(key.id, one.tenant_id), _had_since(one)), default=None)
-    if meant is None or meant.fields.get("revoked"):
+    opened = [one for one in stored if hmac.compare_digest(digest, one.secret_sha256)]
+    meant = min(opened, key=lambda one: (not has_tag(key.id, one.tenant_id), one.since), default=None)
+    if meant is None or meant.revoked:
         raise Unauthenticated(_NOT_VALID)
     return meant
-
-
-def _had_since(document: Document) -> str:
-    return str(document.fields.get("rotated_at") or document.fields.get("issued_at", ""))
 
 
 class Authenticator:
@@ -110,16 +87,13 @@ class Authenticator:
 
     def __init__(
         self,
-        documents: DocumentsReader,
+        credentials: Credentials,
         *,
-        doubt: Doubt,
         ttl_s: float = 1.0,
         remembered: int = 10_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._documents = documents
-        self._doubt = doubt
-        self._doubted: str | None = None
+        self._credentials = credentials
         self._ttl_s = ttl_s
         self._remembered = remembered
         self._clock = clock
@@ -130,7 +104,7 @@ class Authenticator:
     def authenticate(self, header: str | None) -> Caller:
         """Return who sent this `X-API-Key` header.
 
-        Raises: Unauthenticated; Forbidden, the tenant is not active; KeysInDoubt, StoreUnavailable, safe to retry.
+        Raises: Unauthenticated; Forbidden, the tenant is not active; StoreUnavailable, safe to retry.
         Source: api_key.issued, api_key.rotated, api_key.revoked, tenant.registered, tenant.suspended,
         tenant.reactivated, tenant.closed.
         """
@@ -149,7 +123,7 @@ class Authenticator:
         return caller
 
     async def identify(self, header: str | None) -> Caller:
-        """Do as `authenticate`; where the documents have to be asked, in a thread, and once for all who wait for it."""
+        """Do as `authenticate`; where credentials have to be asked, in a thread, and once for all who wait for it."""
         key = parse_key(header)
         if (known := self._known(key)) is not None:
             return known
@@ -170,23 +144,9 @@ class Authenticator:
             good_until, caller = self._callers.get(key, (0.0, None))
         return caller if self._clock() < good_until else None
 
-    def _check(self, streams: Collection[StreamKey]) -> None:
-        why = self._doubt(streams)
-        if why is None:
-            return
-        if why != self._doubted:
-            # once, and not for each request
-            _LOG.error("a key is not accepted: %s", why)
-            self._doubted = why
-        raise KeysInDoubt
-
     def _look_up(self, key: Key) -> Caller:
-        self._check([])
-        document = verify(key, self._documents.find_by_id("api_keys", key.id))
-        streams = StreamId(f"api_key-{key.id}"), StreamId(f"tenant-{document.tenant_id}")
-        self._check([(document.tenant_id, stream) for stream in streams])
-        tenant = self._documents.get("tenants", document.tenant_id, document.tenant_id)
-        status = tenant.fields.get("status") if tenant else None
+        found = verify(key, self._credentials.find(key.id))
+        status = self._credentials.status_of(found.tenant_id)
         if status != "ACTIVE":
             raise Forbidden(f"the tenant is {status or 'not known'}; only an active tenant may read or write")
-        return Caller(document.tenant_id, key.id, tuple(document.fields.get("scopes", ())))
+        return Caller(found.tenant_id, key.id, found.scopes)

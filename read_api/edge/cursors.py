@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from read_api.edge.problems import Problem
+from read_api.edge.tokens import check_log
 from schemas.envelope import TenantId
 
 _MAC_BYTES = 16
@@ -21,16 +22,23 @@ class Cursors:
     Source: RFC 2104 for HMAC; lessons.md 16 for why.
     """
 
-    def __init__(self, secret: bytes, tenant_id: TenantId, path: str, question: Mapping[str, Any]) -> None:
+    def __init__(
+        self, secret: bytes, tenant_id: TenantId, path: str, question: Mapping[str, Any], *, log: str = ""
+    ) -> None:
+        """Shape: `log` is the tag of the log whose places they are; a cursor of an earlier version does not say it."""
         self._secret = secret
+        self._log = log
         self._bound = orjson.dumps([tenant_id, path, question], option=orjson.OPT_SORT_KEYS)
 
     def write(self, after: Sequence[str | int]) -> str:
         place = orjson.dumps(after)
-        return base64.urlsafe_b64encode(self._mac(place) + place).decode().rstrip("=")
+        cursor = base64.urlsafe_b64encode(self._mac(place) + place).decode().rstrip("=")
+        return f"{cursor}@{self._log}" if self._log else cursor
 
     def read(self, cursor: str) -> list[Any]:
-        """Return the place a cursor stands for. Raises: Problem, it was not written for this list."""
+        """Return the place a cursor stands for. Raises: Problem, it was not written for this list, or this log."""
+        check_log([cursor], self._log)
+        cursor = cursor.partition("@")[0]
         try:
             raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):

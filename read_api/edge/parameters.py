@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, StringConstraints, TypeAda
 
 from read_api.edge.paths import as_shown
 from read_api.edge.problems import Problem
+from read_api.edge.tokens import check_log
 from schemas.envelope import Position
 from schemas.values import Id, Instant
 
@@ -95,14 +96,18 @@ def parse_version(text: str) -> int | None:
     return int(text) if _VERSION.fullmatch(text) else None
 
 
-def parse_positions(text: str, named: str) -> list[Position]:
-    """Read `events/0/12,telemetry/0/99`. Raises: Problem, it is something else."""
+def parse_positions(text: str, named: str, log: str) -> list[Position]:
+    """Read `events/0/12,telemetry/0/99`, each perhaps with its log.
+
+    Raises: Problem, it is something else, or of another log than this one.
+    """
     try:
         positions = [Position.parse(part) for part in text.split(",")]
     except ValueError:
         positions = []
     if not positions or len(positions) > _MOST_POSITIONS or any(max(place[1:]) > _LARGEST for place in positions):
         raise Problem(400, f"{named} must be positions like events/0/42,telemetry/0/7")
+    check_log(text.split(","), log)
     return positions
 
 

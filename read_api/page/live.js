@@ -74,7 +74,7 @@ export class Live {
       } catch (error) {
         if (stopping.aborted || error.status === 401) return;
         // positions of another log: begin at the end of this one
-        if (error.status === 400) this.#lastId = null;
+        if (error.status === 400 || error.status === 409) this.#lastId = null;
         this.#onState("reconnecting", error.message);
         if (error.status === 403) return;
       }

@@ -1,19 +1,16 @@
-"""Whether a tenant has an API key that works, the log knows at once, and a view without reading all of it."""
+"""Whether a tenant has an API key that works, the log knows, and credentials know it without reading all of it."""
 
 import asyncio
 from typing import Protocol
 
 from domain.identity.api_key import ApiKeyIssued, ApiKeyRevoked
-from projections.identity import api_keys
-from projections.readers import DocumentsReader
+from projections.credentials import Credentials
 from schemas.envelope import TenantId, Topic
 from schemas.partitioning import partition_of
 from streams.ports import LogReader
 
 _READ_ROWS = 5_000
-_PAGE = 100
-_VIEW = api_keys.PROJECTION.name
-# how far behind its log a view of keys may be
+# how far behind the log a gateway's credentials may be
 _LOOKS = 20
 _LOOK_S = 0.1
 
@@ -31,17 +28,19 @@ def by_log(log: LogReader) -> HasKey:
     return has_key
 
 
-def by_view(documents: DocumentsReader) -> HasKey:
-    """Shape: waits for the view to know of `issued`; while it does not, that one counts as one that works."""
+def by_credentials(credentials: Credentials) -> HasKey:
+    """Shape: waits for `issued` to be known; while it is not, that one counts as one that works."""
 
     async def has_key(tenant_id: TenantId, *, issued: str | None = None) -> bool:
         looks = 0
-        while issued and await asyncio.to_thread(documents.get, _VIEW, tenant_id, issued) is None:
+        while issued and not any(
+            found.tenant_id == tenant_id for found in await asyncio.to_thread(credentials.find, issued)
+        ):
             looks += 1
             if looks == _LOOKS:
                 return True
             await asyncio.sleep(_LOOK_S)
-        return await asyncio.to_thread(_in_view, documents, tenant_id)
+        return any(not key.revoked for key in await asyncio.to_thread(credentials.of_tenant, tenant_id))
 
     return has_key
 
@@ -57,14 +56,3 @@ def _in_log(log: LogReader, tenant_id: TenantId) -> bool:
                 live.discard(entry.stream)
         after = entries[-1].position
     return bool(live)
-
-
-def _in_view(documents: DocumentsReader, tenant_id: TenantId) -> bool:
-    after: tuple[str, str] | None = None
-    while found := documents.find(
-        _VIEW, tenant_id, filters={}, sort="issued_at", descending=True, after=after, limit=_PAGE
-    ):
-        if any(not key.fields.get("revoked") for key in found):
-            return True
-        after = (str(found[-1].fields.get("issued_at", "")), found[-1].id)
-    return False

@@ -3,7 +3,7 @@
 import logging
 import random
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from math import inf
 from typing import Literal
@@ -11,7 +11,7 @@ from typing import Literal
 from projections.projection import Projection
 from projections.rows import Checkpoint, Role, View
 from projections.stores import StoreUnavailable, ViewWriter
-from schemas.envelope import Entry, StreamKey, Topic
+from schemas.envelope import Entry, Topic
 from streams.newer import NeedsUpdate
 from streams.ports import Clock, DeadLetters, LogReader, LogUnavailable
 from streams.project.parked import TooMuchPoison
@@ -127,19 +127,6 @@ class RoleRunner:
 
     def reached(self, name: str) -> Sequence[Checkpoint]:
         return list(self.runs[name].reached.values())
-
-    def doubt(self, views: Sequence[str], streams: Collection[StreamKey]) -> str | None:
-        """Return why the views may lack what the log has of some streams, though it is long there; None where not."""
-        if self.state == "stopped":
-            return self.error
-        for name in views:
-            if name in self.stopped:
-                return self.stopped[name]
-            if name in self.building:
-                return f"{name} is new and being built from the log"
-            for _, stream in self.runs[name].parked.streams.intersection(streams):
-                return f"{name} has parked a record of {stream}: retry it, or discard it"
-        return None
 
     def wait_until(self, reached: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until the views have reached what is asked for, and let them hurry; False where they did not in time."""

@@ -11,16 +11,21 @@ from schemas.envelope import Envelope, Position
 from streams.ports import Answered, CommandKey, Recorded, Refusal, Reply, Submission
 
 _HASH_BYTES = 16
+_KEYED = b"\x01"
+"""Begins a fingerprint that was made with a key; those of earlier versions, without one, are a byte shorter."""
+
 _UNMARKED = frozenset({Kind.NOT_NOW, Kind.REUSED, Kind.EXPIRED})
 
 
-def fingerprint(name: str, body: Any, expected_version: int | None) -> bytes:
+def fingerprint(name: str, body: Any, expected_version: int | None, *, key: bytes) -> bytes:
     """Return the hash of what is asked, the same for the same JSON whatever the order of its names.
 
-    Source: the IETF draft of the Idempotency-Key header, "Idempotency Fingerprint"; docs/adr/0023.
+    Shape: without the `key`, which is the deployment's own, nobody can try what a short body may have been.
+    Source: the IETF draft of the Idempotency-Key header, "Idempotency Fingerprint"; RFC 7693 for the hash with a key;
+    docs/adr/0023 and 0031.
     """
     asked = orjson.dumps([name, body, expected_version], option=orjson.OPT_SORT_KEYS)
-    return blake2b(asked, digest_size=_HASH_BYTES).digest()
+    return _KEYED + blake2b(asked, digest_size=_HASH_BYTES, key=key).digest()
 
 
 def command_of(event: Envelope) -> CommandKey:
@@ -50,8 +55,9 @@ def answered_with(events: Iterable[Envelope]) -> Mapping[CommandKey, Answered]:
 
 def again(submission: Submission, first: Answered) -> Reply:
     """Return the first answer, or the refusal of another command that came under the same key."""
-    hashes = {submission.command_hash, first.command_hash}
-    if len(hashes) > 1 and b"" not in hashes:
+    one, other = submission.command_hash, first.command_hash
+    # those of two forms, or of none, cannot be compared
+    if one != other and len(one) == len(other):
         reason = (
             f"the id {submission.command_id!r} (Idempotency-Key) was used for another command, body or expected"
             " version; give this command an id of its own"

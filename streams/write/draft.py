@@ -238,7 +238,7 @@ def _refused(submission: Submission, refusal: Refusal, version: int = 0) -> Repl
 
 def checked_payload(event: Event) -> dict[str, Any]:
     # encoded here and not by the log, so that a value its schema cannot hold fails its own command alone
-    return encoded(event.TYPE, event.VERSION, catalog.payload_of(event))
+    return encoded(event.TYPE, event.VERSION, catalog.payload_of(event), catalog.apart_of(event))
 
 
 def _origin(submission: Submission) -> Origin:

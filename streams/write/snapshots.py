@@ -2,15 +2,17 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from functools import cache
 from hashlib import blake2b
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Any, NamedTuple, Protocol, get_type_hints
+from typing import Any, NamedTuple, Protocol, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from domain import catalog
+from domain.message import Event, KeptApart, Personal
 from domain.process import Process
 from schemas.envelope import Actor, ActorType, Entry, Envelope, StreamKey
 from streams.ports import EventLog
@@ -158,6 +160,17 @@ def _opened(key: StreamKey, snapshot: Snapshot) -> StreamState | None:
 
 @cache
 def _adapter(category: str) -> TypeAdapter[Any] | None:
-    """Return what reads and writes the states of a kind of stream; None for processes, whose streams are short."""
+    """Return what reads and writes the states of a kind of stream; None for those that are never kept.
+
+    Shape: the streams of processes are short; and what is sealed in the log, or kept apart from it, is not kept here in
+    the open.
+    """
     decider = catalog.decider_for_category(category)
-    return None if decider is None else TypeAdapter(get_type_hints(decider.evolve)["state"])
+    if decider is None or any(map(_is_private, decider.events)):
+        return None
+    return TypeAdapter(get_type_hints(decider.evolve)["state"])
+
+
+def _is_private(event: type[Event]) -> bool:
+    marks = (mark for field in fields(event) for mark in get_args(field.type)[1:])  # type: ignore[arg-type]
+    return any(isinstance(mark, Personal | KeptApart) for mark in marks)

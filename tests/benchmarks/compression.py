@@ -66,7 +66,7 @@ def measure(kafka: Kafka, codec: str, at_once: int, events: list[KafkaRecord]) -
     began, cpu = time.perf_counter(), time.process_time()
     for after in range(0, len(events), at_once):
         for event in events[after : after + at_once]:
-            producer.produce(topic.name, event.value, event.key, 0, headers=event.headers)
+            producer.produce(topic.name, event.value, event.key, 0, headers=event.headers_from("bench"))
         producer.flush()
     written, written_cpu = time.perf_counter() - began, time.process_time() - cpu
     with closing(connection.consumer("bench", auto_offset_reset="earliest")) as consumer:

@@ -36,7 +36,7 @@ from streams.write.messages import encode_reply, encode_submission
 from streams.write.worker import MAX_BATCH, CommandWorker
 from streams.write.writer import Writer
 from tests.benchmarks.result import Result
-from tests.cluster import SCHEMA_IDS, Cluster, until
+from tests.cluster import SCHEMA_IDS, Cluster, master_key_file, until
 from tests.contracts.event_log import events
 from tests.streams.kit import register_tenant, submission
 
@@ -109,7 +109,13 @@ def bare_loop(cluster: Cluster) -> float:
         for message in messages:
             partition: Any = message.partition()
             offsets[partition] = (message.offset() or 0) + 1
-            producer.produce(cluster.topics.events, event.value, event.key, partition, headers=event.headers)
+            producer.produce(
+                cluster.topics.events,
+                event.value,
+                event.key,
+                partition,
+                headers=event.headers_from("bench"),
+            )
             producer.produce(cluster.topics.replies, reply, message.key(), partition)
         producer.flush()
         go_on = [TopicPartition(cluster.topics.commands, partition, offset) for partition, offset in offsets.items()]
@@ -189,6 +195,7 @@ def worker(cluster: Cluster, folder: Path) -> Iterator["subprocess.Popen[bytes]"
         "FACTLINE_REGISTRY_URL": "http://127.0.0.1:9",
         "FACTLINE_TOPIC_PREFIX": cluster.topics.prefix,
         "FACTLINE_PARTITIONS": str(PARTITIONS),
+        "FACTLINE_MASTER_KEY_FILE": master_key_file(folder),
         "DATA_DIR": str(folder),
     }
     with (folder / "log").open("wb") as log:

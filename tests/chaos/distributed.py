@@ -38,6 +38,7 @@ from tests.chaos.history import (
     tag,
     tags_devices,
 )
+from tests.cluster import master_key_file
 
 if TYPE_CHECKING:
     from infra.engines.kafka import Kafka
@@ -172,6 +173,7 @@ class Deployment:
             "FACTLINE_REGISTRY_URL": registry_url,
             "FACTLINE_TOPIC_PREFIX": topics.prefix,
             "FACTLINE_PARTITIONS": str(topics.partitions),
+            "FACTLINE_MASTER_KEY_FILE": master_key_file(folder),
         }
         migrating = process.run(
             ["env", *(f"{k}={v}" for k, v in common.items()), f"DATA_DIR={folder}", *cli("migrate", "--only", "log")]
@@ -217,7 +219,7 @@ class Deployment:
             answer = client.post(f"{self.addresses[0]}/v1/tenants", json={"tenant_id": tenant, "name": tenant})
         except httpx.TransportError:
             return None
-        if answer.status_code == 401:
+        if answer.status_code in (401, 503):
             return None
         assert answer.status_code == 201, answer.text
         key: str = answer.json()["api_key"]

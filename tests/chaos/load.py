@@ -72,9 +72,7 @@ class Recorder:
     def _opened(self, deadline: float) -> Writer:
         topics = self._cluster.topics
         if self._log is None:
-            self._log = KafkaEventLog(
-                self._cluster.connection, topics, schema_ids=SCHEMA_IDS, folder=self._folder, name="writer"
-            )
+            self._log = self._cluster.opened(self._folder)
             self._writer = Writer(self._log, SystemClock())
         before = self._log.owned.changes
         # whoever does not ask for commands loses its partitions

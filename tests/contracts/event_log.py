@@ -16,7 +16,7 @@ from streams.write.answers import command_of
 from streams.write.writer import Writer
 from tests.examples import envelope_of
 from tests.examples.fleet import REGISTERED
-from tests.streams.kit import accepted, register, register_tenant, tag
+from tests.streams.kit import accepted, register, register_tenant, retire, tag
 from tests.streams.write.saga import HOUR, NOON, RESTING, Hands, fan_out
 
 ACME = TenantId("acme")
@@ -225,6 +225,30 @@ class EventLogContract:
         try:
             [again] = Writer(log, SystemClock()).write([register("web-1", tenant="acme", id_="once")])
             assert again == first[1]._replace(repeated=True)
+        finally:
+            log.close()
+
+    def test_answer_without_events_is_given_again_after_reopening(self, opening: Callable[[], Log]) -> None:
+        refused, nothing = tag("web-9", "a", tenant="acme", id_="r"), retire("web-1", tenant="acme", id_="n")
+        log = opening()
+        first = Writer(log, SystemClock()).write(
+            [
+                register_tenant("acme"),
+                register("web-1", tenant="acme"),
+                retire("web-1", tenant="acme"),
+                refused,
+                nothing,
+            ]
+        )[-2:]
+        assert [accepted(reply) for reply in first] == [False, True]
+        log.close()
+        log = opening()
+        try:
+            writer = Writer(log, SystemClock())
+            # what would be answered otherwise by now
+            writer.write([register("web-9", tenant="acme")])
+            writer.forget()
+            assert writer.write([refused, nothing]) == [reply._replace(repeated=True) for reply in first]
         finally:
             log.close()
 

@@ -44,6 +44,7 @@ class Deployment:
             "FACTLINE_MONGO_DATABASE": name,
             "FACTLINE_TOPIC_PREFIX": name,
             "FACTLINE_PARTITIONS": str(PARTITIONS),
+            "FACTLINE_MASTER_KEY_FILE": str(folder / "master.key"),
             "FACTLINE_CURSOR_SECRET": "for the gateways of this deployment",
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.cluster import Cluster
+from tests.cluster import Cluster, master_key_file
 
 _GREETING = re.compile(r"gateway on (http://\S+)")
 
@@ -42,6 +42,7 @@ class ClusterProcess:
             "FACTLINE_REGISTRY_URL": registry_url,
             "FACTLINE_TOPIC_PREFIX": cluster.topics.prefix,
             "FACTLINE_PARTITIONS": str(cluster.topics.partitions),
+            "FACTLINE_MASTER_KEY_FILE": master_key_file(folder),
             "DATA_DIR": str(folder),
             "PORT": "0",
             **(more or {}),

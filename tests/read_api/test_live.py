@@ -192,7 +192,7 @@ def test_the_id_moves_on_with_the_last_fact_of_a_record(world: World) -> None:
     places = {at[:2]: at._replace(position=3)}
     wanted = Wanted(frozenset(), None, None)
     news = [([fact, fact._replace(place=1), passed], at._replace(position=12))]
-    ids = [message.partition(b"\n")[0] for message in _messages(news, wanted, places)]
+    ids = [message.partition(b"\n")[0] for message in _messages(news, wanted, places, "")]
     assert ids == [b"id: telemetry/0/3", b"id: telemetry/0/7", b"id: telemetry/0/9"]
     assert places == {at[:2]: at._replace(position=12)}
 

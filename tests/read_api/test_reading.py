@@ -10,6 +10,11 @@ from schemas.envelope import StreamId, Topic
 from tests.read_api.world import ACME, NOW, Caller, World, problem
 
 
+@pytest.fixture(autouse=True)
+def _log_goes_on_behind_the_view(world: World) -> None:
+    world.feed.longer_than = 1_000
+
+
 def test_a_view_that_has_the_position_answers_at_once(acme: Caller, world: World) -> None:
     response = acme.get("/v1/devices", headers={"X-Consistent-With": f"events/0/{world.progress.position}"})
     assert response.status_code == 200

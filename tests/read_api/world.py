@@ -3,7 +3,7 @@
 import hashlib
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,9 @@ from projections.rows import Checkpoint, Patch, Role, Row, View
 from projections.stores import ViewWriter
 from read_api.app import Answers, create_app
 from schemas.envelope import Actor, ActorType, Envelope, Position, StreamId, TenantId, Topic
+from schemas.personal import Keys, Subject
+from schemas.sealed import new_key
+from tests.read_api.keys import KeysOfDocuments
 
 ACME = TenantId("acme")
 BOLT = TenantId("bolt")
@@ -138,12 +141,13 @@ class Operating:
 
 
 class Records:
-    """A feed over a list: one partition, both topics."""
+    """A feed over a list: one partition, both topics. Shape: it says that it ends at `longer_than` at least."""
 
     def __init__(self) -> None:
         self._records: dict[Topic, list[Envelope]] = {topic: [] for topic in Topic}
         self._grown = threading.Condition()
         self.waiting = 0
+        self.longer_than = 0
 
     def add(self, tenant_id: TenantId, type_: str, stream: str, topic: Topic = Topic.EVENTS) -> Envelope:
         with self._grown:
@@ -170,7 +174,7 @@ class Records:
             return envelope
 
     def ends(self, tenant_id: TenantId, about: StreamId | None = None) -> Sequence[Position]:
-        return [Position(topic, 0, len(records)) for topic, records in self._records.items()]
+        return [Position(topic, 0, max(len(records), self.longer_than)) for topic, records in self._records.items()]
 
     def since(self, tenant_id: TenantId, after: Position, *, limit: int) -> tuple[Sequence[Envelope], Position]:
         looked_at = self._records[after.topic][after.position : after.position + limit]
@@ -188,9 +192,26 @@ class Records:
                 self.waiting -= 1
 
 
+class MemoryKeys:
+    """The keys of personal fields, as a test makes them."""
+
+    def __init__(self) -> None:
+        self.keys: dict[Subject, bytes | None] = {}
+
+    def find(self, subjects: Collection[Subject]) -> Mapping[Subject, bytes]:
+        return {subject: key for subject in subjects if (key := self.keys.get(subject))}
+
+    def make(self, subjects: Collection[Subject]) -> Keys:
+        return {subject: self.keys.setdefault(subject, new_key()) for subject in subjects}
+
+    def destroy(self, subject: Subject) -> None:
+        self.keys[subject] = None
+
+
 @dataclass
 class World:
     stores: Stores
+    keys: MemoryKeys = field(default_factory=MemoryKeys)
     progress: Reached = field(default_factory=Reached)
     operations: Operating = field(default_factory=Operating)
     feed: Records = field(default_factory=Records)
@@ -200,15 +221,13 @@ class World:
             timeline=self.stores.timeline,
             analytics=self.stores.analytics,
             documents=self.stores.documents,
-            keys=self.stores.documents,
-            doubt=lambda _streams: None,
+            credentials=KeysOfDocuments(self.stores.documents),
+            personal=self.keys,
             progress=self.progress,
             operations=self.operations,
             feed=self.feed,
             partitions=2,
-            cursor_secret=b"a secret for cursors",
-            now=lambda: NOW,
-            **more,
+            **{"cursor_secret": b"a secret for cursors", "now": lambda: NOW, "log": "", **more},
         )
 
 

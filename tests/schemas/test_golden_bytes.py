@@ -1,10 +1,11 @@
 """The bytes of every released event are what they were on the day of its release."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from domain.catalog import EVENTS, adapter, event_from, facts_of, payload_of
+from domain.catalog import EVENTS, adapter, apart_of, event_from, facts_of, payload_of
 from domain.message import Event, Fact
 from schemas import upcast
 from schemas.envelope import StreamId
@@ -42,7 +43,9 @@ def test_bytes_of_every_release_are_read_as_an_event_of_today(type_: str, versio
     event = adapter(EVENTS[type_]).validate_python(data)
     assert newest == event.VERSION
     if version == newest:
-        assert event == EXAMPLES[type(event)], f"{type_}.v{version} {FROZEN}"
+        example = EXAMPLES[type(event)]
+        apart = dict.fromkeys(apart_of(example))
+        assert event == replace(example, **apart), f"{type_}.v{version} {FROZEN}"  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize("type_", ["invoice.received", "payment.recorded", "payment.refunded"])

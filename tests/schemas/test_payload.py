@@ -1,5 +1,6 @@
 """A payload is the same before it is written and after it is read."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import BytesIO
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticSerializationError
 
-from domain.catalog import EVENTS, adapter, payload_of
+from domain.catalog import EVENTS, adapter, apart_of, payload_of
 from domain.finance.invoice import InvoiceLine
 from domain.finance.values import Amount, Exact, Price, Total, amount_text
 from domain.fleet.values import Metrics, Severity
@@ -55,7 +56,8 @@ def test_any_payload_is_read_as_it_was_written(class_: type[Event], data: st.Dat
     payload = payload_of(event)
     written = encode_payload(class_.TYPE, class_.VERSION, payload)
     read = decode_payload(class_.TYPE, class_.VERSION, written)
-    assert adapter(class_).validate_python(read) == event
+    recorded = replace(event, **dict.fromkeys(apart_of(event)))
+    assert adapter(class_).validate_python(read) == recorded
     assert canonical_json(read) == canonical_json(payload)
     assert encode_payload(class_.TYPE, class_.VERSION, read) == written
     by_avros_own_writer = BytesIO()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from fastapi import FastAPI
 
-from projections.readers import DocumentsReader
+from projections.credentials import Credentials
 from read_api.edge.problems import Problem, ProblemOf, add_problems
 from streams.intake.http.bodies import BodyBudget
 from streams.intake.http.commands import STATUS, BatchGate, commands_router
@@ -13,22 +13,28 @@ from streams.intake.http.onboarding import Refused, Tenants
 from streams.intake.http.operator import operator_router
 from streams.intake.http.telemetry import TelemetryGate, telemetry_router
 from streams.intake.http.tenants import tenants_router
-from streams.intake.live_keys import by_view
+from streams.intake.live_keys import by_credentials
 from streams.ports import LogDamaged, LogFull, LogUnavailable, Overloaded
 from streams.project.view_jobs import UnknownProjection, ViewJobs, WrongBuild
 
 
 def add_intake(
-    app: FastAPI, *, commands: BatchGate, telemetry: TelemetryGate, operations: ViewJobs, keys: DocumentsReader
+    app: FastAPI,
+    *,
+    commands: BatchGate,
+    telemetry: TelemetryGate,
+    operations: ViewJobs,
+    credentials: Credentials,
+    fingerprint_key: bytes,
 ) -> None:
     """Register all routes that write, or that only an operator uses.
 
-    Shape: `add_answers` adds the edge. `keys` answers for the view `api_keys`.
+    Shape: `add_answers` adds the edge.
     """
     add_intake_problems(app)
-    app.include_router(commands_router(commands))
+    app.include_router(commands_router(commands, fingerprint_key))
     app.include_router(telemetry_router(telemetry))
-    tenants = Tenants(commands, by_view(keys))
+    tenants = Tenants(commands, by_credentials(credentials))
     app.include_router(tenants_router(tenants))
     app.include_router(keys_router(tenants))
     app.include_router(operator_router(operations))

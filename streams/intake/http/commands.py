@@ -23,11 +23,12 @@ from read_api.edge.parameters import INSTANT, parse_version
 from read_api.edge.problems import Problem, faults, faulty
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require
+from read_api.edge.tokens import token
 from streams.identifiers import new_id
 from streams.intake.http.bodies import body_of
 from streams.intake.http.grants import require_grants
 from streams.intake.http.media_types import JSON, media_type
-from streams.ports import LogUnavailable, OutcomeUnknown, Overloaded, Reply, Submission
+from streams.ports import CALLER_WAITS_S, LogUnavailable, OutcomeUnknown, Overloaded, Reply, Submission
 from streams.write.answers import fingerprint
 
 MAX_COMMANDS = 1_000
@@ -71,7 +72,8 @@ class BatchGate(Gate, Protocol):
         """
 
 
-def commands_router(gate: BatchGate) -> APIRouter:
+def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
+    """Shape: `fingerprint_key` is the deployment's, the same for all gateways."""
     router = APIRouter(tags=["commands"], route_class=DirectRoute)
 
     @router.post(
@@ -90,8 +92,8 @@ def commands_router(gate: BatchGate) -> APIRouter:
                 "happened_at": request.headers.get("X-Happened-At"),
                 "deadline": request.headers.get("X-Deadline"),
             }
-            reply = await gate.execute(_submission(item, caller, request.headers.get("traceparent")))
-        return _answer(reply)
+            reply = await gate.execute(_submission(item, caller, request.headers.get("traceparent"), fingerprint_key))
+        return _answer(reply, request.app.state.log)
 
     @router.post(
         "/v1/commands",
@@ -104,13 +106,15 @@ def commands_router(gate: BatchGate) -> APIRouter:
             items = _json(body)
             if not isinstance(items, list) or len(items) > MAX_COMMANDS:
                 raise Problem(400, f"the body must be a JSON array of at most {MAX_COMMANDS} commands")
-            answers = await _answers(gate, items, caller)
+            answers = await _answers(gate, items, caller, fingerprint_key, request.app.state.log)
         return Json({"replies": answers})
 
     return router
 
 
-async def _answers(gate: BatchGate, items: Sequence[Any], caller: Caller) -> Sequence[dict[str, Any]]:
+async def _answers(
+    gate: BatchGate, items: Sequence[Any], caller: Caller, key: bytes, log: str
+) -> Sequence[dict[str, Any]]:
     """Return an answer for each item, under its id, also for those that were not taken while others were.
 
     Raises: Overloaded, LogUnavailable: none was taken, or the sender knows the ids under which to send them again.
@@ -119,7 +123,7 @@ async def _answers(gate: BatchGate, items: Sequence[Any], caller: Caller) -> Seq
     read: list[Submission | dict[str, Any]] = []
     since = monotonic()
     for item in items:
-        read.append(_read(item, caller))
+        read.append(_read(item, caller, key))
         # a large batch lets others have their turn
         if monotonic() - since > _TURN_S:
             await asyncio.sleep(0)
@@ -132,21 +136,21 @@ async def _answers(gate: BatchGate, items: Sequence[Any], caller: Caller) -> Seq
     for error in failed:
         if not (told and isinstance(error, Overloaded | LogUnavailable)):
             raise error
-    each = (_reply_of(submission, reply) for submission, reply in zip(sent, replies, strict=True))
+    each = (_reply_of(submission, reply, log) for submission, reply in zip(sent, replies, strict=True))
     return [next(each) if isinstance(one, Submission) else one for one in read]
 
 
-def _read(item: Mapping[str, Any], caller: Caller) -> Submission | dict[str, Any]:
+def _read(item: Mapping[str, Any], caller: Caller, key: bytes) -> Submission | dict[str, Any]:
     """Return the command of an item, or the answer to one that is none."""
     try:
-        return _submission(item, caller, None)
+        return _submission(item, caller, None, key)
     except Problem as problem:
         return _refusal_json(str(item.get("id", "")), problem)
 
 
-def _reply_of(submission: Submission, reply: Reply | BaseException) -> dict[str, Any]:
+def _reply_of(submission: Submission, reply: Reply | BaseException, log: str) -> dict[str, Any]:
     if isinstance(reply, Reply):
-        return reply_json(reply)
+        return reply_json(reply, log)
     unknown = isinstance(reply, OutcomeUnknown)
     reason = "no answer came in time" if unknown else "the queue is full or the log does not answer: nothing was kept"
     return {
@@ -162,7 +166,7 @@ def _refusal_json(command_id: str, problem: Problem) -> dict[str, Any]:
     return {"command_id": command_id, "outcome": "refused", "kind": kind.value, "reason": problem.detail}
 
 
-def reply_json(reply: Reply) -> dict[str, Any]:
+def reply_json(reply: Reply, log: str) -> dict[str, Any]:
     """Return a reply as the API shows it. Shape: `position` is the read-your-writes token, null if nothing happened."""
     shown: dict[str, Any] = {
         "command_id": reply.command_id,
@@ -175,7 +179,7 @@ def reply_json(reply: Reply) -> dict[str, Any]:
     }
     if reply.position is not None:
         place = reply.position
-        shown["position"] = {"partition": place.partition, "position": place.position, "token": str(place)}
+        shown["position"] = {"partition": place.partition, "position": place.position, "token": token(place, log)}
     if reply.refusal is not None:
         shown |= {"kind": reply.refusal.kind.value, "reason": reply.refusal.reason}
         if reply.refusal.actual_version is not None:
@@ -183,9 +187,9 @@ def reply_json(reply: Reply) -> dict[str, Any]:
     return shown
 
 
-def _answer(reply: Reply) -> Response:
+def _answer(reply: Reply, log: str) -> Response:
     if reply.refusal is not None:
-        shown = reply_json(reply)
+        shown = reply_json(reply, log)
         raise Problem(
             STATUS[reply.refusal.kind],
             shown.pop("reason"),
@@ -194,11 +198,11 @@ def _answer(reply: Reply) -> Response:
         )
     headers = {"ETag": f'"{reply.version}"'}
     if reply.position is not None:
-        headers["X-Position"] = str(reply.position)
-    return Json(reply_json(reply), headers=headers)
+        headers["X-Position"] = token(reply.position, log)
+    return Json(reply_json(reply, log), headers=headers)
 
 
-def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None) -> Submission:
+def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None, key: bytes) -> Submission:
     name = str(item.get("command"))
     command_class = catalog.COMMANDS.get(name)
     if command_class is None or command_class in OPERATORS_COMMANDS:
@@ -221,7 +225,7 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
         expected_version=expected_version,
         traceparent=traceparent,
         deadline=_deadline(item.get("deadline")),
-        command_hash=fingerprint(name, body, expected_version),
+        command_hash=fingerprint(name, body, expected_version, key=key),
     )
 
 
@@ -242,10 +246,13 @@ def _happened_at(given: Any) -> datetime | None:
         raise Problem(422, detail, kind=Kind.INVALID.value) from error
 
 
-def _deadline(given: Any) -> datetime | None:
-    """Return the instant after which a command is not done, from an instant or from seconds from now."""
+def _deadline(given: Any) -> datetime:
+    """Return the instant after which a command is not done, from an instant or from seconds from now.
+
+    Shape: where nothing is said it is as long as the caller waits, who is told then to send it again.
+    """
     if given is None:
-        return None
+        return datetime.now(UTC) + timedelta(seconds=CALLER_WAITS_S)
     seconds = float(given) if isinstance(given, str) and _SECONDS.fullmatch(given) else given
     if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds <= MAX_DEADLINE_S:
         return datetime.now(UTC) + timedelta(seconds=seconds)

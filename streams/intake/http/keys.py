@@ -9,6 +9,7 @@ from domain.identity.api_key import Scope
 from read_api.edge.asking import Asking
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require, require_to_grant
+from read_api.edge.tokens import token_of
 from schemas.values import Name
 from streams.intake.http.onboarding import Tenants
 from streams.intake.http.tenants import documented_body, read_body
@@ -38,7 +39,7 @@ def keys_router(tenants: Tenants) -> APIRouter:
             "name": wanted.name,
             "scopes": wanted.scopes,
             "api_key": given.api_key,
-            "position": str(given.reply.position),
+            "position": given.reply.position and token_of(request, given.reply.position),
         }
         return Json(answer, status_code=201)
 

@@ -29,6 +29,7 @@ from read_api.edge.asking import Asking
 from read_api.edge.problems import Problem, faults
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require
+from read_api.edge.tokens import token_of
 from schemas.envelope import Actor, TenantId
 from schemas.values import Id, Instant
 from streams.intake.http.bodies import body_of
@@ -213,7 +214,7 @@ def telemetry_router(gate: TelemetryGate) -> APIRouter:
             "accepted": reply.accepted,
             "repeated": reply.repeated,
             "refused": [refusal._asdict() for refusal in refused],
-            "position": ",".join(map(str, reply.positions)) or None,
+            "position": ",".join(token_of(request, position) for position in reply.positions) or None,
         }
         if refused and not reply.accepted + reply.repeated:
             raise nothing_taken([refusal._asdict() for refusal in refused])

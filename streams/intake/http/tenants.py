@@ -10,6 +10,7 @@ from domain.identity.user import Email, UserId
 from read_api.edge.asking import Asking
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require_operator
+from read_api.edge.tokens import token_of
 from schemas.envelope import TenantId
 from schemas.values import Name, TenantName, Text
 from streams.intake.http.bodies import body_of
@@ -56,7 +57,7 @@ def tenants_router(tenants: Tenants) -> APIRouter:
         wanted = await read_body(request, _NewTenant)
         owner = Owner(wanted.owner_id, wanted.owner_email)
         given = await tenants.add(TenantId(wanted.tenant_id), wanted.name, caller.actor, owner)
-        return _given(wanted.tenant_id, given, registered=given.registered)
+        return _given(request, wanted.tenant_id, given, registered=given.registered)
 
     @router.post(
         "/v1/tenants/{tenant_id}/keys",
@@ -67,7 +68,7 @@ def tenants_router(tenants: Tenants) -> APIRouter:
         require_operator(caller, "give keys to tenants")
         wanted = await read_body(request, _OperatorsKey)
         given = await tenants.give_key(TenantId(tenant_id), caller.actor, wanted.scopes, wanted.name)
-        return _given(tenant_id, given, scopes=wanted.scopes)
+        return _given(request, tenant_id, given, scopes=wanted.scopes)
 
     @router.post(
         "/v1/tenants/{tenant_id}/suspend",
@@ -77,7 +78,7 @@ def tenants_router(tenants: Tenants) -> APIRouter:
     async def suspend(tenant_id: _Tenant, request: Request, caller: Asking) -> Response:
         require_operator(caller, "suspend tenants")
         wanted = await read_body(request, _Why)
-        return _changed(tenant_id, await tenants.suspend(TenantId(tenant_id), wanted.reason, caller.actor))
+        return _changed(request, tenant_id, await tenants.suspend(TenantId(tenant_id), wanted.reason, caller.actor))
 
     @router.post(
         "/v1/tenants/{tenant_id}/reactivate",
@@ -87,18 +88,20 @@ def tenants_router(tenants: Tenants) -> APIRouter:
     async def reactivate(tenant_id: _Tenant, request: Request, caller: Asking) -> Response:
         require_operator(caller, "reactivate tenants")
         wanted = await read_body(request, _Why)
-        return _changed(tenant_id, await tenants.reactivate(TenantId(tenant_id), wanted.reason, caller.actor))
+        return _changed(request, tenant_id, await tenants.reactivate(TenantId(tenant_id), wanted.reason, caller.actor))
 
     return router
 
 
-def _given(tenant_id: str, given: Given, **more: Any) -> Response:
+def _given(request: Request, tenant_id: str, given: Given, **more: Any) -> Response:
     key = {"key_id": given.key_id, "api_key": given.api_key}
-    return Json({"tenant_id": tenant_id, **key, "position": str(given.reply.position), **more}, status_code=201)
+    # a key that was given was recorded
+    position = given.reply.position and token_of(request, given.reply.position)
+    return Json({"tenant_id": tenant_id, **key, "position": position, **more}, status_code=201)
 
 
-def _changed(tenant_id: str, reply: Reply) -> Response:
-    position = None if reply.position is None else str(reply.position)
+def _changed(request: Request, tenant_id: str, reply: Reply) -> Response:
+    position = None if reply.position is None else token_of(request, reply.position)
     return Json({"tenant_id": tenant_id, "events": [event.type for event in reply.events], "position": position})
 
 

@@ -173,7 +173,13 @@ def test_a_hole_in_the_log_stops_the_commands_of_its_partition_and_no_others(
         event = events(log, ACME, "device-1", 1, version=2)[0]._replace(position=3)
     producer = cluster.connection.producer()
     record = encode_kafka(event, 1)
-    producer.produce(cluster.topics.events, record.value, record.key, cluster.home, headers=record.headers)
+    producer.produce(
+        cluster.topics.events,
+        record.value,
+        record.key,
+        cluster.home,
+        headers=record.headers_from(cluster.topics.prefix),
+    )
     producer.flush()
     cluster.send(register_tenant("acme"))
     with closing(cluster.open(tmp_path / "new", "new", partitions=PARTITIONS - 1)) as log:
@@ -202,7 +208,7 @@ def test_an_error_while_a_partition_is_taken_over_loses_nothing_of_it(
             super().add(events, offset)
 
     monkeypatch.setattr("infra.kafka.partitions.WriterState", Fails)
-    new = KafkaEventLog(cluster.connection, cluster.topics, schema_ids=SCHEMA_IDS, folder=tmp_path / "new", name="new")
+    new = cluster.opened(tmp_path / "new", "new")
     with closing(new):
         with pytest.raises(LogUnavailable):
             until(lambda: waiting(new) > 0, 60)
@@ -258,9 +264,7 @@ def test_reader_finds_any_position_of_a_long_log(cluster: Cluster, tmp_path: Pat
 
 def test_two_workers_share_the_partitions_and_each_reads_only_its_own(cluster: Cluster, tmp_path: Path) -> None:
     with closing(cluster.open(tmp_path / "a", "a")) as one:
-        other = KafkaEventLog(
-            cluster.connection, cluster.topics, schema_ids=SCHEMA_IDS, folder=tmp_path / "b", name="b"
-        )
+        other = cluster.opened(tmp_path / "b", "b")
         with closing(other):
 
             def shared() -> bool:

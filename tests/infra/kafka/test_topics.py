@@ -1,4 +1,6 @@
 import logging
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +13,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
+from infra.distributed import Gateway, command_worker
 from infra.kafka.connection import REQUEST_TIMEOUT_S
 from infra.kafka.schema_registry import RegistryUnavailable, SchemaRefused
 from infra.kafka.topics import TopicsUnfit, _configs, check_topics, create_missing, create_topics
+from infra.master_key import read_master_key
 from infra.migrate import migrate_log, schema_registry
-from infra.settings import BadSettings, Settings
+from infra.settings import BadSettings, CannotStart, Settings
 from schemas import payload
 from streams.topics import COMPRESSION, KEPT_FOR_EVER, Topics, TopicSpec
 from tests.cluster import Cluster, until
@@ -52,7 +56,7 @@ def test_topics_are_made_compressed_and_one_of_before_keeps_its_setting(cluster:
     assert topics.events not in create_topics(admin, topics, replication=1)
     check_topics(admin, topics)
     found = [config["compression.type"] for config in _configs(admin, topics.specs())]
-    assert found == ["producer", *[COMPRESSION] * 3, "producer"]
+    assert found == ["producer", *[COMPRESSION] * 3, "producer", *[COMPRESSION] * 3]
 
 
 @pytest.mark.parametrize(("name", "value"), [("retention.ms", "604800000"), ("cleanup.policy", "compact")])
@@ -166,3 +170,25 @@ def test_secret_that_could_be_guessed_is_refused_and_a_long_one_is_in_no_message
 def test_setting_that_is_no_number_is_named() -> None:
     with pytest.raises(BadSettings, match="FACTLINE_PARTITIONS"):
         Settings.from_environment({"FACTLINE_PARTITIONS": "none"})
+
+
+def test_migrating_a_new_log_makes_the_master_key_and_never_one_beside_keys_that_are_there(
+    kafka: "Kafka", registry: "Registry", tmp_path: Path
+) -> None:
+    key = tmp_path / "master.key"
+    wanted = replace(settings(kafka, registry.url, f"key-{os.getpid()}", tmp_path), master_key_file=key)
+    migrate_log(wanted)
+    assert key.stat().st_mode & 0o777 == 0o600
+    read_master_key(key)
+    key.unlink()
+    migrate_log(wanted)
+    assert not key.exists()
+
+
+def test_writer_and_gateway_without_a_master_key_say_how_to_get_one(tmp_path: Path) -> None:
+    nowhere = Settings("127.0.0.1:9", "http://127.0.0.1:9", tmp_path, Topics())
+    with pytest.raises(CannotStart, match=r"FACTLINE_MASTER_KEY_FILE is not set.*`factline migrate` makes it"):
+        Gateway(nowhere, tmp_path)
+    named = replace(nowhere, master_key_file=tmp_path / "away")
+    with pytest.raises(CannotStart, match=r"FACTLINE_MASTER_KEY_FILE: .*away cannot be read"), command_worker(named):
+        pass

@@ -34,7 +34,9 @@ def messages(kafka: "Kafka", registry: "Registry", tmp_path_factory: pytest.Temp
     producer = cluster.connection.producer()
     for envelope in ENVELOPES:
         record = encode_kafka(envelope, ids[envelope.type, envelope.schema_version])
-        producer.produce(cluster.topics.events, record.value, record.key, 0, headers=record.headers)
+        producer.produce(
+            cluster.topics.events, record.value, record.key, 0, headers=record.headers_from(cluster.topics.prefix)
+        )
     producer.flush()
     consumer = cluster.connection.consumer("wire", auto_offset_reset="earliest")
     consumer.assign([TopicPartition(cluster.topics.events, 0, 0)])

@@ -94,9 +94,7 @@ def operator_may_ask(folder: Path) -> bool:
     with Embedded.open(folder) as embedded:
         embedded.views.catch_up()
         try:
-            views = embedded.views
-            keys = Authenticator(views.documents, doubt=views.doubt_of_keys)
-            return keys.authenticate(operator_key(folder)).tenant_id == SYSTEM_TENANT
+            return Authenticator(embedded.credentials).authenticate(operator_key(folder)).tenant_id == SYSTEM_TENANT
         except Unauthenticated:
             return False
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from infra.data_dir import LOG_FILES, DataDir, DataDirError
-from infra.embedded import Embedded
+from infra.data_dir import KEYS_FILE, LOG_FILES, MASTER_KEY_FILE, DataDir, DataDirError
+from infra.embedded import Embedded, _claim
 from infra.sqlite.event_log import SqliteEventLog
 from schemas.envelope import TenantId, Topic
-from streams.ports import LogDamaged
+from streams.ports import LogDamaged, LogIdentity
 
 
 def made(folder: Path) -> Path:
@@ -104,6 +104,8 @@ def test_folder_of_an_earlier_version_gets_an_identity_and_keeps_its_positions(t
         db.execute("DROP TABLE newer")
     with closing(sqlite3.connect(folder / "telemetry.sqlite", isolation_level=None)) as db:
         db.execute("DROP TABLE belongs_to")
+    for name in (KEYS_FILE, MASTER_KEY_FILE):
+        (folder / name).unlink()
     (folder / "factline.json").write_text('{"format": 1}')
     with Embedded.open(folder) as embedded:
         assert embedded.log.read(Topic.EVENTS, 0, after=0, limit=100) == before
@@ -119,3 +121,15 @@ def test_vacuum_leaves_every_position_as_it_was(tmp_path: Path) -> None:
         db.execute("UPDATE stored_events SET rowid = rowid + 10 WHERE rowid > 2")
         db.execute("VACUUM")
         assert [row[0] for row in db.execute("SELECT rowid FROM stored_events ORDER BY 1")] == [1, 2, 13, 14]
+
+
+def test_views_of_analytics_are_of_one_log_too(tmp_path: Path) -> None:
+    folder, log = tmp_path / "analytics", LogIdentity("a log", 1)
+    _claim(folder, log)
+    folder.mkdir()
+    _claim(folder, log)
+    for other in (LogIdentity("a log", 2), LogIdentity("another", 1)):
+        with pytest.raises(LogDamaged, match="views of analytics are of the log a log/1, not of"):
+            _claim(folder, other)
+    folder.rmdir()
+    _claim(folder, LogIdentity("a log", 2))

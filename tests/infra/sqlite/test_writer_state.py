@@ -37,7 +37,7 @@ def test_an_event_is_read_as_it_was_written(state: WriterState) -> None:
 @pytest.mark.parametrize(
     "record",
     [
-        kafka_record(RECORD.key, RECORD.value, [*RECORD.headers, ("ce_id", None)]),
+        kafka_record(RECORD.key, RECORD.value, [*RECORD.headers_from("north"), ("ce_id", None)]),
         RECORD._replace(ce_id=b"a\0b"),
         RECORD._replace(ce_time=b""),
     ],

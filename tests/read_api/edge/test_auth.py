@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,10 @@ import pytest
 
 from infra.sqlite.documents import SqliteDocuments
 from projections.rows import Patch
-from read_api.edge.auth import Authenticator, Caller, Forbidden, Key, KeysInDoubt, Unauthenticated, parse_key
+from read_api.edge.auth import Authenticator, Caller, Forbidden, Key, Unauthenticated, parse_key
 from read_api.edge.scopes import may
-from schemas.envelope import StreamId, StreamKey
 from schemas.key_ids import key_tag
+from tests.read_api.keys import KeysOfDocuments
 from tests.read_api.world import ACME, BOLT, Stores, problem
 from tests.read_api.world import Caller as Client
 
@@ -152,10 +152,6 @@ def test_a_tenant_named_by_the_caller_changes_nothing(stores: Stores, acme: Clie
     problem(acme.get("/v1/logs", tenant_id="bolt"), 400)
 
 
-def no_doubt(_streams: Collection[StreamKey]) -> None:
-    return None
-
-
 @pytest.fixture
 def clock() -> HandClock:
     return HandClock()
@@ -163,7 +159,7 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def authenticator(stores: Stores, clock: HandClock) -> Authenticator:
-    return Authenticator(stores.documents, doubt=no_doubt, clock=clock, remembered=2)
+    return Authenticator(KeysOfDocuments(stores.documents), clock=clock, remembered=2)
 
 
 def test_a_revoked_key_is_refused_after_a_second(
@@ -224,10 +220,10 @@ def test_a_caller_is_known_on_the_event_loop_as_off_it(
 
 def test_the_documents_are_not_asked_again_within_a_second(tmp_path: Path, stores: Stores) -> None:
     documents = SqliteDocuments(tmp_path / "closed.db", ())
-    authenticator = Authenticator(stores.documents, doubt=no_doubt, clock=HandClock())
+    authenticator = Authenticator(KeysOfDocuments(stores.documents), clock=HandClock())
     key = stores.issue_key(ACME, "asked-once", "*")
     caller = authenticator.authenticate(key)
-    authenticator._documents = documents
+    authenticator._credentials = KeysOfDocuments(documents)
     assert authenticator.authenticate(key) == caller
     documents.close()
 
@@ -240,7 +236,7 @@ def test_who_asks_is_found_while_long_jobs_hold_the_loops_own_threads(stores: St
         loop = asyncio.get_running_loop()
         jobs = [loop.run_in_executor(None, over.wait) for _ in range(40)]
         try:
-            return await asyncio.wait_for(Authenticator(stores.documents, doubt=no_doubt).identify(header), 20)
+            return await asyncio.wait_for(Authenticator(KeysOfDocuments(stores.documents)).identify(header), 20)
         finally:
             over.set()
             await asyncio.gather(*jobs)
@@ -270,26 +266,3 @@ def test_callers_who_ask_with_one_key_at_once_are_looked_up_once(stores: Stores,
     assert isinstance(first, asyncio.CancelledError)
     assert looked_up == 1
     assert {other.tenant_id for other in others if isinstance(other, Caller)} == {ACME}
-
-
-def test_no_key_is_let_in_while_what_is_known_of_keys_may_lack_a_revocation(stores: Stores) -> None:
-    doubts: list[Collection[StreamKey]] = []
-
-    def doubt(streams: Collection[StreamKey]) -> str | None:
-        doubts.append(streams)
-        return "api_keys waits before events/0/7, update this worker"
-
-    with pytest.raises(KeysInDoubt) as refused:
-        Authenticator(stores.documents, doubt=doubt).authenticate(stores.issue_key(ACME, "in-doubt", "*"))
-    assert refused.value.status == 503
-    assert "waits before" not in refused.value.detail
-
-
-def test_a_key_of_which_a_record_is_parked_is_not_let_in_and_others_are(stores: Stores) -> None:
-    parked = (ACME, StreamId("api_key-parked"))
-    authenticator = Authenticator(
-        stores.documents, doubt=lambda streams: "a record is parked" if parked in streams else None
-    )
-    with pytest.raises(KeysInDoubt):
-        authenticator.authenticate(stores.issue_key(ACME, "parked", "*"))
-    assert authenticator.authenticate(stores.issue_key(ACME, "not-parked", "*")).tenant_id == ACME

@@ -56,7 +56,9 @@ class Log:
             self._ends[partition] += 1
             record = encode_kafka(event._replace(position=self._ends[partition]), 1)
             value = b"spoiled" if spoiled else record.value
-            self._producer.produce(self.topics.events, value, record.key, partition, headers=record.headers)
+            self._producer.produce(
+                self.topics.events, value, record.key, partition, headers=record.headers_from(self.topics.prefix)
+            )
         self._producer.commit_transaction()
         self._wait_visible()
 

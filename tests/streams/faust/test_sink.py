@@ -62,7 +62,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 def delivered(*events: Envelope, first: int = 1) -> Sequence[Any]:
     records = [encode_kafka(event._replace(position=position), 1) for position, event in enumerate(events, first)]
     return [
-        Delivered(TOPICS.events, 0, offset, 0, record.key, record.value, record.headers)
+        Delivered(TOPICS.events, 0, offset, 0, record.key, record.value, record.headers_from("test"))
         for offset, record in enumerate(records, first - 1)
     ]
 

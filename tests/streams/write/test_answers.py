@@ -150,13 +150,23 @@ def test_mark_that_cannot_be_read_is_no_answer(tmp_path: Path, hands: Hands) -> 
 
 
 def test_fingerprint_is_of_what_is_asked_and_not_of_how_it_is_written() -> None:
-    one = fingerprint("fleet.TagDevice", {"device_id": "1", "key": "k"}, 3)
-    assert len(one) == 16
-    assert one == fingerprint("fleet.TagDevice", {"key": "k", "device_id": "1"}, 3)
+    one = fingerprint("fleet.TagDevice", {"device_id": "1", "key": "k"}, 3, key=b"key")
+    assert (len(one), one[:1]) == (17, b"\x01")
+    assert one == fingerprint("fleet.TagDevice", {"key": "k", "device_id": "1"}, 3, key=b"key")
     others = [
-        fingerprint("fleet.Other", {"device_id": "1", "key": "k"}, 3),
-        fingerprint("fleet.TagDevice", {"device_id": "1", "key": "l"}, 3),
-        fingerprint("fleet.TagDevice", {"device_id": "1", "key": "k"}, 4),
-        fingerprint("fleet.TagDevice", {"device_id": "1", "key": "k"}, None),
+        fingerprint("fleet.Other", {"device_id": "1", "key": "k"}, 3, key=b"key"),
+        fingerprint("fleet.TagDevice", {"device_id": "1", "key": "l"}, 3, key=b"key"),
+        fingerprint("fleet.TagDevice", {"device_id": "1", "key": "k"}, 4, key=b"key"),
+        fingerprint("fleet.TagDevice", {"device_id": "1", "key": "k"}, None, key=b"key"),
+        fingerprint("fleet.TagDevice", {"device_id": "1", "key": "k"}, 3, key=b"another key"),
     ]
-    assert len({one, *others}) == 5
+    assert len({one, *others}) == 6
+
+
+def test_fingerprint_of_an_earlier_version_is_not_taken_for_another_command(write: Write) -> None:
+    command = register("web-1", id_="old", hash_=bytes(16))
+    write(command)
+    [again] = write(command._replace(command_hash=b"\x01" + bytes(16)))
+    assert again.repeated
+    [reused] = write(command._replace(command_hash=b"\x01" * 16))
+    assert kind(reused) is Kind.REUSED

@@ -206,6 +206,17 @@ def test_command_before_its_deadline_is_done(way: WaysIn, deadline: Any) -> None
     assert way.batch({**REGISTER_AT, "deadline": deadline})[0]["outcome"] == "accepted"
 
 
+def test_command_without_a_deadline_has_as_long_as_its_caller_waits(
+    way: WaysIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert way.batch(REGISTER_AT)[0]["outcome"] == "accepted"
+    # a caller that was told to come again before the writer got there
+    monkeypatch.setattr("streams.intake.http.commands.CALLER_WAITS_S", -1.0)
+    late = {**REGISTER_AT, "id": "late", "body": {**DEVICE, "device_id": "late"}}
+    assert way.batch(late)[0]["kind"] == "expired"
+    assert way.batch({**late, "deadline": 60})[0]["outcome"] == "accepted"
+
+
 @pytest.mark.parametrize("deadline", [0, -1, True, "soon", "2026-01-31T08:30:00", 86_401, "1e3", [], 1e300, "9" * 5000])
 def test_deadline_that_is_none_is_refused(way: WaysIn, deadline: Any) -> None:
     [reply] = way.batch({**REGISTER_AT, "deadline": deadline})

@@ -22,9 +22,10 @@ from streams.intake import live_keys
 from streams.intake.http.app import add_intake_problems
 from streams.intake.http.onboarding import Given, Owner, Refused, Tenants, new_key
 from streams.intake.http.tenants import tenants_router
-from streams.intake.live_keys import by_log, by_view
+from streams.intake.live_keys import by_credentials, by_log
 from streams.ports import LogUnavailable, OutcomeUnknown, Reply, Submission, SystemClock
 from streams.write.writer import Writer
+from tests.read_api.keys import KeysOfDocuments
 from tests.streams.intake.http.ways_in import CALLERS, WaysIn, refused, served
 from tests.streams.kit import TESTER, register_tenant, submission
 
@@ -63,7 +64,7 @@ async def _operator(_key: str | None) -> Caller:
 def test_key_is_told_although_answers_were_lost_on_the_way(writer: Writer, log: SqliteEventLog) -> None:
     writer.write([register_tenant("system")])
     app = FastAPI()
-    add_edge(app, _operator)
+    add_edge(app, _operator, "")
     add_intake_problems(app)
     app.include_router(tenants_router(Tenants(LosesAnswers(writer, 2), by_log(log))))
     with served(app) as client:
@@ -240,12 +241,12 @@ def test_tenant_whose_last_key_is_revoked_gets_another(writer: Writer, log: Sqli
     assert len(set(keys)) == 3
 
 
-def test_view_that_is_behind_its_log_gives_no_second_first_key(
+def test_gateway_that_is_behind_its_log_gives_no_second_first_key(
     writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_keys, "_LOOK_S", 0.01)
     with view_of_keys(tmp_path) as (documents, issue):
-        tenants = Tenants(Breaks(writer, 9), by_view(documents))
+        tenants = Tenants(Breaks(writer, 9), by_credentials(KeysOfDocuments(documents)))
         given = asyncio.run(tenants.add(GLOBEX, "Globex", TESTER))
         with pytest.raises(Refused, match="has a key"):
             asyncio.run(tenants.add(GLOBEX, "Globex", TESTER))
@@ -254,13 +255,13 @@ def test_view_that_is_behind_its_log_gives_no_second_first_key(
         assert asyncio.run(tenants.add(GLOBEX, "Globex", TESTER)).registered is False
 
 
-def test_view_knows_of_a_key_that_works(tmp_path: Path) -> None:
+def test_credentials_know_of_a_key_that_works(tmp_path: Path) -> None:
     with view_of_keys(tmp_path) as (documents, issue):
         for n in range(120):
             issue(f"k{n:03}", revoked=True)
-        assert asyncio.run(by_view(documents)(GLOBEX)) is False
+        assert asyncio.run(by_credentials(KeysOfDocuments(documents))(GLOBEX)) is False
         issue("k050-and-a-half", revoked=False)
-        assert asyncio.run(by_view(documents)(GLOBEX)) is True
+        assert asyncio.run(by_credentials(KeysOfDocuments(documents))(GLOBEX)) is True
 
 
 def test_operator_gives_a_tenant_one_more_key(way: WaysIn) -> None:

@@ -74,7 +74,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         [Patch(ACME, device, "telemetry", 1, {"last_seen_at": "2026"}) for device in ("web-1", "web-2", "web-3")],
     )
     app = FastAPI()
-    add_edge(app, _identify)
+    add_edge(app, _identify, "")
     add_intake_problems(app)
     app.include_router(watches_router(Stored(timeline, documents), new_scorer, lambda: NOON))
     with TestClient(app) as opened:

@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from domain.catalog import facts_of
+from infra.sqlite.credentials import SqliteCredentials
 from infra.sqlite.event_log import SqliteEventLog
 from read_api.edge.asking import add_edge
 from read_api.edge.auth import Caller, Unauthenticated
@@ -50,7 +51,8 @@ async def _identify(header: str | None) -> Caller:
 class WaysIn:
     """The application, its log, and a client that sends the key of the tenant `demo`."""
 
-    def __init__(self, client: httpx.Client, log: SqliteEventLog, app: FastAPI) -> None:
+    def __init__(self, client: httpx.Client, log: SqliteEventLog, app: FastAPI, credentials: SqliteCredentials) -> None:
+        self.credentials = credentials
         self.client = client
         self.log = log
         self.app = app
@@ -89,24 +91,26 @@ class WaysIn:
 @contextmanager
 def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING) -> Iterator[WaysIn]:
     log = SqliteEventLog(folder)
+    credentials = SqliteCredentials(folder / "events.sqlite")
     writer = Writer(log, SystemClock())
     writer.write([register_tenant("demo"), register_tenant("acme"), register_tenant("system")])
     deciding, taking = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
     gate = CommandGate(writer, deciding, max_waiting=max_waiting)
     app = FastAPI()
-    add_edge(app, _identify)
+    add_edge(app, _identify, "")
     add_intake_problems(app)
-    app.include_router(commands_router(gate))
+    app.include_router(commands_router(gate, b"a key of fingerprints"))
     app.include_router(telemetry_router(TelemetryGate(log, taking)))
     tenants = Tenants(gate, by_log(log))
     app.include_router(tenants_router(tenants))
     app.include_router(keys_router(tenants))
     try:
         with served(app) as client:
-            yield WaysIn(client, log, app)
+            yield WaysIn(client, log, app, credentials)
     finally:
         deciding.shutdown()
         taking.shutdown()
+        credentials.close()
         log.close()
 
 

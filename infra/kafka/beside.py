@@ -1,0 +1,91 @@
+"""What is written beside the events of a batch, in their transaction: answers without events, and keys."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import timedelta
+
+from infra.instants import to_microseconds
+from infra.master_key import MasterKey
+from infra.sqlite.beside import BesideEvents, Noted
+from infra.sqlite.command_index import answered_by_marks, command_name, mark_row
+from projections.keys import KeysUnusable
+from schemas.envelope import TenantId
+from schemas.personal import Keys, Subject
+from schemas.sealed import Tampered, new_key
+from streams.ports import MARK_DAYS, Answered, CommandKey, Mark
+from streams.topics import Beside
+
+DESTROYED = b"\x00"
+"""Stands for a key that was destroyed, so that no other is made. Kafka's null would be forgotten after a while."""
+
+MARKS_FOR_MS = timedelta(days=MARK_DAYS) // timedelta(milliseconds=1)
+
+
+def noted_mark(mark: Mark) -> Noted:
+    tenant, command, at_us, raw = mark_row(mark)
+    return Noted(f"{tenant}|{command}".encode(), raw, at_us // 1000)
+
+
+def find_marks(beside: BesideEvents, keys: Iterable[CommandKey]) -> Mapping[CommandKey, Answered]:
+    wanted = [f"{tenant_id}|{command_name(actor, command_id)}".encode() for tenant_id, actor, command_id in keys]
+    rows = []
+    for key, raw in beside.find(Beside.MARKS, wanted).items():
+        tenant, _, command = key.decode().partition("|")
+        rows.append((tenant, command, raw))
+    return answered_by_marks(rows)
+
+
+def forget_marks(beside: BesideEvents, mark: Mark) -> None:
+    """Forget those that are too old when this one is given."""
+    beside.forget_before(Beside.MARKS, to_microseconds(mark.recorded_at) // 1000 - MARKS_FOR_MS)
+
+
+def key_name(subject: Subject) -> bytes:
+    # a tenant's name has no such bar
+    return "|".join(subject).encode()
+
+
+class WriterKeys:
+    """KeyMaker of a command worker: its new keys are durable with the events that need them, or forgotten.
+
+    Shape: `new` are the wrapped keys that the transaction at hand has to write.
+    """
+
+    def __init__(self, master: MasterKey, beside: Callable[[TenantId], BesideEvents]) -> None:
+        self.new: dict[Subject, bytes] = {}
+        self._master = master
+        self._beside = beside
+
+    def find(self, subjects: Collection[Subject]) -> Mapping[Subject, bytes]:
+        return {subject: key for subject, key in self._known(subjects).items() if key is not None}
+
+    def make(self, subjects: Collection[Subject]) -> Keys:
+        found = dict(self._known(subjects))
+        for subject in subjects:
+            if subject not in found:
+                key = found[subject] = new_key()
+                self.new[subject] = self._master.wrap(subject, key)
+        return found
+
+    def _known(self, subjects: Collection[Subject]) -> Keys:
+        found: dict[Subject, bytes | None] = {}
+        for tenant_id in {tenant_id for tenant_id, _ in subjects}:
+            own = {key_name(subject): subject for subject in subjects if subject[0] == tenant_id}
+            kept = self._beside(tenant_id).find(Beside.KEYS, own)
+            found |= {own[name]: opened_key(self._master, own[name], raw) for name, raw in kept.items()}
+        for subject in subjects:
+            if subject in self.new:
+                found[subject] = self._master.unwrap(subject, self.new[subject])
+        return found
+
+
+def opened_key(master: MasterKey, subject: Subject, raw: bytes) -> bytes | None:
+    """Return the key of a record, None where it was destroyed. Raises: KeysUnusable."""
+    if raw == DESTROYED:
+        return None
+    try:
+        return master.unwrap(subject, raw)
+    except Tampered:
+        raise KeysUnusable(
+            "a key of a personal field does not open: FACTLINE_MASTER_KEY_FILE names another master key than the one"
+            " the log was written with, or the record was changed; put the right file back"
+        ) from None

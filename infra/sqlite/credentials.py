@@ -1,0 +1,77 @@
+"""The embedded log keeps what API keys are compared with in a table, written with the events that it follows from."""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from eventsourcing.sqlite import SQLiteCursor
+
+from infra.sqlite.bulk import insert_many
+from projections.credentials import STATUS, Credential, Part, credentials_of, parts_of, status_of, tenant_stream
+from projections.stores import StoreUnavailable
+from schemas.envelope import Envelope, TenantId
+
+CREATE_CREDENTIALS = """
+    CREATE TABLE IF NOT EXISTS credentials (
+        stream TEXT, tenant_id TEXT, part TEXT, value BLOB, PRIMARY KEY (stream, tenant_id, part)
+    ) WITHOUT ROWID
+"""
+
+_FILLED = ("", "", "filled", b"")
+"""Says that the events of before there was this table are in it."""
+
+
+def keep_parts(c: SQLiteCursor, parts: Sequence[Part]) -> None:
+    insert_many(c, "INSERT OR REPLACE INTO credentials", parts)
+
+
+def is_filled(c: SQLiteCursor) -> bool:
+    c.execute("SELECT 1 FROM credentials WHERE (stream, tenant_id, part) = (?, ?, ?)", _FILLED[:3])
+    return c.fetchone() is not None
+
+
+def fill(c: SQLiteCursor, events: Iterable[Envelope]) -> None:
+    """Take over what the events of earlier versions say, in their order; what was written since stays."""
+    last = {part[:3]: part for event in events for part in parts_of(event)}
+    insert_many(c, "INSERT OR IGNORE INTO credentials", [*last.values(), _FILLED])
+
+
+class SqliteCredentials:
+    """Credentials of the embedded profile, read from the log's file; any thread may ask."""
+
+    def __init__(self, path: Path) -> None:
+        self._using = threading.Lock()
+        self._path = path
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+
+    def close(self) -> None:
+        with self._using:
+            self._connection.close()
+
+    def find(self, key_id: str) -> Sequence[Credential]:
+        return credentials_of(self._parts("stream = ?", f"api_key-{key_id}"))
+
+    def of_tenant(self, tenant_id: TenantId) -> Sequence[Credential]:
+        return credentials_of(self._parts("tenant_id = ? AND stream GLOB 'api_key-*'", tenant_id))
+
+    def status_of(self, tenant_id: TenantId) -> str | None:
+        of = "(stream, tenant_id, part) = (?, ?, ?)"
+        [*found] = self._parts(of, tenant_stream(tenant_id), tenant_id, STATUS)
+        return status_of(found[0]) if found else None
+
+    def _parts(self, where: str, *values: Any) -> list[Part]:
+        with self._using, self._errors():
+            rows = self._connection.execute(
+                f"SELECT stream, tenant_id, part, value FROM credentials WHERE {where}", values
+            ).fetchall()
+        return [Part(*row) for row in rows]
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{self._path}: {error}") from error

@@ -1,0 +1,224 @@
+"""What stands beside the events on the real broker: answers without events, and the keys of personal fields."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import TopicPartition
+
+from domain.identity.api_key import IssueApiKey, RevokeApiKey
+from domain.sales.lead import CaptureLead, ScoreLead
+from infra.kafka.beside import DESTROYED, key_name
+from infra.kafka.command_gate import KafkaCommandGate
+from infra.kafka.command_queue import KafkaCommandQueue
+from infra.kafka.connection import PARTITION_END
+from infra.kafka.credentials import KafkaCredentials
+from infra.kafka.event_log import KafkaEventLog
+from infra.kafka.followed_topic import FollowedTopic
+from infra.kafka.key_finder import KafkaKeyFinder
+from infra.kafka.log_reader import KafkaLogReader
+from infra.kafka.sealed_commands import SealedCommands
+from infra.master_key import MasterKey
+from projections.keys import KeysUnusable
+from projections.personal import opened
+from schemas.envelope import Envelope, StreamId, Topic
+from schemas.key_ids import key_tag
+from schemas.personal import ERASED
+from streams.ports import Batch, Reply, SystemClock
+from streams.topics import Beside
+from streams.write.worker import CommandWorker
+from streams.write.writer import Writer
+from tests.cluster import MASTER_KEY, Cluster, until
+from tests.contracts.event_log import ACME
+from tests.streams.kit import register, register_tenant, submission, tag
+
+if TYPE_CHECKING:
+    from infra.engines.kafka import Kafka
+
+EMAIL = "marvin@example.test"
+CAPTURE = submission(CaptureLead(lead_id="l1", source="referral", email=EMAIL), tenant="acme")
+LEAD = StreamId("lead-l1")
+
+
+@pytest.fixture
+def cluster(kafka: "Kafka") -> Cluster:
+    return Cluster(kafka.bootstrap)
+
+
+@pytest.fixture
+def log(cluster: Cluster, tmp_path: Path) -> Iterator[KafkaEventLog]:
+    with closing(cluster.open(tmp_path / "first", "first")) as log:
+        Writer(log, SystemClock()).write([register_tenant("acme"), CAPTURE])
+        yield log
+
+
+def records(cluster: Cluster, topic: str) -> list[bytes]:
+    """Return the values of all records of a topic that were committed."""
+    found: list[bytes] = []
+    with closing(cluster.connection.consumer("test", enable_partition_eof=True)) as consumer:
+        consumer.assign([TopicPartition(topic, at, 0) for at in range(cluster.topics.partitions)])
+        ends = 0
+        while ends < cluster.topics.partitions:
+            for message in consumer.consume(100, 1.0):
+                if (error := message.error()) is not None:
+                    assert error.code() == PARTITION_END
+                    ends += 1
+                else:
+                    found.append(message.value() or b"")
+    return found
+
+
+def followed(cluster: Cluster, folder: Path) -> FollowedTopic:
+    topic = FollowedTopic(cluster.connection, cluster.topics, Beside.KEYS, folder / "keys.sqlite")
+    until(lambda: topic.is_complete, 30)
+    return topic
+
+
+def captured(cluster: Cluster) -> Envelope:
+    found: list[Envelope] = []
+
+    def is_seen() -> bool:
+        # a commit is answered a moment before readers see it
+        entries = reader.read(Topic.EVENTS, cluster.home, after=0, limit=10)
+        found.extend(one for one in entries if isinstance(one, Envelope) and one.stream == LEAD)
+        return bool(found)
+
+    with closing(KafkaLogReader(cluster.connection, cluster.topics)) as reader:
+        until(is_seen, 30)
+    return found[0]
+
+
+def test_gateway_opens_what_a_writer_sealed_until_the_key_is_destroyed(
+    cluster: Cluster, log: KafkaEventLog, tmp_path: Path
+) -> None:
+    assert not any(EMAIL.encode() in value for value in records(cluster, cluster.topics.events))
+    with closing(followed(cluster, tmp_path)) as keys:
+        finder = KafkaKeyFinder(keys, MasterKey(bytes.fromhex(MASTER_KEY)))
+        event = captured(cluster)
+        assert opened(event, finder).data["email"] == EMAIL
+        producer = cluster.connection.producer()
+        name = key_name((ACME, LEAD))
+        producer.produce(cluster.topics.beside(Beside.KEYS), DESTROYED, name, cluster.home)
+        producer.flush()
+        until(lambda: keys.find([name])[name] == DESTROYED, 30)
+        assert opened(event, finder).data["email"] == ERASED
+
+
+def test_another_master_key_is_told_of_by_the_name_of_its_setting(
+    cluster: Cluster, log: KafkaEventLog, tmp_path: Path
+) -> None:
+    assert log.owned
+    with closing(followed(cluster, tmp_path)) as keys, pytest.raises(KeysUnusable, match="FACTLINE_MASTER_KEY_FILE"):
+        KafkaKeyFinder(keys, MasterKey(bytes(32))).find([(ACME, LEAD)])
+
+
+def test_command_with_personal_data_is_not_in_the_open_on_its_topic(cluster: Cluster, tmp_path: Path) -> None:
+    sealing = SealedCommands(MasterKey(bytes.fromhex(MASTER_KEY)))
+
+    async def call(log: KafkaEventLog, gate: KafkaCommandGate) -> Reply:
+        sent = asyncio.ensure_future(gate.execute(CAPTURE))
+        worker = CommandWorker(KafkaCommandQueue(log), Writer(log, SystemClock()))
+        while not sent.done():
+            await asyncio.to_thread(worker.turn, 0.1)
+        return await sent
+
+    with closing(cluster.open(tmp_path)) as log:
+        Writer(log, SystemClock()).write([register_tenant("acme")])
+        with closing(KafkaCommandGate(cluster.connection, cluster.topics, sealing=sealing)) as gate:
+            assert asyncio.run(call(log, gate)).outcome == "accepted"
+        with (
+            closing(KafkaCommandGate(cluster.connection, cluster.topics)) as gate,
+            pytest.raises(ValueError, match="give the gate the master key"),
+        ):
+            asyncio.run(gate.execute(CAPTURE))
+    [message] = records(cluster, cluster.topics.commands)
+    assert EMAIL.encode() not in message
+    assert EMAIL.encode() in sealing.opened(message)
+
+
+def test_new_owner_seals_with_the_key_that_was_made_before(
+    cluster: Cluster, log: KafkaEventLog, tmp_path: Path
+) -> None:
+    key = log._keys.find([(ACME, LEAD)])
+    log.close()
+    with closing(cluster.open(tmp_path / "new", "new")) as new:
+        assert new._keys.find([(ACME, LEAD)]) == new._keys.make([(ACME, LEAD)]) == key
+        [scored] = Writer(new, SystemClock()).write([submission(ScoreLead(lead_id="l1"), tenant="acme")])
+        assert scored.outcome == "accepted"
+
+
+def test_key_of_a_batch_that_was_not_kept_is_not_kept_either(cluster: Cluster, log: KafkaEventLog) -> None:
+    lead = submission(CaptureLead(lead_id="l2", source="referral", email=EMAIL), tenant="acme")
+    schema_ids, log._schema_ids = log._schema_ids, {}
+    with pytest.raises(KeyError):
+        Writer(log, SystemClock()).write([lead])
+    log._schema_ids = schema_ids
+    assert log._keys.find([(ACME, "lead-l2")]) == {}
+    assert len(records(cluster, cluster.topics.beside(Beside.KEYS))) == 1
+
+
+def test_new_owner_without_a_copy_of_its_own_gives_the_first_answer_to_what_was_refused(
+    cluster: Cluster, log: KafkaEventLog, tmp_path: Path
+) -> None:
+    refused = tag("web-9", "a", tenant="acme", id_="r", hash_=b"1")
+    [first] = Writer(log, SystemClock()).write([refused])
+    log.close()
+    with closing(cluster.open(tmp_path / "new", "new")) as new:
+        writer = Writer(new, SystemClock())
+        writer.write([register("web-9", tenant="acme")])
+        assert writer.write([refused]) == [first._replace(repeated=True)]
+        [reused] = writer.write([refused._replace(command_hash=b"2")])
+        assert reused.refusal is not None
+        assert reused.refusal.kind.value == "reused"
+
+
+def known(cluster: Cluster, folder: Path) -> FollowedTopic:
+    topic = FollowedTopic(cluster.connection, cluster.topics, Beside.CREDENTIALS, folder / "credentials.sqlite")
+    until(lambda: topic.is_complete, 30)
+    return topic
+
+
+def test_gateway_knows_keys_and_tenants_of_their_own_topic_and_no_event_has_a_hash(
+    cluster: Cluster, log: KafkaEventLog, tmp_path: Path
+) -> None:
+    key, digest = f"{key_tag(ACME)}one", "a1" * 32
+    writer = Writer(log, SystemClock())
+    issue = IssueApiKey(key_id=key, secret_sha256=digest, scopes=("*",))
+    writer.write([submission(issue, tenant="acme")])
+    with closing(known(cluster, tmp_path)) as topic:
+        credentials = KafkaCredentials(topic)
+        until(lambda: bool(credentials.find(key)), 30)
+        assert [one[:3] for one in credentials.find(key)] == [(ACME, key, digest)]
+        assert credentials.status_of(ACME) == "ACTIVE"
+        assert credentials.find(key[:-1]) == []
+        writer.write([submission(RevokeApiKey(key_id=key), tenant="acme")])
+        until(lambda: credentials.of_tenant(ACME)[0].revoked, 30)
+    assert not any(digest.encode() in value for value in records(cluster, cluster.topics.events))
+
+
+def test_worker_takes_over_the_keys_that_an_earlier_version_recorded(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        # which wrote nothing but the events
+        earlier.setattr("infra.kafka.event_log.parts_of", lambda _event: ())
+        earlier.setattr(KafkaEventLog, "fill_credentials", lambda _log: None)
+        with closing(cluster.open(tmp_path / "old", "old")) as log:
+            Writer(log, SystemClock()).write([register_tenant("acme"), CAPTURE])
+            issued = {"key_id": "old", "prefix": "ak_old", "secret_sha256": "b2" * 32, "scopes": ["*"], "name": None}
+            old = captured(cluster)._replace(
+                stream=StreamId("api_key-old"), type="api_key.issued", schema_version=1, version=1, data=issued
+            )
+            log.append(Batch([old._replace(position=log.end(Topic.EVENTS, cluster.home) + 1)], ()))
+    with closing(cluster.open(tmp_path / "new", "new")), closing(known(cluster, tmp_path)) as topic:
+        credentials = KafkaCredentials(topic)
+        until(lambda: bool(credentials.find("old")), 30)
+        assert [one.secret_sha256 for one in credentials.find("old")] == ["b2" * 32]
+        assert credentials.status_of(ACME) == "ACTIVE"
+    before = len(records(cluster, cluster.topics.beside(Beside.CREDENTIALS)))
+    with closing(cluster.open(tmp_path / "again", "again")):
+        pass
+    assert len(records(cluster, cluster.topics.beside(Beside.CREDENTIALS))) == before

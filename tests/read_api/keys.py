@@ -1,0 +1,34 @@
+"""Tests say who may ask by writing documents of keys and tenants."""
+
+from collections.abc import Sequence
+
+from infra.sqlite.documents import SqliteDocuments
+from projections.credentials import Credential
+from projections.rows import Document
+from schemas.envelope import TenantId
+
+
+class KeysOfDocuments:
+    """Credentials as `issue_key` and `put` wrote them."""
+
+    def __init__(self, documents: SqliteDocuments) -> None:
+        self._documents = documents
+
+    def find(self, key_id: str) -> Sequence[Credential]:
+        return [self._credential(found) for found in self._documents.find_by_id("api_keys", key_id)]
+
+    def of_tenant(self, tenant_id: TenantId) -> Sequence[Credential]:
+        found = self._documents.find(
+            "api_keys", tenant_id, filters={}, sort="issued_at", descending=False, after=None, limit=1_000
+        )
+        return [self._credential(one) for one in found]
+
+    def status_of(self, tenant_id: TenantId) -> str | None:
+        found = self._documents.get("tenants", tenant_id, tenant_id)
+        return found.fields.get("status") if found else None
+
+    def _credential(self, found: Document) -> Credential:
+        of = found.fields
+        since = str(of.get("rotated_at") or of.get("issued_at", ""))
+        scopes, revoked = tuple(of.get("scopes", ())), bool(of.get("revoked"))
+        return Credential(found.tenant_id, found.id, str(of.get("secret_sha256", "")), since, scopes, revoked)
