@@ -4,7 +4,7 @@ import asyncio
 import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 from typing import Any, NamedTuple
 
 import httpx
@@ -57,9 +57,10 @@ def cost_of(way: WaysIn, path: str, costly: "Costly") -> Cost:
 
     async def watch() -> None:
         while True:
-            began = perf_counter()
+            # what the loop's own thread has worked meanwhile: others on a busy machine are not the body's fault
+            began = thread_time()
             await asyncio.sleep(0.01)
-            cost.lag_s = max(cost.lag_s, perf_counter() - began - 0.01)
+            cost.lag_s = max(cost.lag_s, thread_time() - began)
 
     async def run() -> None:
         transport = httpx.ASGITransport(way.app)
@@ -115,7 +116,7 @@ LINES = Costly(b"\n" * 15 * MIB, {"Content-Type": "application/x-ndjson"}, 4, 41
     ],
 )
 def test_body_that_is_made_to_cost_much_ends_early(way: WaysIn, path: str, costly: Costly) -> None:
-    # where the machine is busy with something else, that is not the body's fault
+    # the collector may have had its turn in the midst of one
     costs: list[Cost] = []
     while len(costs) < 3 and not any(cost.is_small for cost in costs):
         costs.append(cost_of(way, path, costly))
