@@ -14,8 +14,8 @@ from domain.fleet.planned import Window
 from domain.fleet.rules import Failures, Level, Rule
 from domain.fleet.seen import Seen, Subject
 from domain.fleet.watch import Watch
-from schemas.envelope import TenantId
-from streams.ports import WatchState
+from schemas.envelope import TenantId, Topic
+from streams.ports import LogReader, WatchState
 
 _LOG = logging.getLogger(__name__)
 
@@ -220,3 +220,20 @@ def _defined(value: bytes) -> tuple[TenantId, Defined]:
         look_back_s=kept.look_back_s,
     )
     return kept.tenant_id, Defined(kept.watch_id, kept.version, kept.since, watch)
+
+
+class LogEndsEarly(Exception):  # noqa: N818
+    """An older log was restored below what correlation knows: a retry gives the same answer, see what it says to do."""
+
+
+def check_ends(progress: Progress, partition: int, log: LogReader) -> None:
+    """Compare what was read with what there is. Raises: LogEndsEarly; LogUnavailable, safe to retry."""
+    read = {**progress.elsewhere, partition: progress.events}
+    events = [(Topic.EVENTS, number, read.get(number, 0), end) for number, end in enumerate(log.ends(Topic.EVENTS))]
+    facts = (Topic.TELEMETRY, partition, progress.facts, log.end(Topic.TELEMETRY, partition))
+    for topic, number, position, end in (*events, facts):
+        if position > end:
+            raise LogEndsEarly(
+                f"correlation has read {topic.value}/{number} up to {position}, the log ends at {end}:"
+                " an older log was restored below it; remove what correlation keeps, it is made again from the log"
+            )

@@ -1,13 +1,10 @@
 """This shows the facts of one partition to the watches, and raises and resolves each alert once."""
 
-import heapq
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import count, islice
 from typing import cast
-from uuid import UUID
 
 from domain.catalog import EVENTS, event_from, facts_of
 from domain.fleet.alert import AlertResolved
@@ -18,24 +15,25 @@ from domain.fleet.rules import Anomaly, NoData
 from domain.fleet.seen import NOTHING_SEEN, Seen, is_open
 from domain.fleet.watch import WATCH, WatchEvent
 from domain.rejection import Kind
-from schemas.envelope import ActorType, Entry, Envelope, StreamId, StreamKey, TenantId, Topic, Undecodable
-from schemas.partitioning import facts_partition_of, partition_of
+from schemas.envelope import Entry, Envelope, TenantId, Undecodable
+from streams.correlate.awaited import Awaited
 from streams.correlate.calendar import TYPES as CALENDAR_TYPES
 from streams.correlate.calendar import Calendar
+from streams.correlate.elsewhere import Here
+from streams.correlate.ended import EndedAlerts, ended_by_hand
 from streams.correlate.kept import (
     FORMAT,
-    Ended,
     Kept,
     Loaded,
     Progress,
+    check_ends,
     definition_state,
-    ended_state,
     key_of,
     load,
     progress_state,
 )
 from streams.correlate.known import Known, raised_by
-from streams.correlate.past import facts_since
+from streams.correlate.past import LookBack
 from streams.newer import NeedsUpdate
 from streams.ports import AnomalyScorer, LogReader, LogUnavailable, Reply, Submission, WatchState, WatchStates
 
@@ -43,10 +41,6 @@ _LOG = logging.getLogger(__name__)
 
 Send = Callable[[Sequence[Submission]], Sequence[Reply]]
 """Executes commands in order and returns when they are durable. Raises: LogUnavailable, Overloaded; safe to retry."""
-
-
-class LogEndsEarly(Exception):  # noqa: N818
-    """An older log was restored below what correlation knows: a retry gives the same answer, see what it says to do."""
 
 
 NewScorer = Callable[[float, bytes | None], AnomalyScorer]
@@ -57,9 +51,6 @@ KEEP_EVERY = 10_000
 
 SETTLED_S = 5
 """Seconds after which everything that was recorded can be read: only then a device is missed."""
-
-LOOK_BACK_FACTS = 50_000
-"""Facts of the past that are read at once: a worker that does one thing for too long is taken for dead."""
 
 _DEFINITIONS = frozenset(event.TYPE for event in WATCH.events)
 _NO_DEVICES: dict[tuple[str, int], Known] = {}
@@ -77,7 +68,7 @@ class Correlation:
         self, partition: int, states: WatchStates, send: Send, new_scorer: NewScorer, *, partitions: int = 1
     ) -> None:
         self._partition = partition
-        self._partitions = partitions
+        self._here = Here(partition, partitions)
         self._states = states
         self._send = send
         self._new_scorer = new_scorer
@@ -86,14 +77,12 @@ class Correlation:
         self._changed: dict[str, Known] = {}
         self._to_keep: dict[str, WatchState] = {}
         self._gone: dict[str, Known] = {}
-        self._awaited: list[tuple[datetime, int, Known]] = []
-        self._numbers = count()
-        self._to_look_back: list[tuple[TenantId, Defined]] = []
-        self._past: Iterator[Envelope] | None = None
+        self._awaited = Awaited()
+        self._to_look_back = LookBack()
         loaded = load(states.load(partition))
         self._progress = self._kept = loaded.progress
         self._calendar = Calendar(loaded.windows, loaded.tags)
-        self._ended = {(one.tenant_id, one.alert_id): one.at for one in loaded.ended}
+        self._ended = EndedAlerts(loaded.ended)
         self._take_up_all(loaded)
 
     @property
@@ -116,17 +105,7 @@ class Correlation:
 
     def check(self, log: LogReader) -> None:
         """Compare what was read with what there is. Raises: LogEndsEarly; LogUnavailable, safe to retry."""
-        events = [
-            (Topic.EVENTS, partition, self.events_at(partition), end)
-            for partition, end in enumerate(log.ends(Topic.EVENTS))
-        ]
-        facts = (Topic.TELEMETRY, self._partition, self.facts, log.end(Topic.TELEMETRY, self._partition))
-        for topic, partition, read, end in (*events, facts):
-            if read > end:
-                raise LogEndsEarly(
-                    f"correlation has read {topic.value}/{partition} up to {read}, the log ends at {end}:"
-                    " an older log was restored below it; remove what correlation keeps, it is made again from the log"
-                )
+        check_ends(self._progress, self._partition, log)
         if self._progress.format < FORMAT:
             # what an earlier version did not look for in the events is looked for now
             elsewhere = dict.fromkeys(self._progress.elsewhere, 0)
@@ -162,7 +141,7 @@ class Correlation:
             self._define(entry)
         elif entry.type == AlertResolved.TYPE:
             self._end(entry)
-        elif entry.type in CALENDAR_TYPES and (entry.type != DeviceTagged.TYPE or self._is_here(entry.key)):
+        elif entry.type in CALENDAR_TYPES and (entry.type != DeviceTagged.TYPE or self._here.has(entry.key)):
             self._calendar.read(entry)
 
     def look_back(self, log: LogReader) -> bool:
@@ -172,23 +151,14 @@ class Correlation:
         """
         if not self._to_look_back:
             return True
-        tenant_id, defined = self._to_look_back[0]
+        tenant_id, defined = self._to_look_back.first()
         if self._watches.get(tenant_id, NO_WATCHES).by_id.get(defined.watch_id) is not defined:
-            # changed or removed meanwhile
-            self._to_look_back.pop(0)
-            self._past = None
+            self._to_look_back.drop()
             return not self._to_look_back
         of_definition = Definitions.of([defined])
-        # begun anew after a fault: what a watch was shown already is not shown to it again
-        past, self._past = self._past or facts_since(log, self._partition, defined.since, self.facts), None
-        facts = list(islice(past, LOOK_BACK_FACTS))
-        for entry in facts:
-            if entry.tenant_id == tenant_id:
-                self._show_all(of_definition, entry)
-        if len(facts) == LOOK_BACK_FACTS:
-            self._past = past
-        else:
-            self._to_look_back.pop(0)
+        for record in self._to_look_back.part(log, self._partition, self.facts):
+            if record.tenant_id == tenant_id:
+                self._show_all(of_definition, record)
         return not self._to_look_back
 
     def read_facts(self, entries: Sequence[Entry]) -> None:
@@ -228,8 +198,12 @@ class Correlation:
 
         Raises: StoreUnavailable, LogUnavailable, Overloaded: call it again, now or after more facts.
         """
+        if self._to_look_back:
+            # kept now, a watch would not look back again after a crash
+            return
         read = self._progress.records - self._kept.records
-        if self._changed or self._gone or self._to_keep or self._calendar.changed or read >= KEEP_EVERY:
+        noted = self._to_keep or self._calendar.changed or self._ended.changed
+        if self._changed or self._gone or noted or read >= KEEP_EVERY:
             self._keep()
         told = [*self._gone.values(), *(known for known in self._changed.values() if known.unsent)]
         self._changed = {known.key: known for known in told if known.key not in self._gone}
@@ -247,10 +221,11 @@ class Correlation:
         changed = [known.state() for known in self._changed.values()]
         # where not all is kept at once: what ends before what ends it, what it is known by before what is known, and
         # the progress last, so that what is missing is read again
-        made = [*self._to_keep.values(), *self._calendar.changed.values()]
+        made = [*self._to_keep.values(), *self._calendar.changed.values(), *self._ended.changed.values()]
         self._states.keep(self._partition, [*gone, *made, *changed, progress_state(self._progress)])
         self._kept, self._to_keep = self._progress, {}
         self._calendar.changed.clear()
+        self._ended.changed.clear()
 
     def _send_all(self, told: Sequence[Known]) -> None:
         submissions = [submission for known in told for submission in known.submissions()]
@@ -291,17 +266,17 @@ class Correlation:
             return
         watch = defined.watch
         if watch.look_back_s and self.facts:
-            self._to_look_back.append((tenant_id, defined))
+            self._to_look_back.add(tenant_id, defined)
         if not isinstance(watch.rule, NoData) or watch.device_id is None:
             return
-        if not self._is_here((tenant_id, StreamId(f"device-{watch.device_id}"))):
+        if not self._here.has_device(tenant_id, watch.device_id):
             return
         for level in defined.levels():
             if self._find(tenant_id, level, watch.device_id) is None:
                 known = self._meet(tenant_id, level, watch.device_id)
                 known.seen = Seen(at=entry.recorded_at)
                 self._changed[known.key] = known
-                self._await(known)
+                self._awaited.add(known)
 
     def _drop(self, known: Known) -> None:
         self._changed.pop(known.key, None)
@@ -314,20 +289,17 @@ class Correlation:
 
     def _end(self, entry: Envelope) -> None:
         """Learn of an alert that was resolved by other than its watch."""
-        tenant_id, alert_id = entry.tenant_id, entry.stream.partition("-")[2]
-        by_its_watch = entry.actor.type is ActorType.SYSTEM and entry.actor.id.startswith("watch-")
-        if by_its_watch or not _is_ours(alert_id):
+        ended = ended_by_hand(entry)
+        if ended is None:
             return
-        for known in self._of_tenant(tenant_id):
-            if is_open(known.seen, alert_id):
-                known.end(alert_id, entry.recorded_at)
+        for known in self._of_tenant(ended.tenant_id):
+            if is_open(known.seen, ended.alert_id):
+                known.end(ended.alert_id, ended.at)
                 self._changed[known.key] = known
-                self._await(known)
+                self._awaited.add(known)
                 return
         # what it was raised for is read later
-        self._ended[tenant_id, alert_id] = entry.recorded_at
-        state = ended_state(Ended(tenant_id, alert_id, entry.recorded_at), entry.position)
-        self._to_keep[state.key] = state
+        self._ended.add(ended, entry.position)
 
     def _of_tenant(self, tenant_id: TenantId) -> Iterator[Known]:
         watches = self._watches.get(tenant_id, NO_WATCHES)
@@ -336,11 +308,8 @@ class Correlation:
 
     def _raised(self, known: Known, alert_ids: list[str]) -> None:
         for alert_id in alert_ids:
-            at = self._ended.pop((known.tenant_id, alert_id), None)
-            if at is not None:
+            if (at := self._ended.pop(known.tenant_id, alert_id, self.events)) is not None:
                 known.end(alert_id, at)
-                state = ended_state(Ended(known.tenant_id, alert_id, at), self.events, forgotten=True)
-                self._to_keep[state.key] = state
 
     # --- facts
 
@@ -348,10 +317,6 @@ class Correlation:
         for fact in facts_of(record):
             for defined, device_id in watches.looking_at(fact):
                 self._show(defined, device_id, fact)
-
-    def _is_here(self, key: StreamKey) -> bool:
-        """Say if the facts of a stream are in this partition."""
-        return facts_partition_of(*key, self._partitions) == self._partition
 
     def _show(self, defined: Defined, device_id: str, fact: Envelope) -> None:
         sample = sample_of(defined.watch.rule, fact)
@@ -371,7 +336,7 @@ class Correlation:
             found = known.seen, sample
         self._raised(known, raised_by(known.show(*found, fact)))
         self._changed[known.key] = known
-        self._await(known)
+        self._awaited.add(known)
 
     def _find(self, tenant_id: TenantId, defined: Defined, device_id: str) -> Known | None:
         return self._known.get((tenant_id, defined.watch_id), _NO_DEVICES).get((device_id, defined.level))
@@ -390,18 +355,10 @@ class Correlation:
 
     # --- silence
 
-    def _await(self, known: Known) -> None:
-        """Remember when a device will be missed, once: what is heard meanwhile is looked at then."""
-        if not known.awaited and (missed := known.missed_at()) is not None:
-            known.awaited = True
-            heapq.heappush(self._awaited, (missed, next(self._numbers), known))
-
     def _pass_time(self, now: datetime) -> None:
-        while self._awaited and self._awaited[0][0] <= now:
-            *_, known = heapq.heappop(self._awaited)
-            known.awaited = False
+        for known in self._awaited.due(now):
             self._miss(known, now)
-            self._await(known)
+            self._awaited.add(known)
 
     def _miss(self, known: Known, now: datetime) -> None:
         """Raise the alert of a device that is missed; a maintenance counts as if it was heard of to its end."""
@@ -419,10 +376,15 @@ class Correlation:
     # --- what was kept
 
     def _take_up_all(self, own: Loaded) -> None:
-        defined, known = list(own.defined), [kept for kept in own.known if self._is_here(_stream_of(kept))]
+        defined, known = list(own.defined), [kept for kept in own.known if self._here.has_facts_of(kept)]
         found: list[Kept] = []
-        if self._partitions > 1 and not own.progress.elsewhere:
-            found = self._ask_others(defined, {key_of(kept.tenant_id, kept.of) for kept in known})
+        if self._here.others and not own.progress.elsewhere:
+            theirs, found = self._here.ask_others(self._states, {key_of(kept.tenant_id, kept.of) for kept in known})
+            defined += theirs
+            states = [definition_state(tenant_id, each.watch_id, 0, each) for tenant_id, each in theirs]
+            self._to_keep.update((state.key, state) for state in states)
+            # their events are read from the first one on, for what is kept of them besides
+            self._progress = self._progress._replace(elsewhere=dict.fromkeys(self._here.others, 0))
         of_tenants: dict[TenantId, list[Defined]] = defaultdict(list)
         for tenant_id, each in defined:
             of_tenants[tenant_id].append(each)
@@ -435,35 +397,11 @@ class Correlation:
             if taken_up := subjects.get((kept.of.device_id, kept.of.level)):
                 self._changed[taken_up.key] = taken_up
 
-    def _ask_others(self, defined: list[tuple[TenantId, Defined]], mine: Collection[str]) -> list[Kept]:
-        """Learn at the first start what is kept of other partitions: their tenants' watches, and what these know.
-
-        Shape: earlier versions kept what is known of a device with its tenant's partition, where its facts were then;
-        the positions of that partition say nothing here. Their events are read from the first one on, for what is
-        kept of them besides.
-        """
-        found: list[Kept] = []
-        others = set(range(self._partitions)) - {self._partition}
-        for partition in others:
-            theirs = load(self._states.load(partition))
-            for tenant_id, each in theirs.defined:
-                if partition_of(tenant_id, self._partitions) == partition:
-                    defined.append((tenant_id, each))
-                    state = definition_state(tenant_id, each.watch_id, 0, each)
-                    self._to_keep[state.key] = state
-            found += [
-                kept._replace(position=0)
-                for kept in theirs.known
-                if self._is_here(_stream_of(kept)) and key_of(kept.tenant_id, kept.of) not in mine
-            ]
-        self._progress = self._progress._replace(elsewhere=dict.fromkeys(others, 0))
-        return found
-
     def _take_up(self, kept: Kept) -> None:
         defined = self._watches.get(kept.tenant_id, NO_WATCHES).current(kept.of)
         if defined is not None:
             known = self._meet(kept.tenant_id, defined, kept.of.device_id, kept)
-            self._await(known)
+            self._awaited.add(known)
             if known.unsent:
                 self._changed[known.key] = known
             return
@@ -472,18 +410,6 @@ class Correlation:
         if kept.seen.at:
             known.close(kept.seen.at)
         self._drop(known)
-
-
-def _stream_of(kept: Kept) -> StreamKey:
-    return kept.tenant_id, StreamId(f"device-{kept.of.device_id}")
-
-
-def _is_ours(alert_id: str) -> bool:
-    """Return whether a watch can have named an alert so."""
-    try:
-        return UUID(alert_id).version == 5  # noqa: PLR2004 - the version that follow.py makes
-    except ValueError:
-        return False
 
 
 def _concerns(type_: str) -> bool:

@@ -26,8 +26,9 @@ from infra.sqlite.event_log import SqliteEventLog
 from infra.sqlite.watch_states import SqliteWatchStates
 from projections.stores import StoreUnavailable
 from schemas.envelope import Envelope, StreamId, TenantId, Topic
+from streams.correlate.kept import LogEndsEarly
 from streams.correlate.local import LocalCorrelator
-from streams.correlate.run import LogEndsEarly, Send
+from streams.correlate.run import Send
 from streams.newer import NeedsUpdate
 from streams.ports import (
     FactSubmission,

@@ -18,7 +18,7 @@ from infra.river.anomaly import RiverScorer
 from infra.sqlite.event_log import SqliteEventLog
 from infra.sqlite.watch_states import SqliteWatchStates
 from schemas.envelope import TenantId, Topic
-from streams.correlate import run
+from streams.correlate import past
 from streams.correlate.local import LocalCorrelator
 from streams.ports import FactSubmission
 from streams.write.writer import Writer
@@ -246,7 +246,7 @@ def test_new_watch_that_does_not_say_so_looks_not_back(timed: Timed) -> None:
 
 
 def test_long_past_is_looked_at_in_parts(timed: Timed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "LOOK_BACK_FACTS", 3)
+    monkeypatch.setattr(past, "PART_RECORDS", 3)
     for second in range(0, 100, 10):
         timed.report(cpu(second, 99 if second in {20, 60} else 5), at=second)
     timed.watch(CPU, quiet_s=1, look_back_s=90).watch(CPU, watch="w2", look_back_s=10, quiet_s=1).look(at=100)
