@@ -62,13 +62,14 @@ class Timed:
         self.log.append_facts(TenantId("acme"), facts, TESTER)
         return self.look()
 
-    def look(self, at: float | None = None, kept: str = "kept") -> "Timed":
+    def look(self, at: float | None = None, kept: str = "kept", turns: int = 1_000) -> "Timed":
+        """Correlate until nothing is left, or as if the process ended after so many turns."""
         self.clock.second = self.clock.second if at is None else at
         states = SqliteWatchStates(self.folder / f"{kept}.sqlite")
         runner = LocalCorrelator(self.log, states, RiverScorer, self.clock)
         correlation = runner.open(self.writer.write)
-        while runner.turn(correlation):
-            pass
+        while turns and runner.turn(correlation):
+            turns -= 1
         states.close()
         return self
 
@@ -251,3 +252,16 @@ def test_long_past_is_looked_at_in_parts(timed: Timed, monkeypatch: pytest.Monke
         timed.report(cpu(second, 99 if second in {20, 60} else 5), at=second)
     timed.watch(CPU, quiet_s=1, look_back_s=90).watch(CPU, watch="w2", look_back_s=10, quiet_s=1).look(at=100)
     assert timed.alerts == [("raised", 20), ("resolved", 30), ("raised", 60), ("resolved", 70)]
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3, 4])
+def test_watch_that_was_interrupted_while_it_looked_back_looks_back_all_the_same(
+    timed: Timed, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    monkeypatch.setattr(past, "PART_RECORDS", 3)
+    timed.watch(CPU, watch="first", quiet_s=1)
+    for second in range(0, 100, 10):
+        timed.report(cpu(second, 99 if second == 60 else 5), at=second)
+    before = timed.alerts
+    timed.watch(CPU, watch="second", quiet_s=1, look_back_s=90).look(at=100, turns=turns).look(at=100)
+    assert timed.alerts[len(before) :] == [("raised", 60), ("resolved", 70)]
