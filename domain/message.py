@@ -120,6 +120,15 @@ class KeptApart(NamedTuple):
     """Marks a field of an event, in `Annotated`, that is not in its payload: a secret, or what gives one away."""
 
 
+def private_fields(class_: type[Any]) -> tuple[str, ...]:
+    """Return the fields of a command or an event that are marked as Personal or KeptApart."""
+    return tuple(
+        field.name
+        for field in fields(class_)
+        if any(isinstance(mark, Personal | KeptApart) for mark in get_args(field.type)[1:])
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Decider:
     """The rules of one kind of stream.

@@ -1,10 +1,10 @@
-"""A command that may carry personal data is sealed on its way to its writer: its topic keeps it for days."""
+"""A command with personal data or the hash of a key is sealed on its way to its writer: its topic keeps it for days."""
 
 from functools import cache
 
 from domain import catalog
+from domain.message import Command, private_fields
 from infra.master_key import MasterKey
-from schemas.personal import personal_fields
 from schemas.sealed import Tampered, seal, unseal
 from streams.ports import Submission
 from streams.write.messages import encode_submission
@@ -34,16 +34,20 @@ class SealedCommands:
 
 
 def message_of(submission: Submission, sealing: SealedCommands | None) -> bytes:
-    """Return what is sent. Shape: a sender without the key sends no command that may carry personal data."""
+    """Return what is sent. Shape: a sender without the key sends no command that holds what is not for all to see."""
     message = encode_submission(submission)
-    if not _may_be_personal(catalog.name_of(type(submission.command))):
+    if not _is_private(submission.command):
         return message
     if sealing is None:
-        raise ValueError(f"{submission.name} may carry personal data; give the gate the master key")
+        raise ValueError(f"{submission.name} holds what is not for all to see; give the gate the master key")
     return sealing.seal(message)
 
 
+def _is_private(command: Command) -> bool:
+    own, leads_to_private_events = _marks(type(command))
+    return leads_to_private_events or any(getattr(command, name) is not None for name in own)
+
+
 @cache
-def _may_be_personal(name: str) -> bool:
-    events = catalog.decider_of(catalog.COMMANDS[name]).events
-    return any(personal_fields(event.TYPE, event.VERSION) for event in events)
+def _marks(command: type[Command]) -> tuple[tuple[str, ...], bool]:
+    return private_fields(command), any(map(private_fields, catalog.decider_of(command).events))

@@ -2,17 +2,16 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
 from functools import cache
 from hashlib import blake2b
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Any, NamedTuple, Protocol, get_args, get_type_hints
+from typing import Any, NamedTuple, Protocol, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from domain import catalog
-from domain.message import Event, KeptApart, Personal
+from domain.message import private_fields
 from domain.process import Process
 from schemas.envelope import Actor, ActorType, Entry, Envelope, StreamKey
 from streams.ports import EventLog
@@ -166,11 +165,6 @@ def _adapter(category: str) -> TypeAdapter[Any] | None:
     the open.
     """
     decider = catalog.decider_for_category(category)
-    if decider is None or any(map(_is_private, decider.events)):
+    if decider is None or any(map(private_fields, decider.events)):
         return None
     return TypeAdapter(get_type_hints(decider.evolve)["state"])
-
-
-def _is_private(event: type[Event]) -> bool:
-    marks = (mark for field in fields(event) for mark in get_args(field.type)[1:])  # type: ignore[arg-type]
-    return any(isinstance(mark, Personal | KeptApart) for mark in marks)
