@@ -44,10 +44,11 @@ def message_of(submission: Submission, sealing: SealedCommands | None) -> bytes:
 
 
 def _is_private(command: Command) -> bool:
-    own, leads_to_private_events = _marks(type(command))
+    own, leads_to_private_events = _marks(catalog.name_of(type(command)))
     return leads_to_private_events or any(getattr(command, name) is not None for name in own)
 
 
 @cache
-def _marks(command: type[Command]) -> tuple[tuple[str, ...], bool]:
+def _marks(name: str) -> tuple[tuple[str, ...], bool]:
+    command = catalog.COMMANDS[name]
     return private_fields(command), any(map(private_fields, catalog.decider_of(command).events))
