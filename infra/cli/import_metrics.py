@@ -87,7 +87,8 @@ def metrics(
     CSV has a header. With the columns timestamp and value it is one metric, --metric. Otherwise each column of numbers
     is a metric of the column's name, or --value names some, and --metric what they are called. With --long each row
     names its metric, and its unit and device where it has columns of that name. An empty cell beside others is no
-    reading.
+    reading. Commas, semicolons, tabs or bars between the columns are found, also from Excel's line `sep=;`; where it is
+    not a comma, numbers may have a decimal comma.
 
     A time is an instant like 2026-01-31 08:30:00 or 2026-01-31T08:30:00.123+01:00, or a number since 1970 in seconds,
     milliseconds, microseconds or nanoseconds. Without an offset it is of --timezone, UTC if that is not given. A time

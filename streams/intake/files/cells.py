@@ -7,6 +7,8 @@ from math import isfinite
 
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}.*", re.ASCII)
 _FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}", re.ASCII)
 _SHOWN = 40
 
 
@@ -34,6 +36,16 @@ def reading(column: str, text: str) -> float:
         if isfinite(found):
             return found
     raise _not_a_number(column, text)
+
+
+def reading_with_comma(column: str, text: str) -> float:
+    """Read a finite number that may have a decimal comma, where no comma stands between columns. Raises: BadCell."""
+    stripped = text.strip()
+    if _COMMA.fullmatch(stripped):
+        if _THOUSANDS.fullmatch(stripped):
+            raise BadCell(f"{column} may be read in two ways: {shown(text)}; write a decimal point")
+        return reading(column, stripped.replace(",", "."))
+    return reading(column, text)
 
 
 def _not_a_number(column: str, text: str) -> BadCell:

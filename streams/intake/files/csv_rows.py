@@ -1,10 +1,15 @@
 """This reads the rows of a CSV file with their line numbers; one that it cannot read becomes a problem."""
 
 import csv
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TextIO
 
 from streams.intake.files.text import CUT_OFF, FileError, SourceRow, TextFile, changed
+
+DELIMITERS: Mapping[str, str] = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+
+_SEP = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)
 
 
 class Record(NamedTuple):
@@ -94,6 +99,32 @@ def _remembered(lines: TextIO, raw: list[str]) -> Iterator[str]:
 def _skip(lines: TextIO, layout: Layout) -> None:
     for _ in range(layout.lines_before):
         lines.readline()
+
+
+def lines_above(file: TextFile) -> tuple[int, str | None]:
+    """Return how many lines stand above the header, and the delimiter that Excel's line `sep=;` names."""
+    with file.open(newline="") as lines:
+        blank = 0
+        first = lines.readline()
+        while first and not first.strip():
+            blank += 1
+            first = lines.readline()
+    found = _SEP.fullmatch(first)
+    return (blank + 1, found[1]) if found else (blank, None)
+
+
+def layout_of(file: TextFile) -> Layout:
+    """Return how a file is laid out: the delimiter that it names, or that which makes most columns."""
+    lines_before, said = lines_above(file)
+    tried = [Layout(one, lines_before) for one in ([said] if said else DELIMITERS)]
+    return max(tried, key=lambda layout: _width(file, layout))
+
+
+def _width(file: TextFile, layout: Layout) -> int:
+    try:
+        return len(header_of(file, layout))
+    except FileError:
+        return 0
 
 
 def header_of(file: TextFile, layout: Layout, columns: Sequence[str] = ()) -> list[str]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from streams.intake.files.csv_rows import Layout, first_line, header_of
+from streams.intake.files.csv_rows import DELIMITERS, Layout, first_line, header_of, lines_above
 from streams.intake.files.text import FileError, TextFile
 
 COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
@@ -16,14 +16,11 @@ OPTIONAL = ("Kind", "Currency")
 MAY_BE_LEFT_OUT = ("StockCode", "Description", "CustomerID", "Country")
 """What a caller may say is not there."""
 
-DELIMITERS: Mapping[str, str] = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
-
 _ALSO: Mapping[str, tuple[str, ...]] = {
     # Source: Online Retail II, UCI Machine Learning Repository
     "InvoiceNo": ("Invoice",),
     "UnitPrice": ("Price",),
 }
-_SEP = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)
 _NOT_COMPARED = re.compile(r"[\s_-]+")
 
 
@@ -52,7 +49,7 @@ def header(file: TextFile, told: Mapping[str, str], delimiter: str | None) -> He
     Shape: `told` gives the column of a name, "" where the file has none.
     Raises: FileError, a column is missing or there twice.
     """
-    lines_before, said = _lines_before(file)
+    lines_before, said = lines_above(file)
     only = delimiter or said
     delimiters = [only] if only else [*DELIMITERS]
     tried = [_try(file, Layout(one, lines_before, whole_without_end=True), told) for one in delimiters]
@@ -65,18 +62,6 @@ def header(file: TextFile, told: Mapping[str, str], delimiter: str | None) -> He
     if doubled:
         raise FileError(f"{file.path} has a column twice: {', '.join(doubled)}")
     return Header(best.layout, best.columns)
-
-
-def _lines_before(file: TextFile) -> tuple[int, str | None]:
-    """Return how many lines stand above the header, and the delimiter that Excel's line `sep=;` names."""
-    with file.open(newline="") as lines:
-        blank = 0
-        first = lines.readline()
-        while first and not first.strip():
-            blank += 1
-            first = lines.readline()
-    found = _SEP.fullmatch(first)
-    return (blank + 1, found[1]) if found else (blank, None)
 
 
 def _try(file: TextFile, layout: Layout, told: Mapping[str, str]) -> _Tried:

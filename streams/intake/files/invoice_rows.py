@@ -17,6 +17,7 @@ from domain.catalog import adapter
 from domain.finance.invoice import Direction, DocumentKind, ReceiveInvoice
 from domain.finance.values import tidy
 from schemas.envelope import TenantId
+from schemas.values import in_words
 from streams.identifiers import named_uuid
 from streams.intake.files.cells import BadCell
 from streams.intake.files.invoice_kind import ONLINE_RETAIL, kind_of
@@ -252,4 +253,4 @@ def _line_body(line: LineText, issue_date: datetime) -> dict[str, Any]:
 
 def _reason(where: Any, message: str) -> str:
     name = str(where[-1]) if where else "the invoice"
-    return f"{_COLUMN_OF.get(name, name)} is not valid: {message.removeprefix('Value error, ')}"
+    return f"{_COLUMN_OF.get(name, name)} is not valid: {in_words(message).removeprefix('Value error, ')}"

@@ -20,14 +20,14 @@ class Form(NamedTuple):
 
 
 _DIGITS = "0123456789"
-_CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_MONTHS = "JFMASONDjfmasond"
 
 FORMS: Sequence[Form] = (
     Form("rfc5424", "<34>1 2026-03-04T17:20:30.003Z web-1 su 4711 ID47 - text", "<", syslog.rfc5424),
     Form("rfc3164", "<34>Mar  4 17:20:30.655 web-1 sshd[4711]: text, with or without <34>",
-         "<*." + _DIGITS + _CAPITALS, syslog.rfc3164),
+         "<*." + _DIGITS + _MONTHS, syslog.rfc3164),
     Form("cisco", "29: *Mar  4 2026 17:20:30.655 CET: %SYS-5-CONFIG_I: text, with a host before the %",
-         "<*." + _DIGITS + _CAPITALS, syslog.cisco),
+         "<*." + _DIGITS + _MONTHS, syslog.cisco),
     Form("cbs", "2026-03-04 17:20:30, Info                  CBS    text", _DIGITS, programs.cbs),
     Form("nginx-error", "2026/03/04 17:20:30 [error] 4711#0: text", _DIGITS, web.nginx_error),
     Form("application", "2026-03-04 17:20:30,655 ERROR text, with or without - name - and [thread] before the level",

@@ -23,17 +23,18 @@ UNKNOWN = (
 _CONTINUES = re.compile(
     r"[ \t]|Caused by: |Suppressed: |Traceback \(most recent call last\)|(?:During handling of|The above exception)|"
     r"\.\.\. [0-9]+ (?:more|common)|#[0-9]+ |at \S|--- |goroutine [0-9]+ |Stack trace:|[}\])]+;?$|"
-    r"(?:[A-Za-z_$][\w$]*\.)*[A-Za-z_$][\w$]*(?:Error|Exception|Exit|Interrupt|Warning|Fault|Failure)(?::|$)"
+    r"(?:[A-Za-z_$][\w$]*\.)*(?:[A-Za-z_$][\w$]*)?(?:Error|Exception|Exit|Interrupt|Warning|Fault|Failure)(?::|$)"
 )
 # the last line of a Python trace names an exception, whatever it is called
 _ENDS_TRACE = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:: |$)")
 _STAMP_LIKE = re.compile(
     r"(?:<[0-9]{1,3}>|[*.\[]|[0-9]+: )?(?:[A-Z][a-z]{2},? )?"
-    r"(?:[A-Z][a-z]{2} [ 0-9][0-9]|[0-9]{1,4}[-/][0-9]{1,2}[-/][0-9]{1,4})[ T,]"
+    r"(?:[A-Za-z]{3} [ 0-9][0-9]|[0-9]{1,4}[-/][0-9]{1,2}[-/][0-9]{1,4})[ T,]"
 )
 # what journalctl and PowerShell write around the lines
 _NO_LINE = re.compile(r"-- (?:Logs begin|Journal begins|Boot|Reboot|No entries).*--$|#TYPE ")
-_LOGFMT = re.compile(r"(?:ts|t|time|timestamp)=\S")
+# the time is often the first pair, but some write the level before it
+_LOGFMT = re.compile(r'(?:[A-Za-z_][\w.]*=(?:"(?:[^"\\]|\\.)*"|[^\s"]*) ){0,8}(?:ts|t|time|timestamp)=\S')
 _PAIR = re.compile(r'([^\s="]{1,100})=("(?:[^"\\]|\\.)*"|\S*)')
 _SINCE_BOOT = re.compile(r"\[ *[0-9]+\.[0-9]{6}\] ")
 

@@ -19,6 +19,11 @@ _WORDS: Mapping[str, str] = {
     **dict.fromkeys(("err", "error", "severe", "failure", "e"), "error"),
     **dict.fromkeys(("warn", "w", "audit failure"), "warning"),
     **dict.fromkeys(("information", "informational", "i", "log", "logalways", "audit success", "default"), "info"),
+    # what a German Windows calls them
+    "kritisch": "critical",
+    "fehler": "error",
+    "warnung": "warning",
+    "informationen": "info",
     **dict.fromkeys(("verbose", "trace", "fine", "finer", "finest", "d", "dbug"), "debug"),
     **dict.fromkeys((f"trace{n}" for n in range(1, 9)), "debug"),
 }

@@ -10,7 +10,8 @@ from streams.intake.files.zones import ABBREVIATIONS
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 MONTH_NUMBERS: Mapping[str, int] = {name: number for number, name in enumerate(MONTHS, 1)}
 
-_MONTH = f"(?P<month>{'|'.join(MONTHS)})"
+# in any case: some devices write MAR or mar
+_MONTH = f"(?P<month>(?i:{'|'.join(MONTHS)}))"
 _TIME = r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?"
 _OFFSET = r"[+-][0-9]{2}(?::?[0-9]{2})?"
 
@@ -60,7 +61,7 @@ def stamp_of(found: re.Match[str]) -> Stamp | datetime:
     parts = found.groupdict()
     if seconds := parts.get("seconds"):
         return datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=_micros(parts["fraction"]))
-    month = parts["month"]
+    month = parts["month"].title()
     year = parts.get("year") or parts.get("first_year")
     stamp = Stamp(
         int(year) if year else None,

@@ -21,7 +21,7 @@ _TAG_FIRST = re.compile(r"[^\s:\[\]\x00-\x1f\x7f]{1,150}(?:\[[0-9]{1,20}\])?:(?:
 _OPENWRT = re.compile(rf"(?P<facility>{'|'.join(FACILITIES)})\.(?P<level>[a-z]{{3,7}})")
 _CISCO = re.compile(
     # between host and text there may be the router's own number and time, where a server wrote its own before them
-    r"(?:(?P<host>[^\s%:]{1,200}) ?:? )?(?:(?:[0-9]{1,10}: )?[*.]?[A-Z][a-z]{2} [ 0-9:.]{10,30}(?: [A-Z]{1,5})?: )?"
+    r"(?:(?P<host>[^\s%:]{1,200}) ?:? )?(?:(?:[0-9]{1,10}: )?[*.]?[A-Za-z]{3} [ 0-9:.]{10,30}(?: [A-Z]{1,5})?: )?"
     r"(?P<message>%(?P<program>[A-Z0-9_]{1,60}(?:-[A-Z0-9_]{1,60})*?)"
     r"-(?P<level>[0-7])-[A-Z0-9_]{1,60}:.*)",
     re.DOTALL | re.ASCII,

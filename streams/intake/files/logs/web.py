@@ -10,7 +10,7 @@ from streams.intake.files.logs.stamps import CTIME, ISO, WEB, stamp_of
 
 _QUOTED = r"(?:[^\"\\]|\\.)*"
 _ACCESS = re.compile(
-    rf"(?:(?P<host>[^\s:]{{1,200}}(?::[0-9]{{1,5}})?) )?(?P<client>\S{{1,255}})"
+    rf"(?:(?P<host>[^\s:]{{1,200}}(?::[0-9]{{1,5}})?) )?(?P<client>(?!- )\S{{1,255}})"
     rf" \S{{1,255}} (?P<user>.{{1,200}}?) \[{WEB}\]"
     rf" (?P<request>\"{_QUOTED}\") (?P<status>[0-9]{{3}}|-) (?P<size>[0-9]+|-)"
     rf"(?: \"(?P<referrer>{_QUOTED})\" \"(?P<agent>{_QUOTED})\")?.*",
@@ -47,7 +47,7 @@ def access(text: str) -> Line | None:
         host=(found["host"] or "").partition(":")[0],
         program="access",
         severity=severity,
-        user="" if found["user"] in {"-", '""'} else found["user"],
+        user="" if found["user"] == "-" else found["user"].strip('"'),
         ip=address(found["client"]),
         said=tuple(said),
     )

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from streams.intake.files.cells import BadCell, reading
-from streams.intake.files.csv_rows import CsvRows, Record
+from streams.intake.files.cells import BadCell, reading, reading_with_comma
+from streams.intake.files.csv_rows import CsvRows, Record, layout_of
 from streams.intake.files.metrics.sample import BadReading, How, Instants, Sample
 from streams.intake.files.text import FileError, RefusedRow, TextFile
 
@@ -30,10 +30,12 @@ class MetricColumns:
 
     def __init__(self, file: TextFile, how: How) -> None:
         self._how = how
-        self.header = CsvRows(file, ()).header
+        layout = layout_of(file)
+        self.header = CsvRows(file, (), layout).header
+        self._reading = reading if layout.delimiter == "," else reading_with_comma
         self._columns = columns = _columns(file, how, self.header)
         named = (columns.name, columns.unit, columns.device)
-        self._rows = CsvRows(file, (columns.time, *columns.values, *(name for name in named if name)))
+        self._rows = CsvRows(file, (columns.time, *columns.values, *(name for name in named if name)), layout)
         self._places = {name: self.header.index(name) for name in self.header}
 
     def samples(self) -> Iterator[Sample | RefusedRow]:
@@ -69,7 +71,7 @@ class MetricColumns:
         self, record: Record, column: str, metric: str, *, device: str, at: datetime, cell: dict[str, str]
     ) -> Sample | RefusedRow:
         try:
-            value = reading(column, cell[column])
+            value = self._reading(column, cell[column])
         except BadCell as error:
             return RefusedRow(record.row, str(error))
         unit = self._how.unit(metric) or (cell[self._columns.unit].strip() if self._columns.unit else "")

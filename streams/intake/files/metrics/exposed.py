@@ -18,6 +18,7 @@ _DEVICES = ("device", "host", "instance")
 _UNITS = ("seconds", "bytes", "celsius", "ratio", "meters", "volts", "amperes", "joules", "grams", "percent")
 """What a metric's name ends with says its unit. Source: the naming rules of Prometheus."""
 
+_EXEMPLAR = re.compile(r"\s+#\s*\{[^{}]*\}(?:\s+\S+){1,2}$")
 PROMETHEUS_LINE = re.compile(r"[a-zA-Z_:][\w:]*(?:\{.*\})?\s+[-+0-9.eEaAfFiInNtTyY]+(?:\s+-?[0-9.]+)?\s*", re.ASCII)
 INFLUX_LINE = re.compile(r"(?:[^\s,\\]|\\.)+(?:,(?:[^\s\\]|\\.)+)? (?:[^\s=\\]|\\.)+=\S.*")
 
@@ -68,7 +69,9 @@ class ExposedLines:
 
     def _prometheus(self, row: SourceRow, text: str) -> Iterator[Sample | RefusedRow]:
         try:
-            found = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+            # the library would take an exemplar of OpenMetrics for a time
+            bare = _EXEMPLAR.sub("", text)
+            found = [sample for family in text_string_to_metric_families(bare) for sample in family.samples]
         except ValueError as error:
             raise BadReading(f"the line is no sample of Prometheus: {error}") from error
         for sample in found:

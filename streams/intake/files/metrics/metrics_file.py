@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from domain.catalog import adapter
 from domain.fleet.facts import DeviceMetricsReported
+from schemas.values import in_words
 from streams.intake.files.metrics.columns import MetricColumns
 from streams.intake.files.metrics.exposed import INFLUX_LINE, PROMETHEUS_LINE, ExposedLines
 from streams.intake.files.metrics.sample import How, Sample
@@ -97,13 +98,19 @@ def form_of(file: TextFile) -> str:
     return "csv"
 
 
+def _reason(sample: Sample, error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = "the metric's name" if "metrics" in first["loc"] else "the unit"
+    return f"{name} {in_words(first['msg'])}: {(sample.metric if 'metrics' in first['loc'] else sample.unit)[:60]!r}"
+
+
 def _reading(sample: Sample, replaced: int) -> Reading | RefusedRow:
     try:
         fact: DeviceMetricsReported = adapter(DeviceMetricsReported).validate_python(
             {"metrics": {sample.metric: sample.value}, "unit": sample.unit}
         )
     except ValidationError as error:
-        return RefusedRow(sample.row, f"the reading cannot be recorded: {error.errors()[0]['msg']}")
+        return RefusedRow(sample.row, f"the reading cannot be recorded: {_reason(sample, error)}")
     # the caller's own id is one already; what a file says is made one
     device_id = host_device_id(sample.device_id)
     return Reading(FactSubmission(device_id, sample.at, fact), sample.row, _FACT_BYTES, replaced)

@@ -8,7 +8,7 @@ from streams.intake.files.logs.fields import moment_of
 from streams.intake.files.logs.line import BadLine, Stamp
 from streams.intake.files.logs.stamps import local
 from streams.intake.files.text import SourceRow
-from streams.intake.files.zones import Clock
+from streams.intake.files.zones import Clock, InGap
 
 
 class Sample(NamedTuple):
@@ -75,6 +75,5 @@ class Instants:
         try:
             return clock.instant(local(when, when.year), when.zone)
         except (ValueError, OverflowError) as error:
-            raise BadReading(
-                f"{column} is a time that does not exist: {text!r}; {error}; name the zone of the file with --timezone"
-            ) from error
+            hint = "; name the zone of the file with --timezone" if isinstance(error, InGap) else ""
+            raise BadReading(f"{column} is a time that does not exist: {text!r}; {error}{hint}") from error

@@ -117,6 +117,12 @@ def test_a_row_that_cannot_be_taken_is_refused_with_the_reason_and_the_others_ar
     assert [item.command.number for item in taken(items)] == ["2"]
 
 
+def test_a_currency_that_is_none_is_refused_in_words(tmp_path: Path) -> None:
+    path = write(tmp_path / "f", [f"{HEADER},Currency", f"{invoice_row()},EURO"])
+    reason = "Currency is not valid: must be a currency code of three capital letters, like EUR"
+    assert refused(invoices(path)) == {2: reason}
+
+
 def test_a_reason_names_a_column_as_its_file_does(tmp_path: Path) -> None:
     header = HEADER.replace("UnitPrice", "Price")
     reasons = refused(invoices(write(tmp_path / "f", [header, invoice_row(price="x"), invoice_row(price="2.5")])))

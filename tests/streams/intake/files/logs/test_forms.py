@@ -33,6 +33,10 @@ def utc(found: Line) -> datetime | None:
         ("Mar 04 17:20:30.655028 h p: m", AT + 655_028 * US),
         ("Mar 4 17:20:30 h p: m", AT),
         ("<13>Mar  4 17:20:30 h p: m", AT),
+        ("MAR  4 17:20:30 h p: m", AT),
+        ("mar 04 17:20:30 h p: m", AT),
+        ("<189>29: *mar  4 2026 17:20:30.655 UTC: %SYS-5-CONFIG_I: m", AT + 655_000 * US),
+        ('192.0.2.1 - - [04/MAR/2026:18:20:30 +0100] "GET / HTTP/1.1" 200 5', AT),
         ("Mar 04 2026 17:20:30 h p: m", AT),
         ("2026 Mar  4 17:20:30 h p: m", AT),
         ("*Mar  4 17:20:30.655: %SYS-5-CONFIG_I: m", AT + 655_000 * US),
@@ -129,6 +133,14 @@ def test_an_access_log_says_who_asked_for_what(status: str, severity: str) -> No
     assert (found.severity, found.user, found.ip, found.host) == (severity, "kim", "2001:db8::1", "example.com")
     assert found.message == f'GET /a\\"b HTTP/1.1 {status}'
     assert found.said == (f"status={status}", "bytes=512", 'agent="curl/8"')
+
+
+@pytest.mark.parametrize(
+    ("user", "shown"), [("-", ""), ('""', ""), ("kim", "kim"), ("kim doe", "kim doe"), ('"kim doe"', "kim doe")]
+)
+def test_an_access_log_may_have_a_user_of_several_words(user: str, shown: str) -> None:
+    found = line(f'192.0.2.1 - {user} [04/Mar/2026:17:20:30 +0000] "GET / HTTP/1.1" 200 512')
+    assert (found.ip, found.host, found.user) == ("192.0.2.1", "", shown)
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,19 @@ def test_a_stack_trace_is_joined_to_its_line(tmp_path: Path) -> None:
     assert "lines joined to the line before: 7" in file.notes()
 
 
+@pytest.mark.parametrize("first", ["java.lang.Exception: none left", "Exception: none left", "Error: none left"])
+def test_a_trace_may_begin_with_an_exception_of_no_other_name(tmp_path: Path, first: str) -> None:
+    file = source(write(tmp_path / "log", ["2026-03-04 17:20:30,655 ERROR [main] bad", first, "\tat a.b.c(D.java:1)"]))
+    assert [log_of(row).summary for row in facts(list(file.items()))] == [f"[main] bad\n{first}\n\tat a.b.c(D.java:1)"]
+
+
+def test_logfmt_may_say_its_time_after_its_level(tmp_path: Path) -> None:
+    rows = facts(read(write(tmp_path / "log", ['level=warn caller="a b" ts=2026-03-04T17:20:30Z msg="slow disk"'])))
+    assert [(row.fact.happened_at, log_of(row).summary, log_of(row).severity) for row in rows] == [
+        (datetime(2026, 3, 4, 17, 20, 30, tzinfo=UTC), "slow disk", "warning")
+    ]
+
+
 def test_what_does_not_belong_to_a_line_is_refused(tmp_path: Path) -> None:
     texts = ["  at first", "Jun  9 06:06:20 h p: a", "no log line", "Foo  9 06:06:20 h p: a", "[    0.123456] usb 1"]
     found = refused(read(write(tmp_path / "log", texts)))
@@ -295,7 +308,7 @@ def test_without_a_device_each_line_is_of_its_host(tmp_path: Path) -> None:
         ),
         ({"__REALTIME_TIMESTAMP": "1772644830000000", "MESSAGE": [109, 255], "_COMM": "x"},
          ("m\ufffd", "info", None, "x")),
-        ({"TimeCreated": "/Date(1772644830000)/", "Message": "m", "LevelDisplayName": "Error", "ProviderName": "disk",
+        ({"TimeCreated": "/Date(1772644830000)/", "Message": "m", "LevelDisplayName": "Fehler", "ProviderName": "disk",
           "MachineName": "h"}, ("m", "error", "h", "disk")),
     ],
 )  # fmt: skip

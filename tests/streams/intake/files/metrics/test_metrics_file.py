@@ -187,6 +187,30 @@ def test_a_file_that_lacks_a_column_is_told_what_to_do(
         source(write(tmp_path / "f", [header]), "csv", **how)
 
 
+@pytest.mark.parametrize("first", ["time;temp", "sep=;\ntime;temp"])
+def test_semicolons_and_decimal_commas_are_read(tmp_path: Path, first: str) -> None:
+    rows = ["2026-03-04 17:20:30;21,5", "2026-03-04 17:20:31;-0,125", "2026-03-04 17:20:32;1,000"]
+    found = items(write(tmp_path / "f", [first, *rows]))
+    assert said(found) == [("temp", 21.5, ""), ("temp", -0.125, "")]
+    assert list(refused(found).values()) == ["temp may be read in two ways: '1,000'; write a decimal point"]
+
+
+@pytest.mark.parametrize("time", ["1520879607.789", "1520879607789"])
+@pytest.mark.parametrize("exemplar", ["", ' # {id="x"} 0.67', ' # {id="x"} 0.67 1520879607.5', " # {} 1"])
+def test_an_exemplar_of_openmetrics_is_no_time(tmp_path: Path, time: str, exemplar: str) -> None:
+    found = items(write(tmp_path / "f", ["# TYPE foo counter", f"foo_total 17.0 {time}{exemplar}", "# EOF"]))
+    assert times(found) == [datetime(2018, 3, 12, 18, 33, 27, 789_000, tzinfo=UTC)]
+    assert said(found) == [("foo_total", 17.0, "")]
+
+
+def test_a_name_with_a_line_break_is_refused_in_words(tmp_path: Path) -> None:
+    found = refused(items(write(tmp_path / "f", ["# TYPE a gauge", r'a{path="b\nc"} 1 1520879607789'])))
+    assert found == {
+        2: "the reading cannot be recorded: the metric's name must be one line of text without control characters:"
+        " 'a{path=b\\nc}'"
+    }
+
+
 def test_prometheus_text_is_read(tmp_path: Path) -> None:
     lines = [
         "# HELP http_requests_total The total.",
