@@ -38,6 +38,9 @@ class RemoveDevice(_OfDevices):
 
 DevicesCommand = AddDevice | RemoveDevice
 
+PROCESS_COMMANDS = (AddDevice, RemoveDevice)
+"""Commands that no key may give: an organization could be archived while devices still name it."""
+
 # --- events
 
 

@@ -120,11 +120,7 @@ def evolve_tenant(state: Tenant | None, event: TenantEvent) -> Tenant:
 
 def decide_tenant(command: TenantCommand, state: Tenant | None, _given: Given) -> tuple[TenantEvent, ...]:
     if isinstance(command, RegisterTenant):
-        if state is not None:
-            raise conflict(f"tenant {command.tenant_id} is registered already")
-        if command.owner_email is not None and "@" in (command.owner_id or ""):
-            raise invalid("owner_id may not be an address: it names a stream, where nothing can be erased")
-        return (filled(TenantRegistered, command),)
+        return _register(command, state)
     if state is None:
         raise not_found(f"tenant {command.tenant_id} is not the tenant of this key")
     if isinstance(command, SuspendTenant | CloseTenant) and command.tenant_id == SYSTEM_TENANT:
@@ -140,6 +136,17 @@ def decide_tenant(command: TenantCommand, state: Tenant | None, _given: Given) -
             return () if state.status is TenantStatus.CLOSED else (TenantClosed(reason=command.reason),)
         case _:
             assert_never(command)
+
+
+def _register(command: RegisterTenant, state: Tenant | None) -> tuple[TenantRegistered]:
+    if state is not None and state.status is not TenantStatus.ACTIVE:
+        # a key would be of no use to it
+        raise not_allowed(f"tenant {command.tenant_id} is registered already, and is {state.status}")
+    if state is not None:
+        raise conflict(f"tenant {command.tenant_id} is registered already")
+    if command.owner_email is not None and "@" in (command.owner_id or ""):
+        raise invalid("owner_id may not be an address: it names a stream, where nothing can be erased")
+    return (filled(TenantRegistered, command),)
 
 
 def admit(command: Command, tenant_id: TenantId, tenant: Tenant | None) -> CommandRejected | None:

@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any, Literal
 
 from infra.instants import from_microseconds, to_microseconds
-from infra.sqlite.identity import claim
+from infra.sqlite.identity import claim, is_damage
 from projections.projection import Projection
 from projections.rows import Checkpoint, Row, StoredRow, View
 from projections.stores import Holder, StoreUnavailable, WriteRefused
@@ -104,7 +104,7 @@ class Database:
                 yield self._writer
                 self._writer.execute("COMMIT")
             except sqlite3.Error as error:
-                raise StoreUnavailable(f"{self._path}: {error}") from error
+                raise self._failed(error) from error
             finally:
                 # a full disk has rolled back already
                 if self._writer.in_transaction:
@@ -119,7 +119,7 @@ class Database:
             connection.execute("BEGIN")
             yield connection
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"{self._path}: {error}") from error
+            raise self._failed(error) from error
         finally:
             if connection is not None:
                 self._give_back(connection)
@@ -139,6 +139,16 @@ class Database:
                 connection.close()
             else:
                 self._idle.append(connection)
+
+    def _failed(self, error: sqlite3.Error) -> StoreUnavailable:
+        if not is_damage(error):
+            return StoreUnavailable(f"{self._path}: {error}")
+        # waiting does not mend it
+        folder = Path(self._path).parent
+        return StoreUnavailable(
+            f"{self._path} is damaged ({error}); stop the server and remove the folder {folder}, the next start makes"
+            " it from the log"
+        )
 
     def _check_open(self) -> None:
         if self._closed:

@@ -1,6 +1,6 @@
 """Which maintenance is planned, and of which devices?"""
 
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 from domain.fleet.maintenance import MAINTENANCE, MaintenanceCancelled, MaintenanceEvent, MaintenancePlanned
 from projections.fields import decided, instant_text
@@ -38,6 +38,7 @@ PROJECTION = Projection(
     name="maintenance",
     layout=Documents(
         filters=("status", "device_id", "tag_key"),
+        values={"status": Literal["PLANNED", "CANCELLED"]},
         sorts=("begins_at", "ends_at"),
         default_sort="-begins_at",
         scope="watches",

@@ -1,10 +1,10 @@
 """This view answers which processes run, how far each is, what it waits for, and what went wrong last."""
 
-from typing import Any
+from typing import Any, Literal
 
-from domain.catalog import PROCESSES
+from domain.catalog import PROCESS_BY_NAME, PROCESSES
 from domain.message import Event
-from domain.process import PROCESS_EVENTS, ProcessAnswered, ProcessAsked, ProcessFailed
+from domain.process import PROCESS_EVENTS, ProcessAnswered, ProcessAsked, ProcessFailed, Standing
 from projections.fields import id_of, instant_text
 from projections.layout import Documents
 from projections.projection import Projection
@@ -43,6 +43,7 @@ PROJECTION = Projection(
     name="processes",
     layout=Documents(
         filters=("name", "state", "step", "instance"),
+        values={"name": Literal[tuple(PROCESS_BY_NAME)], "state": Standing},
         sorts=("updated_at", "next_due_at", "began_at"),
         default_sort="-updated_at",
         scope="processes",

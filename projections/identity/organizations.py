@@ -1,6 +1,6 @@
 """Which organizations are there?"""
 
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 from domain.identity.organization import (
     ORGANIZATION,
@@ -38,6 +38,7 @@ PROJECTION = Projection(
     name="organizations",
     layout=Documents(
         filters=("status", "category"),
+        values={"status": Literal["ACTIVE", "ARCHIVED"]},
         sorts=("name", "created_at"),
         default_sort="name",
         scope="organizations",

@@ -33,6 +33,7 @@ def _fields(event: UserEvent, at: str) -> dict[str, Any]:
                 "expires_at": instant_text(event.expires_at),
                 # of an invitation before
                 "status_reason": "",
+                "ended_at": "",
             }
         case UserJoined():
             return {"status": UserStatus.ACTIVE.value, "roles": list(event.roles), "joined_at": at}
@@ -48,6 +49,7 @@ PROJECTION = Projection(
     name="users",
     layout=Documents(
         filters=("status",),
+        values={"status": UserStatus},
         sorts=("invited_at", "expires_at"),
         default_sort="-invited_at",
         scope="users",

@@ -39,6 +39,12 @@ def test_registering_twice_is_refused() -> None:
     )
 
 
+def test_registering_a_tenant_that_is_not_active_says_so() -> None:
+    tenant.given(TENANT_REGISTERED, TENANT_SUSPENDED).when(REGISTER_TENANT).then_refused(
+        Kind.NOT_ALLOWED, "tenant acme is registered already, and is SUSPENDED"
+    )
+
+
 def test_registered_tenant_is_suspended() -> None:
     tenant.given(TENANT_REGISTERED).when(SUSPEND_TENANT).then(TENANT_SUSPENDED)
 

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from domain import catalog
+from domain.identity.organization_devices import PROCESS_COMMANDS
 from domain.identity.tenant import OPERATORS_COMMANDS
 from domain.message import Command
 from domain.rejection import Kind
@@ -45,6 +46,12 @@ STATUS: Mapping[Kind, HTTPStatus] = {
 }
 
 MAX_DEADLINE_S = 86_400
+
+_PUBLIC: Mapping[str, type[Command]] = {
+    name: command
+    for name, command in catalog.COMMANDS.items()
+    if command not in (*OPERATORS_COMMANDS, *PROCESS_COMMANDS)
+}
 
 _TURN_S = 0.02
 
@@ -204,8 +211,8 @@ def _answer(reply: Reply, log: str) -> Response:
 
 def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None, key: bytes) -> Submission:
     name = str(item.get("command"))
-    command_class = catalog.COMMANDS.get(name)
-    if command_class is None or command_class in OPERATORS_COMMANDS:
+    command_class = _PUBLIC.get(name)
+    if command_class is None:
         raise Problem(404, f"there is no command {name!r}; /docs lists what there is")
     require(caller, f"{name.partition('.')[0]}:write")
     body = item.get("body")
@@ -293,7 +300,7 @@ def _if_match(header: str | None) -> int | None:
 
 def _one_command_docs() -> dict[str, Any]:
     """Show every command's body in /docs, from its class."""
-    schemas = {name: catalog.adapter(command).json_schema(mode="validation") for name, command in _public().items()}
+    schemas = {name: catalog.adapter(command).json_schema(mode="validation") for name, command in _PUBLIC.items()}
     return {
         "requestBody": {
             "required": True,
@@ -325,7 +332,3 @@ def _batch_docs() -> dict[str, Any]:
             "content": {"application/json": {"schema": {"type": "array"}, "example": example}},
         }
     }
-
-
-def _public() -> Mapping[str, type[Command]]:
-    return {name: command for name, command in catalog.COMMANDS.items() if command not in OPERATORS_COMMANDS}

@@ -74,6 +74,18 @@ def test_a_file_that_is_no_database_is_an_outage(tmp_path: Path) -> None:
         SqliteTimeline(tmp_path / "timeline.db", ())
 
 
+def test_a_file_that_is_damaged_says_what_mends_it(timeline: SqliteTimeline, tmp_path: Path) -> None:
+    timeline.apply(METRICS, samples(MetricRow, 5_000), checkpoint(5_000))
+    timeline.close()
+    file = tmp_path / "timeline.db"
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2] + b"\x5a" * (len(content) - len(content) // 2))
+    damaged = SqliteTimeline(file, of_role(Role.TIMELINE))
+    with pytest.raises(StoreUnavailable, match=f"is damaged .*remove the folder {tmp_path}"):
+        list(damaged.scan(METRICS, ACME))
+    damaged.close()
+
+
 def test_a_closed_store_does_not_answer(timeline: SqliteTimeline, documents: SqliteDocuments, tmp_path: Path) -> None:
     letters = SqliteDeadLetters(tmp_path / "letters.db")
     for store in (timeline, documents, letters):

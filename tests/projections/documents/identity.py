@@ -58,6 +58,7 @@ CASES: list[Case] = [
             "email": "ann@acme.example",
             "roles": ["ADMIN"],
             "invited_at": HAPPENED,
+            "ended_at": "",
             "expires_at": "2026-02-07T08:30:00.250000Z",
             "status_reason": "",
         },

@@ -94,7 +94,9 @@ def test_body_that_is_not_json_is_refused(way: WaysIn, body: bytes) -> None:
     assert "the body is not JSON" in refused(way.command(REGISTER, body), 400)["detail"]
 
 
-@pytest.mark.parametrize("name", ["fleet.Nothing", "nothing.RegisterDevice", "identity.RegisterTenant", "a.b"])
+@pytest.mark.parametrize(
+    "name", ["fleet.Nothing", "nothing.RegisterDevice", "identity.RegisterTenant", "identity.RemoveDevice", "a.b"]
+)
 def test_unknown_command_is_refused(way: WaysIn, name: str) -> None:
     assert f"there is no command '{name}'" in refused(way.command(name, DEVICE), 404)["detail"]
 
