@@ -39,12 +39,16 @@ DIFFERS: Mapping[str, str] = {
     "event_id": "made at random when an event is decided",
     "recorded_at": "when the log got it",
     "last_seen_at": "when the log last heard of a device",
+    "began_at": "when the log got the first event of a process",
+    "updated_at": "when the log got the last event of a process",
+    "workers": "of other kinds in each profile",
     "next": "signed with a secret of the server's own; every page is followed",
 }
 """Fields that are not compared, and why."""
 
 OF_THE_OPERATOR = dict.fromkeys(
-    ("happened_at", "actor", "correlation_id", "causation_id"), "made when the operator registers a tenant"
+    ("happened_at", "actor", "correlation_id", "causation_id", "command_id"),
+    "made when the operator registers a tenant, or by a process out of what was made then",
 )
 
 LEFT_OUT: Mapping[str, str] = {

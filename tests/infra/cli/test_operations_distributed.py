@@ -239,7 +239,8 @@ def test_build_that_a_late_worker_writes_once_more_is_dropped_all_the_same(
         late = client[NAME]["invoices_v1"]
         # MongoDB makes the collection again
         monkeypatch.setattr(
-            "streams.project.view_jobs.time", SimpleNamespace(sleep=lambda _: late.insert_one({"_id": "late"}))
+            "streams.project.view_jobs.time",
+            SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: late.insert_one({"_id": "late"})),
         )
         assert "invoices_v1 is gone" in system.run("projections", "drop", "invoices", "1")
         assert "invoices_v1" not in client[NAME].list_collection_names()

@@ -17,7 +17,9 @@ VOLUMES = {
     "clickhouse": ["/var/lib/clickhouse"],
     "mongo": ["/data/db", "/data/configdb"],
     # made by our own Dockerfile, for our user
-    "gateway": ["/var/lib/factline/data"],
+    "migrate": ["/var/lib/factline/secrets"],
+    "gateway": ["/var/lib/factline/data", "/var/lib/factline/secrets"],
+    "commands": ["/var/lib/factline/secrets"],
 }
 
 
@@ -53,8 +55,7 @@ def test_image_of_ours_is_built_once_and_never_pulled() -> None:
 def test_data_is_in_named_volumes_where_the_image_keeps_it() -> None:
     mounted = {name: [volume.split(":") for volume in SERVICES[name].get("volumes", ())] for name in SERVICES}
     assert {name: [place for _, place in volumes] for name, volumes in mounted.items() if volumes} == VOLUMES
-    names = [volume for volumes in mounted.values() for volume, _ in volumes]
-    assert sorted(names) == sorted(COMPOSE["volumes"])
+    assert {volume for volumes in mounted.values() for volume, _ in volumes} == set(COMPOSE["volumes"])
 
 
 def test_port_is_published_on_loopback_only_and_once() -> None:

@@ -312,7 +312,9 @@ def test_up_twice_leaves_the_running_engine_alone_and_down_stops_it(directory: P
     assert "ready" in _factline("status", directory=directory).stdout
     assert "replSetInitiate" in _factline("logs", "mongo", directory=directory).stdout
     url = engines(directory)["mongo"].address["url"]
-    assert _factline("env", directory=directory).stdout == f"export FACTLINE_MONGO_URL='{url}'\n"
+    assert _factline("env", directory=directory).stdout == (
+        f"export FACTLINE_PROFILE=distributed\nexport FACTLINE_MONGO_URL='{url}'\n"
+    )
     assert _factline("down", directory=directory).stdout == "stopped: mongo\n"
     assert not any(_alive(pid) for pid in before)
 

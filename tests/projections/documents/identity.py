@@ -55,7 +55,7 @@ CASES: list[Case] = [
         USER_INVITED,
         {
             "status": "INVITED",
-            "email": "ann@acme.example",
+            "email": {"sealed": "ann@acme.example", "type": "user.invited", "subject": "user-ann"},
             "roles": ["ADMIN"],
             "invited_at": HAPPENED,
             "ended_at": "",
