@@ -81,7 +81,7 @@ class Tenant:
             answer = self._post("/v1/telemetry", [_message(fact) for fact in batch])
             assert answer["refused"] == []
             self._positions.append(answer["position"])
-        self._positions += [reply["position"]["token"] for reply in replies if reply["position"]]
+        self._positions += [reply["position"]["token"] for reply in replies if reply.get("position")]
 
     def _post(self, path: str, body: Any) -> Any:
         answer = self._server.client.post(path, content=orjson.dumps(body), headers=self._headers)
