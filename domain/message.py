@@ -120,12 +120,10 @@ class KeptApart(NamedTuple):
     """Marks a field of an event, in `Annotated`, that is not in its payload: a secret, or what gives one away."""
 
 
-def private_fields(class_: type[Any]) -> tuple[str, ...]:
-    """Return the fields of a command or an event that are marked as Personal or KeptApart."""
+def marked_fields(class_: type[Any], *marks: type) -> tuple[str, ...]:
+    """Return the fields of a command or an event that are marked as one of these: Personal, KeptApart."""
     return tuple(
-        field.name
-        for field in fields(class_)
-        if any(isinstance(mark, Personal | KeptApart) for mark in get_args(field.type)[1:])
+        field.name for field in fields(class_) if any(isinstance(mark, marks) for mark in get_args(field.type)[1:])
     )
 
 

@@ -94,7 +94,8 @@ ApiKeyEvent = ApiKeyIssued | ApiKeyRotated | ApiKeyRevoked
 
 @value
 class ApiKey:
-    secret_sha256: str | None
+    """Shape: without what is kept apart from the events, so that it is the same live and read again."""
+
     scopes: tuple[str, ...]
     revoked: bool
 
@@ -102,9 +103,9 @@ class ApiKey:
 def evolve_api_key(state: ApiKey | None, event: ApiKeyEvent) -> ApiKey:
     match event:
         case ApiKeyIssued():
-            return ApiKey(secret_sha256=event.secret_sha256, scopes=event.scopes, revoked=False)
+            return ApiKey(scopes=event.scopes, revoked=False)
         case ApiKeyRotated():
-            return replace(known(state), secret_sha256=event.secret_sha256)
+            return known(state)
         case ApiKeyRevoked():
             return replace(known(state), revoked=True)
         case _:

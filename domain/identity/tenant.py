@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, assert_never
 from domain.given import Given
 from domain.identity.api_key import IssueApiKey, RotateApiKey, admit_key
 from domain.identity.user import Email, ExpireInvitation
-from domain.message import Command, Decider, Event, KeptApart, Personal, classes_of, filled, known, value
+from domain.message import Command, Decider, Event, Personal, classes_of, filled, known, value
 from domain.rejection import CommandRejected, conflict, invalid, not_allowed, not_found
 from schemas.envelope import SYSTEM_TENANT, StreamId, TenantId
 from schemas.values import Id, Name, TenantName, Text
@@ -31,7 +31,7 @@ class RegisterTenant(_OfTenant):
     name: Name
     domain: Name | None = None
     owner_id: Id | None = None
-    first_key: Annotated[IssueApiKey | None, KeptApart()] = None
+    first_key: IssueApiKey | None = None
     owner_email: Annotated[Email | None, Personal()] = None
 
 

@@ -1,9 +1,9 @@
-"""A command with personal data or the hash of a key is sealed on its way to its writer: its topic keeps it for days."""
+"""A command that may carry personal data is sealed on its way to its writer: its topic keeps it for days."""
 
 from functools import cache
 
 from domain import catalog
-from domain.message import Command, private_fields
+from domain.message import Command, Personal, marked_fields
 from infra.master_key import MasterKey
 from schemas.sealed import Tampered, seal, unseal
 from streams.ports import Submission
@@ -34,21 +34,22 @@ class SealedCommands:
 
 
 def message_of(submission: Submission, sealing: SealedCommands | None) -> bytes:
-    """Return what is sent. Shape: a sender without the key sends no command that holds what is not for all to see."""
+    """Return what is sent. Shape: a sender without the key sends no command that may carry personal data."""
     message = encode_submission(submission)
-    if not _is_private(submission.command):
+    if not _may_be_personal(submission.command):
         return message
     if sealing is None:
-        raise ValueError(f"{submission.name} holds what is not for all to see; give the gate the master key")
+        raise ValueError(f"{submission.name} may carry personal data; give the gate the master key")
     return sealing.seal(message)
 
 
-def _is_private(command: Command) -> bool:
-    own, leads_to_private_events = _marks(catalog.name_of(type(command)))
-    return leads_to_private_events or any(getattr(command, name) is not None for name in own)
+def _may_be_personal(command: Command) -> bool:
+    own, leads_to_personal_events = _marks(catalog.name_of(type(command)))
+    return leads_to_personal_events or any(getattr(command, name) is not None for name in own)
 
 
 @cache
 def _marks(name: str) -> tuple[tuple[str, ...], bool]:
     command = catalog.COMMANDS[name]
-    return private_fields(command), any(map(private_fields, catalog.decider_of(command).events))
+    events = catalog.decider_of(command).events
+    return marked_fields(command, Personal), any(marked_fields(event, Personal) for event in events)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from domain import catalog
-from domain.message import private_fields
+from domain.message import KeptApart, Personal, marked_fields
 from domain.process import Process
 from schemas.envelope import Actor, ActorType, Entry, Envelope, StreamKey
 from streams.ports import EventLog
@@ -165,6 +165,6 @@ def _adapter(category: str) -> TypeAdapter[Any] | None:
     the open.
     """
     decider = catalog.decider_for_category(category)
-    if decider is None or any(map(private_fields, decider.events)):
+    if decider is None or any(marked_fields(event, Personal, KeptApart) for event in decider.events):
         return None
     return TypeAdapter(get_type_hints(decider.evolve)["state"])

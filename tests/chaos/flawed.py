@@ -1,7 +1,9 @@
-"""This is a worker of a faulty release: a schema is missing, and a projection fails for one event."""
+"""This is a worker of a faulty release: it cannot read events of one type, and a projection fails for one event."""
 
 from dataclasses import replace
 from typing import Any
+
+import fastavro
 
 from domain.fleet.device import DeviceStatusChanged, DeviceTagged
 from infra.cli.main import cli
@@ -21,7 +23,10 @@ def project(envelope: Envelope, event: Any) -> Any:
 
 def main() -> None:
     known: Any = payload._schemas()
-    del known[DeviceStatusChanged.TYPE, DeviceStatusChanged.VERSION]
+    # not missing: an event of a schema that is not known is a newer release's, and no poison
+    known[DeviceStatusChanged.TYPE, DeviceStatusChanged.VERSION] = fastavro.parse_schema(
+        {"type": "fixed", "name": "factline.fleet.Flawed", "size": 100_000}
+    )
     flawed = replace(devices.PROJECTION, project=project)
     catalog.PROJECTIONS = tuple(flawed if one is devices.PROJECTION else one for one in catalog.PROJECTIONS)
     cli()
