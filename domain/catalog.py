@@ -1,10 +1,10 @@
 """The catalog lists all contexts and finds every command, event and fact by its stored name."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -12,7 +12,7 @@ from domain.context import Context
 from domain.finance.context import CONTEXT as FINANCE
 from domain.fleet.context import CONTEXT as FLEET
 from domain.identity.context import CONTEXT as IDENTITY
-from domain.message import Command, Decider, Event, Fact, KeptApart
+from domain.message import Command, Decider, Event, Fact, KeptApart, marked_fields
 from domain.process import PROCESS_EVENTS, Process, evolve_process
 from domain.sales.context import CONTEXT as SALES
 from schemas import upcast
@@ -131,12 +131,16 @@ def apart_of(event: Event) -> Mapping[str, Any]:
     return {name: getattr(event, name) for name in _kept_apart(type(event))}
 
 
+def as_recorded(event: Event) -> Event:
+    """Return an event as its history will give it, so that a stream has one state, live and read again."""
+    apart = _kept_apart(type(event))
+    return replace(event, **dict.fromkeys(apart)) if apart else event  # type: ignore[type-var]
+
+
 _KEPT_APART: dict[type, set[str]] = {}
 
 
 def _kept_apart(event: type[Event]) -> set[str]:
     if (found := _KEPT_APART.get(event)) is None:
-        marks = {field.name: get_args(field.type)[1:] for field in fields(event)}  # type: ignore[arg-type]
-        found = {name for name, of in marks.items() if any(isinstance(mark, KeptApart) for mark in of)}
-        _KEPT_APART[event] = found
+        found = _KEPT_APART[event] = set(marked_fields(event, KeptApart))
     return found

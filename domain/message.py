@@ -117,7 +117,10 @@ class Personal(NamedTuple):
 
 
 class KeptApart(NamedTuple):
-    """Marks a field of an event, in `Annotated`, that is not in its payload: a secret, or what gives one away."""
+    """Marks a field of an event, in `Annotated`, that is not in its payload: a secret, or what gives one away.
+
+    Shape: such a field may be None, and is None in an event that is read again.
+    """
 
 
 def marked_fields(class_: type[Any], *marks: type) -> tuple[str, ...]:

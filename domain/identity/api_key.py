@@ -94,8 +94,9 @@ ApiKeyEvent = ApiKeyIssued | ApiKeyRotated | ApiKeyRevoked
 
 @value
 class ApiKey:
-    """Shape: without what is kept apart from the events, so that it is the same live and read again."""
+    """Shape: `secret_sha256` is None where the latest secret's hash is a credential and in no event."""
 
+    secret_sha256: str | None
     scopes: tuple[str, ...]
     revoked: bool
 
@@ -103,9 +104,9 @@ class ApiKey:
 def evolve_api_key(state: ApiKey | None, event: ApiKeyEvent) -> ApiKey:
     match event:
         case ApiKeyIssued():
-            return ApiKey(scopes=event.scopes, revoked=False)
+            return ApiKey(secret_sha256=event.secret_sha256, scopes=event.scopes, revoked=False)
         case ApiKeyRotated():
-            return known(state)
+            return replace(known(state), secret_sha256=event.secret_sha256)
         case ApiKeyRevoked():
             return replace(known(state), revoked=True)
         case _:

@@ -108,7 +108,7 @@ class Draft:
                 events = decider.decide(submission.command, current.state, given)
                 state = current.state
                 for event in events:
-                    state = decider.evolve(state, event)
+                    state = decider.evolve(state, catalog.as_recorded(event))
                 payloads = [checked_payload(event) for event in events]
             except CommandRejected as rejected:
                 refusal = Refusal(rejected.kind, rejected.reason)

@@ -55,11 +55,11 @@ def asked_by(key: ApiKey | None) -> Given:
 
 
 def test_watch_of_another_is_removed_with_a_key_of_all_scopes() -> None:
-    admin = ApiKey(scopes=("*",), revoked=False)
+    admin = ApiKey(secret_sha256="", scopes=("*",), revoked=False)
     watch.given(WATCH_DEFINED).when(REMOVE_WATCH, asked_by(admin)).then(WATCH_REMOVED)
 
 
-@pytest.mark.parametrize("key", [None, ApiKey(scopes=("fleet:*",), revoked=False)])
+@pytest.mark.parametrize("key", [None, ApiKey(secret_sha256="", scopes=("fleet:*",), revoked=False)])
 def test_watch_of_another_is_not_removed_with_a_lesser_key(key: ApiKey | None) -> None:
     refused = "watch w1 is removed by who made it, or with a key of the scope *"
     watch.given(WATCH_DEFINED).when(REMOVE_WATCH, asked_by(key)).then_refused(Kind.NOT_ALLOWED, refused)

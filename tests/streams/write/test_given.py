@@ -10,6 +10,7 @@ import pytest
 from domain import catalog
 from domain.fleet.device import RETIRED, RegisterDevice, RetireDevice, UpdateDevice
 from domain.given import Given
+from domain.identity.api_key import ApiKey, IssueApiKey, RevokeApiKey, RotateApiKey
 from domain.identity.organization import ArchiveOrganization, CreateOrganization
 from domain.message import Command, Event
 from domain.rejection import Kind, conflict
@@ -19,7 +20,7 @@ from schemas.key_ids import key_tag
 from streams.ports import Reply, Submission, SystemClock
 from streams.write.writer import Writer
 from tests.examples.fleet import DEFINE_WATCH, REMOVE_WATCH
-from tests.examples.identity import ISSUE_KEY
+from tests.examples.identity import ISSUE_KEY, ROTATE_KEY
 from tests.streams.kit import accepted, register, register_tenant, retire, submission, tag
 
 
@@ -115,6 +116,30 @@ def test_watch_is_removed_by_its_maker_or_a_key_of_all_scopes(log: SqliteEventLo
     assert asks(admin, REMOVE_WATCH)
     assert asks(maker, DEFINE_WATCH)
     assert asks(maker, REMOVE_WATCH)
+
+
+def test_rule_has_the_same_state_of_a_key_in_one_batch_and_read_again(
+    log: SqliteEventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A secret's hash is a credential and in no event: what the history cannot give, no state may hold."""
+    rules = catalog.decider_of(RevokeApiKey)
+    seen: list[object] = []
+
+    def seeing(command: Command, state: object, given: Given) -> tuple[Event, ...]:
+        seen.append(state)
+        return rules.decide(command, state, given)
+
+    for command in (IssueApiKey, RotateApiKey, RevokeApiKey):
+        monkeypatch.setitem(catalog._DECIDER_OF, command, replace(rules, decide=seeing))
+    writer = Writer(log, SystemClock())
+    id_ = key_tag(TenantId("demo")) + "k"
+    issue = submission(replace(ISSUE_KEY, key_id=id_))
+    rotate = submission(replace(ROTATE_KEY, key_id=id_))
+    assert all(map(accepted, writer.write([register_tenant("demo"), issue, rotate, rotate._replace(command_id="2")])))
+    writer.forget()
+    assert accepted(writer.write([submission(RevokeApiKey(key_id=id_))])[0])
+    key = ApiKey(secret_sha256=None, scopes=ISSUE_KEY.scopes, revoked=False)
+    assert seen == [None, key, key, key]
 
 
 def test_organization_with_a_device_is_not_archived_until_the_device_is_gone(log: SqliteEventLog) -> None:
