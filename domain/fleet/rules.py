@@ -68,7 +68,7 @@ class Failures(_Rule):
 
 @value
 class Anomaly(_Rule):
-    """A reading that is more unusual than this share of all that the same device reported before."""
+    """Readings that are further from what is usual for the device and the time of the day than this share of all."""
 
     kind: Literal["anomaly"] = "anomaly"
     metric: Name

@@ -78,8 +78,8 @@ def invoices(
     an invoice is refused, all its rows are.
 
     Amounts may have a sign after them, brackets or a currency: -12.50, 12.50-, (12.50), $12.50, 1 234,50 EUR. A file
-    that writes decimal commas is read so; an amount that may be read in two ways, like 1.000 in such a file, is refused
-    until --decimal or --thousands says how the file writes amounts.
+    that writes decimal commas is read so; an amount that may be read in two ways, like 1.000 in such a file or in one
+    that shows neither, is refused until --decimal or --thousands says how the file writes amounts.
 
     A date is like 2026-01-31, 2026-01-31 08:30 or what --date-format says; without an offset it is of --timezone. A
     customer 17850.0 is read as 17850. Blanks around numbers, customers and products do not count.
