@@ -79,7 +79,6 @@ class _Server(_Checks):
 
     def __init__(self, client: ServerClient) -> None:
         self._client = client
-        self._states: dict[str, Any] = {}
 
     def commands(self, batch: Sequence[Submission]) -> Sequence[CommandTaken]:
         try:

@@ -57,8 +57,6 @@ class FactsTaken(NamedTuple):
 class Sink(Protocol):
     """Takes batches for one tenant; every batch may be sent again."""
 
-    """The ids of the log lines of an import, over all its files."""
-
     @property
     def threads(self) -> int:
         """Return how many batches may be on their way at once."""
