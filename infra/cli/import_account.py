@@ -38,12 +38,15 @@ class _Noted(Protocol):
 
 
 class Kind(NamedTuple):
-    """What differs between imports: `open` looks at a file, and gives it, what reads it, and how many rows it has."""
+    """What differs between imports: `open` looks at a file, and gives it, what reads it, and how many rows it has.
+
+    Shape: `device_id` is the device of all rows, "" where each row says its own.
+    """
 
     open: Callable[[Path], tuple[_Opened, Source, int]]
     send: Callable[[Sink], Send[Any]]
     batch_items: int
-    device_id: str | None = None
+    device_id: str = ""
 
 
 def import_files(call: Call, kind: Kind) -> None:
@@ -55,7 +58,7 @@ def import_files(call: Call, kind: Kind) -> None:
         rows = sum(rows for _, _, rows in files)
         with call.to.open(call.tenant_id) as sink, progress("importing", "rows") as on_step:
             on_step(Step(0, rows))
-            if kind.device_id is not None:
+            if kind.device_id:
                 register_device(sink, call.tenant_id, kind.device_id)
             for file, source, _ in files:
                 account.take(file, source, sink, kind, lambda: on_step(Step(account.tally.answered, rows)))

@@ -14,7 +14,7 @@ import click
 
 from infra.cli.import_account import Kind, import_files
 from infra.cli.import_options import Call, Valid, say, shared, sink_of, zone_option
-from infra.cli.import_run import FACTS, Outcome, register_device, send_facts
+from infra.cli.import_run import FACTS, Outcome, register_devices, send_facts
 from infra.cli.import_sinks import Sink
 from schemas.envelope import TenantId
 from schemas.values import Id
@@ -139,8 +139,13 @@ def logs(
                 say(f"{source.path}: lines that do not say their year begin in {first}; --year says otherwise")
             return source, source, source.rows
 
-        kind = Kind(open=open_, send=lambda sink: _sender(sink, tenant_id, device), batch_items=FACTS)
-        import_files(Call(files, tenant_id, encoding, sink_of(data_dir)), kind._replace(device_id=device))
+        kind = Kind(
+            open=open_,
+            send=lambda sink: _sender(sink, tenant_id, how.device_id),
+            batch_items=FACTS,
+            device_id=how.device_id,
+        )
+        import_files(Call(files, tenant_id, encoding, sink_of(data_dir)), kind)
 
 
 @contextmanager
@@ -152,13 +157,11 @@ def _spooled() -> Iterator[Path]:
         yield Path(file.name)
 
 
-def _sender(sink: Sink, tenant_id: TenantId, device: str | None) -> Callable[[Sequence[FactRow]], Outcome]:
-    known = {device}
+def _sender(sink: Sink, tenant_id: TenantId, device_id: str) -> Callable[[Sequence[FactRow]], Outcome]:
+    known = {device_id}
 
     def send(batch: Sequence[FactRow]) -> Outcome:
-        for device_id in {row.fact.device_id for row in batch} - known:
-            register_device(sink, tenant_id, device_id)
-            known.add(device_id)
+        register_devices(sink, tenant_id, batch, known)
         return send_facts(sink, batch)
 
     return send
