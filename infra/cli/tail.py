@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import tzinfo
 from hashlib import sha256
 from pathlib import Path
 from threading import Event
@@ -20,8 +19,6 @@ from infra.cli.import_options import say, shared, sink_of
 from infra.cli.import_run import register_devices, send_facts
 from infra.cli.import_sinks import ImportFailed, Sink
 from schemas.envelope import TenantId
-from streams.intake.files.lines import Errors
-from streams.intake.files.logs.fields import Names
 from streams.intake.files.logs.follow import Followed, Place, Read
 from streams.intake.files.logs.log_file import How
 from streams.intake.files.text import FactRow, FileError, RefusedRow
@@ -147,20 +144,13 @@ def tail(
     *,
     files: Sequence[Path],
     tenant: str,
-    encoding: str,
     data_dir: Path | None,
-    device: str | None,
-    zone: tzinfo,
-    errors: Errors,
-    form: str | None,
-    time_field: str,
-    message_field: str,
+    how: How,
     state: Path,
     once: bool,
 ) -> None:
-    how = How(device or "", zone, form or "", Names(time_field, message_field), encoding=encoding, errors=errors)
     tenant_id = TenantId(tenant)
-    if form == "csv" or "\n".encode(encoding) != b"\n":
+    if how.form == "csv" or "\n".encode(how.encoding) != b"\n":
         raise click.UsageError("rows of CSV and files of UTF-16 cannot be followed; bring them in with `import logs`")
     try:
         places = Places(state.expanduser(), tenant_id)
