@@ -92,6 +92,12 @@ class Tally:
         """Return the rows that were read and of which no answer came: only an import that broke off has some."""
         return self.read - self.answered
 
+    def add(self, outcome: Outcome) -> None:
+        """Count what was taken of a batch; what was refused, `refuse` counts with its file."""
+        self.accepted += outcome.accepted
+        self.repeated += outcome.repeated
+        self.latest = later(self.latest, outcome.latest)
+
     def refuse(self, refused: RefusedRow, path: Path) -> None:
         self.refused += 1
         kind = refused.reason.partition(": ")[0]
