@@ -16,7 +16,6 @@ from streams.intake.files.logs.log_file import How
 from streams.intake.files.logs.recorded import log_recorded
 from streams.intake.files.logs.records import Reader, Record
 from streams.intake.files.text import MAX_LINE, FactRow, FileError, RefusedRow, SourceRow
-from streams.intake.hosts import host_device_id
 from streams.ports import FactSubmission
 
 BATCH_LINES = 2_000
@@ -104,7 +103,7 @@ class Followed:
 
     def _read(self, file: BinaryIO, place: Place, *, to_its_end: bool) -> Read:
         lines, ends = self._lines(file, place, to_its_end=to_its_end)
-        records = list(self._reader.records_of(lines))
+        records = list(self._reader.joined(lines))
         is_end = len(ends) < BATCH_LINES
         # a record that fills a batch is taken as far as it goes
         may_go_on = not to_its_end if is_end else len(records) > 1
@@ -146,9 +145,7 @@ class Followed:
         if record.line is None:
             raise BadLine(record.problem)
         at = datetime.now(UTC) if record.line.when is None else self._instants.of(record.line.when, record.line.stamp)
-        device_id = self._how.device_id or (host_device_id(record.line.host) if record.line.host else "")
-        if not device_id:
-            raise BadLine("the line names no host: say which device it is of with --device")
+        device_id = self._how.device_of(record.line)
         fact = log_recorded(record.line)
         # a line that is sent again after a crash is known by its place
         id_ = named_uuid(device_id, str(place.inode), str(offset), record.first)
