@@ -13,15 +13,13 @@ from streams.intake.files.lines import RawLine, decoded
 from streams.intake.files.logs.instants import Instants, nearest
 from streams.intake.files.logs.line import BadLine
 from streams.intake.files.logs.log_file import How
-from streams.intake.files.logs.recorded import log_recorded
+from streams.intake.files.logs.recorded import fact_row, log_recorded
 from streams.intake.files.logs.records import Reader, Record
 from streams.intake.files.text import MAX_LINE, FactRow, FileError, RefusedRow, SourceRow
-from streams.ports import FactSubmission
 
 BATCH_LINES = 2_000
 
 _HEAD_BYTES = 256
-_FACT_BYTES = 400
 
 
 class Place(NamedTuple):
@@ -149,7 +147,7 @@ class Followed:
         fact = log_recorded(record.line)
         # a line that is sent again after a crash is known by its place
         id_ = named_uuid(device_id, str(place.inode), str(offset), record.first)
-        return FactRow(FactSubmission(device_id, at, fact, id_), row, _FACT_BYTES + 2 * len(fact.summary))
+        return fact_row(row, device_id, at, fact, id_)
 
 
 def place_of(file: BinaryIO) -> Place:

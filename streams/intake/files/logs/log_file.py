@@ -12,18 +12,16 @@ from streams.intake.files.lines import Errors, RawLine, encoding_of, raw_lines
 from streams.intake.files.logs.fields import Names
 from streams.intake.files.logs.instants import InOrder, Instants, seconds_of
 from streams.intake.files.logs.line import BadLine, Line, Stamp
-from streams.intake.files.logs.recorded import log_recorded
+from streams.intake.files.logs.recorded import fact_row, log_recorded
 from streams.intake.files.logs.records import Reader, Record, header_of
 from streams.intake.files.logs.syslog import stamp_without_year
 from streams.intake.files.logs.years import Turns, first_year, near
 from streams.intake.files.text import FactRow, FileError, RefusedRow, SourceRow, changed
 from streams.intake.hosts import host_device_id
-from streams.ports import FactSubmission
 
 HEADER = ["line"]
 
 _REMEMBERED = 200_000
-_FACT_BYTES = 400
 _NO_TIME = "the line says no time: it has - in its place; a listener gives such a line the time at which it came"
 
 
@@ -140,7 +138,7 @@ class LogFile:
         # the first line alone: those that a growing file joins to it later change nothing of what it is
         occurrence = self._seen.occurrence(at, record.first)
         id_ = named_uuid(device_id, at.isoformat(), record.first, str(occurrence))
-        return FactRow(FactSubmission(device_id, at, fact, id_), row, _FACT_BYTES + 2 * len(fact.summary))
+        return fact_row(row, device_id, at, fact, id_)
 
     def _turns(self) -> Turns:
         """Read the file once to see how often its year turns, and how many lines there are."""
