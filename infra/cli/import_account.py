@@ -1,15 +1,15 @@
 """An import of several files is run from here: each is looked at first, then sent, and every row accounted for."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, NoReturn, Protocol, runtime_checkable
 
 import click
 
 from infra.cli.import_options import Call, say
-from infra.cli.import_run import Outcome, RefusedFile, Send, Source, Tally, data_ends, later, register_device, run
+from infra.cli.import_run import Outcome, RefusedFile, Send, Source, Tally, data_ends, register_device, run
 from infra.cli.import_sinks import ImportFailed, Sink
 from infra.cli.progress import progress
 from streams.intake.files.text import FileError
@@ -38,37 +38,53 @@ class _Noted(Protocol):
 
 
 class Kind(NamedTuple):
-    """What differs between imports: `open` looks at a file, and gives it, what reads it, and how many rows it has."""
+    """What differs between imports: `open` looks at a file, and gives it, what reads it, and how many rows it has.
+
+    Shape: `device_id` is the device of all rows, "" where each row says its own.
+    """
 
     open: Callable[[Path], tuple[_Opened, Source, int]]
     send: Callable[[Sink], Send[Any]]
     batch_items: int
-    device_id: str | None = None
+    device_id: str = ""
 
 
-def import_files(call: Call, kind: Kind) -> None:
-    """Import the files and end the program: with 1 if a row was refused, 2 if a file or the server cannot be used."""
+def import_files(call: Call, kind: Kind) -> NoReturn:
+    """Import the files one after another, and end the program as `end_with_account` does."""
     account = _Account()
-    try:
+
+    def work() -> None:
         # every file is looked at before anything of the first one is sent
         files = [kind.open(path) for path in call.paths]
         rows = sum(rows for _, _, rows in files)
         with call.to.open(call.tenant_id) as sink, progress("importing", "rows") as on_step:
             on_step(Step(0, rows))
-            if kind.device_id is not None:
+            if kind.device_id:
                 register_device(sink, call.tenant_id, kind.device_id)
             for file, source, _ in files:
                 account.take(file, source, sink, kind, lambda: on_step(Step(account.tally.answered, rows)))
+
+    end_with_account(work, account.print, account.tally)
+
+
+def end_with_account(work: Callable[[], None], print_account: Callable[[], None], tally: Tally) -> NoReturn:
+    """Do the work of an import, say what became of its rows, and end the program.
+
+    Shape: the exit status is 1 if a row was refused, 2 if a file or the server cannot be used, and 130 after Ctrl-C.
+    """
+    problem = None
+    try:
+        work()
+        status = 1 if tally.refused else 0
     except (FileError, ImportFailed) as error:
-        account.print()
-        say(f"factline: {error}")
-        sys.exit(2)
+        problem, status = str(error), 2
     except KeyboardInterrupt:
-        account.print()
-        say("factline: interrupted; what is counted here is recorded; run the same import again to go on")
-        sys.exit(_INTERRUPTED)
-    account.print()
-    sys.exit(1 if account.tally.refused else 0)
+        problem = "interrupted; what is counted here is recorded; run the same import again to go on"
+        status = _INTERRUPTED
+    print_account()
+    if problem is not None:
+        say(f"factline: {problem}")
+    sys.exit(status)
 
 
 class _Account:
@@ -84,9 +100,7 @@ class _Account:
         before = tally.read
 
         def on_outcome(outcome: Outcome) -> None:
-            tally.accepted += outcome.accepted
-            tally.repeated += outcome.repeated
-            tally.latest = later(tally.latest, outcome.latest)
+            tally.add(outcome)
             for row in outcome.refused:
                 tally.refuse(row, file.path)
                 refused_file.add(row)
@@ -103,31 +117,44 @@ class _Account:
 
     def print(self) -> None:
         """Say what became of the rows, once there is a file whose rows were sent."""
-        tally = self.tally
         if not self._refused_files:
             return
-        click.echo(f"rows read: {tally.read}")
-        click.echo(f"accepted: {tally.accepted}")
-        click.echo(f"repeated: {tally.repeated}")
-        click.echo(f"refused: {tally.refused}")
-        if tally.latest is not None:
-            click.echo(data_ends(tally.latest))
-        if tally.unanswered:
-            click.echo(f"without an answer: {tally.unanswered}")
+        for line in counts(self.tally):
+            click.echo(line)
         for file, source in self._sources:
             if isinstance(source, _Noted):
                 for note in source.notes():
                     click.echo(f"{file.path}: {note}")
-        self._print_refused()
+        for line in reasons(self.tally, {}):
+            click.echo(line)
+        say_where(self._refused_files)
 
-    def _print_refused(self) -> None:
-        tally = self.tally
-        if tally.reasons:
-            click.echo("refused by reason:")
-        for reason, found in sorted(tally.reasons.items(), key=lambda item: -item[1].rows):
-            click.echo(f"{found.rows:>9}  {reason} (first: {found.first})")
-        for refused in self._refused_files:
-            if refused.problem is not None:
-                say(f"factline: {refused.path} cannot be written: {refused.problem}; the refused rows are not in it")
-            elif refused.written:
-                click.echo(f"refused rows are in {refused.path}")
+
+def counts(tally: Tally) -> Iterator[str]:
+    yield f"rows read: {tally.read}"
+    yield f"accepted: {tally.accepted}"
+    yield f"repeated: {tally.repeated}"
+    yield f"refused: {tally.refused}"
+    if tally.latest is not None:
+        yield data_ends(tally.latest)
+    if tally.unanswered:
+        yield f"without an answer: {tally.unanswered}"
+
+
+def reasons(tally: Tally, examples: Mapping[str, str]) -> Iterator[str]:
+    """Yield how often each reason was given. Shape: `examples` has a whole reason for some of them."""
+    if tally.reasons:
+        yield "refused by reason:"
+    for reason, found in sorted(tally.reasons.items(), key=lambda item: -item[1].rows):
+        yield f"{found.rows:>9}  {reason} (first: {found.first})"
+        if reason in examples:
+            yield f"{'':>11}{examples[reason]}"
+
+
+def say_where(refused_files: Sequence[RefusedFile]) -> None:
+    """Say where the refused rows are, or why they are not there."""
+    for refused in refused_files:
+        if refused.problem is not None:
+            say(f"factline: {refused.path} cannot be written: {refused.problem}; the refused rows are not in it")
+        elif refused.written:
+            click.echo(f"refused rows are in {refused.path}")

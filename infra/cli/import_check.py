@@ -20,6 +20,7 @@ from infra.cli.import_sinks import (
     ServerSink,
     Sink,
     SinkOf,
+    taken,
 )
 from infra.embedded import Embedded
 from schemas import upcast
@@ -66,12 +67,7 @@ class _Directory(_Checks):
         self._writer = embedded.writer
 
     def commands(self, batch: Sequence[Submission]) -> Sequence[CommandTaken]:
-        return [
-            CommandTaken(reply.repeated, changed=bool(reply.events))
-            if reply.refusal is None
-            else CommandTaken(reply.repeated, reply.refusal.kind.value, reply.refusal.reason, changed=False)
-            for reply in self._writer.write(batch, commit=lambda _batch: None)
-        ]
+        return [taken(reply) for reply in self._writer.write(batch, commit=lambda _batch: None)]
 
 
 class _Server(_Checks):
@@ -79,7 +75,6 @@ class _Server(_Checks):
 
     def __init__(self, client: ServerClient) -> None:
         self._client = client
-        self._states: dict[str, Any] = {}
 
     def commands(self, batch: Sequence[Submission]) -> Sequence[CommandTaken]:
         try:

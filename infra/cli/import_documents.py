@@ -91,14 +91,14 @@ class Documents:
         latest = None
         for n, invoice in enumerate(batch):
             taken = answers[n]
-            if taken.kind is None:
-                repeated += len(invoice.copies)
-                latest = later(latest, invoice.command.issue_date)
             if taken.kind is not None:
                 self._count("refused", invoice)
                 reason = _why(taken)
                 refused += (RefusedRow(row, reason) for row in (*invoice.rows, *invoice.copies))
-            elif taken.repeated or not taken.changed:
+                continue
+            repeated += len(invoice.copies)
+            latest = later(latest, invoice.command.issue_date)
+            if taken.repeated or not taken.changed:
                 self._count("repeated", invoice)
                 repeated += len(invoice.rows)
             else:

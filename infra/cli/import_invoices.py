@@ -1,19 +1,20 @@
 """`factline import invoices` brings in invoices and credit notes from CSV files."""
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from datetime import tzinfo
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from domain.finance.invoice import Direction
+from infra.cli.import_account import counts, end_with_account, reasons, say_where
 from infra.cli.import_check import checking
 from infra.cli.import_documents import Documents
 from infra.cli.import_options import Call, Valid, say, shared, sink_of, zone_option
-from infra.cli.import_run import COMMANDS, Outcome, RefusedFile, Tally, data_ends, later, run
-from infra.cli.import_sinks import ImportFailed, SinkOf
+from infra.cli.import_run import COMMANDS, Outcome, RefusedFile, Tally, run
+from infra.cli.import_sinks import SinkOf
 from infra.cli.invoice_options import invoice_options
 from infra.cli.progress import progress
 from infra.sqlite.last_places import PlacesInFile
@@ -22,10 +23,8 @@ from schemas.values import Currency
 from streams.intake.files.dates import Dates
 from streams.intake.files.invoice_rows import DEFAULT_CURRENCY, Terms
 from streams.intake.files.invoices import InvoicesFiles, Writing
-from streams.intake.files.text import FileError, TextFile, check
+from streams.intake.files.text import TextFile, check
 from streams.project.rebuild import Step
-
-_INTERRUPTED = 130
 
 
 @click.command()
@@ -117,28 +116,16 @@ class _Import:
         self._paths = [*first.values()]
         self._documents = Documents(call.tenant_id, self._paths, correct=correct)
         self._refused: list[RefusedFile] = []
-        self._begun = False
+        self._source: InvoicesFiles | None = None
         self._examples: dict[str, str] = {}
 
-    def run(self) -> None:
-        source: InvoicesFiles | None = None
-        ended = 2
-        try:
-            # every file is looked at before anything of the first one is sent
-            files = [check(path, self._call.encoding) for path in self._paths]
-            source = InvoicesFiles(files, self._terms, self._writing, PlacesInFile)
-            self._take(files, source)
-            ended = 1 if self._tally.refused else 0
-        except (FileError, ImportFailed) as error:
-            self._print(source)
-            say(f"factline: {error}")
-        except KeyboardInterrupt:
-            self._print(source)
-            say("factline: interrupted; what is counted here is recorded; run the same import again to go on")
-            ended = _INTERRUPTED
-        else:
-            self._print(source)
-        sys.exit(ended)
+    def run(self) -> NoReturn:
+        end_with_account(self._import, self._print, self._tally)
+
+    def _import(self) -> None:
+        # every file is looked at before anything of the first one is sent
+        files = [check(path, self._call.encoding) for path in self._paths]
+        self._take(files, InvoicesFiles(files, self._terms, self._writing, PlacesInFile))
 
     def _take(self, files: Sequence[TextFile], source: InvoicesFiles) -> None:
         tally = self._tally
@@ -149,16 +136,14 @@ class _Import:
             progress("importing", "rows") as on_step,
             ExitStack() as stack,
         ):
-            self._begun = True
+            self._source = source
             on_step(Step(0, rows))
             if not self._dry:
                 parts = zip(files, source.headers, strict=True)
                 self._refused = [stack.enter_context(RefusedFile(file.path, names)) for file, names in parts]
 
             def on_outcome(outcome: Outcome) -> None:
-                tally.accepted += outcome.accepted
-                tally.repeated += outcome.repeated
-                tally.latest = later(tally.latest, outcome.latest)
+                tally.add(outcome)
                 for row in outcome.refused:
                     tally.refuse(row, files[row.row.file].path)
                     if self._refused:
@@ -181,38 +166,17 @@ class _Import:
             for file in files:
                 file.check_unchanged()
 
-    def _print(self, source: InvoicesFiles | None) -> None:
+    def _print(self) -> None:
         """Say what became of the rows, once there is a sink that takes them."""
-        if source is None or not self._begun:
+        if self._source is None:
             return
-        for line in _told(source, all_=self._dry):
+        for line in _told(self._source, all_=self._dry):
             say(line)
         if self._dry:
             click.echo("checked only, nothing is written; an import would give:")
-        for line in (*_counts(self._tally, self._examples), *self._documents.told()):
+        for line in (*counts(self._tally), *reasons(self._tally, self._examples), *self._documents.told()):
             click.echo(line)
-        for file in self._refused:
-            if file.problem is not None:
-                say(f"factline: {file.path} cannot be written: {file.problem}; the refused rows are not in it")
-            elif file.written:
-                click.echo(f"refused rows are in {file.path}")
-
-
-def _counts(tally: Tally, examples: Mapping[str, str]) -> Iterator[str]:
-    yield f"rows read: {tally.read}"
-    yield f"accepted: {tally.accepted}"
-    yield f"repeated: {tally.repeated}"
-    yield f"refused: {tally.refused}"
-    if tally.latest is not None:
-        yield data_ends(tally.latest)
-    if tally.unanswered:
-        yield f"without an answer: {tally.unanswered}"
-    if tally.reasons:
-        yield "refused by reason:"
-    for reason, found in sorted(tally.reasons.items(), key=lambda item: -item[1].rows):
-        yield f"{found.rows:>9}  {reason} (first: {found.first})"
-        if reason in examples:
-            yield f"{'':>11}{examples[reason]}"
+        say_where(self._refused)
 
 
 def _told(source: InvoicesFiles, *, all_: bool) -> Iterator[str]:

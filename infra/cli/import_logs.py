@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
+from functools import wraps
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
 from infra.cli.import_account import Kind, import_files
 from infra.cli.import_options import Call, Valid, say, shared, sink_of, zone_option
-from infra.cli.import_run import FACTS, Outcome, register_device, send_facts
+from infra.cli.import_run import FACTS, Outcome, register_devices, send_facts
 from infra.cli.import_sinks import Sink
 from schemas.envelope import TenantId
 from schemas.values import Id
@@ -70,7 +71,24 @@ factline import logs app.jsonl --tenant demo --device web-1 --time-field when --
 
 
 def log_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add what `import logs` and `tail` are both told of the lines."""
+    """Add what `import logs` and `tail` are both told of the lines; the command gets it as `how`."""
+
+    @wraps(command)
+    def told(
+        *,
+        encoding: str,
+        device: str | None,
+        zone: tzinfo,
+        errors: Errors,
+        form: str | None,
+        time_field: str,
+        message_field: str,
+        **others: Any,
+    ) -> None:
+        names = Names(time_field, message_field)
+        command(how=How(device or "", zone, form or "", names, encoding=encoding, errors=errors), **others)
+
+    decorated: Callable[..., None] = told
     for decorate in (
         click.option("--message-field", default="", help="The field of the message, in JSON lines and CSV."),
         click.option("--time-field", default="", help="The field of the time, like created or event.time."),
@@ -85,8 +103,8 @@ def log_options(command: Callable[..., None]) -> Callable[..., None]:
         zone_option,
         click.option("--device", type=Valid("device", Id), help="Where all lines come from."),
     ):
-        command = decorate(command)
-    return command
+        decorated = decorate(decorated)
+    return decorated
 
 
 @click.command(help=_HELP)
@@ -102,28 +120,13 @@ def logs(
     *,
     files: Sequence[Path],
     tenant: str,
-    encoding: str,
     data_dir: Path | None,
-    device: str | None,
-    zone: tzinfo,
-    errors: Errors,
-    form: str | None,
-    time_field: str,
-    message_field: str,
+    how: How,
     year: int | None,
     take_last: bool,
 ) -> None:
     now, seen, tenant_id = datetime.now(UTC), Seen(), TenantId(tenant)
-    how = How(
-        device_id=device or "",
-        zone=zone,
-        form=form or "",
-        names=Names(time_field, message_field),
-        year=year,
-        encoding=encoding,
-        errors=errors,
-        take_last=take_last,
-    )
+    how = replace(how, year=year, take_last=take_last)
 
     with ExitStack() as stack:
 
@@ -139,8 +142,13 @@ def logs(
                 say(f"{source.path}: lines that do not say their year begin in {first}; --year says otherwise")
             return source, source, source.rows
 
-        kind = Kind(open=open_, send=lambda sink: _sender(sink, tenant_id, device), batch_items=FACTS)
-        import_files(Call(files, tenant_id, encoding, sink_of(data_dir)), kind._replace(device_id=device))
+        kind = Kind(
+            open=open_,
+            send=lambda sink: _sender(sink, tenant_id, how.device_id),
+            batch_items=FACTS,
+            device_id=how.device_id,
+        )
+        import_files(Call(files, tenant_id, how.encoding, sink_of(data_dir)), kind)
 
 
 @contextmanager
@@ -152,13 +160,11 @@ def _spooled() -> Iterator[Path]:
         yield Path(file.name)
 
 
-def _sender(sink: Sink, tenant_id: TenantId, device: str | None) -> Callable[[Sequence[FactRow]], Outcome]:
-    known = {device}
+def _sender(sink: Sink, tenant_id: TenantId, device_id: str) -> Callable[[Sequence[FactRow]], Outcome]:
+    known = {device_id}
 
     def send(batch: Sequence[FactRow]) -> Outcome:
-        for device_id in {row.fact.device_id for row in batch} - known:
-            register_device(sink, tenant_id, device_id)
-            known.add(device_id)
+        register_devices(sink, tenant_id, batch, known)
         return send_facts(sink, batch)
 
     return send

@@ -10,14 +10,14 @@ from pydantic import StringConstraints
 
 from infra.cli.import_account import Kind, import_files
 from infra.cli.import_options import Call, Valid, shared, sink_of, zone_option
-from infra.cli.import_run import FACTS, Outcome, register_device
+from infra.cli.import_run import FACTS, Outcome, register_devices, send_facts
 from infra.cli.import_sinks import Sink
 from schemas.envelope import TenantId
 from schemas.values import Id, Name
 from streams.intake.files.epochs import UNITS
 from streams.intake.files.metrics.metrics_file import FORMATS, MetricsFile, Reading
 from streams.intake.files.metrics.sample import How
-from streams.intake.files.text import RefusedRow, TextFile, check
+from streams.intake.files.text import TextFile, check
 
 _Unit = Annotated[str, StringConstraints(max_length=32)]
 
@@ -128,24 +128,19 @@ def metrics(
 
     kind = Kind(
         open=open_,
-        send=lambda sink: _sender(sink, tenant_id, device),
+        send=lambda sink: _sender(sink, tenant_id, how.device_id),
         batch_items=FACTS,
-        device_id=device,
+        device_id=how.device_id,
     )
     import_files(Call(files, tenant_id, encoding, sink_of(data_dir)), kind)
 
 
-def _sender(sink: Sink, tenant_id: TenantId, device: str | None) -> Callable[[Sequence[Reading]], Outcome]:
-    known = {device}
+def _sender(sink: Sink, tenant_id: TenantId, device_id: str) -> Callable[[Sequence[Reading]], Outcome]:
+    known = {device_id}
 
     def send(batch: Sequence[Reading]) -> Outcome:
-        for device_id in {reading.fact.device_id for reading in batch} - known:
-            register_device(sink, tenant_id, device_id)
-            known.add(device_id)
-        taken = sink.facts([reading.fact for reading in batch])
-        refused = [RefusedRow(batch[place].row, reason) for place, reason in taken.refused.items()]
-        repeated = taken.repeated + sum(reading.replaced for reading in batch)
-        told = (one.fact.happened_at for place, one in enumerate(batch) if place not in taken.refused)
-        return Outcome(taken.accepted, repeated, refused, max(told, default=None))
+        register_devices(sink, tenant_id, batch, known)
+        outcome = send_facts(sink, batch)
+        return outcome._replace(repeated=outcome.repeated + sum(reading.replaced for reading in batch))
 
     return send

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from infra.cli.import_sinks import SinkOf
 from schemas.envelope import TenantId
-from schemas.values import Id, TenantName
+from schemas.values import TenantName
 from streams.intake.files.zones import zone_of
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -80,8 +80,6 @@ def shared(command: Callable[..., None]) -> Callable[..., None]:
         command = decorate(command)
     return command
 
-
-device_option = click.option("--device", type=Valid("device", Id), required=True, help="Where the data comes from.")
 
 zone_option = click.option(
     "--timezone",

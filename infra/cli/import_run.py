@@ -13,8 +13,8 @@ from domain.rejection import Kind
 from infra.cli.import_sinks import IMPORTER, ImportFailed, Sink
 from schemas.envelope import TenantId
 from streams.identifiers import named_uuid
-from streams.intake.files.text import FactRow, RefusedRow
-from streams.ports import Submission
+from streams.intake.files.text import RefusedRow, SourceRow
+from streams.ports import FactSubmission, Submission
 
 COMMANDS = 500
 """Invoices of one batch."""
@@ -91,6 +91,12 @@ class Tally:
     def unanswered(self) -> int:
         """Return the rows that were read and of which no answer came: only an import that broke off has some."""
         return self.read - self.answered
+
+    def add(self, outcome: Outcome) -> None:
+        """Count what was taken of a batch; what was refused, `refuse` counts with its file."""
+        self.accepted += outcome.accepted
+        self.repeated += outcome.repeated
+        self.latest = later(self.latest, outcome.latest)
 
     def refuse(self, refused: RefusedRow, path: Path) -> None:
         self.refused += 1
@@ -213,7 +219,23 @@ def register_device(sink: Sink, tenant_id: TenantId, device_id: str) -> None:
         raise ImportFailed(f"device {device_id} cannot be registered: {taken.reason}")
 
 
-def send_facts(sink: Sink, batch: Sequence[FactRow]) -> Outcome:
+class _OfFact(Protocol):
+    """What is sent as a fact, and the row that says it."""
+
+    @property
+    def fact(self) -> FactSubmission: ...
+    @property
+    def row(self) -> SourceRow: ...
+
+
+def register_devices(sink: Sink, tenant_id: TenantId, batch: Sequence[_OfFact], known: set[str]) -> None:
+    """Make the devices of facts known, except those that are `known`, to which they are added. Raises: ImportFailed."""
+    for device_id in {row.fact.device_id for row in batch} - known:
+        register_device(sink, tenant_id, device_id)
+        known.add(device_id)
+
+
+def send_facts(sink: Sink, batch: Sequence[_OfFact]) -> Outcome:
     taken = sink.facts([row.fact for row in batch])
     refused = [RefusedRow(batch[place].row, reason) for place, reason in taken.refused.items()]
     latest = max((row.fact.happened_at for place, row in enumerate(batch) if place not in taken.refused), default=None)

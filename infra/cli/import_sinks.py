@@ -15,7 +15,7 @@ from infra.cli.client import ServerClient, ServerGone, ServerRefused
 from infra.data_dir import DataDirError
 from infra.embedded import Embedded
 from schemas.envelope import Actor, ActorType, TenantId
-from streams.ports import FactSubmission, LogUnavailable, Submission
+from streams.ports import FactSubmission, LogUnavailable, Reply, Submission
 
 IMPORTER = Actor(ActorType.TOOL, "factline-import")
 
@@ -56,8 +56,6 @@ class FactsTaken(NamedTuple):
 
 class Sink(Protocol):
     """Takes batches for one tenant; every batch may be sent again."""
-
-    """The ids of the log lines of an import, over all its files."""
 
     @property
     def threads(self) -> int:
@@ -162,12 +160,7 @@ class EmbeddedSink:
     def commands(self, batch: Sequence[Submission]) -> Sequence[CommandTaken]:
         with _log_errors():
             replies = self.embedded.writer.write(batch)
-        return [
-            CommandTaken(reply.repeated, changed=bool(reply.events))
-            if reply.refusal is None
-            else CommandTaken(reply.repeated, reply.refusal.kind.value, reply.refusal.reason, changed=False)
-            for reply in replies
-        ]
+        return [taken(reply) for reply in replies]
 
     def facts(self, batch: Sequence[FactSubmission]) -> FactsTaken:
         with _log_errors():
@@ -255,6 +248,13 @@ def _fact_json(submission: FactSubmission) -> dict[str, Any]:
         "id": submission.fact_id,
         "data": submission.fact,
     }
+
+
+def taken(reply: Reply) -> CommandTaken:
+    """Return what a writer's reply says became of its command."""
+    if reply.refusal is not None:
+        return CommandTaken(reply.repeated, reply.refusal.kind.value, reply.refusal.reason, changed=False)
+    return CommandTaken(reply.repeated, changed=bool(reply.events))
 
 
 def _from_json(reply: Mapping[str, Any]) -> CommandTaken:

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 import click
 
@@ -31,6 +32,12 @@ _PORT = click.option(
 def status_options(command: Callable[..., None]) -> Callable[..., None]:
     """Let a worker's command be told where it says how it is."""
     return _HOST(_PORT(command))
+
+
+def end_supervised(name: str, status: Address) -> NoReturn:
+    """Run a worker as a process that is started again when it ends by itself; end with its last exit status."""
+    again = ["worker", name, "--status-host", status.host, "--status-port", str(status.port)]
+    sys.exit(supervise([sys.executable, "-m", "infra.cli.main", *again]))
 
 
 Work = Callable[[Settings, Address], None]
@@ -78,8 +85,7 @@ def follower(name: str, what: str, work: Work) -> click.Command:
             # they tell each step of a rebalance, with all partitions
             logging.getLogger(library).setLevel(logging.WARNING)
         if supervised:
-            again = ["worker", name, "--status-host", status_host, "--status-port", str(status_port)]
-            sys.exit(supervise([sys.executable, "-m", "infra.cli.main", *again]))
+            end_supervised(name, Address(status_host, status_port))
         with told():
             from infra.kafka.connection import SparingEach  # noqa: PLC0415, the drivers come with an extra
 

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import tzinfo
 from hashlib import sha256
 from pathlib import Path
 from threading import Event
@@ -17,14 +16,12 @@ import orjson
 
 from infra.cli.import_logs import form_table, log_options
 from infra.cli.import_options import say, shared, sink_of
-from infra.cli.import_run import register_device
+from infra.cli.import_run import register_devices, send_facts
 from infra.cli.import_sinks import ImportFailed, Sink
 from schemas.envelope import TenantId
-from streams.intake.files.lines import Errors
-from streams.intake.files.logs.fields import Names
 from streams.intake.files.logs.follow import Followed, Place, Read
 from streams.intake.files.logs.log_file import How
-from streams.intake.files.text import FactRow, FileError
+from streams.intake.files.text import FactRow, FileError, RefusedRow
 
 _REST_S = 2.0
 """After so long without a new line the last one is taken: nothing goes on with it."""
@@ -87,28 +84,26 @@ class _Tail:
         for note in read.notes:
             say(f"{followed.path}: {note}")
         if read.facts:
-            self._record([row.fact.device_id for row in read.facts], read.facts, followed.path)
+            self._record(read.facts, followed.path)
         for refused in read.refused:
-            self._refuse(followed.path, refused.row.line, refused.reason)
+            self._refuse(followed.path, refused)
         self.counts.read += len(read.facts) + len(read.refused)
         self._places.keep(followed.path, read.place)
         followed.place = read.place
 
-    def _record(self, devices: Sequence[str], facts: Sequence[FactRow], path: Path) -> None:
-        for device_id in set(devices) - self._known:
-            register_device(self._sink, self._tenant_id, device_id)
-            self._known.add(device_id)
-        taken = self._sink.facts([row.fact for row in facts])
-        self.counts.accepted += taken.accepted
-        self.counts.repeated += taken.repeated
-        for place, reason in taken.refused.items():
-            self._refuse(path, facts[place].row.line, reason)
+    def _record(self, facts: Sequence[FactRow], path: Path) -> None:
+        register_devices(self._sink, self._tenant_id, facts, self._known)
+        outcome = send_facts(self._sink, facts)
+        self.counts.accepted += outcome.accepted
+        self.counts.repeated += outcome.repeated
+        for refused in outcome.refused:
+            self._refuse(path, refused)
 
-    def _refuse(self, path: Path, line: int, reason: str) -> None:
+    def _refuse(self, path: Path, refused: RefusedRow) -> None:
         self.counts.refused += 1
         if self.counts.refused <= _MOST_SAID:
             more = "; further ones are only counted" if self.counts.refused == _MOST_SAID else ""
-            say(f"{path}, line {line}, is refused: {reason}{more}")
+            say(f"{path}, line {refused.row.line}, is refused: {refused.reason}{more}")
 
     def print(self) -> None:
         for name, count in vars(self.counts).items():
@@ -149,20 +144,13 @@ def tail(
     *,
     files: Sequence[Path],
     tenant: str,
-    encoding: str,
     data_dir: Path | None,
-    device: str | None,
-    zone: tzinfo,
-    errors: Errors,
-    form: str | None,
-    time_field: str,
-    message_field: str,
+    how: How,
     state: Path,
     once: bool,
 ) -> None:
-    how = How(device or "", zone, form or "", Names(time_field, message_field), encoding=encoding, errors=errors)
     tenant_id = TenantId(tenant)
-    if form == "csv" or "\n".encode(encoding) != b"\n":
+    if how.form == "csv" or "\n".encode(how.encoding) != b"\n":
         raise click.UsageError("rows of CSV and files of UTF-16 cannot be followed; bring them in with `import logs`")
     try:
         places = Places(state.expanduser(), tenant_id)

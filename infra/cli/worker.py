@@ -2,7 +2,6 @@
 
 import logging
 import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from infra.cli.projectors import COMMANDS, status_options
+from infra.cli.projectors import COMMANDS, end_supervised, status_options
 from infra.cli.told import told
 from infra.collector import settle_collector
 from infra.release import check_release
 from infra.settings import Settings
 from infra.workers.command_status import CommandStatus
 from infra.workers.status import Address, served
-from infra.workers.supervisor import supervise
 from projections.stores import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -82,18 +80,18 @@ def commands(*, supervised: bool, status_host: str, status_port: int) -> None:
     factline worker commands --status-host 0.0.0.0 --status-port 9100    # then GET :9100/ready, :9100/metrics
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    address = Address(status_host, status_port)
     if supervised:
-        again = ["worker", "commands", "--status-host", status_host, "--status-port", str(status_port)]
-        sys.exit(supervise([sys.executable, "-m", "infra.cli.main", *again]))
+        end_supervised("commands", address)
     with told():
         from infra.distributed import command_worker, waiting_commands  # noqa: PLC0415, the drivers come with an extra
 
-        settings, address = Settings.from_environment(), Address(status_host, status_port)
+        settings = Settings.from_environment()
         with (
             command_worker(settings) as worker,
             served(CommandStatus(worker, waiting_commands(settings)), address) as port,
         ):
-            _LOG.info("the command worker says how it is on http://%s:%d/ready", status_host, port)
+            _LOG.info("the command worker says how it is on http://%s:%d/ready", address.host, port)
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda _number, _frame: worker.stop())
             settle_collector()

@@ -1,7 +1,7 @@
 """Dates are read here as a file writes them, and brought to UTC from the time zone that the caller names."""
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -28,8 +28,9 @@ def date(column: str, text: str, dates: Dates) -> datetime:
     """
     found = _parsed(text.strip(), dates.format)
     if found is None:
-        like = f"like {datetime(2026, 1, 31, 8, 30, tzinfo=UTC).strftime(dates.format)}" if dates.format else ""
-        hint = f"--date-format says {like}" if like else "write it like 2026-01-31 08:30:00, or name the --date-format"
+        hint = "write it like 2026-01-31 08:30:00, or name the --date-format"
+        if dates.format:
+            hint = f"--date-format says like {datetime(2026, 1, 31, 8, 30, tzinfo=UTC).strftime(dates.format)}"
         raise BadCell(f"{column} is not an instant: {shown(text)}; {hint}")
     try:
         return _in_utc(found, dates.zone)
@@ -55,6 +56,6 @@ def _in_utc(found: datetime, zone: tzinfo) -> datetime:
     instant = found.replace(tzinfo=zone).astimezone(UTC)
     # a day may begin after midnight; another time that does not come back is none
     is_a_day = found == datetime.combine(found.date(), datetime.min.time())
-    if not is_a_day and abs(instant.astimezone(zone).replace(tzinfo=None) - found) > timedelta(0):
+    if not is_a_day and instant.astimezone(zone).replace(tzinfo=None) != found:
         raise LookupError
     return instant

@@ -4,13 +4,16 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import Literal, Protocol
 
 from domain.finance.invoice import DocumentKind
 from streams.intake.files.cells import BadCell, shown
 
 ONLINE_RETAIL = "online-retail"
 BY_PATTERN = "credit_note="
+
+Written = DocumentKind | Literal[""]
+"""What a row says of the kind; "" where it says nothing."""
 
 _WRITTEN: dict[str, DocumentKind] = {
     "invoice": "invoice",
@@ -36,7 +39,7 @@ def is_rule(text: str) -> bool:
     return text in {"invoice", "credit_note", ONLINE_RETAIL} or (text.startswith(BY_PATTERN) and text != BY_PATTERN)
 
 
-def kind_written(text: str) -> str:
+def kind_written(text: str) -> Written:
     """Read the cell of a column Kind; "" where it is empty. Raises: BadCell."""
     written = re.sub(r"[\s_-]", "", text).casefold()
     if written and written not in _WRITTEN:
@@ -47,7 +50,7 @@ def kind_written(text: str) -> str:
     return _WRITTEN.get(written, "")
 
 
-def kind_of(number: str, said: str, rule: str | None, lines: Sequence[_Line]) -> DocumentKind:
+def kind_of(number: str, said: Written, rule: str | None, lines: Sequence[_Line]) -> DocumentKind:
     """Return what a document is: what is said in its rows, else what the caller's rule says, else an invoice.
 
     Shape: without a word from either, a number of the letter C and digits alone with a negative sum is a credit note.
@@ -56,7 +59,7 @@ def kind_of(number: str, said: str, rule: str | None, lines: Sequence[_Line]) ->
     cancellation".
     """
     if said:
-        return _WRITTEN[said.replace("_", "")]
+        return said
     if rule is None:
         if _LIKE_A_CREDIT_NOTE.fullmatch(number):
             raise BadCell(

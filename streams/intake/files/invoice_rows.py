@@ -20,7 +20,7 @@ from schemas.envelope import TenantId
 from schemas.values import in_words
 from streams.identifiers import named_uuid
 from streams.intake.files.cells import BadCell
-from streams.intake.files.invoice_kind import ONLINE_RETAIL, kind_of
+from streams.intake.files.invoice_kind import ONLINE_RETAIL, Written, kind_of
 from streams.intake.files.text import RefusedRow, SourceRow
 
 MAX_LINES = 10_000
@@ -67,7 +67,7 @@ class LineText(NamedTuple):
     description: str
     quantity: str
     unit_price: str
-    kind: str = ""
+    kind: Written = ""
     currency: str = ""
 
 
@@ -91,7 +91,7 @@ class InvoiceRows(NamedTuple):
 class _Invoice:
     rows: list[SourceRow] = field(default_factory=list)
     lines: list[LineText] = field(default_factory=list)
-    kind: str = ""
+    kind: Written = ""
     currency: str = ""
     copies: tuple[SourceRow, ...] = ()
     spoiled_by: SourceRow | None = None

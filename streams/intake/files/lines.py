@@ -1,4 +1,4 @@
-"""A growing file is read line by line: bad bytes are replaced and counted, and its last line waits for its end."""
+"""A log file is read line by line here; bytes that are not of its encoding are replaced and counted."""
 
 import codecs
 import io
@@ -39,14 +39,15 @@ def encoding_of(path: Path, encoding: str) -> str:
     return name
 
 
-def raw_lines(file: BinaryIO, encoding: str, errors: Errors, *, number: int = 0) -> Iterator[RawLine]:
-    """Yield the lines of a file that are not blank, from where it stands; `number` is that of the line before.
+def raw_lines(file: BinaryIO, encoding: str, errors: Errors) -> Iterator[RawLine]:
+    """Yield the lines of a file that are not blank.
 
     Raises: FileError, a line is longer than MAX_LINE: this is no text file.
     """
     if encoding in _WIDE:
-        yield from _wide_lines(file, encoding, errors, number)
+        yield from _wide_lines(file, encoding, errors)
         return
+    number = 0
     while raw := file.readline(MAX_LINE + 1):
         number += 1
         if len(raw) > MAX_LINE:
@@ -74,7 +75,8 @@ def decoded(raw: bytes, encoding: str, errors: Errors, number: int) -> RawLine:
         return RawLine(number, text.rstrip("\r\n"), count, nuls, ended)
 
 
-def _wide_lines(file: BinaryIO, encoding: str, errors: Errors, number: int) -> Iterator[RawLine]:
+def _wide_lines(file: BinaryIO, encoding: str, errors: Errors) -> Iterator[RawLine]:
+    number = 0
     text = io.TextIOWrapper(file, encoding=encoding, errors="replace" if errors == "strict" else errors, newline="\n")
     try:
         while line := text.readline(MAX_LINE + 1):

@@ -96,5 +96,5 @@ def _abbreviated(local: datetime, abbreviation: str) -> datetime:
 
 
 def zone_of(name: str) -> tzinfo:
-    """Return a zone by its IANA name. Raises: KeyError or ValueError, there is none of this name."""
+    """Return a zone by its IANA name. Raises: KeyError, ValueError or OSError, there is none of this name."""
     return UTC if name.upper() in {"UTC", "Z"} else ZoneInfo(name)

@@ -4,7 +4,9 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
+import orjson
 import zstandard
 from fastapi import Request
 
@@ -77,6 +79,14 @@ async def body_of(request: Request) -> AsyncIterator[bytes]:
         yield body
     finally:
         hold.give_back()
+
+
+def json_of(body: bytes) -> Any:
+    """Return what a body says in JSON. Raises: Problem (400), it is none."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Problem(400, f"the body is not JSON: {error}") from error
 
 
 async def _read(request: Request, hold: _Hold) -> bytes:

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import orjson
 
 from read_api.edge.problems import Problem
+from streams.intake.http.bodies import json_of
 
 BATCH = "application/cloudevents-batch+json"
 STRUCTURED = "application/cloudevents+json"
@@ -31,12 +32,12 @@ def binary_as_batch(headers: Mapping[str, str], body: bytes) -> bytes:
         for name, value in headers.items()
         if name.startswith(_HEADER)
     }
-    return _batch([{**event, "data": _parsed(body) if body else None}])
+    return _batch([{**event, "data": json_of(body) if body else None}])
 
 
 def structured_as_batch(body: bytes) -> bytes:
     """Return a batch of one event. Raises: Problem (400), the body is no JSON object."""
-    event = _parsed(body)
+    event = json_of(body)
     if not isinstance(event, dict):
         raise Problem(400, f"{_BODY} must be a JSON object; {BATCH} is for several events in an array")
     return _batch([event])
@@ -47,7 +48,7 @@ def completed_batch(body: bytes, most: int) -> bytes:
 
     Raises: Problem: 400, it is no JSON array; 413, it has more events than the most that are taken.
     """
-    events = _parsed(body)
+    events = json_of(body)
     if not isinstance(events, list):
         raise Problem(400, f"a batch of CloudEvents must be a JSON array; {STRUCTURED} is for one event")
     if len(events) > most:
@@ -65,10 +66,3 @@ def _batch(events: list[Any]) -> bytes:
 def _with_time(event: Any, received: datetime) -> Any:
     """Return an event with a time: it is optional, and one that is null is not there."""
     return {**event, "time": received} if isinstance(event, dict) and event.get("time") is None else event
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Problem(400, f"the body is not JSON: {error}") from error

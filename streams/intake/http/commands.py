@@ -8,7 +8,6 @@ from http import HTTPStatus
 from time import monotonic
 from typing import Any, Protocol
 
-import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
@@ -26,7 +25,7 @@ from read_api.edge.responses import Json
 from read_api.edge.scopes import require
 from read_api.edge.tokens import token
 from streams.identifiers import new_id
-from streams.intake.http.bodies import body_of
+from streams.intake.http.bodies import body_of, json_of
 from streams.intake.http.grants import require_grants
 from streams.intake.http.media_types import JSON, media_type
 from streams.ports import CALLER_WAITS_S, LogUnavailable, OutcomeUnknown, Overloaded, Reply, Submission
@@ -93,7 +92,7 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
         async with body_of(request) as body:
             item = {
                 "command": f"{context}.{name}",
-                "body": _json(body),
+                "body": json_of(body),
                 "id": request.headers.get("Idempotency-Key"),
                 "expected_version": _if_match(request.headers.get("If-Match")),
                 "happened_at": request.headers.get("X-Happened-At"),
@@ -110,7 +109,7 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
     async def batch(request: Request, caller: Asking) -> Response:
         media_type(request.headers.get("Content-Type", ""), JSON)
         async with body_of(request) as body:
-            items = _json(body)
+            items = json_of(body)
             if not isinstance(items, list) or len(items) > MAX_COMMANDS:
                 raise Problem(400, f"the body must be a JSON array of at most {MAX_COMMANDS} commands")
             answers = await _answers(gate, items, caller, fingerprint_key, request.app.state.log)
@@ -280,13 +279,6 @@ def _expected_version(given: Any) -> int | None:
 def invalid(error: ValidationError) -> Problem:
     """Return the refusal (422) of a message that does not validate."""
     return faulty(faults(error), kind=Kind.INVALID.value)
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Problem(400, f"the body is not JSON: {error}") from error
 
 
 def _if_match(header: str | None) -> int | None:

@@ -32,7 +32,7 @@ from read_api.edge.scopes import require
 from read_api.edge.tokens import token_of
 from schemas.envelope import Actor, TenantId
 from schemas.values import Id, Instant
-from streams.intake.http.bodies import body_of
+from streams.intake.http.bodies import body_of, json_of
 from streams.intake.http.cloud_events import BATCH, STRUCTURED
 from streams.intake.http.facts_body import nothing_taken, reader_of
 from streams.intake.http.media_types import JSON, NDJSON
@@ -224,12 +224,7 @@ def telemetry_router(gate: TelemetryGate) -> APIRouter:
 
 
 def parse_json(body: bytes) -> Parsed:
-    """Read a JSON array of facts, or NDJSON where the body does not begin with `[`.
-
-    Raises: Problem, it is neither, or holds more than MAX_FACTS facts.
-    """
-    if body[:64].lstrip()[:1] != b"[":
-        return parse_ndjson(body)
+    """Read a JSON array of facts. Raises: Problem, it is not JSON, or holds more than MAX_FACTS facts."""
     try:
         facts = [_from_usual(message) for message in _ALL_USUAL.validate_json(body)]
     except (ValueError, OverflowError):
@@ -268,7 +263,7 @@ def _instant(text: str) -> datetime:
 def parse_cloudevents(body: bytes) -> Parsed:
     """Read a CloudEvents JSON batch: `subject` is the stream (`device-42`), `time` when it happened.
 
-    Raises: Problem, it is not a JSON array, or holds more than MAX_FACTS events.
+    Raises: Problem, it is not JSON, or holds more than MAX_FACTS events.
     Source: CloudEvents 1.0, JSON batch format.
     """
     return _one_by_one(_items(body), _from_cloudevent)
@@ -311,12 +306,8 @@ def _from_cloudevent(item: Any) -> FactSubmission:
 
 
 def _items(body: bytes) -> list[Any]:
-    try:
-        items = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Problem(400, f"the body is not JSON: {error}") from error
-    if not isinstance(items, list):
-        raise Problem(400, "the body must be a JSON array of facts, or one fact a line (NDJSON)")
+    """Return the items of an array; that a body is one, `reader_of` has looked at before."""
+    items: list[Any] = json_of(body)
     _check_count(len(items))
     return items
 

@@ -28,7 +28,6 @@ class Frames:
         rest = self._rest + data
         found: list[bytes] = []
         while rest:
-            length = 0
             if counted := _COUNT.match(rest):
                 length, begin = int(counted[1]), counted.end()
                 if length > MAX_MESSAGE:

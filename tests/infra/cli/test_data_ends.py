@@ -3,24 +3,19 @@
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from infra.cli.main import cli
-from infra.embedded import Embedded
+from tests.infra.cli.importing import factline, new_data_dir
 
 TOUR = Path(__file__).parents[3] / "docs" / "tour"
 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("ends") / "data"
-    with Embedded.open(folder) as embedded:
-        embedded.first_start()
-    return folder
+    return new_data_dir(tmp_path_factory.mktemp("ends") / "data")
 
 
 def said(data_dir: Path, *arguments: str) -> str:
-    return CliRunner().invoke(cli, ["import", *arguments, "--tenant", "demo", "--data-dir", str(data_dir)]).output
+    return factline(*arguments, "--tenant", "demo", "--data-dir", data_dir).output
 
 
 @pytest.mark.parametrize(

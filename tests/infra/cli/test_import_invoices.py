@@ -7,27 +7,16 @@ from typing import Any
 import pytest
 
 from infra.embedded import DEMO_TENANT, Embedded
-from schemas.envelope import Actor, ActorType, Envelope, Topic
+from schemas.envelope import Actor, ActorType
 from streams.ports import Submission
-from tests.infra.cli.test_imports import Account, counts, factline, import_invoices, refused_rows
+from tests.infra.cli.importing import Account, counts, events, factline, import_invoices, refused_rows
 from tests.streams.intake.files.samples import HEADER, invoice_row, invoices, taken, write
 
 ROW = invoice_row("7001", quantity="2", price="12.50", customer="91005", country="Germany")
 
 
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    folder = tmp_path / "data"
-    with Embedded.open(folder) as embedded:
-        embedded.first_start()
-    return folder
-
-
 def documents(data_dir: Path, type_: str = "invoice.received") -> dict[str, dict[str, Any]]:
-    with Embedded.open(data_dir) as embedded:
-        found = embedded.log.read(Topic.EVENTS, 0, after=0, limit=10_000)
-    events = [event for event in found if isinstance(event, Envelope) and event.type == type_]
-    return {event.data["number"]: dict(event.data) for event in events}
+    return {event.data["number"]: dict(event.data) for event in events(data_dir, type_)}
 
 
 def prices(data_dir: Path) -> dict[str, list[Decimal]]:

@@ -13,61 +13,26 @@ from typing import Any
 
 import httpx
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.catalog import facts_of
 from domain.fleet.device import RegisterDevice
 from infra.cli.client import ServerClient
 from infra.cli.import_run import Outcome, run
 from infra.cli.import_sinks import IMPORTER, EmbeddedSink, FactsTaken, ImportFailed, ServerSink
 from infra.cli.main import cli
 from infra.embedded import DEMO_TENANT, Embedded
-from schemas.envelope import Envelope, TenantId, Topic
+from schemas.envelope import TenantId, Topic
 from streams.intake.files.text import RefusedRow, SourceRow
 from streams.ports import Submission
+from tests.infra.cli.importing import Account, counts, events, factline, import_invoices, new_data_dir, refused_rows
 from tests.infra.server_process import ServerProcess
 from tests.streams.intake.files.samples import HEADER, REAL_DATA, invoice_row, real_data, write
 from tests.waiting import eventually
 
 # the real logs do not end with a line end
 FINISHED = ["--year", "2025", "--take-last"]
-COUNTS = re.compile(r"^(rows read|accepted|repeated|refused|without an answer): (\d+)$", re.MULTILINE)
-
-
-class Account(dict[str, int]):
-    """The counts that an import printed, with its exit status and all that it said."""
-
-    def __init__(self, exit_code: int, output: str) -> None:
-        super().__init__((name, int(count)) for name, count in COUNTS.findall(output))
-        self.exit_code = exit_code
-        self.output = output
-
-    @property
-    def adds_up(self) -> bool:
-        answered = self["accepted"] + self["repeated"] + self["refused"]
-        return self["rows read"] == answered + self.get("without an answer", 0)
-
-
-def factline(*arguments: object, environment: dict[str, str] | None = None) -> Account:
-    settings = {"FACTLINE_API_KEY": None, "FACTLINE_URL": None} | (environment or {})
-    result: Result = CliRunner().invoke(cli, ["import", *map(str, arguments)], env=settings)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return Account(result.exit_code, result.output)
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    folder = tmp_path / "data"
-    with Embedded.open(folder) as embedded:
-        embedded.first_start()
-    return folder
-
-
-def import_invoices(data_dir: Path, *files: Path, options: Sequence[str] = ()) -> Account:
-    return factline("invoices", *files, "--tenant", "demo", "--data-dir", data_dir, *options)
 
 
 def import_metrics(data_dir: Path, *files: Path) -> Account:
@@ -79,20 +44,8 @@ def import_logs(data_dir: Path, *files: Path, options: Sequence[str] = ()) -> Ac
     return factline("logs", *files, "--tenant", "demo", "--data-dir", data_dir, "--device", "web-1", *options)
 
 
-def events(data_dir: Path, type_: str, topic: Topic = Topic.EVENTS) -> list[Envelope]:
-    with Embedded.open(data_dir) as embedded:
-        found = embedded.log.read(topic, 0, after=0, limit=1_000_000)
-    wanted = [event for event in found if isinstance(event, Envelope) and event.type == type_]
-    return wanted if topic is Topic.EVENTS else [fact for record in wanted for fact in facts_of(record)]
-
-
 def recorded_lines(data_dir: Path) -> list[dict[str, Any]]:
     return [line for event in events(data_dir, "invoice.received") for line in event.data["lines"]]
-
-
-def refused_rows(path: Path) -> list[list[str]]:
-    with path.with_name(f"{path.name}.refused.csv").open(newline="") as file:
-        return list(csv.reader(file))
 
 
 # --- without a server
@@ -122,11 +75,6 @@ def test_real_metrics_and_logs_are_imported_once(data_dir: Path) -> None:
     assert dict(import_logs(data_dir, *logs, options=FINISHED)) == counts(repeated=4_000)
     assert len(events(data_dir, "log.recorded", Topic.TELEMETRY)) == 4_000
     assert [event.stream for event in events(data_dir, "device.registered")] == ["device-web-1"]
-
-
-def counts(*, accepted: int = 0, repeated: int = 0, refused: int = 0) -> dict[str, int]:
-    read = accepted + repeated + refused
-    return {"rows read": read, "accepted": accepted, "repeated": repeated, "refused": refused}
 
 
 def test_an_invoice_says_when_it_was_issued_and_who_brought_it(data_dir: Path, tmp_path: Path) -> None:
@@ -405,8 +353,7 @@ def test_any_file_of_invoices_is_accounted_for_and_a_second_import_adds_nothing(
     tmp_path_factory: pytest.TempPathFactory, rows: list[str], end: str
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
-    with Embedded.open(folder / "data") as embedded:
-        embedded.first_start()
+    new_data_dir(folder / "data")
     path = write(folder / "f.csv", [HEADER, *rows], end=end)
     first = import_invoices(folder / "data", path)
     assert first.adds_up

@@ -11,14 +11,6 @@ from infra.embedded import Embedded
 from schemas.envelope import Envelope, Topic
 
 
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    folder = tmp_path / "data"
-    with Embedded.open(folder) as embedded:
-        embedded.first_start()
-    return folder
-
-
 def tail(data_dir: Path, *files: Path, options: tuple[str, ...] = ()) -> Result:
     state = str(data_dir.parent / "state")
     call = ["tail", *map(str, files), "--tenant", "demo", "--data-dir", str(data_dir), "--state", state, "--once"]

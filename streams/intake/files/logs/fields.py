@@ -91,16 +91,16 @@ def line_of(record: Mapping[str, Any], names: Names) -> Line:
     if when is None:
         raise BadLine(f"the record has no time: its fields are {_fields(record)}; name one with --time-field")
     message_field = names.message or next((name for name in MESSAGE_FIELDS if _get(record, name) is not None), "")
-    message = _text(_get(record, message_field)) if message_field else ""
-    if not message_field or (not message and _get(record, message_field) is None):
+    message = _get(record, message_field) if message_field else None
+    if message is None:
         if "MESSAGE" in record:
             raise BadLine("the record's MESSAGE is null: journald left it out as too long; add --all to journalctl")
         raise BadLine(f"the record has no message: its fields are {_fields(record)}; name one with --message-field")
-    host = _get(record, "_HOSTNAME") or _first(record, _HOST_FIELDS)
+    host = _first(record, _HOST_FIELDS)
     said = [f"{word}={text}" for name, word in _SAID_FIELDS.items() if (text := _text(_get(record, name)))]
     return Line(
         when,
-        message.rstrip("\r\n"),
+        _text(message).rstrip("\r\n"),
         shown,
         host=_text(host.get("name") if isinstance(host, Mapping) else host),
         program=_text(_first(record, _PROGRAM_FIELDS)),

@@ -13,16 +13,13 @@ from streams.intake.files.lines import RawLine, decoded
 from streams.intake.files.logs.instants import Instants, nearest
 from streams.intake.files.logs.line import BadLine
 from streams.intake.files.logs.log_file import How
-from streams.intake.files.logs.recorded import log_recorded
+from streams.intake.files.logs.recorded import fact_row, log_recorded
 from streams.intake.files.logs.records import Reader, Record
 from streams.intake.files.text import MAX_LINE, FactRow, FileError, RefusedRow, SourceRow
-from streams.intake.hosts import host_device_id
-from streams.ports import FactSubmission
 
 BATCH_LINES = 2_000
 
 _HEAD_BYTES = 256
-_FACT_BYTES = 400
 
 
 class Place(NamedTuple):
@@ -104,7 +101,7 @@ class Followed:
 
     def _read(self, file: BinaryIO, place: Place, *, to_its_end: bool) -> Read:
         lines, ends = self._lines(file, place, to_its_end=to_its_end)
-        records = list(self._reader.records_of(lines))
+        records = list(self._reader.joined(lines))
         is_end = len(ends) < BATCH_LINES
         # a record that fills a batch is taken as far as it goes
         may_go_on = not to_its_end if is_end else len(records) > 1
@@ -146,13 +143,11 @@ class Followed:
         if record.line is None:
             raise BadLine(record.problem)
         at = datetime.now(UTC) if record.line.when is None else self._instants.of(record.line.when, record.line.stamp)
-        device_id = self._how.device_id or (host_device_id(record.line.host) if record.line.host else "")
-        if not device_id:
-            raise BadLine("the line names no host: say which device it is of with --device")
+        device_id = self._how.device_of(record.line)
         fact = log_recorded(record.line)
         # a line that is sent again after a crash is known by its place
         id_ = named_uuid(device_id, str(place.inode), str(offset), record.first)
-        return FactRow(FactSubmission(device_id, at, fact, id_), row, _FACT_BYTES + 2 * len(fact.summary))
+        return fact_row(row, device_id, at, fact, id_)
 
 
 def place_of(file: BinaryIO) -> Place:

@@ -1,4 +1,4 @@
-"""This reads a file of log lines as facts of one device."""
+"""This reads a file of log lines as facts, of one device or of the devices that its lines name."""
 
 from collections import OrderedDict
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -11,19 +11,17 @@ from streams.identifiers import named_uuid
 from streams.intake.files.lines import Errors, RawLine, encoding_of, raw_lines
 from streams.intake.files.logs.fields import Names
 from streams.intake.files.logs.instants import InOrder, Instants, seconds_of
-from streams.intake.files.logs.line import BadLine, Stamp
-from streams.intake.files.logs.recorded import log_recorded
+from streams.intake.files.logs.line import BadLine, Line, Stamp
+from streams.intake.files.logs.recorded import fact_row, log_recorded
 from streams.intake.files.logs.records import Reader, Record, header_of
 from streams.intake.files.logs.syslog import stamp_without_year
 from streams.intake.files.logs.years import Turns, first_year, near
 from streams.intake.files.text import FactRow, FileError, RefusedRow, SourceRow, changed
 from streams.intake.hosts import host_device_id
-from streams.ports import FactSubmission
 
 HEADER = ["line"]
 
 _REMEMBERED = 200_000
-_FACT_BYTES = 400
 _NO_TIME = "the line says no time: it has - in its place; a listener gives such a line the time at which it came"
 
 
@@ -42,6 +40,12 @@ class How:
     encoding: str = "utf-8"
     errors: Errors = "replace"
     take_last: bool = False
+
+    def device_of(self, line: Line) -> str:
+        """Return the device that a line is of. Raises: BadLine, neither the caller nor the line says one."""
+        if not self.device_id and not line.host:
+            raise BadLine("the line names no host: say which device it is of with --device")
+        return self.device_id or host_device_id(line.host)
 
 
 @dataclass
@@ -130,13 +134,11 @@ class LogFile:
             raise BadLine(_NO_TIME)
         at = instants.of(record.line.when, record.line.stamp)
         fact = log_recorded(record.line)
-        device_id = self._how.device_id or (host_device_id(record.line.host) if record.line.host else "")
-        if not device_id:
-            raise BadLine("the line names no host: say which device it is of with --device")
+        device_id = self._how.device_of(record.line)
         # the first line alone: those that a growing file joins to it later change nothing of what it is
         occurrence = self._seen.occurrence(at, record.first)
         id_ = named_uuid(device_id, at.isoformat(), record.first, str(occurrence))
-        return FactRow(FactSubmission(device_id, at, fact, id_), row, _FACT_BYTES + 2 * len(fact.summary))
+        return fact_row(row, device_id, at, fact, id_)
 
     def _turns(self) -> Turns:
         """Read the file once to see how often its year turns, and how many lines there are."""

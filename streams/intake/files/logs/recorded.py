@@ -1,5 +1,7 @@
 """A log line becomes the fact that the log keeps."""
 
+from datetime import datetime
+
 import orjson
 from pydantic import ValidationError
 
@@ -8,6 +10,10 @@ from domain.fleet.facts import LogRecorded
 from streams.intake.files.logs.line import BadLine, Line
 from streams.intake.files.logs.people import people_of
 from streams.intake.files.logs.severities import severity_of
+from streams.intake.files.text import FactRow, SourceRow
+from streams.ports import FactSubmission
+
+_FACT_BYTES = 400
 
 
 def _quoted(text: str) -> str:
@@ -35,3 +41,8 @@ def log_recorded(line: Line) -> LogRecorded:
         found = error.errors()[0]
         raise BadLine(f"the line cannot be recorded: {found['loc'][0]} {found['msg']}") from error
     return fact
+
+
+def fact_row(row: SourceRow, device_id: str, at: datetime, fact: LogRecorded, id_: str) -> FactRow:
+    """Return a fact under its own id, with the row that says it."""
+    return FactRow(FactSubmission(device_id, at, fact, id_), row, _FACT_BYTES + 2 * len(fact.summary))

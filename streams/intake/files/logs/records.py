@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
@@ -68,21 +69,16 @@ class Reader:
         first = next(lines, None)
         if first is None:
             return
-        if self._form == "csv" or (not self._form and (dialect := header_of(first.text))):
-            delimiter = dialect if not self._form else header_of(first.text) or ","
-            yield from self._rows(first, lines, delimiter)
-            return
-        yield from self._joined(first, lines)
+        delimiter = header_of(first.text) if self._form in {"", "csv"} else ""
+        if self._form == "csv" or delimiter:
+            yield from self._rows(first, lines, delimiter or ",")
+        else:
+            yield from self.joined(chain((first,), lines))
 
-    def records_of(self, lines: Iterable[RawLine]) -> Iterator[Record]:
+    def joined(self, lines: Iterable[RawLine]) -> Iterator[Record]:
         """Yield the records of lines, none of which is the header of a CSV file."""
-        lines = iter(lines)
-        if (first := next(lines, None)) is not None:
-            yield from self._joined(first, lines)
-
-    def _joined(self, first: RawLine, rest: Iterable[RawLine]) -> Iterator[Record]:
         last: _Open | None = None
-        for raw in _chain(first, rest):
+        for raw in lines:
             record = self._record(raw, last)
             if record is None and last is not None:
                 last.join(raw)
@@ -230,11 +226,6 @@ def _object(text: str) -> Mapping[str, Any] | None:
 
 def _unquoted(value: str) -> str:
     return re.sub(r"\\(.)", r"\1", value[1:-1]) if value[:1] == '"' else value
-
-
-def _chain(first: RawLine, rest: Iterable[RawLine]) -> Iterator[RawLine]:
-    yield first
-    yield from rest
 
 
 def _too_long(length: int) -> str:

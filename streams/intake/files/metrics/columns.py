@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from streams.intake.files.cells import BadCell, reading, reading_with_comma
-from streams.intake.files.csv_rows import CsvRows, Record, layout_of
+from streams.intake.files.csv_rows import CsvRows, Record, header_of, layout_of
 from streams.intake.files.metrics.sample import BadReading, How, Instants, Sample
 from streams.intake.files.text import FileError, RefusedRow, TextFile
 
@@ -31,7 +31,7 @@ class MetricColumns:
     def __init__(self, file: TextFile, how: How) -> None:
         self._how = how
         layout = layout_of(file)
-        self.header = CsvRows(file, (), layout).header
+        self.header = header_of(file, layout)
         self._reading = reading if layout.delimiter == "," else reading_with_comma
         self._columns = columns = _columns(file, how, self.header)
         named = (columns.name, columns.unit, columns.device)
