@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.sqlite.bulk import insert_many
+from infra.sqlite.bulk import insert_many, parts, question_marks
 from projections.stores import StoreUnavailable
 from streams.topics import Beside
 
-_QUERY_KEYS = 500
 _CREATE = """
 CREATE TABLE IF NOT EXISTS beside (
     kind TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (kind, key)
@@ -56,15 +55,9 @@ class BesideEvents:
 
     def find(self, kind: Beside, keys: Collection[bytes]) -> Mapping[bytes, bytes]:
         found: dict[bytes, bytes] = {}
-        wanted = list(keys)
-        for at in range(0, len(wanted), _QUERY_KEYS):
-            part = wanted[at : at + _QUERY_KEYS]
-            marks = ",".join("?" * len(part))
-            found.update(
-                self._db.execute(
-                    f"SELECT key, value FROM beside WHERE kind = ? AND key IN ({marks})", (kind.value, *part)
-                )
-            )
+        for part in parts(list(keys)):
+            of = f"SELECT key, value FROM beside WHERE kind = ? AND key IN ({question_marks(part)})"
+            found.update(self._db.execute(of, (kind.value, *part)))
         return found
 
     def between(self, kind: Beside, first: bytes, end: bytes) -> Mapping[bytes, bytes]:

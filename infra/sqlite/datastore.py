@@ -1,7 +1,7 @@
 """Both files of the embedded log are opened like this, and their faults told in the words of the port."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
 
@@ -17,7 +17,6 @@ from eventsourcing.sqlite import (
 from infra.sqlite.identity import is_damage
 from streams.ports import LogDamaged, LogFull, LogUnavailable
 
-_QUERY_KEYS = 500  # bound values in one statement; SQLite's parser allows many more, but gains nothing by them
 _STATEMENTS = 32  # prepared for each connection, up to 100 kB each: batches of one size find theirs again
 
 
@@ -70,16 +69,6 @@ class _Pool(SQLiteConnectionPool):
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={self._synchronous}")
         return SQLiteConnection(connection, self.max_age)
-
-
-def parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Yield values in parts that one statement takes."""
-    for at in range(0, len(values), _QUERY_KEYS):
-        yield values[at : at + _QUERY_KEYS]
-
-
-def question_marks(values: Sequence[Any]) -> str:
-    return ",".join("?" * len(values))
 
 
 @contextmanager

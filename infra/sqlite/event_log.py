@@ -19,7 +19,7 @@ from eventsourcing.sqlite import (
 from infra.data_dir import LOG_FILES
 from infra.instants import to_microseconds
 from infra.sqlite import timers
-from infra.sqlite.bulk import insert_many
+from infra.sqlite.bulk import insert_many, parts, question_marks
 from infra.sqlite.command_index import (
     CREATE_COMMANDS,
     MARKS_FOR_US,
@@ -33,7 +33,7 @@ from infra.sqlite.command_index import (
     mark_row,
 )
 from infra.sqlite.credentials import CREATE_CREDENTIALS, fill, is_filled, keep_parts
-from infra.sqlite.datastore import DurableDatastore, log_errors, parts, question_marks
+from infra.sqlite.datastore import DurableDatastore, log_errors
 from infra.sqlite.facts import PARTITION, SqliteFacts
 from infra.sqlite.identity import check, claim
 from projections.credentials import TYPES, Part, parts_of
