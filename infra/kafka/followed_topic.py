@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -79,13 +78,8 @@ class FollowedTopic:
 
     def wait(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until something holds that may change with every record; False when the time ran out."""
-        deadline = time.monotonic() + timeout_s
-        while not holds():
-            left = deadline - time.monotonic()
-            with self._moved:
-                if left <= 0 or not self._moved.wait(left):
-                    return holds()
-        return True
+        with self._moved:
+            return self._moved.wait_for(holds, timeout_s)
 
     def _check_complete(self) -> None:
         if self.error is not None:
