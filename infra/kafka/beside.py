@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 
+from confluent_kafka import Message
+
 from infra.instants import to_microseconds
 from infra.master_key import MasterKey
 from infra.sqlite.beside import BesideEvents, Noted
@@ -18,6 +20,17 @@ DESTROYED = b"\x00"
 """Stands for a key that was destroyed, so that no other is made. Kafka's null would be forgotten after a while."""
 
 MARKS_FOR_MS = timedelta(days=MARK_DAYS) // timedelta(milliseconds=1)
+
+
+def noted(message: Message) -> Noted | None:
+    """Return the record of a topic beside the events; one without a key or a value is not of our writers."""
+    key, value = message.key(), message.value()
+    return Noted(key, value, message.timestamp()[1]) if isinstance(key, bytes) and isinstance(value, bytes) else None
+
+
+def start_of(known: int, first: int, end: int) -> int:
+    """Return where such a topic is read on: at its first record where what is known of it is not there any more."""
+    return known if first <= known <= end else first
 
 
 def noted_mark(mark: Mark) -> Noted:
