@@ -1,5 +1,6 @@
 """What is written beside the events of a batch, in their transaction: answers without events, and keys."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 
@@ -81,8 +82,10 @@ class WriterKeys:
 
     def _known(self, subjects: Collection[Subject]) -> Keys:
         found: dict[Subject, bytes | None] = {}
-        for tenant_id in {tenant_id for tenant_id, _ in subjects}:
-            own = {key_name(subject): subject for subject in subjects if subject[0] == tenant_id}
+        of_tenants: dict[TenantId, dict[bytes, Subject]] = defaultdict(dict)
+        for subject in subjects:
+            of_tenants[subject[0]][key_name(subject)] = subject
+        for tenant_id, own in of_tenants.items():
             kept = self._beside(tenant_id).find(Beside.KEYS, own)
             found |= {own[name]: opened_key(self._master, own[name], raw) for name, raw in kept.items()}
         for subject in subjects:
