@@ -1,10 +1,9 @@
 """The catalog lists all contexts and finds every command, event and fact by its stored name."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
 from datetime import timedelta
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -12,7 +11,7 @@ from domain.context import Context
 from domain.finance.context import CONTEXT as FINANCE
 from domain.fleet.context import CONTEXT as FLEET
 from domain.identity.context import CONTEXT as IDENTITY
-from domain.message import Command, Decider, Event, Fact, KeptApart
+from domain.message import Command, Decider, Event, Fact, KeptApart, marked_fields
 from domain.process import PROCESS_EVENTS, Process, evolve_process
 from domain.sales.context import CONTEXT as SALES
 from schemas import upcast
@@ -42,7 +41,7 @@ EVENTS: Mapping[str, type[Event]] = {
 """What the log keeps, by its type: of facts, their records."""
 
 DECIDED: tuple[str, ...] = tuple(event.TYPE for decider in DECIDERS for event in decider.events)
-"""The types of decided events: of all but the facts."""
+"""The types of the events that commands give: of all but the facts, and what processes record in their own streams."""
 
 _NAMES: Mapping[type[Command], str] = {command: name for name, command in COMMANDS.items()}
 _DECIDER_OF: Mapping[type[Command], Decider] = {
@@ -136,7 +135,5 @@ _KEPT_APART: dict[type, set[str]] = {}
 
 def _kept_apart(event: type[Event]) -> set[str]:
     if (found := _KEPT_APART.get(event)) is None:
-        marks = {field.name: get_args(field.type)[1:] for field in fields(event)}  # type: ignore[arg-type]
-        found = {name for name, of in marks.items() if any(isinstance(mark, KeptApart) for mark in of)}
-        _KEPT_APART[event] = found
+        found = _KEPT_APART[event] = set(marked_fields(event, KeptApart))
     return found
