@@ -2,13 +2,12 @@
 
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from infra.sqlite.bulk import insert_many, parts, question_marks
-from projections.stores import StoreUnavailable
+from infra.sqlite.datastore import store_errors
 from streams.topics import Beside
 
 _CREATE = """
@@ -79,7 +78,7 @@ class BesideFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._using = threading.Lock()
-        with self._errors():
+        with store_errors(self._path):
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):
                 self._db.execute(f"PRAGMA {pragma}")
@@ -90,12 +89,12 @@ class BesideFile:
             self._db.close()
 
     def next_offset(self, kind: Beside, partition: int) -> int:
-        with self._using, self._errors():
+        with self._using, store_errors(self._path):
             return self._kept.next_offset(kind, partition)
 
     def keep(self, kind: Beside, records: Mapping[int, Sequence[Noted]], next_offsets: Mapping[int, int]) -> None:
         """Keep what partitions have up to before their offsets."""
-        with self._using, self._errors():
+        with self._using, store_errors(self._path):
             self._db.execute("BEGIN")
             try:
                 for partition, offset in next_offsets.items():
@@ -106,16 +105,9 @@ class BesideFile:
             self._db.execute("COMMIT")
 
     def find(self, kind: Beside, keys: Collection[bytes]) -> Mapping[bytes, bytes]:
-        with self._using, self._errors():
+        with self._using, store_errors(self._path):
             return self._kept.find(kind, keys)
 
     def between(self, kind: Beside, first: bytes, end: bytes) -> Mapping[bytes, bytes]:
-        with self._using, self._errors():
+        with self._using, store_errors(self._path):
             return self._kept.between(kind, first, end)
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"{self._path}: {error}") from error
