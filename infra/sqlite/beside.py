@@ -99,10 +99,11 @@ class BesideFile:
             try:
                 for partition, offset in next_offsets.items():
                     self._kept.keep(kind, partition, records.get(partition, ()), offset)
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+                self._db.execute("COMMIT")
+            finally:
+                # also after a commit that failed; a full disk may have rolled back already
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
 
     def find(self, kind: Beside, keys: Collection[bytes]) -> Mapping[bytes, bytes]:
         with self._using, store_errors(self._path):
