@@ -113,7 +113,7 @@ class SqliteEventLog:
     """EventLog and TelemetryLog in a folder: `events.sqlite` and `telemetry.sqlite`, one partition.
 
     One process at a time; any number of its threads may read, one may append.
-    Raises: LogUnavailable, a file is damaged or the disk is full.
+    Raises: LogUnavailable, safe to retry; LogDamaged.
     """
 
     partitions = 1

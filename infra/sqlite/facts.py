@@ -45,7 +45,7 @@ class SqliteFacts:
 
     Shape: the position of a record counts the readings, lines and heartbeats up to its last one, so positions grow but
     are not dense; `end` is that of the last record.
-    Raises: LogUnavailable, the file is damaged or the disk is full.
+    Raises: LogUnavailable, safe to retry; LogDamaged.
     """
 
     def __init__(self, file: Path, clock: Clock) -> None:
