@@ -42,7 +42,7 @@ EVENTS: Mapping[str, type[Event]] = {
 """What the log keeps, by its type: of facts, their records."""
 
 DECIDED: tuple[str, ...] = tuple(event.TYPE for decider in DECIDERS for event in decider.events)
-"""The types of decided events: of all but the facts."""
+"""The types of the events that commands give: of all but the facts, and what processes record in their own streams."""
 
 _NAMES: Mapping[type[Command], str] = {command: name for name, command in COMMANDS.items()}
 _DECIDER_OF: Mapping[type[Command], Decider] = {

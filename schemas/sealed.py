@@ -1,4 +1,4 @@
-"""Personal fields, and the keys they are encrypted with, are both encrypted and opened in this one format."""
+"""Personal fields, their keys, and commands with personal data are encrypted and opened in this one format."""
 
 import secrets
 

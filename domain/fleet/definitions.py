@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, assert_never
 
 from domain.fleet.facts import DeviceMetricsReported, LogRecorded
-from domain.fleet.observe import Subject, device_of
+from domain.fleet.observe import device_of
 from domain.fleet.rules import Failures, NoData
+from domain.fleet.seen import Subject
 from domain.fleet.watch import Watch, WatchDefined, WatchEvent, WatchRemoved, watch_of
 from schemas.envelope import Envelope
 

@@ -5,14 +5,12 @@ from typing import assert_never
 
 from domain.fleet.alert import ResolveAlert
 from domain.fleet.facts import DeviceMetricsReported, LogRecorded
-from domain.fleet.failures import MAX_KEYS, count_failures, line_matters, sample_of_line
+from domain.fleet.failures import count_failures, line_matters, sample_of_line
 from domain.fleet.follow import Finding, Told, When, again_after, follow
 from domain.fleet.rules import Anomaly, Failures, NoData, RateOfChange, Rule, Threshold, limit_of
-from domain.fleet.seen import NOTHING_SEEN, Sample, Seen, Subject, Track, by_its_clock
+from domain.fleet.seen import Sample, Seen, Subject, Track, by_its_clock
 from domain.fleet.watch import Watch
 from schemas.envelope import Envelope
-
-__all__ = ["MAX_KEYS", "NOTHING_SEEN", "Sample", "Seen", "Subject", "Told", "Track"]
 
 MAX_RECENT = 500
 """Readings that are kept of a window; more can only be there where they change all the time in one direction."""

@@ -1,7 +1,10 @@
 """What is written beside the events of a batch, in their transaction: answers without events, and keys."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
+
+from confluent_kafka import Message
 
 from infra.instants import to_microseconds
 from infra.master_key import MasterKey
@@ -18,6 +21,17 @@ DESTROYED = b"\x00"
 """Stands for a key that was destroyed, so that no other is made. Kafka's null would be forgotten after a while."""
 
 MARKS_FOR_MS = timedelta(days=MARK_DAYS) // timedelta(milliseconds=1)
+
+
+def noted(message: Message) -> Noted | None:
+    """Return the record of a topic beside the events; one without a key or a value is not of our writers."""
+    key, value = message.key(), message.value()
+    return Noted(key, value, message.timestamp()[1]) if isinstance(key, bytes) and isinstance(value, bytes) else None
+
+
+def start_of(known: int, first: int, end: int) -> int:
+    """Return where such a topic is read on: at its first record where what is known of it is not there any more."""
+    return known if first <= known <= end else first
 
 
 def noted_mark(mark: Mark) -> Noted:
@@ -68,8 +82,10 @@ class WriterKeys:
 
     def _known(self, subjects: Collection[Subject]) -> Keys:
         found: dict[Subject, bytes | None] = {}
-        for tenant_id in {tenant_id for tenant_id, _ in subjects}:
-            own = {key_name(subject): subject for subject in subjects if subject[0] == tenant_id}
+        of_tenants: dict[TenantId, dict[bytes, Subject]] = defaultdict(dict)
+        for subject in subjects:
+            of_tenants[subject[0]][key_name(subject)] = subject
+        for tenant_id, own in of_tenants.items():
             kept = self._beside(tenant_id).find(Beside.KEYS, own)
             found |= {own[name]: opened_key(self._master, own[name], raw) for name, raw in kept.items()}
         for subject in subjects:

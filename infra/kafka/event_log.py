@@ -4,7 +4,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from schemas.kafka_record import encode_kafka
 from schemas.partitioning import partition_of
 from streams.ports import Answered, Batch, CommandKey, Due, LogUnavailable, Mark
 from streams.topics import Beside, Topics
+from streams.write.due import in_turns
 from streams.write.personal import opened_all, sealed
 
 _Place = tuple[Beside, int]
@@ -241,12 +241,11 @@ class KafkaEventLog:
         return self._by_partition(keys, _find_commands)
 
     def due(self, now: datetime, limit: int) -> Sequence[Due]:
-        # in turns, so that a partition with much to do does not hold up the others
         found: list[Sequence[Due]] = []
         for owned in self.owned.values():
             with disk_errors():
                 found.append(owned.state.due(now, limit))
-        return [one for together in zip_longest(*found) for one in together if one is not None]
+        return in_turns(found)
 
     def next_due(self) -> datetime | None:
         return min((owned.state.next_due for owned in self.owned.values() if owned.state.next_due), default=None)

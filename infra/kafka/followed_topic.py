@@ -2,13 +2,13 @@
 
 import logging
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from infra.kafka.beside import noted, start_of
 from infra.kafka.connection import (
     NO_SUCH_OFFSET,
     PARTITION_END,
@@ -79,13 +79,8 @@ class FollowedTopic:
 
     def wait(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until something holds that may change with every record; False when the time ran out."""
-        deadline = time.monotonic() + timeout_s
-        while not holds():
-            left = deadline - time.monotonic()
-            with self._moved:
-                if left <= 0 or not self._moved.wait(left):
-                    return holds()
-        return True
+        with self._moved:
+            return self._moved.wait_for(holds, timeout_s)
 
     def _check_complete(self) -> None:
         if self.error is not None:
@@ -95,8 +90,7 @@ class FollowedTopic:
             raise StoreUnavailable(f"{self._name} is not read to its end yet")
 
     def _start(self, partition: int, first: int) -> int:
-        known = self._kept.next_offset(self._kind, partition)
-        return known if first <= known <= self._ends[partition] else first
+        return start_of(self._kept.next_offset(self._kind, partition), first, self._ends[partition])
 
     def _follow(self) -> None:
         while not self._stopping.is_set():
@@ -122,9 +116,8 @@ class FollowedTopic:
                 ends[at] = offset
                 continue
             ends[at] = offset + 1
-            key, value = message.key(), message.value()
-            if isinstance(key, bytes) and isinstance(value, bytes):
-                found[at].append(Noted(key, value, message.timestamp()[1]))
+            if record := noted(message):
+                found[at].append(record)
         if not ends:
             return
         self._kept.keep(self._kind, found, ends)

@@ -20,11 +20,15 @@ class KafkaKeyFinder:
 
     def find(self, subjects: Collection[Subject]) -> Mapping[Subject, bytes]:
         names = {key_name(subject): subject for subject in subjects}
+        kept: dict[bytes, bytes] = {}
+
+        def have_come() -> bool:
+            kept.update(self._keys.find(names))
+            return kept.keys() == names.keys()
+
         # the event came to its view first: its key, of the same transaction, is on its way. One that was destroyed is
         # known too, so none is ever missing for good
-        if not self._keys.wait(lambda: self._keys.find(names).keys() == names.keys(), _WAIT_S):
+        if not self._keys.wait(have_come, _WAIT_S):
             raise StoreUnavailable("a key of a personal field has not come yet")
-        found = {
-            names[name]: opened_key(self._master, names[name], raw) for name, raw in self._keys.find(names).items()
-        }
+        found = {names[name]: opened_key(self._master, names[name], raw) for name, raw in kept.items()}
         return {subject: key for subject, key in found.items() if key is not None}

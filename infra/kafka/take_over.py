@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
+from infra.kafka.beside import noted, start_of
 from infra.kafka.connection import (
     NO_SUCH_OFFSET,
     PARTITION_END,
@@ -26,7 +27,6 @@ from infra.kafka.connection import (
     headers_of,
     high_watermarks,
 )
-from infra.sqlite.beside import Noted
 from infra.sqlite.writer_state import LogDamaged, Stored, WriterState
 from schemas.kafka_record import kafka_record, position_of
 from streams.topics import Beside, Topics
@@ -154,8 +154,8 @@ class TakeOver:
             self._reading[at] = owned
             places.append(TopicPartition(self._topics.events, at, owned.state.offset))
             for topic, kind in self._beside.items():
-                known, first = owned.state.beside.next_offset(kind, at), firsts[topic][at]
-                places.append(TopicPartition(topic, at, known if first <= known <= ends[topic][at] else first))
+                known = owned.state.beside.next_offset(kind, at)
+                places.append(TopicPartition(topic, at, start_of(known, firsts[topic][at], ends[topic][at])))
         self._events.incremental_assign(places)
 
     def _read(self, commands: Consumer) -> bool:
@@ -201,7 +201,7 @@ class TakeOver:
 
     def _keep(self, owned: Owned, topic: str, messages: Sequence[Message], offset: int) -> None:
         if kind := self._beside.get(topic):
-            owned.state.keep_beside(kind, list(_noted(messages)), offset)
+            owned.state.keep_beside(kind, [one for message in messages if (one := noted(message))], offset)
             return
         records = [kafka_record(message.key(), message.value(), headers_of(message)) for message in messages]
         # without a position it is not of our writers
@@ -231,14 +231,6 @@ def _committed(answer: "Future[Any]") -> int | None:
             return None
         raise
     return None if place.error else max(0, place.offset)
-
-
-def _noted(messages: Sequence[Message]) -> Iterator[Noted]:
-    """Yield the records of a topic beside the events; one without a key or a value is not of our writers."""
-    for message in messages:
-        key, value = message.key(), message.value()
-        if isinstance(key, bytes) and isinstance(value, bytes):
-            yield Noted(key, value, message.timestamp()[1])
 
 
 def _place(message: Message) -> tuple[_Place, int]:

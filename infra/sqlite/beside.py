@@ -2,16 +2,14 @@
 
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.sqlite.bulk import insert_many
-from projections.stores import StoreUnavailable
+from infra.sqlite.bulk import insert_many, parts, question_marks
+from infra.sqlite.datastore import store_errors
 from streams.topics import Beside
 
-_QUERY_KEYS = 500
 _CREATE = """
 CREATE TABLE IF NOT EXISTS beside (
     kind TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (kind, key)
@@ -56,15 +54,9 @@ class BesideEvents:
 
     def find(self, kind: Beside, keys: Collection[bytes]) -> Mapping[bytes, bytes]:
         found: dict[bytes, bytes] = {}
-        wanted = list(keys)
-        for at in range(0, len(wanted), _QUERY_KEYS):
-            part = wanted[at : at + _QUERY_KEYS]
-            marks = ",".join("?" * len(part))
-            found.update(
-                self._db.execute(
-                    f"SELECT key, value FROM beside WHERE kind = ? AND key IN ({marks})", (kind.value, *part)
-                )
-            )
+        for part in parts(list(keys)):
+            of = f"SELECT key, value FROM beside WHERE kind = ? AND key IN ({question_marks(part)})"
+            found.update(self._db.execute(of, (kind.value, *part)))
         return found
 
     def between(self, kind: Beside, first: bytes, end: bytes) -> Mapping[bytes, bytes]:
@@ -86,7 +78,7 @@ class BesideFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._using = threading.Lock()
-        with self._errors():
+        with store_errors(self._path):
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):
                 self._db.execute(f"PRAGMA {pragma}")
@@ -97,32 +89,26 @@ class BesideFile:
             self._db.close()
 
     def next_offset(self, kind: Beside, partition: int) -> int:
-        with self._using, self._errors():
+        with self._using, store_errors(self._path):
             return self._kept.next_offset(kind, partition)
 
     def keep(self, kind: Beside, records: Mapping[int, Sequence[Noted]], next_offsets: Mapping[int, int]) -> None:
         """Keep what partitions have up to before their offsets."""
-        with self._using, self._errors():
+        with self._using, store_errors(self._path):
             self._db.execute("BEGIN")
             try:
                 for partition, offset in next_offsets.items():
                     self._kept.keep(kind, partition, records.get(partition, ()), offset)
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+                self._db.execute("COMMIT")
+            finally:
+                # also after a commit that failed; a full disk may have rolled back already
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
 
     def find(self, kind: Beside, keys: Collection[bytes]) -> Mapping[bytes, bytes]:
-        with self._using, self._errors():
+        with self._using, store_errors(self._path):
             return self._kept.find(kind, keys)
 
     def between(self, kind: Beside, first: bytes, end: bytes) -> Mapping[bytes, bytes]:
-        with self._using, self._errors():
+        with self._using, store_errors(self._path):
             return self._kept.between(kind, first, end)
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"{self._path}: {error}") from error

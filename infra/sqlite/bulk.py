@@ -1,7 +1,7 @@
-"""This writes many rows with one SQLite statement."""
+"""This writes many rows with one SQLite statement, and asks for many values with few."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -10,6 +10,9 @@ from eventsourcing.sqlite import SQLiteCursor
 _ROWS = 500
 MOST_VALUES = 30_000
 """Less than SQLite's own bound of 32,766 values in a statement."""
+
+_QUERY_KEYS = 500
+"""Values that a statement asks for: SQLite's parser allows many more, but gains nothing by them."""
 
 
 def insert_many(
@@ -28,3 +31,13 @@ def insert_many(
     for at in range(0, len(rows), size):
         part = rows[at : at + size]
         target.execute(f"{into} VALUES {','.join([row] * len(part))} {rest}", list(chain.from_iterable(part)))
+
+
+def parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Yield values in parts that one statement takes."""
+    for at in range(0, len(values), _QUERY_KEYS):
+        yield values[at : at + _QUERY_KEYS]
+
+
+def question_marks(values: Sequence[Any]) -> str:
+    return ",".join("?" * len(values))

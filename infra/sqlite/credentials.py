@@ -2,16 +2,15 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from eventsourcing.sqlite import SQLiteCursor
 
 from infra.sqlite.bulk import insert_many
+from infra.sqlite.datastore import store_errors
 from projections.credentials import STATUS, Credential, Part, credentials_of, parts_of, status_of, tenant_stream
-from projections.stores import StoreUnavailable
 from schemas.envelope import Envelope, TenantId
 
 CREATE_CREDENTIALS = """
@@ -63,15 +62,8 @@ class SqliteCredentials:
         return status_of(found[0]) if found else None
 
     def _parts(self, where: str, *values: Any) -> list[Part]:
-        with self._using, self._errors():
+        with self._using, store_errors(self._path):
             rows = self._connection.execute(
                 f"SELECT stream, tenant_id, part, value FROM credentials WHERE {where}", values
             ).fetchall()
         return [Part(*row) for row in rows]
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"{self._path}: {error}") from error

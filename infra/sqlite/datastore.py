@@ -1,8 +1,9 @@
-"""Both files of the embedded log are opened like this, and their faults told in the words of the port."""
+"""Both files of the embedded log are opened like this, and the faults of SQLite told in the words of the ports."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from eventsourcing.persistence import ConnectionPoolClosedError, InterfaceError, PersistenceError
@@ -15,9 +16,9 @@ from eventsourcing.sqlite import (
 )
 
 from infra.sqlite.identity import is_damage
+from projections.stores import StoreUnavailable
 from streams.ports import LogDamaged, LogFull, LogUnavailable
 
-_QUERY_KEYS = 500  # bound values in one statement; SQLite's parser allows many more, but gains nothing by them
 _STATEMENTS = 32  # prepared for each connection, up to 100 kB each: batches of one size find theirs again
 
 
@@ -72,16 +73,6 @@ class _Pool(SQLiteConnectionPool):
         return SQLiteConnection(connection, self.max_age)
 
 
-def parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Yield values in parts that one statement takes."""
-    for at in range(0, len(values), _QUERY_KEYS):
-        yield values[at : at + _QUERY_KEYS]
-
-
-def question_marks(values: Sequence[Any]) -> str:
-    return ",".join("?" * len(values))
-
-
 @contextmanager
 def log_errors() -> Iterator[None]:
     try:
@@ -94,3 +85,11 @@ def log_errors() -> Iterator[None]:
         if "full" in str(error):
             raise LogFull("the disk under the log is full; free some space and send it again") from error
         raise LogUnavailable(f"the log did not answer: {error}") from error
+
+
+@contextmanager
+def store_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"{path}: {error}") from error

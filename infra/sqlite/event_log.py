@@ -19,7 +19,7 @@ from eventsourcing.sqlite import (
 from infra.data_dir import LOG_FILES
 from infra.instants import to_microseconds
 from infra.sqlite import timers
-from infra.sqlite.bulk import insert_many
+from infra.sqlite.bulk import insert_many, parts, question_marks
 from infra.sqlite.command_index import (
     CREATE_COMMANDS,
     MARKS_FOR_US,
@@ -33,7 +33,7 @@ from infra.sqlite.command_index import (
     mark_row,
 )
 from infra.sqlite.credentials import CREATE_CREDENTIALS, fill, is_filled, keep_parts
-from infra.sqlite.datastore import DurableDatastore, log_errors, parts, question_marks
+from infra.sqlite.datastore import DurableDatastore, log_errors
 from infra.sqlite.facts import PARTITION, SqliteFacts
 from infra.sqlite.identity import check, claim
 from projections.credentials import TYPES, Part, parts_of
@@ -113,7 +113,7 @@ class SqliteEventLog:
     """EventLog and TelemetryLog in a folder: `events.sqlite` and `telemetry.sqlite`, one partition.
 
     One process at a time; any number of its threads may read, one may append.
-    Raises: LogUnavailable, a file is damaged or the disk is full.
+    Raises: LogUnavailable, safe to retry; LogDamaged.
     """
 
     partitions = 1

@@ -9,8 +9,8 @@ from typing import TypeVar
 from eventsourcing.sqlite import SQLiteCursor
 
 from infra.instants import to_microseconds
-from infra.sqlite.bulk import insert_many
-from infra.sqlite.datastore import DurableDatastore, log_errors, parts, question_marks
+from infra.sqlite.bulk import insert_many, parts, question_marks
+from infra.sqlite.datastore import DurableDatastore, log_errors
 from schemas.envelope import UNKNOWN_TYPE, Actor, Entry, Envelope, Position, StreamId, TenantId, Topic, Undecodable
 from schemas.fact_batch import decode_facts
 from schemas.fact_record import StoredFacts, decode_fact_record, encode_fact_record
@@ -45,7 +45,7 @@ class SqliteFacts:
 
     Shape: the position of a record counts the readings, lines and heartbeats up to its last one, so positions grow but
     are not dense; `end` is that of the last record.
-    Raises: LogUnavailable, the file is damaged or the disk is full.
+    Raises: LogUnavailable, safe to retry; LogDamaged.
     """
 
     def __init__(self, file: Path, clock: Clock) -> None:

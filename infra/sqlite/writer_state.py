@@ -2,14 +2,14 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from infra.sqlite import timers
 from infra.sqlite.beside import BesideEvents, Noted
-from infra.sqlite.bulk import insert_many
+from infra.sqlite.bulk import insert_many, parts, question_marks
 from schemas.envelope import Entry, Envelope, StreamKey, TenantId, Topic
 from schemas.kafka_record import OWN_HEADERS, KafkaRecord, decode_kafka, record_key
 from streams.ports import Answered, CommandKey, Due
@@ -18,7 +18,6 @@ from streams.write.answers import answered_with, command_of
 from streams.write.due import TYPES, changes
 
 _FORMAT = 4
-_QUERY_KEYS = 500
 _CACHE_KIB = 4 * 1024  # for each partition; what is not in it is in the system's page cache
 _COMMIT_ROWS = 20_000
 _INDEXES = (
@@ -165,8 +164,8 @@ class WriterState:
 
     def read_streams(self, keys: Collection[StreamKey]) -> Mapping[StreamKey, Sequence[Entry]]:
         found: dict[StreamKey, list[Entry]] = defaultdict(list)
-        for part in _parts([record_key(*key) for key in keys]):
-            for entry in self._select(f"stream IN ({_marks(part)}) ORDER BY position", part):
+        for part in parts([record_key(*key) for key in keys]):
+            for entry in self._select(f"stream IN ({question_marks(part)}) ORDER BY position", part):
                 found[entry.key].append(entry)
         return found
 
@@ -178,8 +177,8 @@ class WriterState:
     def find_commands(self, keys: Collection[CommandKey]) -> Mapping[CommandKey, Answered]:
         wanted = set(keys)
         events: list[Entry] = []
-        for part in _parts(list({command_id.encode() for _, _, command_id in keys})):
-            events += self._select(f"command IN ({_marks(part)}) ORDER BY position", part)
+        for part in parts(list({command_id.encode() for _, _, command_id in keys})):
+            events += self._select(f"command IN ({question_marks(part)}) ORDER BY position", part)
         # the id of one tenant's or actor's command is another's too
         return answered_with(one for one in events if isinstance(one, Envelope) and command_of(one) in wanted)
 
@@ -216,12 +215,3 @@ def _row(event: Stored) -> tuple[int, bytes, bytes, bytes, bytes]:
         # a header without a value is not of our writers: it is met as an event that cannot be read
         packed = _BETWEEN.join([header or b"" for header in record.own_headers])
     return position, record.key, record.ce_commandid or record.ce_causationid, record.value, packed
-
-
-def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for at in range(0, len(values), _QUERY_KEYS):
-        yield values[at : at + _QUERY_KEYS]
-
-
-def _marks(values: Sequence[Any]) -> str:
-    return ",".join("?" * len(values))

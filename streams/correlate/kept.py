@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Base64Bytes, Field, TypeAdapter, ValidationError
 
 from domain.fleet.definitions import Defined
-from domain.fleet.observe import Told
+from domain.fleet.follow import Told
 from domain.fleet.planned import Window
 from domain.fleet.rules import Failures, Level, Rule
 from domain.fleet.seen import Seen, Subject

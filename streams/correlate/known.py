@@ -5,7 +5,8 @@ from datetime import datetime
 from domain.catalog import name_of
 from domain.fleet.alert import RaiseAlert
 from domain.fleet.definitions import CHANGED, Defined
-from domain.fleet.observe import Told, close_all, missed_at, observe, pass_time
+from domain.fleet.follow import Told
+from domain.fleet.observe import close_all, missed_at, observe, pass_time
 from domain.fleet.seen import NOTHING_SEEN, Sample, Seen, Subject, ended
 from schemas.envelope import Actor, ActorType, Envelope, TenantId
 from streams.correlate.kept import Kept, Unsent, key_of, known_state

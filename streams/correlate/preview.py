@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from domain.fleet.alert import RaiseAlert
 from domain.fleet.definitions import Defined
 from domain.fleet.failures import sample_of_line
-from domain.fleet.observe import Told, observe, pass_time, taken
+from domain.fleet.follow import Told
+from domain.fleet.observe import observe, pass_time, taken
 from domain.fleet.rules import Anomaly, Failures, NoData
 from domain.fleet.seen import NOTHING_SEEN, Sample, Seen
 from domain.fleet.watch import Watch

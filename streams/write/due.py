@@ -1,6 +1,7 @@
 """From the events of processes follows what they wait for: timers, and commands that are asked and not decided yet."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 from domain.process import ProcessAnswered, ProcessAsked, TimerFired, TimerForgotten, TimerSet
 from schemas.envelope import Envelope, StreamId, TenantId
@@ -34,3 +35,8 @@ def changes(events: Iterable[Envelope]) -> tuple[list[Due], list[Key]]:
             if key not in answered_at_once:
                 gone[key] = None
     return list(now_waiting.values()), list(gone)
+
+
+def in_turns(queues: Iterable[Sequence[Due]]) -> list[Due]:
+    """Return what waits in several queues, one of each after the other: much in one does not hold up the others."""
+    return [one for turn in zip_longest(*queues) for one in turn if one is not None]

@@ -49,7 +49,7 @@ class Snapshots(Protocol):
 
 
 class NoSnapshots:
-    """For logs whose streams are short."""
+    """Nothing is kept: each stream is read from its first event on."""
 
     def find(self, keys: Collection[StreamKey]) -> Mapping[StreamKey, Snapshot]:
         del keys

@@ -5,13 +5,13 @@ import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import zip_longest
 
 from domain import catalog
 from domain.process import Process
 from schemas.envelope import StreamKey
 from streams.ports import Batch, Clock, Due, EventLog, LogDamaged, LogUnavailable, Reply, Submission
 from streams.write.draft import Draft, Known, streams_of, tenant_key
+from streams.write.due import in_turns
 from streams.write.processes import Listeners, Reactions
 from streams.write.snapshots import NoSnapshots, Snapshots, keep_long, load_streams
 from streams.write.states import StreamState
@@ -86,7 +86,8 @@ class Writer:
         if self.wait_s() > 0:
             return 0
         bare = self._max_due == 0
-        due = _in_turns(self._log.due(self._clock.now(), max(1, self._max_due)))[: max(1, self._max_due)]
+        limit = max(1, self._max_due)
+        due = _timers_and_asked(self._log.due(self._clock.now(), limit))[:limit]
         if not due:
             return 0
         try:
@@ -150,8 +151,7 @@ class Writer:
             self._cache.popitem(last=False)
 
 
-def _in_turns(due: Sequence[Due]) -> Sequence[Due]:
-    """Return timers and what was asked by turns: much of one does not hold up the other."""
+def _timers_and_asked(due: Sequence[Due]) -> Sequence[Due]:
     timers = [one for one in due if one.due_at is not None]
     asked = [one for one in due if one.due_at is None]
-    return [one for pair in zip_longest(timers, asked) for one in pair if one is not None]
+    return in_turns([timers, asked])

@@ -19,8 +19,9 @@ from typing import NamedTuple
 from domain.catalog import payload_of
 from domain.fleet.alert import RaiseAlert
 from domain.fleet.facts import DeviceMetricsReported, LogRecorded
-from domain.fleet.observe import NOTHING_SEEN, Sample, Subject, observe, taken
+from domain.fleet.observe import observe, taken
 from domain.fleet.rules import Anomaly, Failures, RateOfChange, Rule, Threshold
+from domain.fleet.seen import NOTHING_SEEN, Sample, Subject
 from domain.fleet.watch import DefineWatch, Watch, WatchDefined, decide_watch
 from domain.message import Fact
 from infra.river.anomaly import RiverScorer

@@ -8,8 +8,8 @@ import pytest
 
 from domain.fleet.definitions import NO_WATCHES, Definitions
 from domain.fleet.facts import DeviceMetricsReported
-from domain.fleet.observe import Subject
 from domain.fleet.rules import Failures, Threshold
+from domain.fleet.seen import Subject
 from domain.fleet.watch import WatchEvent, decide_watch
 from domain.message import Fact
 from schemas.envelope import Envelope, StreamId

@@ -15,20 +15,11 @@ from pydantic import TypeAdapter
 
 from domain.fleet.alert import RaiseAlert
 from domain.fleet.facts import LogRecorded
-from domain.fleet.observe import (
-    MAX_KEYS,
-    NOTHING_SEEN,
-    Sample,
-    Seen,
-    Subject,
-    Told,
-    close_all,
-    device_of,
-    observe,
-    sample_of,
-    taken,
-)
+from domain.fleet.failures import MAX_KEYS
+from domain.fleet.follow import Told
+from domain.fleet.observe import close_all, device_of, observe, sample_of, taken
 from domain.fleet.rules import Anomaly, Failures, RateOfChange, Rule, Threshold
+from domain.fleet.seen import NOTHING_SEEN, Sample, Seen, Subject
 from domain.fleet.watch import Watch
 from domain.message import Fact
 from schemas.envelope import Envelope

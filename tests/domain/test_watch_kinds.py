@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from domain.fleet.alert import RaiseAlert
 from domain.fleet.failures import sample_of_line
-from domain.fleet.observe import Told, close_all, missed_at, observe, pass_time, taken
+from domain.fleet.follow import Told
+from domain.fleet.observe import close_all, missed_at, observe, pass_time, taken
 from domain.fleet.rules import Failures, NoData, RateOfChange, Rule, Threshold
 from domain.fleet.seen import NOTHING_SEEN, Sample, Seen, Subject, ended
 from domain.fleet.watch import Watch

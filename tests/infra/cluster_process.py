@@ -61,6 +61,11 @@ class ClusterProcess:
         assert self._child is not None
         self._child.send_signal(number)
 
+    def kill(self) -> None:
+        """End it at once, and wait until it has ended: `run` leaves alone what still runs."""
+        self.send(signal.SIGKILL)
+        self.wait(30)
+
     def wait(self, timeout_s: float) -> int:
         """Wait until it has ended by itself; return its exit status."""
         assert self._child is not None

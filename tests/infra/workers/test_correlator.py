@@ -1,7 +1,6 @@
 """`factline worker correlate` as a process on real engines: alerts once, over kills and with two of them."""
 
 import asyncio
-import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
@@ -110,14 +109,14 @@ def test_alerts_of_each_tenant_are_raised_and_resolved_once_over_kills_and_by_tw
     running.report(login(0, "a"), login(1, "a"), login(2, "a"), cpu(10, 95), tenant="acme")
     running.report(cpu(0, 99), login(10, "b"), login(11, "b"), tenant="bolt")
     until(lambda: running.alerts("acme") == [("raised", 10)], WAIT_S)
-    running.one.send(signal.SIGKILL)
+    running.one.kill()
     running.report(cpu(20, 96), cpu(100, 5), cpu(200, 97))
     running.report(login(12, "b"), tenant="bolt")
     running.other.run()
     running.one.run()
     until(lambda: running.alerts("acme") == [("raised", 10), ("resolved", 100), ("raised", 200)], WAIT_S)
     until(lambda: running.alerts("bolt") == [("raised", 12)], WAIT_S)
-    running.other.send(signal.SIGKILL)
+    running.other.kill()
     running.command(submission(RemoveWatch(watch_id="cpu"), tenant="acme"))
     until(lambda: [kind for kind, _ in running.alerts("acme")] == ["raised", "resolved", "raised", "resolved"], WAIT_S)
     running.report(cpu(300, 99))

@@ -123,7 +123,7 @@ def test_a_worker_killed_in_the_middle_is_replaced_and_nothing_is_lost_or_double
     async def kill() -> None:
         for n in range(4):
             await asyncio.sleep(1.5)
-            workers[n % 2].send(signal.SIGKILL)
+            workers[n % 2].kill()
             await asyncio.sleep(0.5)
             workers[n % 2].run()
         await asyncio.sleep(8)

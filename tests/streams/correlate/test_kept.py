@@ -8,9 +8,9 @@ import pytest
 
 from domain.fleet.alert import ResolveAlert
 from domain.fleet.definitions import Defined
-from domain.fleet.observe import Seen, Subject, Track
 from domain.fleet.planned import Window
 from domain.fleet.rules import Failures, Level, Threshold
+from domain.fleet.seen import Seen, Subject, Track
 from domain.fleet.watch import Watch
 from schemas.envelope import TenantId
 from streams.correlate.kept import (
