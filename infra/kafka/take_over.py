@@ -74,7 +74,7 @@ class TakeOver:
     """Takes partitions over, a step at a time, so that those that run go on meanwhile.
 
     The order matters: the offset and the events of a transaction become visible apart, the offset may be first.
-    Source: event-log.md, "The writer"; KIP-447 for the stable offset.
+    Source: docs/adr/0012; KIP-447 for the stable offset.
     """
 
     def __init__(self, connection: Connection, topics: Topics) -> None:

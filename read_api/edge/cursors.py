@@ -19,7 +19,7 @@ _MAC_BYTES = 16
 class Cursors:
     """Makes and reads the cursors of one list. The signature covers who asks, what is asked and in which order.
 
-    Source: RFC 2104 for HMAC; lessons.md 16 for why.
+    Source: RFC 2104 for HMAC.
     """
 
     def __init__(
