@@ -35,16 +35,12 @@ from streams.correlate.kept import (
 from streams.correlate.known import Known, raised_by
 from streams.correlate.past import LookBack
 from streams.newer import NeedsUpdate
-from streams.ports import AnomalyScorer, LogReader, LogUnavailable, Reply, Submission, WatchState, WatchStates
+from streams.ports import LogReader, LogUnavailable, NewScorer, Reply, Submission, WatchState, WatchStates
 
 _LOG = logging.getLogger(__name__)
 
 Send = Callable[[Sequence[Submission]], Sequence[Reply]]
 """Executes commands in order and returns when they are durable. Raises: LogUnavailable, Overloaded; safe to retry."""
-
-
-NewScorer = Callable[[float, bytes | None], AnomalyScorer]
-"""Makes what learns a metric, from a watch's quantile and what was learned before."""
 
 KEEP_EVERY = 10_000
 """Records after which it is kept how far they were read, where nothing else was to be kept: they are read again."""
