@@ -16,7 +16,7 @@ from infra.river.scorer import new_scorer
 from infra.settings import Settings
 from infra.workers.follower_status import FollowerStatus
 from infra.workers.status import Address, served
-from streams.correlate.run import Send
+from streams.correlate.sending import Send
 from streams.faust.batch_agent import Broker, run
 from streams.faust.correlation import CorrelationSink, create_correlation_app
 from streams.faust.credentials import credentials

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 
 from projections.stores import StoreUnavailable
 from schemas.envelope import Topic
-from streams.correlate.run import Correlation, Send
+from streams.correlate.run import Correlation
+from streams.correlate.sending import Send
 from streams.newer import NeedsUpdate
 from streams.ports import Clock, LogReader, LogUnavailable, NewScorer, Overloaded, SystemClock, WatchStates
 

@@ -1,8 +1,7 @@
 """This shows the facts of one partition to the watches, and raises and resolves each alert once."""
 
-import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -14,7 +13,6 @@ from domain.fleet.observe import sample_of, taken
 from domain.fleet.rules import Anomaly, NoData
 from domain.fleet.seen import NOTHING_SEEN, Seen, is_open
 from domain.fleet.watch import WATCH, WatchEvent
-from domain.rejection import Kind
 from schemas.envelope import Entry, Envelope, TenantId, Undecodable
 from streams.correlate.awaited import Awaited
 from streams.correlate.calendar import TYPES as CALENDAR_TYPES
@@ -34,13 +32,9 @@ from streams.correlate.kept import (
 )
 from streams.correlate.known import Known, raised_by
 from streams.correlate.past import LookBack
+from streams.correlate.sending import Send, send_all
 from streams.newer import NeedsUpdate
-from streams.ports import LogReader, LogUnavailable, NewScorer, Reply, Submission, WatchState, WatchStates
-
-_LOG = logging.getLogger(__name__)
-
-Send = Callable[[Sequence[Submission]], Sequence[Reply]]
-"""Executes commands in order and returns when they are durable. Raises: LogUnavailable, Overloaded; safe to retry."""
+from streams.ports import LogReader, NewScorer, WatchState, WatchStates
 
 KEEP_EVERY = 10_000
 """Records after which it is kept how far they were read, where nothing else was to be kept: they are read again."""
@@ -205,7 +199,7 @@ class Correlation:
         self._changed = {known.key: known for known in told if known.key not in self._gone}
         if not told:
             return
-        self._send_all(told)
+        send_all(self._send, told)
         for known in told:
             known.unsent = ()
         forgotten = [WatchState(key, self.facts, None) for key in self._gone]
@@ -222,17 +216,6 @@ class Correlation:
         self._kept, self._to_keep = self._progress, {}
         self._calendar.changed.clear()
         self._ended.changed.clear()
-
-    def _send_all(self, told: Sequence[Known]) -> None:
-        submissions = [submission for known in told for submission in known.submissions()]
-        for submission, reply in zip(submissions, self._send(submissions), strict=True):
-            if reply.refusal is None:
-                continue
-            if reply.refusal.kind is Kind.NOT_NOW:
-                raise LogUnavailable(f"{submission.name} was refused for now: {reply.refusal.reason}")
-            _LOG.warning(
-                "%s of %s's %s refused: %s", submission.name, submission.tenant_id, submission.actor.id, reply.refusal
-            )
 
     # --- watches
 

@@ -10,7 +10,8 @@ from faust.types import TP
 from projections.stores import StoreUnavailable
 from schemas.envelope import Envelope, Topic
 from schemas.kafka_record import decode_kafka, kafka_record
-from streams.correlate.run import Correlation, Send
+from streams.correlate.run import Correlation
+from streams.correlate.sending import Send
 from streams.faust.batch_agent import Broker, SinkApp
 from streams.faust.batch_transport import Committed, Limits, Record
 from streams.newer import NeedsUpdate
