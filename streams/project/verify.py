@@ -144,7 +144,7 @@ class _Sides:
         self._discarded: frozenset[Position] = frozenset()
 
     def fold(self, until: "_Places") -> None:
-        """Read exactly as far as the build has read, but for what it has parked and what it was told to forget."""
+        """Read exactly as far as the build has read, but for what it has parked and what was discarded."""
         before = self._parked
         self._parked, self._discarded = (places(self._of.letters, name) for name in names_of(self._of.view.table))
         left_out = self._parked | self._discarded
