@@ -63,12 +63,6 @@ def check_sort(view: Projection, field: str) -> None:
     _check(view.name, "sort field", field, view.documents.sorts)
 
 
-def check_found_by_id(view: Projection) -> None:
-    """Raises: ValueError, the view is not made for it; name the tenant too."""
-    if not view.documents.found_by_id:
-        raise ValueError(f"{view.name} are not found by their id alone: name the tenant too")
-
-
 def _check(view: str, kind: str, field: str, known: tuple[str, ...]) -> None:
     if field not in known:
         raise ValueError(f"{view} has no {kind} {field!r}: use one of {', '.join(known) or 'none'}")

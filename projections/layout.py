@@ -156,8 +156,7 @@ class Documents(Layout):
 
     Shape: `filters` and `sorts` name the fields that lists may use. They compare as text; of `sorts`, those that are
     in `numbers` too compare as numbers. `default_sort` is the order of a list where nobody asks for another, "-" before
-    the field for the greatest first. The API lists a view that has an example. `found_by_id` says that a document is
-    also found by its id alone, whoever it belongs to: only for what tells whose a request is.
+    the field for the greatest first. The API lists a view that has an example.
     """
 
     row: type = Patch
@@ -166,7 +165,6 @@ class Documents(Layout):
     sorts: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     default_sort: str = ""
-    found_by_id: bool = False
 
     @property
     def role(self) -> Role:

@@ -12,6 +12,7 @@ from schemas.personal import (
     ERASED,
     Keys,
     Origin,
+    filled_fields,
     is_personal,
     open_field,
     open_payload,
@@ -50,13 +51,11 @@ def kept_in_document(envelope: Envelope, fields: Mapping[str, Any]) -> Mapping[s
 
     Shape: such a field is {"sealed": text, "type": of the event, "subject": whose it is}; its name is the event's.
     """
-    marked = personal_fields(envelope.type, envelope.schema_version)
-    if not marked:
+    if not personal_fields(envelope.type, envelope.schema_version):
         return fields
     kept = dict(fields)
-    for name, named_by in marked.items():
+    for name, (_, subject) in filled_fields(origin_of(envelope), envelope.data):
         if kept.get(name) is not None:
-            subject = envelope.stream if named_by == "stream" else envelope.data[named_by]
             kept[name] = {_SEALED: kept[name], _TYPE: envelope.type, _SUBJECT: subject}
     return kept
 

@@ -138,14 +138,3 @@ class DocumentsReader(Protocol):
         Raises: StoreUnavailable, the store did not answer; safe to retry. ValueError, the view has no such filter.
         Source: the events of the view.
         """
-
-    def find_by_id(self, view: str, id: str) -> Sequence[Document]:  # noqa: A002
-        """Return the documents of this id, by tenant: the one look-up that gives a tenant rather than needing it.
-
-        Shape: callers choose ids, so several tenants may have the same one: something in the document, such as the
-        digest of a secret, must tell whose it is.
-        Units: as in `get`.
-        Raises: StoreUnavailable, the store did not answer; safe to retry. ValueError, the layout does not say that the
-        view is found by id.
-        Source: the events of the view.
-        """

@@ -1,6 +1,6 @@
 """Each document view that has an example gets its routes here: lists with filters and cursors, and documents."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -16,7 +16,6 @@ from read_api.edge.responses import Answer, documented, table
 from read_api.reading import Read, Reading
 
 _FACETS = "filters"
-_ONES_OWN = ("sort", "limit", "cursor")
 
 
 def document_routers() -> list[APIRouter]:
@@ -76,7 +75,7 @@ def _singular(name: str) -> str:
 
 
 def _one(read: Read, view: Projection, document: Document) -> Response:
-    answer = table([_row(read, view, document)], read.as_of)
+    answer = table(_rows(read, view, [document]), read.as_of)
     answer.headers["ETag"] = f'"{document.version}"'
     return answer
 
@@ -86,11 +85,9 @@ def _parameter(field: str) -> Mapping[str, Any]:
 
 
 def _filters(request: Request, view: Projection) -> Mapping[str, str]:
-    filters: dict[str, str] = {}
-    for field, value in request.query_params.multi_items():
-        if field in view.documents.filters:
-            filters[field] = filter_value(view.layout, field, value)
-    return filters
+    # the others are declared, and what is neither was refused
+    asked = request.query_params.items()
+    return {field: filter_value(view.layout, field, value) for field, value in asked if field in view.documents.filters}
 
 
 def _list(
@@ -119,9 +116,12 @@ def _list(
     if len(found) > limit:
         last = page[-1]
         next_ = cursors.write((sort_text(view.documents, field, last.fields.get(field)), last.id))
-    return table([_row(read, view, document) for document in page], read.as_of, next_=next_)
+    return table(_rows(read, view, page), read.as_of, next_=next_)
 
 
-def _row(read: Read, view: Projection, document: Document) -> Answer:
-    fields = read.opening.document(document.tenant_id, document.fields, view.personal)
-    return {**fields, "id": document.id, "version": document.version}
+def _rows(read: Read, view: Projection, documents: Sequence[Document]) -> Sequence[Answer]:
+    opening, personal = read.opening, view.personal
+    return [
+        {**opening.document(one.tenant_id, one.fields, personal), "id": one.id, "version": one.version}
+        for one in documents
+    ]

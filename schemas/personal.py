@@ -87,7 +87,7 @@ def _marks_inside(schema: Any) -> bool:
 
 def subjects(origin: Origin, data: Mapping[str, Any]) -> frozenset[Subject]:
     """Return whose keys the payload needs, sealed or open. Raises: UnknownSchema; BadMark; BadPayload."""
-    return frozenset(subject for _, subject in _filled(origin, data))
+    return frozenset(subject for _, subject in filled_fields(origin, data))
 
 
 def seal_payload(origin: Origin, data: Mapping[str, Any], keys: Keys) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def seal_payload(origin: Origin, data: Mapping[str, Any], keys: Keys) -> dict[st
     Raises: UnknownSchema; BadMark; BadPayload, a subject is not named; LookupError, its key is not among `keys`.
     """
     stored = dict(data)
-    for name, subject in _filled(origin, data):
+    for name, subject in filled_fields(origin, data):
         if subject not in keys:
             raise LookupError(f"{origin.type}: the key for {name} was not given; make the keys of `subjects` first")
         key = keys[subject]
@@ -115,7 +115,7 @@ def open_payload(origin: Origin, data: Mapping[str, Any], keys: Keys) -> dict[st
     this tenant, type, field and subject.
     """
     opened = dict(data)
-    for name, subject in _filled(origin, data):
+    for name, subject in filled_fields(origin, data):
         key = keys.get(subject)
         if key is None:
             opened[name] = ERASED
@@ -135,8 +135,11 @@ def open_field(type_: str, name: str, subject: Subject, key: bytes, stored: str)
         raise Tampered(f"{type_}: {name}: {error}") from None
 
 
-def _filled(origin: Origin, data: Mapping[str, Any]) -> Iterator[tuple[str, Subject]]:
-    """Yield the marked fields that have a value, with their subjects."""
+def filled_fields(origin: Origin, data: Mapping[str, Any]) -> Iterator[tuple[str, Subject]]:
+    """Yield the marked fields that have a value, sealed or open, with their subjects.
+
+    Raises: UnknownSchema; BadMark; BadPayload, a subject is not named.
+    """
     for name, named_by in personal_fields(origin.type, origin.schema_version).items():
         if data.get(name) is None:
             continue

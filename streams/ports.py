@@ -1,6 +1,6 @@
 """These ports are what the log and the other keepers of events promise, with the values that pass between them."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, Protocol
 
@@ -378,6 +378,10 @@ class AnomalyScorer(Protocol):
 
     def dump(self) -> bytes:
         """Return what was learned."""
+
+
+NewScorer = Callable[[float, bytes | None], AnomalyScorer]
+"""Makes what learns a metric, from a watch's quantile and what was learned before."""
 
 
 class Clock(Protocol):

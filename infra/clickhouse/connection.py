@@ -39,8 +39,8 @@ _CODE = re.compile(r"\bcode:? (\d+)", re.IGNORECASE)
 _REFUSED = frozenset({6, 27, 53, 69, 70, 117, 131, 349, 407, 469})
 # One question may take so long, so many rows, so much memory: TOO_MANY_ROWS, TIMEOUT_EXCEEDED, TOO_SLOW,
 # MEMORY_LIMIT_EXCEEDED, TOO_MANY_BYTES, TOO_MANY_ROWS_OR_BYTES.
-_TABLE_ALREADY_EXISTS = 57
 _TOO_MUCH = frozenset({158, 159, 160, 241, 307, 396})
+_TABLE_ALREADY_EXISTS = 57
 
 # An engine inside our process leaves the memory to others: small caches, nothing compiled, sorts and groups on disk.
 _EMBEDDED_CACHES = {
@@ -165,10 +165,10 @@ def _code(error: Exception) -> int | None:
 
 
 def _meaning(error: Exception) -> StoreUnavailable:
-    said = str(error)[:500]
-    if _code(error) in _TOO_MUCH:
+    said, code = str(error)[:500], _code(error)
+    if code in _TOO_MUCH:
         return TooMuchAsked(f"clickhouse gave up: {said}")
-    if _code(error) == _TABLE_ALREADY_EXISTS:
+    if code == _TABLE_ALREADY_EXISTS:
         return AlreadyThere(said)
     return StoreUnavailable(f"clickhouse did not answer: {said}")
 

@@ -16,7 +16,7 @@ from pymongo.errors import BulkWriteError, CollectionInvalid, DuplicateKeyError,
 
 from infra.instants import from_microseconds, to_microseconds
 from infra.mongo.connection import Connection, Stored, check_written, errors
-from projections.documents import Folding, check_filter, check_found_by_id, check_sort, sort_text
+from projections.documents import Folding, check_filter, check_sort, sort_text
 from projections.layout import Documents
 from projections.projection import Projection
 from projections.readers import CountRow
@@ -62,8 +62,6 @@ class MongoDocuments:
             yield [("tenant_id", ASCENDING), (f"filters.{field}", ASCENDING)]
         for field in layout.sorts:
             yield [("tenant_id", ASCENDING), (f"sorts.{field}", ASCENDING), ("id", ASCENDING)]
-        if layout.found_by_id:
-            yield [("id", ASCENDING)]
 
     def drop(self, view: View) -> None:
         if self.live(view.name) == view:
@@ -229,10 +227,6 @@ class MongoDocuments:
                 ]
             )
             return tuple(CountRow(one["_id"], one["rows"]) for one in found)
-
-    def find_by_id(self, view: str, id: str) -> Sequence[Document]:  # noqa: A002
-        check_found_by_id(self._projections[view])
-        return self._found(view, {"id": id}, [("tenant_id", ASCENDING)], 0)
 
     def _found(self, name: str, asked: Stored, order: list[tuple[str, int]] | None, limit: int) -> Sequence[Document]:
         """Ask the live build; where nothing is live yet the answer is empty."""

@@ -8,7 +8,7 @@ import orjson
 
 from infra.sqlite.bulk import insert_many
 from infra.sqlite.views import SqliteViews, check_written, live_build
-from projections.documents import Folding, check_filter, check_found_by_id, check_sort, sort_text
+from projections.documents import Folding, check_filter, check_sort, sort_text
 from projections.layout import Documents
 from projections.readers import CountRow
 from projections.rows import Document, Patch, Row, StoredRow, View, as_text
@@ -30,8 +30,6 @@ class SqliteDocuments(SqliteViews):
         filters = [f"filter_{field}" for field in layout.filters]
         sorts = [f"sort_{field}" for field in layout.sorts]
         indexes = [f"tenant_id, {column}" for column in filters] + [f"tenant_id, {column}, id" for column in sorts]
-        if layout.found_by_id:
-            indexes.append("id")
         columns = (
             "tenant_id TEXT NOT NULL",
             "id TEXT NOT NULL",
@@ -132,11 +130,6 @@ class SqliteDocuments(SqliteViews):
             GROUP BY {column} ORDER BY count(*) DESC, {column}
         """
         return tuple(CountRow(*found) for found in self._query(view, sql, (tenant_id,)))
-
-    def find_by_id(self, view: str, id: str) -> Sequence[Document]:  # noqa: A002
-        check_found_by_id(self._projections[view])
-        found = self._query(view, f"{_SELECT} {{table}} WHERE id = ? ORDER BY tenant_id", (id,))
-        return tuple(map(_document, found))
 
     def _query(self, name: str, sql: str, values: Sequence[Any]) -> Sequence[Any]:
         """Ask the live build, which stands for `{table}`; where nothing is live yet the answer is empty."""

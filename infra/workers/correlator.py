@@ -12,11 +12,11 @@ from infra.kafka.connection import Connection, kafka_errors
 from infra.kafka.log_reader import KafkaLogReader
 from infra.kafka.topics import check_partitions
 from infra.mongo.watch_states import MongoWatchStates
-from infra.river.anomaly import RiverScorer
+from infra.river.scorer import new_scorer
 from infra.settings import Settings
 from infra.workers.follower_status import FollowerStatus
 from infra.workers.status import Address, served
-from streams.correlate.run import Send
+from streams.correlate.sending import Send
 from streams.faust.batch_agent import Broker, run
 from streams.faust.correlation import CorrelationSink, create_correlation_app
 from streams.faust.credentials import credentials
@@ -41,7 +41,7 @@ def correlate(settings: Settings, *, status: Address) -> None:
         closing(KafkaCommandGate(connection, topics)) as gate,
         closing(MongoWatchStates(at.mongo_url, database=at.mongo_database)) as states,
     ):
-        sink = CorrelationSink(topics=topics, log=log, states=states, send=sender(gate), new_scorer=RiverScorer)
+        sink = CorrelationSink(topics=topics, log=log, states=states, send=sender(gate), new_scorer=new_scorer)
         broker = Broker(settings.kafka_bootstrap, options=credentials(settings.kafka_security))
         app = create_correlation_app(sink, broker=broker, topics=topics, data_dir=settings.data_dir)
         with served(FollowerStatus(app, sink, SystemClock()), status) as port:

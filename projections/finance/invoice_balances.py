@@ -1,23 +1,18 @@
 """What does each invoice come to, what is paid of it, and how did it stand at any moment?"""
 
 from datetime import datetime
-from typing import NamedTuple, assert_never
+from typing import NamedTuple
 
 from domain.finance.decide_invoice import INVOICE
 from domain.finance.invoice import (
-    InvoiceApproved,
-    InvoiceCancelled,
-    InvoiceCategorised,
     InvoiceCorrected,
-    InvoiceDisputed,
     InvoiceEvent,
     InvoiceReceived,
-    InvoiceRejected,
-    InvoiceStatus,
     PaymentRecorded,
     PaymentRefunded,
 )
 from domain.finance.values import amount_text
+from projections.finance.invoices import status_after
 from projections.layout import Facts
 from projections.projection import Projection
 from projections.question import Choice, Question
@@ -58,7 +53,7 @@ def project(envelope: Envelope, event: InvoiceEvent) -> tuple[BalanceRow]:
         version=envelope.version,
         at=envelope.happened_at,
         says="status",
-        status=_status(event),
+        status=status_after(event),
         number="",
         kind="",
         direction="",
@@ -85,22 +80,6 @@ def project(envelope: Envelope, event: InvoiceEvent) -> tuple[BalanceRow]:
     elif isinstance(event, PaymentRecorded | PaymentRefunded):
         row = row._replace(says="payment", paid_total=amount_text(event.exact_paid_total or event.paid_total))
     return (row,)
-
-
-def _status(event: InvoiceEvent) -> str:
-    match event:
-        case InvoiceReceived():
-            return InvoiceStatus.RECEIVED.value
-        case InvoiceRejected():
-            return InvoiceStatus.REJECTED.value
-        case InvoiceCancelled():
-            return InvoiceStatus.CANCELLED.value
-        case InvoiceDisputed():
-            return InvoiceStatus.DISPUTED.value
-        case InvoiceCorrected() | InvoiceCategorised() | InvoiceApproved() | PaymentRecorded() | PaymentRefunded():
-            return event.status
-        case _:
-            assert_never(event)
 
 
 class ReceivableRow(NamedTuple):

@@ -36,7 +36,7 @@ def _fields(event: InvoiceEvent) -> dict[str, Any]:
         case InvoiceReceived():
             return {
                 **_content(event),
-                "status": InvoiceStatus.RECEIVED.value,
+                "status": status_after(event),
                 "due_date": instant_text(event.due_date) if event.due_date else None,
                 "paid_total": amount_text(Decimal(0)),
             }
@@ -53,14 +53,27 @@ def _fields(event: InvoiceEvent) -> dict[str, Any]:
             return {"category": event.category, "categorised_by": event.by or "", "status": event.status}
         case InvoiceApproved():
             return {"status": event.status, "status_reason": event.note}
-        case InvoiceRejected():
-            return {"status": InvoiceStatus.REJECTED.value, "status_reason": event.reason}
-        case InvoiceCancelled():
-            return {"status": InvoiceStatus.CANCELLED.value, "status_reason": event.reason}
-        case InvoiceDisputed():
-            return {"status": InvoiceStatus.DISPUTED.value, "status_reason": event.reason}
+        case InvoiceRejected() | InvoiceCancelled() | InvoiceDisputed():
+            return {"status": status_after(event), "status_reason": event.reason}
         case PaymentRecorded() | PaymentRefunded():
             return {"paid_total": amount_text(event.exact_paid_total or event.paid_total), "status": event.status}
+        case _:
+            assert_never(event)
+
+
+def status_after(event: InvoiceEvent) -> str:
+    """Return the status that an event leaves its invoice in."""
+    match event:
+        case InvoiceReceived():
+            return InvoiceStatus.RECEIVED.value
+        case InvoiceRejected():
+            return InvoiceStatus.REJECTED.value
+        case InvoiceCancelled():
+            return InvoiceStatus.CANCELLED.value
+        case InvoiceDisputed():
+            return InvoiceStatus.DISPUTED.value
+        case InvoiceCorrected() | InvoiceCategorised() | InvoiceApproved() | PaymentRecorded() | PaymentRefunded():
+            return event.status
         case _:
             assert_never(event)
 

@@ -36,8 +36,7 @@ def _fields(envelope: Envelope, event: ApiKeyEvent) -> dict[str, Any]:
 
 PROJECTION = Projection(
     name="api_keys",
-    # whose a request is, is only known when its key is found
-    layout=Documents(sorts=("name", "issued_at"), found_by_id=True),
+    layout=Documents(sorts=("name", "issued_at")),
     topics=(Topic.EVENTS,),
     events=API_KEY.events,
     project=project,

@@ -6,6 +6,8 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from read_api.edge.queries import known_parameters
+
 
 class DirectRoute(APIRoute):
     """A route for an endpoint that takes the request, the caller as `Asking`, and texts of the path; nothing else.
@@ -18,6 +20,7 @@ class DirectRoute(APIRoute):
         endpoint = self.endpoint
 
         async def handle(request: Request) -> Response:
+            await known_parameters(request)
             caller = await request.app.state.identify(request.headers.get("X-API-Key"))
             response: Response = await endpoint(request=request, caller=caller, **request.path_params)
             return response

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 
 from projections.stores import StoreUnavailable
 from schemas.envelope import Topic
-from streams.correlate.run import Correlation, NewScorer, Send
+from streams.correlate.run import Correlation
+from streams.correlate.sending import Send
 from streams.newer import NeedsUpdate
-from streams.ports import Clock, LogReader, LogUnavailable, Overloaded, SystemClock, WatchStates
+from streams.ports import Clock, LogReader, LogUnavailable, NewScorer, Overloaded, SystemClock, WatchStates
 
 _LOG = logging.getLogger(__name__)
 

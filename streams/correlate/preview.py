@@ -1,7 +1,7 @@
 """This says what a watch would have raised over a past that is stored already; nothing is recorded by it."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from projections.layout import Of
 from projections.projection import Projection
 from projections.readers import DocumentsReader, TimelineReader
 from schemas.envelope import TenantId
-from streams.ports import AnomalyScorer
+from streams.ports import NewScorer
 
 MOST_SAMPLES = 500_000
 """Readings or lines that one preview looks at."""
@@ -67,9 +67,6 @@ class Preview(NamedTuple):
     alerts: Sequence[Previewed]
     devices: int
     samples: int
-
-
-NewScorer = Callable[[float, bytes | None], AnomalyScorer]
 
 
 def preview(

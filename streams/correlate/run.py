@@ -1,8 +1,7 @@
 """This shows the facts of one partition to the watches, and raises and resolves each alert once."""
 
-import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -10,11 +9,10 @@ from domain.catalog import EVENTS, event_from, facts_of
 from domain.fleet.alert import AlertResolved
 from domain.fleet.definitions import NO_WATCHES, Defined, Definitions, watch_id_of
 from domain.fleet.device import DeviceTagged
-from domain.fleet.observe import sample_of, taken
+from domain.fleet.observe import Told, sample_of, taken
 from domain.fleet.rules import Anomaly, NoData
 from domain.fleet.seen import NOTHING_SEEN, Seen, is_open
 from domain.fleet.watch import WATCH, WatchEvent
-from domain.rejection import Kind
 from schemas.envelope import Entry, Envelope, TenantId, Undecodable
 from streams.correlate.awaited import Awaited
 from streams.correlate.calendar import TYPES as CALENDAR_TYPES
@@ -34,17 +32,9 @@ from streams.correlate.kept import (
 )
 from streams.correlate.known import Known, raised_by
 from streams.correlate.past import LookBack
+from streams.correlate.sending import Send, send_all
 from streams.newer import NeedsUpdate
-from streams.ports import AnomalyScorer, LogReader, LogUnavailable, Reply, Submission, WatchState, WatchStates
-
-_LOG = logging.getLogger(__name__)
-
-Send = Callable[[Sequence[Submission]], Sequence[Reply]]
-"""Executes commands in order and returns when they are durable. Raises: LogUnavailable, Overloaded; safe to retry."""
-
-
-NewScorer = Callable[[float, bytes | None], AnomalyScorer]
-"""Makes what learns a metric, from a watch's quantile and what was learned before."""
+from streams.ports import LogReader, NewScorer, WatchState, WatchStates
 
 KEEP_EVERY = 10_000
 """Records after which it is kept how far they were read, where nothing else was to be kept: they are read again."""
@@ -191,7 +181,10 @@ class Correlation:
 
     def tick(self, now: datetime) -> None:
         """Learn how late it is, where everything was read: a device is missed of which nothing comes."""
-        self._pass_time(now - timedelta(seconds=SETTLED_S))
+        settled = now - timedelta(seconds=SETTLED_S)
+        for known in self._awaited.due(settled):
+            self._miss(known, settled)
+            self._awaited.add(known)
 
     def settle(self) -> None:
         """Keep what is known, send what follows from it, and keep that it was sent.
@@ -209,7 +202,7 @@ class Correlation:
         self._changed = {known.key: known for known in told if known.key not in self._gone}
         if not told:
             return
-        self._send_all(told)
+        send_all(self._send, told)
         for known in told:
             known.unsent = ()
         forgotten = [WatchState(key, self.facts, None) for key in self._gone]
@@ -226,17 +219,6 @@ class Correlation:
         self._kept, self._to_keep = self._progress, {}
         self._calendar.changed.clear()
         self._ended.changed.clear()
-
-    def _send_all(self, told: Sequence[Known]) -> None:
-        submissions = [submission for known in told for submission in known.submissions()]
-        for submission, reply in zip(submissions, self._send(submissions), strict=True):
-            if reply.refusal is None:
-                continue
-            if reply.refusal.kind is Kind.NOT_NOW:
-                raise LogUnavailable(f"{submission.name} was refused for now: {reply.refusal.reason}")
-            _LOG.warning(
-                "%s of %s's %s refused: %s", submission.name, submission.tenant_id, submission.actor.id, reply.refusal
-            )
 
     # --- watches
 
@@ -306,8 +288,9 @@ class Correlation:
         for watch_id in watches.by_id:
             yield from self._known.get((tenant_id, watch_id), _NO_DEVICES).values()
 
-    def _raised(self, known: Known, alert_ids: list[str]) -> None:
-        for alert_id in alert_ids:
+    def _look_for_ended(self, known: Known, told: tuple[Told, ...]) -> None:
+        """Learn which of the alerts that are raised now were resolved before what they are for was read."""
+        for alert_id in raised_by(told):
             if (at := self._ended.pop(known.tenant_id, alert_id, self.events)) is not None:
                 known.end(alert_id, at)
 
@@ -334,7 +317,7 @@ class Correlation:
         if is_silence:
             self._miss(known, fact.recorded_at)
             found = known.seen, sample
-        self._raised(known, raised_by(known.show(*found, fact)))
+        self._look_for_ended(known, known.show(*found, fact))
         self._changed[known.key] = known
         self._awaited.add(known)
 
@@ -355,11 +338,6 @@ class Correlation:
 
     # --- silence
 
-    def _pass_time(self, now: datetime) -> None:
-        for known in self._awaited.due(now):
-            self._miss(known, now)
-            self._awaited.add(known)
-
     def _miss(self, known: Known, now: datetime) -> None:
         """Raise the alert of a device that is missed; a maintenance counts as if it was heard of to its end."""
         while (missed := known.missed_at()) is not None and missed <= now:
@@ -368,7 +346,7 @@ class Correlation:
                 told = known.pass_time(now)
                 if not told:
                     return
-                self._raised(known, raised_by(told))
+                self._look_for_ended(known, told)
             else:
                 known.seen = known.seen._replace(at=ends)
             self._changed[known.key] = known
@@ -389,20 +367,18 @@ class Correlation:
         for tenant_id, each in defined:
             of_tenants[tenant_id].append(each)
         self._watches.update((tenant_id, Definitions.of(watches)) for tenant_id, watches in of_tenants.items())
-        for kept in (*known, *found):
+        for kept in known:
             self._take_up(kept)
-        # what was found elsewhere is kept here from now on
         for kept in found:
-            subjects = self._known.get((kept.tenant_id, kept.of.watch_id), _NO_DEVICES)
-            if taken_up := subjects.get((kept.of.device_id, kept.of.level)):
-                self._changed[taken_up.key] = taken_up
+            self._take_up(kept, is_from_elsewhere=True)
 
-    def _take_up(self, kept: Kept) -> None:
+    def _take_up(self, kept: Kept, *, is_from_elsewhere: bool = False) -> None:
         defined = self._watches.get(kept.tenant_id, NO_WATCHES).current(kept.of)
         if defined is not None:
             known = self._meet(kept.tenant_id, defined, kept.of.device_id, kept)
             self._awaited.add(known)
-            if known.unsent:
+            # what was found elsewhere is kept here from now on
+            if known.unsent or is_from_elsewhere:
                 self._changed[known.key] = known
             return
         # the process ended before what was open was known to be resolved

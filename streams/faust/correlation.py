@@ -10,11 +10,12 @@ from faust.types import TP
 from projections.stores import StoreUnavailable
 from schemas.envelope import Envelope, Topic
 from schemas.kafka_record import decode_kafka, kafka_record
-from streams.correlate.run import Correlation, NewScorer, Send
+from streams.correlate.run import Correlation
+from streams.correlate.sending import Send
 from streams.faust.batch_agent import Broker, SinkApp
 from streams.faust.batch_transport import Committed, Limits, Record
 from streams.newer import NeedsUpdate
-from streams.ports import LogReader, LogUnavailable, Overloaded, SystemClock, WatchStates
+from streams.ports import LogReader, LogUnavailable, NewScorer, Overloaded, SystemClock, WatchStates
 from streams.topics import Topics
 
 LIMITS = Limits(batch_records=5_000)

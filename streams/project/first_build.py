@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from projections.projection import Projection
 from projections.rows import View
 from projections.stores import ViewWriter
+from streams.project.lag import positions_of
 
 LEVEL = 5_000
 """Records of a partition by which it may be behind the others: about a batch that another worker has in hand."""
@@ -17,7 +18,7 @@ def is_level(store: ViewWriter, new: View, projections: Sequence[Projection]) ->
     Raises: StoreUnavailable, safe to retry.
     """
     (topics,) = (projection.topics for projection in projections if projection.name == new.name)
-    own = {(at.topic, at.partition): at.position for at in store.checkpoints(new)}
+    own = positions_of(store.checkpoints(new))
     others = [live for projection in projections if (live := store.live(projection.name)) and live.name != new.name]
     return all(
         own.get((at.topic, at.partition), 0) >= at.position - (LEVEL if own else 0)

@@ -23,9 +23,14 @@ def ends_of(log: LogReader) -> Ends:
     return {(topic, partition): end for topic in Topic for partition, end in enumerate(log.ends(topic))}
 
 
+def positions_of(reached: Iterable[Checkpoint]) -> Mapping[tuple[Topic, int], int]:
+    """Return the position up to which each partition was read; one of which nothing was read is left out."""
+    return {(at.topic, at.partition): at.position for at in reached}
+
+
 def places(reached: Iterable[Checkpoint], ends: Ends, topics: Sequence[Topic]) -> Sequence[Position]:
     """Return how far each partition was read, also those of which nothing was."""
-    at = {(checkpoint.topic, checkpoint.partition): checkpoint.position for checkpoint in reached}
+    at = positions_of(reached)
     return [Position(*place, at.get(place, 0)) for place in ends if place[0] in topics]
 
 

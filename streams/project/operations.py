@@ -172,7 +172,7 @@ class LocalOperations(ViewJobs):
 
 
 def _reached(run: ProjectionRun) -> Sequence[Checkpoint]:
-    """Return how far a view has read each partition; it has begun none of those that are not there."""
+    """Return how far a view has read each partition; one of which it has read nothing is left out."""
     return list(run.reached.values())
 
 

@@ -10,7 +10,7 @@ from projections.projection import Projection
 from projections.rows import View
 from projections.stores import StoreUnavailable, ViewWriter
 from streams.ports import Clock, DeadLetters, LogReader
-from streams.project.lag import ends_of
+from streams.project.lag import ends_of, positions_of
 from streams.project.local_runner import BATCH_ENTRIES
 from streams.project.parked import forget
 from streams.project.run import ProjectionRun
@@ -149,7 +149,7 @@ class _Follower:
     def _check_there(self) -> None:
         """A table that was dropped meanwhile may come back with its next row, and would lack all before."""
         view = self._run.view
-        kept = {(at.topic, at.partition): at.position for at in self._site.views.checkpoints(view)}
+        kept = positions_of(self._site.views.checkpoints(view))
         if any(kept.get(place, 0) < at.position for place, at in self._run.reached.items()):
             raise StoreUnavailable(f"{view.table} was dropped while it was read; nothing was switched")
 

@@ -17,7 +17,7 @@ from projections.rows import Document, StoredRow, View
 from projections.stores import ViewWriter
 from schemas.envelope import Position, TenantId, Topic
 from streams.ports import Clock, DeadLetters, LogReader
-from streams.project.lag import ends_of
+from streams.project.lag import ends_of, positions_of
 from streams.project.local_runner import BATCH_ENTRIES
 from streams.project.parked import names_of, places, record_at
 from streams.project.rebuild import Step
@@ -119,7 +119,7 @@ def compare(
     Raises: StoreUnavailable, LogUnavailable, safe to retry.
     """
     sides = _Sides(of, log, scratch, clock, on_step)
-    sides.fold({(at.topic, at.partition): at.position for at in of.store.checkpoints(of.view)})
+    sides.fold(positions_of(of.store.checkpoints(of.view)))
     rows, groups = sides.differing_groups()
     differing = dict(islice(sides.differences(groups), MAX_DIFFERENCES))
     return sides.verdict(rows, _all(differing, sides.misplaced()), ())
@@ -144,7 +144,7 @@ class _Sides:
         self._discarded: frozenset[Position] = frozenset()
 
     def fold(self, until: "_Places") -> None:
-        """Read exactly as far as the build has read, but for what it has parked and what it was told to forget."""
+        """Read exactly as far as the build has read, but for what it has parked and what was discarded."""
         before = self._parked
         self._parked, self._discarded = (places(self._of.letters, name) for name in names_of(self._of.view.table))
         left_out = self._parked | self._discarded
@@ -207,7 +207,7 @@ def _passed(of: Compared, log: LogReader) -> _Places:
     before: _Places = {}
     deadline = time.monotonic() + PATIENCE_S
     while True:
-        reached = {(at.topic, at.partition): at.position for at in of.store.checkpoints(of.view)}
+        reached = positions_of(of.store.checkpoints(of.view))
         behind = sum(max(0, end - reached.get(place, 0)) for place, end in ends.items())
         if not behind:
             break

@@ -122,14 +122,7 @@ class ViewJobs(ABC):
         live = site.views.live(name)
         if live is None:
             raise CannotCompare(f"no build of {name} is live yet: wait until it is built, or run factline migrate")
-        with self._scratch(site.projection) as scratch:
-            return verify(
-                Compared(site.projection, live, site.views, site.dead_letters),
-                log=self._log,
-                scratch=Scratch(*scratch),
-                clock=self._clock,
-                on_step=on_step,
-            )
+        return self._compared(verify, site, live, on_step)
 
     def _bring_live(
         self, site: Site, view: View, on_step: OnStep, go_on: Callable[[], None], max_rate: float | None = None
@@ -139,18 +132,16 @@ class ViewJobs(ABC):
             on_step(step)
 
         def check(build: View) -> None:
-            with self._scratch(site.projection) as scratch:
-                verdict = compare(
-                    Compared(site.projection, build, site.views, site.dead_letters),
-                    log=self._log,
-                    scratch=Scratch(*scratch),
-                    clock=self._clock,
-                    on_step=stepped,
-                )
+            verdict = self._compared(compare, site, build, stepped)
             if verdict.differences:
                 raise BuildDiffers(verdict)
 
         bring_live(site, view, log=self._log, clock=self._clock, on_step=stepped, compare=check, max_rate=max_rate)
+
+    def _compared(self, how: Callable[..., Verdict], site: Site, view: View, on_step: OnStep) -> Verdict:
+        of = Compared(site.projection, view, site.views, site.dead_letters)
+        with self._scratch(site.projection) as scratch:
+            return how(of, log=self._log, scratch=Scratch(*scratch), clock=self._clock, on_step=on_step)
 
     def retry_dead_letters(self, name: str) -> Retried:
         """Try the dead letters of a view's live build again, oldest first, never moving its checkpoint.
@@ -164,7 +155,7 @@ class ViewJobs(ABC):
             return retried
 
     def discard_dead_letters(self, name: str) -> int:
-        """Forget the dead letters of a view's live build: it goes on without these records, which stay in the log.
+        """Let a view's live build go on without its dead letters: their records stay in the log, `verify` counts them.
 
         Raises: UnknownProjection; StoreUnavailable, LogUnavailable: safe to retry.
         """

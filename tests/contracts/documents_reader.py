@@ -16,7 +16,7 @@ from tests.contracts.samples import ACME, BOLT, projection
 
 FILTERS, SORTS = ("status", "os", "on", "count"), ("hostname", "count", "last_seen_at")
 # a view that the product does not have
-BADGES_LAYOUT = Documents(filters=("colour",), sorts=("name", "level"), numbers=("level",), found_by_id=True)
+BADGES_LAYOUT = Documents(filters=("colour",), sorts=("name", "level"), numbers=("level",))
 PROJECTIONS = (
     projection("devices", Patch, filters=FILTERS, sorts=SORTS),
     Projection("badges", BADGES_LAYOUT, (Topic.EVENTS,), None, lambda _envelope, _event: ()),
@@ -177,7 +177,6 @@ class DocumentsContract:
         assert self.find(store) == []
         assert self.find(store, filters={"status": "ONLINE"}, after=("", "")) == []
         assert list(store.facets("devices", ACME, "status")) == []
-        assert list(store.find_by_id("badges", "web-1")) == []
 
     def test_two_tenants_with_documents_of_one_id_see_their_own(self, store: Store) -> None:
         self.write(store, patch("web-1", 1, hostname="mine"), patch("web-1", 7, tenant=BOLT, hostname="theirs"))
@@ -342,26 +341,6 @@ class DocumentsContract:
         with pytest.raises(WriteRefused):
             self.write(store, patch("b1", 1, level=1), patch("b2", 1, level="many"), view=BADGES)
         assert list(store.scan(BADGES, ACME)) == []
-
-    # --- by id alone ------------------------------------------------------------------------------------------------
-
-    def test_a_document_is_found_by_its_id_whoever_it_belongs_to(self, store: Store) -> None:
-        badges = [patch("b1", 1, name="a"), patch("b2", 2, tenant=BOLT, name="b", doors=["*"])]
-        self.write(store, *badges, view=BADGES)
-        self.write(store, patch("web-1", 1, hostname="a"))
-        assert list(store.find_by_id("badges", "b1")) == [Document(ACME, "b1", 1, {"name": "a"})]
-        assert list(store.find_by_id("badges", "b2")) == [Document(BOLT, "b2", 2, {"name": "b", "doors": ["*"]})]
-        for id_ in ("b3", "b", "", "web-1"):
-            assert list(store.find_by_id("badges", id_)) == []
-
-    def test_two_tenants_may_have_a_document_of_the_same_id(self, store: Store) -> None:
-        self.write(store, patch("b1", 1, tenant=BOLT, name="b"), patch("b1", 1, name="a"), view=BADGES)
-        assert [document.tenant_id for document in store.find_by_id("badges", "b1")] == [ACME, BOLT]
-
-    def test_a_view_that_is_not_made_for_it_is_not_asked_without_a_tenant(self, store: Store) -> None:
-        self.write(store, patch("web-1", 1, hostname="a"))
-        with pytest.raises(ValueError, match="name the tenant too"):
-            store.find_by_id("devices", "web-1")
 
     # --- builds -----------------------------------------------------------------------------------------------------
 

@@ -78,10 +78,6 @@ def test_a_listed_view_says_all_that_its_routes_need(view: Projection) -> None:
     assert layout.default_sort.removeprefix("-") in layout.sorts
 
 
-def test_only_who_asks_is_looked_up_without_a_tenant() -> None:
-    assert [view.name for view in of_role(Role.DOCUMENTS) if view.documents.found_by_id] == ["api_keys"]
-
-
 QUESTIONS = [question for view in of_role(Role.ANALYTICS) for question in view.analytics.questions]
 
 

@@ -15,7 +15,10 @@ class KeysOfDocuments:
         self._documents = documents
 
     def find(self, key_id: str) -> Sequence[Credential]:
-        return [self._credential(found) for found in self._documents.find_by_id("api_keys", key_id)]
+        view = self._documents.live("api_keys")
+        tenants = self._documents.tenants(view) if view else ()
+        found = [self._documents.get("api_keys", tenant_id, key_id) for tenant_id in tenants]
+        return [self._credential(one) for one in found if one]
 
     def of_tenant(self, tenant_id: TenantId) -> Sequence[Credential]:
         found = self._documents.find(

@@ -18,8 +18,9 @@ from read_api.edge.parameters import INSTANT, in_order
 from read_api.edge.problems import Problem, faults, faulty
 from read_api.edge.responses import AsOf, documented, table
 from read_api.edge.scopes import require
-from streams.correlate.preview import NewScorer, Preview, Stored, TooMuch, preview
+from streams.correlate.preview import Preview, Stored, TooMuch, preview
 from streams.intake.http.bodies import body_of
+from streams.ports import NewScorer
 
 _USUAL = timedelta(days=7)
 _LONGEST = timedelta(days=92)

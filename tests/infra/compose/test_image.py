@@ -17,7 +17,8 @@ from tests.infra.compose.compose_file import OURS, ROOT
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 LET_THROUGH = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
 IMPORTED_LATE = (
-    "infra.serve.distributed, infra.stores, infra.migrate, infra.workers.projector, infra.workers.correlator"
+    "infra.serve.distributed, infra.stores, infra.migrate, infra.workers.projector, infra.workers.correlator,"
+    " infra.river.anomaly"
 )
 FILES = """\
 from importlib.resources import files

@@ -96,7 +96,7 @@ def test_a_closed_store_does_not_answer(timeline: SqliteTimeline, documents: Sql
     with pytest.raises(StoreUnavailable, match="was closed"):
         list(timeline.scan(METRICS, ACME))
     with pytest.raises(StoreUnavailable, match="was closed"):
-        documents.find_by_id("badges", "b1")
+        documents.get("badges", ACME, "b1")
     with pytest.raises(StoreUnavailable, match="was closed"):
         letters.park([letter(1)])
 
@@ -284,7 +284,7 @@ def test_every_question_is_answered_through_an_index(
     documents.facets("devices", ACME, "status")
     documents.create(documents_reader.BADGES)
     documents.switch(documents_reader.BADGES)
-    documents.find_by_id("badges", "b1")
+    documents.get("badges", ACME, "b1")
     documents.find("devices", ACME, filters={}, sort="hostname", descending=True, after=("a", "b"), limit=3)
     documents.find("devices", ACME, filters={"os": "linux"}, sort="count", descending=False, after=("a", "b"), limit=3)
     plans = [

@@ -28,7 +28,7 @@ from projections.stores import StoreUnavailable
 from schemas.envelope import Envelope, StreamId, TenantId, Topic
 from streams.correlate.kept import LogEndsEarly
 from streams.correlate.local import LocalCorrelator
-from streams.correlate.run import Send
+from streams.correlate.sending import Send
 from streams.newer import NeedsUpdate
 from streams.ports import (
     FactSubmission,

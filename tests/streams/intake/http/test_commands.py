@@ -101,6 +101,14 @@ def test_unknown_command_is_refused(way: WaysIn, name: str) -> None:
     assert f"there is no command '{name}'" in refused(way.command(name, DEVICE), 404)["detail"]
 
 
+@pytest.mark.parametrize("path", ["/v1/commands/fleet/RegisterDevice", "/v1/commands"])
+def test_parameter_that_commands_do_not_read_is_refused_and_nothing_is_done(way: WaysIn, path: str) -> None:
+    one = {"command": REGISTER, "body": DEVICE}
+    answer = way.post(f"{path}?dry_run=true", [one] if path == "/v1/commands" else DEVICE)
+    assert "there is no parameter 'dry_run'" in refused(answer, 400)["detail"]
+    assert [event.type for event in way.entries(Topic.EVENTS)] == ["tenant.registered"]
+
+
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
