@@ -19,6 +19,8 @@ from schemas.envelope import Envelope, StreamId, TenantId
 from schemas.payload import BadPayload, Encoded
 
 _VERSION_1 = b"\xf1"
+_FIRST_WITH_LIMITS = 3
+"""The version of api_key.issued that may state limits."""
 
 VERIFIER, GRANT, REVOKED, STATUS = "verifier", "grant", "revoked", "status"
 
@@ -42,8 +44,20 @@ class Part(NamedTuple):
     value: bytes
 
 
+class RateLimits(NamedTuple):
+    """How many requests may come in each window. Shape: None where nothing is said of it."""
+
+    minute: int | None = None
+    hour: int | None = None
+    day: int | None = None
+
+
 class Credential(NamedTuple):
-    """An API key as it is known. Shape: `since` is when it got its secret, an RFC 3339 text, "" where that is lost."""
+    """An API key as it is known.
+
+    Shape: `since` is when it got its secret, an RFC 3339 text, "" where that is lost. `limits` is None for a key that
+    was issued before keys had limits.
+    """
 
     tenant_id: TenantId
     key_id: str
@@ -51,6 +65,7 @@ class Credential(NamedTuple):
     since: str
     scopes: tuple[str, ...]
     revoked: bool
+    limits: RateLimits | None = None
 
 
 class Credentials(Protocol):
@@ -94,7 +109,10 @@ def parts_of(event: Envelope) -> Sequence[Part]:
         verifier = {"secret_sha256": digest, "since": instant_text(event.happened_at)}
         parts.append(_part(event, VERIFIER, verifier))
     if event.type == ApiKeyIssued.TYPE:
-        parts.append(_part(event, GRANT, {"scopes": list(event.data["scopes"])}))
+        grant: dict[str, Any] = {"scopes": list(event.data["scopes"])}
+        if event.schema_version >= _FIRST_WITH_LIMITS:
+            grant["limits"] = event.data["limits"] or {}
+        parts.append(_part(event, GRANT, grant))
     return parts
 
 
@@ -118,6 +136,7 @@ def credentials_of(parts: Iterable[Part]) -> Sequence[Credential]:
             found[VERIFIER]["since"],
             tuple(found[GRANT]["scopes"]),
             REVOKED in found,
+            RateLimits(**found[GRANT]["limits"]) if "limits" in found[GRANT] else None,
         )
         for (tenant_id, stream), found in keys.items()
         if VERIFIER in found and GRANT in found

@@ -9,11 +9,12 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from projections.credentials import Credentials
+from projections.credentials import Credentials, RateLimits
 from projections.keys import KeyFinder
 from projections.operations import Feed, Operations, Progress
 from projections.readers import AnalyticsReader, DocumentsReader, TimelineReader
 from read_api.edge.auth import Authenticator
+from read_api.edge.rates import DEFAULT, RateLimiter
 
 LIVE_STREAMS = 100
 _ANALYTICS_THREADS = 4
@@ -29,7 +30,8 @@ class Answers:
     """The readers behind the API, its clock, and its bounds. Call `stop` when the server begins to stop.
 
     Shape: `log` is the tag of the log that tokens and cursors are of, `partitions` how many it has. `credentials` say
-    who may ask, without a view. `personal` has the keys that personal fields are opened with.
+    who may ask, without a view; without a `limiter` they may ask as much as they like, and `usual_limits` are those of
+    a key that says nothing of its own. `personal` has the keys that personal fields are opened with.
     """
 
     timeline: TimelineReader
@@ -43,6 +45,8 @@ class Answers:
     partitions: int
     cursor_secret: bytes
     log: str
+    limiter: RateLimiter | None = None
+    usual_limits: RateLimits = DEFAULT
     now: Callable[[], datetime] = _utc_now
     consistency_wait_s: float = 5.0
     heartbeat_s: float = 15.0
@@ -57,7 +61,7 @@ class Answers:
     stopping: Event = field(init=False)
 
     def __post_init__(self) -> None:
-        self.authenticator = Authenticator(self.credentials)
+        self.authenticator = Authenticator(self.credentials, usual=self.usual_limits)
         self.analytics_threads = ThreadPoolExecutor(_ANALYTICS_THREADS, "analytics")
         self.live_threads = ThreadPoolExecutor(LIVE_STREAMS, "live")
         self.live_slots = BoundedSemaphore(LIVE_STREAMS)

@@ -27,7 +27,7 @@ def add_answers(app: FastAPI, answers: Answers) -> None:
     app.state.answers = answers
     app.state.http_metrics = metrics
     app.add_middleware(CountRequests, metrics=metrics)
-    add_edge(app, answers.authenticator.identify, answers.log)
+    add_edge(app, answers.authenticator.identify, answers.log, answers.limiter)
     # the fixed paths of the documents' routers come before their {id}
     for router in (*document_routers(), timeline.router, analytics_router(), audit.router, ops.router, live.router):
         app.include_router(router)

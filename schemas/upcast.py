@@ -44,6 +44,10 @@ def _with_what_watches_do_since(data: Payload) -> Payload:
     return {**data, **dict.fromkeys(new)}
 
 
+def _without_limits(data: Payload) -> Payload:
+    return {**data, "limits": None}
+
+
 def _as_it_is(data: Payload) -> Payload:
     return data
 
@@ -55,6 +59,7 @@ STEPS: Mapping[tuple[str, int], Step] = {
     ("log.recorded", 1): _as_lines,
     # the second version has no hash of the secret; that of the first is still what the key is known by
     ("api_key.issued", 1): _as_it_is,
+    ("api_key.issued", 2): _without_limits,
     ("api_key.rotated", 1): _as_it_is,
     # the second version has the same fields, of which some are sealed
     ("lead.captured", 1): _as_it_is,

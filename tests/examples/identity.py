@@ -9,7 +9,10 @@ REGISTER_TENANT = tenant.RegisterTenant(tenant_id="acme", name="Acme", domain="a
 SUSPEND_TENANT = tenant.SuspendTenant(tenant_id="acme", reason="unpaid")
 REACTIVATE_TENANT = tenant.ReactivateTenant(tenant_id="acme", reason="paid")
 CLOSE_TENANT = tenant.CloseTenant(tenant_id="acme", reason="moved away")
-ISSUE_KEY = api_key.IssueApiKey(key_id="k1", secret_sha256=SHA_1, scopes=("devices:read", "commands:write"), name="ci")
+LIMITS = api_key.RequestLimits(minute=600, hour=6_000)
+ISSUE_KEY = api_key.IssueApiKey(
+    key_id="k1", secret_sha256=SHA_1, scopes=("devices:read", "commands:write"), name="ci", limits=LIMITS
+)
 ROTATE_KEY = api_key.RotateApiKey(key_id="k1", secret_sha256=SHA_2)
 REVOKE_KEY = api_key.RevokeApiKey(key_id="k1", reason="leaked")
 INVITE_USER = user.InviteUser(user_id="ann", email="ann@acme.example", roles=(user.Role.ADMIN,))
@@ -29,7 +32,12 @@ TENANT_SUSPENDED = tenant.TenantSuspended(reason="unpaid")
 TENANT_REACTIVATED = tenant.TenantReactivated(reason="paid")
 TENANT_CLOSED = tenant.TenantClosed(reason="moved away")
 KEY_ISSUED = api_key.ApiKeyIssued(
-    key_id="k1", prefix="ak_k1", secret_sha256=SHA_1, scopes=("devices:read", "commands:write"), name="ci"
+    key_id="k1",
+    prefix="ak_k1",
+    secret_sha256=SHA_1,
+    scopes=("devices:read", "commands:write"),
+    name="ci",
+    limits=LIMITS,
 )
 KEY_ROTATED = api_key.ApiKeyRotated(key_id="k1", secret_sha256=SHA_2)
 KEY_REVOKED = api_key.ApiKeyRevoked(key_id="k1", reason="leaked")

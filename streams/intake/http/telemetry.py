@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired, Union, cast
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -25,10 +25,10 @@ from typing_extensions import TypedDict
 
 from domain.catalog import FACTS
 from domain.message import Fact
-from read_api.edge.asking import Asking
+from read_api.edge.asking import Allowed
+from read_api.edge.auth import Caller
 from read_api.edge.problems import Problem, faults
 from read_api.edge.responses import Json
-from read_api.edge.scopes import require
 from read_api.edge.tokens import token_of
 from schemas.envelope import Actor, TenantId
 from schemas.values import Id, Instant
@@ -204,8 +204,7 @@ def telemetry_router(gate: TelemetryGate) -> APIRouter:
         " last place in each partition that got some of it, with commas between them: send it as `X-Consistent-With`.",
         openapi_extra={"requestBody": {"required": True, "content": _DOCS}},
     )
-    async def telemetry(request: Request, caller: Asking) -> Response:
-        require(caller, "telemetry:write")
+    async def telemetry(request: Request, caller: Annotated[Caller, Depends(Allowed("telemetry:write"))]) -> Response:
         parse = reader_of(request.headers, _PARSERS, MAX_FACTS)
         key = _key(request.headers.get("Idempotency-Key"))
         async with body_of(request) as body:
