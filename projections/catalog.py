@@ -6,7 +6,7 @@ from domain.catalog import EVENTS
 from projections.finance import invoice_balances, invoice_facts, invoices
 from projections.fleet import alerts, device_logs, device_metrics, devices, maintenance, metrics_5m, watches
 from projections.history import audit_trail, events, processes, stream_history
-from projections.identity import api_keys, organization_devices, organizations, tenants, users
+from projections.identity import api_keys, api_usage, organization_devices, organizations, tenants, users
 from projections.projection import Projection
 from projections.rows import Role
 from projections.sales import leads
@@ -20,6 +20,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     metrics_5m.PROJECTION,
     invoice_facts.PROJECTION,
     invoice_balances.PROJECTION,
+    api_usage.PROJECTION,
     devices.PROJECTION,
     alerts.PROJECTION,
     watches.PROJECTION,

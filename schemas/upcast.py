@@ -35,6 +35,10 @@ def _as_lines(data: Payload) -> Payload:
     return {"lines": [{"after_us": 0, "id": None, **data}]}
 
 
+def _as_served(data: Payload) -> Payload:
+    return {"served": [{"after_us": 0, **data}]}
+
+
 def _as_heartbeats(data: Payload) -> Payload:
     return {"heartbeats": [{"after_us": 0, **data}]}
 
@@ -53,6 +57,7 @@ def _as_it_is(data: Payload) -> Payload:
 
 
 STEPS: Mapping[tuple[str, int], Step] = {
+    ("api.request.served", 1): _as_served,
     ("device.heartbeat", 1): _as_heartbeats,
     ("device.metrics.reported", 1): _as_series,
     ("invoice.received", 1): _with_exact_sums,

@@ -37,6 +37,7 @@ from streams.correlate.preview import Stored
 from streams.intake.http.app import add_intake
 from streams.intake.http.telemetry import TelemetryGate
 from streams.intake.http.watches import watches_router
+from streams.intake.usage import recording
 from streams.project.feed import LogFeed
 
 _LOG = logging.getLogger(__name__)
@@ -90,9 +91,12 @@ def create_app(
     telemetry = TelemetryGate(gateway.telemetry, taking, timeout_s=_TELEMETRY_TIMEOUT_S)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         starting = asyncio.create_task(first_start(gateway.commands, gateway.log, folder.keep_operator_key))
-        async with listening(syslog, gateway.commands.execute, telemetry.append):
+        async with (
+            listening(syslog, gateway.commands.execute, telemetry.append),
+            recording(app.state.usage, telemetry.append),
+        ):
             yield
         starting.cancel()
         with suppress(asyncio.CancelledError):

@@ -34,6 +34,7 @@ from streams.intake.host_metrics import HostMetrics
 from streams.intake.http.app import add_intake
 from streams.intake.http.telemetry import TelemetryGate
 from streams.intake.http.watches import watches_router
+from streams.intake.usage import recording
 from streams.ports import Reply, Submission
 from streams.project.feed import LogFeed
 from streams.write.gate import CommandGate
@@ -77,13 +78,16 @@ def create_app(
         return telemetry.busy() or commands.busy()
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         commands.start()
         for runner in views.runners:
             runner.start(give_way=busy)
         views.correlator.start(decide, give_way=busy)
         reporter = asyncio.create_task(_report_host(commands, telemetry)) if host_metrics else None
-        async with listening(syslog, commands.execute, telemetry.append):
+        async with (
+            listening(syslog, commands.execute, telemetry.append),
+            recording(app.state.usage, telemetry.append),
+        ):
             yield
         if reporter is not None:
             reporter.cancel()

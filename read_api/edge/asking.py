@@ -10,8 +10,9 @@ from read_api.edge.auth import Caller
 from read_api.edge.paths import SlashesOfIds
 from read_api.edge.problems import PROBLEMS, add_problems
 from read_api.edge.queries import known_parameters
-from read_api.edge.rates import RateLimiter, TellLimits, count, seen
+from read_api.edge.rates import CountCallers, RateLimiter, count, seen
 from read_api.edge.scopes import require, require_operator
+from read_api.edge.usage import UsageMeter
 
 _API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="ak_<id>.sk_<secret>")
 
@@ -26,11 +27,12 @@ def add_edge(app: FastAPI, identify: Identify, log: str, limiter: RateLimiter | 
     """
     app.state.log = log
     app.state.limiter = limiter
+    app.state.usage = UsageMeter()
     app.state.identify = identify
     app.router.dependencies.append(Depends(known_parameters))
     add_problems(app, PROBLEMS)
+    app.add_middleware(CountCallers)
     app.add_middleware(SlashesOfIds)
-    app.add_middleware(TellLimits)
 
 
 async def _known(request: Request, key: Annotated[str | None, Security(_API_KEY)]) -> Caller:

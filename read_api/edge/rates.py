@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from math import ceil
+from time import perf_counter
 from typing import NamedTuple, Protocol
 
 from anyio import to_thread
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from projections.credentials import RateLimits
 from read_api.edge.auth import Caller
 from read_api.edge.problems import Problem
+from read_api.edge.usage import UsageMeter
 
 DEFAULT = RateLimits(60, 1_000, 10_000)
 """What a key may ask that says nothing else. Source: the domain model's limits by key."""
@@ -126,7 +128,7 @@ def _counted(request: HTTPConnection, caller: Caller, requests: int) -> Counted 
 def _windows(caller: Caller) -> Sequence[Window]:
     # one tenant's counts stand together, so that a cluster keeps them in one place
     tenant = f"{{{caller.tenant_id}}}"
-    of = ((f"key:{tenant}:{caller.key_id}", caller.limits), (f"tenant:{tenant}", caller.tenant_limits))
+    of = ((f"key:{tenant}:{caller.actor.id}", caller.limits), (f"tenant:{tenant}", caller.tenant_limits))
     return [
         Window(whose, name, most)
         for whose, limits in of
@@ -136,8 +138,8 @@ def _windows(caller: Caller) -> Sequence[Window]:
     ]
 
 
-class TellLimits:
-    """ASGI middleware that says in headers of each answer to a key what of its limits is left.
+class CountCallers:
+    """ASGI middleware that counts what each key asks, and says in headers of each answer what of its limits is left.
 
     Shape: where the key and its tenant both have a limit, the one is told of which less is left.
     """
@@ -147,12 +149,16 @@ class TellLimits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = scope[_SEEN] = _Seen()
+        began = perf_counter()
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start" and found.caller is not None:
                 if not found.windows:
                     await _look(scope, found.caller)
                 _tell(MutableHeaders(scope=message), found)
+                meter: UsageMeter = scope["app"].state.usage
+                route = f"{scope['method']} {scope['route'].path}"
+                meter.count(found.caller, route, message["status"], perf_counter() - began)
             await send(message)
 
         await self._app(scope, receive, sending)

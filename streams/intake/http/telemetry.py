@@ -23,7 +23,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from domain.catalog import FACTS
+from domain.catalog import SENT
 from domain.message import Fact
 from read_api.edge.asking import Allowed
 from read_api.edge.auth import Caller
@@ -63,7 +63,7 @@ def _message(fact: type[Fact]) -> Any:
     return create_model(f"{fact.__name__}Message", __config__=ConfigDict(extra="forbid"), **fields)
 
 
-_ANY_FACT: Any = Annotated[Union[tuple(_message(fact) for fact in FACTS)], Field(discriminator="type")]  # noqa: UP007
+_ANY_FACT: Any = Annotated[Union[tuple(_message(fact) for fact in SENT)], Field(discriminator="type")]  # noqa: UP007
 _FACT: TypeAdapter[Any] = TypeAdapter(_ANY_FACT)
 
 _USUAL_INSTANT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$"
@@ -95,11 +95,11 @@ def _closed(name: str, types: Mapping[str, Any]) -> Any:
     return made
 
 
-_ANY_USUAL: Any = Annotated[Union[tuple(_usual(fact) for fact in FACTS)], Field(discriminator="type")]  # noqa: UP007
+_ANY_USUAL: Any = Annotated[Union[tuple(_usual(fact) for fact in SENT)], Field(discriminator="type")]  # noqa: UP007
 _USUAL: TypeAdapter[dict[str, Any]] = TypeAdapter(_ANY_USUAL)
 _ALL_USUAL: TypeAdapter[list[dict[str, Any]]] = TypeAdapter(Annotated[list[_ANY_USUAL], FailFast()])
-_ID_FIELDS: Mapping[type[Fact], str] = {fact: f"{fact.CATEGORY}_id" for fact in FACTS}
-_CLASSES: Mapping[str, type[Fact]] = {fact.TYPE: fact for fact in FACTS}
+_ID_FIELDS: Mapping[type[Fact], str] = {fact: f"{fact.CATEGORY}_id" for fact in SENT}
+_CLASSES: Mapping[str, type[Fact]] = {fact.TYPE: fact for fact in SENT}
 
 
 class _CloudEvent(BaseModel):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.catalog import FACTS as KINDS
+from domain.catalog import SENT as KINDS
 from domain.catalog import payload_of
 from schemas.envelope import Topic
 from streams.intake.http.telemetry import parse_json, parse_ndjson
