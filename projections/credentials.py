@@ -9,6 +9,7 @@ import orjson
 from domain.identity.api_key import ApiKeyIssued, ApiKeyRevoked, ApiKeyRotated
 from domain.identity.tenant import (
     TenantClosed,
+    TenantQuotaSet,
     TenantReactivated,
     TenantRegistered,
     TenantStatus,
@@ -22,7 +23,7 @@ _VERSION_1 = b"\xf1"
 _FIRST_WITH_LIMITS = 3
 """The version of api_key.issued that may state limits."""
 
-VERIFIER, GRANT, REVOKED, STATUS = "verifier", "grant", "revoked", "status"
+VERIFIER, GRANT, REVOKED, STATUS, QUOTA = "verifier", "grant", "revoked", "status", "quota"
 
 _STATUS: Mapping[str, TenantStatus] = {
     TenantRegistered.TYPE: TenantStatus.ACTIVE,
@@ -31,7 +32,7 @@ _STATUS: Mapping[str, TenantStatus] = {
     TenantClosed.TYPE: TenantStatus.CLOSED,
 }
 
-TYPES = frozenset({ApiKeyIssued.TYPE, ApiKeyRotated.TYPE, ApiKeyRevoked.TYPE, *_STATUS})
+TYPES = frozenset({ApiKeyIssued.TYPE, ApiKeyRotated.TYPE, ApiKeyRevoked.TYPE, TenantQuotaSet.TYPE, *_STATUS})
 """The events that change a credential."""
 
 
@@ -50,6 +51,18 @@ class RateLimits(NamedTuple):
     minute: int | None = None
     hour: int | None = None
     day: int | None = None
+
+
+class Quota(NamedTuple):
+    """How much a tenant may do, in all. Shape: None where it may do as much as it likes."""
+
+    events_per_day: int | None = None
+    facts_per_day: int | None = None
+    live_streams: int | None = None
+    requests: RateLimits = RateLimits()
+
+
+NO_QUOTA = Quota()
 
 
 class Credential(NamedTuple):
@@ -89,6 +102,12 @@ class Credentials(Protocol):
         Raises: StoreUnavailable, safe to retry.
         """
 
+    def quota_of(self, tenant_id: TenantId) -> Quota:
+        """Return how much a tenant may do, NO_QUOTA where nothing was set.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
 
 def parts_of(event: Envelope) -> Sequence[Part]:
     """Return what an event changes.
@@ -100,6 +119,8 @@ def parts_of(event: Envelope) -> Sequence[Part]:
         return ()
     if status := _STATUS.get(event.type):
         return (_part(event, STATUS, {"status": status.value}),)
+    if event.type == TenantQuotaSet.TYPE:
+        return (_part(event, QUOTA, event.data),)
     if event.type == ApiKeyRevoked.TYPE:
         return (_part(event, REVOKED, {}),)
     apart = event.data.apart if isinstance(event.data, Encoded) else {}
@@ -146,6 +167,12 @@ def credentials_of(parts: Iterable[Part]) -> Sequence[Credential]:
 def status_of(part: Part) -> str:
     """Return the status of a tenant's part. Raises: BadPayload."""
     return str(_value(part)["status"])
+
+
+def quota_of(part: Part) -> Quota:
+    """Return the quota of a tenant's part. Raises: BadPayload."""
+    found = _value(part)
+    return Quota(**{**found, "requests": RateLimits(**(found["requests"] or {}))})
 
 
 def tenant_stream(tenant_id: TenantId) -> StreamId:

@@ -19,15 +19,14 @@ class MemoryRateLimiter:
         # to look at all windows and to count in them is one step
         self._using = Lock()
 
-    def count(self, windows: Sequence[Window], requests: int = 1) -> Counted:
+    def count(self, windows: Sequence[Window], amount: int = 1, *, done: bool = False) -> Counted:
         names = [f"{window.whose}:{window.name}" for window in windows]
         with self._using:
             used = [self._counts.get(name) for name in names]
-            allowed = all(n + requests <= window.most for n, window in zip(used, windows, strict=True))
-            if allowed and requests:
+            allowed = done or all(n + amount <= window.most for n, window in zip(used, windows, strict=True))
+            if allowed and amount:
                 used = [
-                    self._counts.incr(name, window.seconds, requests)
-                    for name, window in zip(names, windows, strict=True)
+                    self._counts.incr(name, window.seconds, amount) for name, window in zip(names, windows, strict=True)
                 ]
             now = time.time()
             ends = [self._counts.get_expiry(name) - now if n else 0.0 for name, n in zip(names, used, strict=True)]

@@ -20,18 +20,18 @@ _TIMEOUT_S = 0.2
 _LEFT_ALONE_S = 1.0
 
 _COUNT = """
-local requests = tonumber(ARGV[1])
+local amount, done = tonumber(ARGV[1]), ARGV[2] == '1'
 local allowed = 1
 for i, name in ipairs(KEYS) do
-  if tonumber(redis.call('GET', name) or '0') + requests > tonumber(ARGV[2 * i]) then
+  if not done and tonumber(redis.call('GET', name) or '0') + amount > tonumber(ARGV[2 * i + 1]) then
     allowed = 0
   end
 end
 local said = {allowed}
 for i, name in ipairs(KEYS) do
-  if allowed == 1 and requests > 0 then
-    if redis.call('INCRBY', name, requests) == requests then
-      redis.call('EXPIRE', name, ARGV[2 * i + 1])
+  if allowed == 1 and amount > 0 then
+    if redis.call('INCRBY', name, amount) == amount then
+      redis.call('EXPIRE', name, ARGV[2 * i + 2])
     end
   end
   said[2 * i] = tonumber(redis.call('GET', name) or '0')
@@ -73,11 +73,11 @@ class RedisRateLimiter(RedisStorage):
         self.count(())
         return f"{DEGRADED}: requests are not limited, Redis does not answer: {self._error}" if self._error else OK
 
-    def count(self, windows: Sequence[Window], requests: int = 1) -> Counted | None:
+    def count(self, windows: Sequence[Window], amount: int = 1, *, done: bool = False) -> Counted | None:
         if self._clock() < self._again_at:
             return None
         names = [self.prefixed_key(f"{window.whose}:{window.name}") for window in windows]
-        values = [requests, *(value for window in windows for value in (window.most, window.seconds))]
+        values = [amount, int(done), *(value for window in windows for value in (window.most, window.seconds))]
         try:
             said: list[Any] = self._script(keys=names, args=values)
         except self.base_exceptions as error:

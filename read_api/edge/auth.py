@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from anyio import to_thread
 
-from projections.credentials import Credential, Credentials, RateLimits
+from projections.credentials import NO_QUOTA, Credential, Credentials, Quota, RateLimits
 from read_api.edge.problems import Problem
 from schemas.envelope import Actor, ActorType, TenantId
 from schemas.key_ids import has_tag
@@ -45,14 +45,14 @@ class Caller(NamedTuple):
     """Who sends a request.
 
     Shape: `limits` are those of the key in each window, None where it has none; `usual` are those of a key that says
-    nothing of its limits.
+    nothing of its limits. `quota` is that of the tenant.
     """
 
     tenant_id: TenantId
     key_id: str
     scopes: tuple[str, ...]
     limits: RateLimits | None = None
-    tenant_limits: RateLimits | None = None
+    quota: Quota = NO_QUOTA
     usual: RateLimits = RateLimits()
 
     @property
@@ -161,7 +161,8 @@ class Authenticator:
         if status != "ACTIVE":
             raise Forbidden(f"the tenant is {status or 'not known'}; only an active tenant may read or write")
         limits = None if found.limits is None else filled_limits(found.limits, self._usual)
-        return Caller(found.tenant_id, key.id, found.scopes, limits, usual=self._usual)
+        quota = self._credentials.quota_of(found.tenant_id)
+        return Caller(found.tenant_id, key.id, found.scopes, limits, quota, self._usual)
 
 
 def filled_limits(limits: RateLimits, usual: RateLimits) -> RateLimits:

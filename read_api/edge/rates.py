@@ -1,9 +1,9 @@
 """What a key and its tenant may ask in a minute, an hour and a day is counted here, and told in headers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from time import perf_counter
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from anyio import to_thread
 from starlette.datastructures import MutableHeaders
@@ -15,6 +15,8 @@ from read_api.edge.auth import Caller
 from read_api.edge.problems import Problem
 from read_api.edge.usage import UsageMeter
 
+T = TypeVar("T")
+
 DEFAULT = RateLimits(60, 1_000, 10_000)
 """What a key may ask that says nothing else. Source: the domain model's limits by key."""
 
@@ -24,7 +26,11 @@ _SEEN = "factline.caller"
 
 
 class Window(NamedTuple):
-    """So many requests of a key or a tenant in so many seconds, from the first one on."""
+    """So many requests, or events or facts, of a key or a tenant in so many seconds, from the first one on.
+
+    Shape: `whose` says what is counted too; it holds the tenant in braces, so that a cluster keeps together what is
+    counted together.
+    """
 
     whose: str
     name: str
@@ -57,10 +63,11 @@ class RateLimiter(Protocol):
 
     waits: bool
 
-    def count(self, windows: Sequence[Window], requests: int = 1) -> Counted | None:
-        """Count a request in all of the windows, or in none where one of them is full; 0 requests only look.
+    def count(self, windows: Sequence[Window], amount: int = 1, *, done: bool = False) -> Counted | None:
+        """Count a request in all of the windows, or in none where one of them is full; an amount of 0 only looks.
 
-        Shape: None where the counts cannot be asked for now: then nothing is limited.
+        Shape: what is `done` already is counted also where a window is full. None where the counts cannot be asked for
+        now: then nothing is limited.
         """
 
 
@@ -68,7 +75,7 @@ class TooMany(Problem):
     """The key, or its tenant, has asked for as much as it may; the same request is taken after `Retry-After`."""
 
     def __init__(self, window: Window, left: Left) -> None:
-        wait_s = max(1, ceil(left.ends_in_s))
+        wait_s = whole_seconds(left)
         who = "this tenant" if window.whose.startswith("tenant") else "this api key"
         what = "request" if window.most == 1 else "requests"
         super().__init__(
@@ -79,6 +86,11 @@ class TooMany(Problem):
             limit=window.most,
             window=window.name,
         )
+
+
+def whole_seconds(left: Left) -> int:
+    """Return after how many seconds a window is free again for sure."""
+    return max(1, ceil(left.ends_in_s))
 
 
 class _Seen:
@@ -97,11 +109,15 @@ def seen(request: HTTPConnection, caller: Caller) -> None:
 
 async def count(request: HTTPConnection, caller: Caller) -> None:
     """Count a request against the limits of its key and tenant. Raises: TooMany."""
+    await where_it_may_wait(request, count_here, request, caller)
+
+
+async def where_it_may_wait(request: HTTPConnection, ask: Callable[..., T], *values: Any) -> T:
+    """Return what `ask` does, which asks the limiter; in a thread if that may wait."""
     limiter: RateLimiter | None = request.app.state.limiter
     if limiter is not None and limiter.waits:
-        await to_thread.run_sync(count_here, request, caller)
-    else:
-        count_here(request, caller)
+        return await to_thread.run_sync(ask, *values)
+    return ask(*values)
 
 
 def count_here(request: HTTPConnection, caller: Caller) -> None:
@@ -126,9 +142,8 @@ def _counted(request: HTTPConnection, caller: Caller, requests: int) -> Counted 
 
 
 def _windows(caller: Caller) -> Sequence[Window]:
-    # one tenant's counts stand together, so that a cluster keeps them in one place
     tenant = f"{{{caller.tenant_id}}}"
-    of = ((f"key:{tenant}:{caller.actor.id}", caller.limits), (f"tenant:{tenant}", caller.tenant_limits))
+    of = ((f"key:{tenant}:{caller.actor.id}", caller.limits), (f"tenant:{tenant}", caller.quota.requests))
     return [
         Window(whose, name, most)
         for whose, limits in of
@@ -167,11 +182,7 @@ class CountCallers:
 async def _look(scope: Scope, caller: Caller) -> None:
     """Ask what is left for a request that was refused before it was counted."""
     request = HTTPConnection(scope)
-    limiter: RateLimiter | None = request.app.state.limiter
-    if limiter is not None and limiter.waits:
-        await to_thread.run_sync(_counted, request, caller, 0)
-    else:
-        _counted(request, caller, 0)
+    await where_it_may_wait(request, _counted, request, caller, 0)
 
 
 def _tell(headers: MutableHeaders, found: _Seen) -> None:

@@ -11,8 +11,8 @@ from read_api.edge.rates import Counted, RateLimiter, Window
 SHORT: Mapping[str, int] = {"minute": 1, "hour": 3_600, "day": 86_400}
 
 
-def allowed(limiter: RateLimiter, *windows: Window, requests: int = 1) -> Counted:
-    counted = limiter.count(windows, requests)
+def allowed(limiter: RateLimiter, *windows: Window, amount: int = 1, done: bool = False) -> Counted:
+    counted = limiter.count(windows, amount, done=done)
     assert counted is not None
     return counted
 
@@ -38,7 +38,14 @@ class RateLimiterContract:
     def test_to_look_counts_nothing(self, limiter: RateLimiter) -> None:
         window = Window("key:{acme}:c", "hour", 2)
         for _ in range(3):
-            assert allowed(limiter, window, requests=0).left[0].requests == 2
+            assert allowed(limiter, window, amount=0).left[0].requests == 2
+
+    def test_what_is_done_is_counted_past_the_end_of_a_window(self, limiter: RateLimiter) -> None:
+        window = Window("events:{acme}", "day", 10)
+        assert allowed(limiter, window, amount=7, done=True).left[0].requests == 3
+        assert not allowed(limiter, window, amount=7).allowed
+        assert allowed(limiter, window, amount=7, done=True).left[0].requests == 0
+        assert not allowed(limiter, window).allowed
 
     def test_window_ends_when_it_said_and_not_before(
         self, limiter: RateLimiter, monkeypatch: pytest.MonkeyPatch
@@ -71,4 +78,4 @@ class RateLimiterContract:
         with ThreadPoolExecutor(8) as threads:
             counted = list(threads.map(lambda _: allowed(limiter, *windows).allowed, range(200)))
         assert sum(counted) == 40
-        assert allowed(limiter, *windows, requests=0).left[1].requests == 960
+        assert allowed(limiter, *windows, amount=0).left[1].requests == 960

@@ -83,6 +83,25 @@ def test_operators_own_tenant_stays_active(command: Command) -> None:
     )
 
 
+def test_quota_is_set_and_set_anew_and_taken_away() -> None:
+    tenant.given(TENANT_REGISTERED).when(SET_QUOTA).then(QUOTA_SET)
+    tenant.given(TENANT_REGISTERED, QUOTA_SET).when(SET_QUOTA).then_nothing()
+    nothing = TenantQuotaSet(events_per_day=None, facts_per_day=None, live_streams=None, requests=None)
+    tenant.given(TENANT_REGISTERED, QUOTA_SET).when(SetQuota(tenant_id="acme")).then(nothing)
+    tenant.given(TENANT_REGISTERED).when(SetQuota(tenant_id="acme", requests=RequestLimits())).then_nothing()
+
+
+def test_suspended_tenant_gets_a_quota_before_it_may_go_on() -> None:
+    assert admit(SET_QUOTA, ACME, Tenant(name="Acme", status=TenantStatus.SUSPENDED)) is None
+    tenant.given(TENANT_REGISTERED, TENANT_SUSPENDED).when(SET_QUOTA).then(QUOTA_SET)
+
+
+def test_operators_own_tenant_has_no_quota() -> None:
+    tenant.given(TENANT_REGISTERED).when(SetQuota(tenant_id="system", events_per_day=1)).then_refused(
+        Kind.NOT_ALLOWED, "the operator's own tenant has no quota: nobody else could set another"
+    )
+
+
 def test_tenant_that_is_not_the_callers_is_refused() -> None:
     tenant.given().when(SUSPEND_TENANT).then_refused(Kind.NOT_FOUND, "tenant acme is not the tenant of this key")
 

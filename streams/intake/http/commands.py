@@ -21,6 +21,7 @@ from read_api.edge.auth import Caller
 from read_api.edge.direct_route import DirectRoute
 from read_api.edge.parameters import INSTANT, parse_version
 from read_api.edge.problems import Problem, faults, faulty
+from read_api.edge.quotas import check_quota, use_quota
 from read_api.edge.rates import count
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require
@@ -91,6 +92,7 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
     async def one_command(context: str, name: str, request: Request, caller: Known) -> Response:
         _allowed(f"{context}.{name}", caller)
         await count(request, caller)
+        await check_quota(request, caller, "events")
         media_type(request.headers.get("Content-Type", ""), JSON)
         async with body_of(request) as body:
             item = {
@@ -102,6 +104,7 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
                 "deadline": request.headers.get("X-Deadline"),
             }
             reply = await gate.execute(_submission(item, caller, request.headers.get("traceparent"), fingerprint_key))
+        await use_quota(request, caller, "events", _recorded(reply))
         return _answer(reply, request.app.state.log)
 
     @router.post(
@@ -111,15 +114,22 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
     )
     async def batch(request: Request, caller: Known) -> Response:
         await count(request, caller)
+        await check_quota(request, caller, "events")
         media_type(request.headers.get("Content-Type", ""), JSON)
         async with body_of(request) as body:
             items = json_of(body)
             if not isinstance(items, list) or len(items) > MAX_COMMANDS:
                 raise Problem(400, f"the body must be a JSON array of at most {MAX_COMMANDS} commands")
             answers = await _answers(gate, items, caller, fingerprint_key, request.app.state.log)
+        recorded = sum(len(answer.get("events", ())) for answer in answers if not answer.get("repeated"))
+        await use_quota(request, caller, "events", recorded)
         return Json({"replies": answers})
 
     return router
+
+
+def _recorded(reply: Reply) -> int:
+    return 0 if reply.repeated else len(reply.events)
 
 
 async def _answers(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from domain import catalog
 from domain.identity.api_key import IssueApiKey, RequestLimits, Scope
 from domain.identity.processes import FIRST_KEY, TENANT_ONBOARDING
-from domain.identity.tenant import ReactivateTenant, RegisterTenant, SuspendTenant
+from domain.identity.tenant import ReactivateTenant, RegisterTenant, SetQuota, SuspendTenant
 from domain.message import Command
 from domain.rejection import Kind
 from read_api.edge.auth import secret_sha256
@@ -151,6 +151,10 @@ class Tenants:
         """Let a suspended tenant's keys work again. Shape: no events where it was active."""
         command = ReactivateTenant(tenant_id=tenant_id, reason=reason)
         return await self._accepted(_submission(tenant_id, command, actor))
+
+    async def set_quota(self, command: SetQuota, actor: Actor) -> Reply:
+        """Say how much a tenant may do. Shape: no events where it is what was set before."""
+        return await self._accepted(_submission(TenantId(command.tenant_id), command, actor))
 
     async def _accepted(self, submission: Submission) -> Reply:
         reply = await self._answered(submission)

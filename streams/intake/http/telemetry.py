@@ -28,6 +28,7 @@ from domain.message import Fact
 from read_api.edge.asking import Allowed
 from read_api.edge.auth import Caller
 from read_api.edge.problems import Problem, faults
+from read_api.edge.quotas import check_quota, use_quota
 from read_api.edge.responses import Json
 from read_api.edge.tokens import token_of
 from schemas.envelope import Actor, TenantId
@@ -205,10 +206,12 @@ def telemetry_router(gate: TelemetryGate) -> APIRouter:
         openapi_extra={"requestBody": {"required": True, "content": _DOCS}},
     )
     async def telemetry(request: Request, caller: Annotated[Caller, Depends(Allowed("telemetry:write"))]) -> Response:
+        await check_quota(request, caller, "facts")
         parse = reader_of(request.headers, _PARSERS, MAX_FACTS)
         key = _key(request.headers.get("Idempotency-Key"))
         async with body_of(request) as body:
             reply, refused = await gate.take(caller.tenant_id, body, parse, caller.actor, key)
+        await use_quota(request, caller, "facts", reply.accepted)
         answer = {
             "accepted": reply.accepted,
             "repeated": reply.repeated,

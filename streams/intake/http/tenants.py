@@ -5,7 +5,8 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from domain.identity.api_key import RequestLimits, Scope
+from domain.identity.api_key import Most, RequestLimits, Scope
+from domain.identity.tenant import SetQuota
 from domain.identity.user import Email, UserId
 from read_api.edge.asking import Operating
 from read_api.edge.auth import Caller
@@ -36,6 +37,16 @@ class _OperatorsKey(BaseModel):
     name: Name | None = None
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=50)] = EVERYTHING
     limits: RequestLimits = OWN_HOUSE
+
+
+class _Quota(BaseModel):
+    """Shape: what is left out has no limit."""
+
+    model_config = ConfigDict(extra="forbid")
+    events_per_day: Most | None = None
+    facts_per_day: Most | None = None
+    live_streams: Most | None = None
+    requests: RequestLimits | None = None
 
 
 class _Why(BaseModel):
@@ -96,6 +107,26 @@ def tenants_router(tenants: Tenants) -> APIRouter:
     ) -> Response:
         wanted = await read_body(request, _Why)
         return _changed(request, tenant_id, await tenants.reactivate(TenantId(tenant_id), wanted.reason, caller.actor))
+
+    @router.post(
+        "/v1/tenants/{tenant_id}/quota",
+        summary="How much a tenant may do, in place of what was set before; for the operator's key only",
+        openapi_extra=documented_body(
+            _Quota, {"events_per_day": 1_000, "live_streams": 5, "requests": {"minute": 600}}
+        ),
+    )
+    async def set_quota(
+        tenant_id: _Tenant, request: Request, caller: Annotated[Caller, Depends(Operating("set quotas of tenants"))]
+    ) -> Response:
+        wanted = await read_body(request, _Quota)
+        command = SetQuota(
+            tenant_id=tenant_id,
+            events_per_day=wanted.events_per_day,
+            facts_per_day=wanted.facts_per_day,
+            live_streams=wanted.live_streams,
+            requests=wanted.requests,
+        )
+        return _changed(request, tenant_id, await tenants.set_quota(command, caller.actor))
 
     return router
 
