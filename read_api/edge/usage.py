@@ -43,8 +43,9 @@ class UsageMeter:
         counts, began = self._counts, self._began
         self._counts, self._began = {}, self._now()
         taken: dict[TenantId, list[Used]] = {}
-        for (day, tenant_id, *what), (requests, seconds) in counts.items():
+        for (day, tenant_id, key_id, route, status), (requests, seconds) in counts.items():
             # a day that began since then was counted from its first instant on
             at = max(began, datetime(day.year, day.month, day.day, tzinfo=UTC))
-            taken.setdefault(tenant_id, []).append(Used(at, *what, int(requests), round(seconds * 1_000)))
+            used = Used(at, key_id, route, status, int(requests), round(seconds * 1_000))
+            taken.setdefault(tenant_id, []).append(used)
         return taken

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from domain.operations.served import ApiRequestServed
-from read_api.edge.usage import UsageMeter
+from read_api.edge.usage import UsageMeter, Used
 from schemas.envelope import Actor, ActorType, TenantId
 from streams.identifiers import new_id
 from streams.ports import FactSubmission, LogUnavailable, Overloaded, TelemetryReply
@@ -33,10 +33,7 @@ class UsageRecorder:
     async def record(self) -> None:
         """Record what was counted, as far as the log takes it."""
         for tenant_id, used in self._meter.take().items():
-            facts = [
-                FactSubmission(self._gateway, at, ApiRequestServed(**dict(zip(_FIELDS, counted, strict=True))))
-                for at, *counted in used
-            ]
+            facts = [FactSubmission(self._gateway, one.at, _fact(one)) for one in used]
             self._waiting.append((tenant_id, facts))
         while self._waiting:
             try:
@@ -47,7 +44,10 @@ class UsageRecorder:
             self._waiting.popleft()
 
 
-_FIELDS = ("key_id", "route", "status", "requests", "ms")
+def _fact(used: Used) -> ApiRequestServed:
+    return ApiRequestServed(
+        key_id=used.key_id, route=used.route, status=used.status, requests=used.requests, ms=used.ms
+    )
 
 
 @asynccontextmanager

@@ -4,7 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from domain.identity.tenant import TENANT, CloseTenant, SuspendTenant, Tenant, TenantStatus, admit
+from domain.identity.api_key import RequestLimits
+from domain.identity.tenant import (
+    TENANT,
+    CloseTenant,
+    SetQuota,
+    SuspendTenant,
+    Tenant,
+    TenantQuotaSet,
+    TenantStatus,
+    admit,
+)
 from domain.message import Command
 from domain.rejection import Kind
 from schemas.envelope import TenantId
@@ -15,8 +25,10 @@ from tests.examples.identity import (
     EXPIRE_INVITATION,
     INVITE_USER,
     ISSUE_KEY,
+    QUOTA_SET,
     REACTIVATE_TENANT,
     REGISTER_TENANT,
+    SET_QUOTA,
     SUSPEND_TENANT,
     TENANT_CLOSED,
     TENANT_REACTIVATED,

@@ -94,3 +94,39 @@ def test_keys_that_the_operator_makes_may_ask_all_day(way: WaysIn) -> None:
     for key in (made, more):
         [found] = way.credentials.find(key["key_id"])
         assert found.limits == RateLimits(60_000, 3_600_000, 86_400_000)
+
+
+# --- quotas ----------------------------------------------------------------------------------------------------------
+
+FACT = {
+    "type": "device.heartbeat",
+    "device_id": "web-1",
+    "happened_at": "2026-01-31T08:30:00Z",
+    "data": {},
+}
+
+
+def test_tenant_records_no_more_events_a_day_than_its_quota_says(way: WaysIn) -> None:
+    def register(n: int, **more: object) -> dict[str, object]:
+        return {"command": "fleet.RegisterDevice", "body": {**REGISTER, "device_id": f"d{n}"}, **more}
+
+    assert way.command("fleet.RegisterDevice", REGISTER, key="quota", headers={"Idempotency-Key": "a"}).is_success
+    # what was answered before is not counted again
+    assert way.command("fleet.RegisterDevice", REGISTER, key="quota", headers={"Idempotency-Key": "a"}).is_success
+    # of a batch the last events may go past the end
+    assert len(way.batch(register(1), register(2), register(3), key="quota")) == 3
+    for path, body in (("/v1/commands", [register(4)]), ("/v1/commands/fleet/RegisterDevice", register(4)["body"])):
+        response = way.post(path, body, key="quota")
+        problem = refused(response, 429)
+        assert problem["detail"].startswith("this tenant has recorded the 3 events that it may record a day; send")
+        assert (problem["quota"], problem["limit"]) == ("events_per_day", 3)
+        assert 86_390 <= int(response.headers["Retry-After"]) <= 86_400
+
+
+def test_tenant_records_no_more_facts_a_day_than_its_quota_says(way: WaysIn) -> None:
+    assert way.telemetry([FACT], key="quota").json()["accepted"] == 1
+    # nothing new: the log has them
+    assert way.telemetry([FACT], key="quota").json()["repeated"] == 1
+    assert way.telemetry([{**FACT, "device_id": "web-2"}], key="quota").json()["accepted"] == 1
+    assert "the 2 facts that it may record a day" in refused(way.telemetry([FACT], key="quota"), 429)["detail"]
+    assert way.telemetry([FACT]).is_success

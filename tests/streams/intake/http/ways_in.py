@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from domain.catalog import facts_of
 from infra.sqlite.credentials import SqliteCredentials
 from infra.sqlite.event_log import SqliteEventLog
-from projections.credentials import RateLimits
+from projections.credentials import Quota, RateLimits
 from read_api.edge.asking import add_edge
 from read_api.edge.auth import Caller, Unauthenticated
 from read_api.edge.rates import RateLimiter
@@ -42,6 +42,7 @@ CALLERS: Mapping[str, Caller] = {
     "slow": Caller(
         TenantId("demo"), "slow", ("identity:*", "fleet:write"), RateLimits(3, 5, 9), usual=RateLimits(2, 5, 9)
     ),
+    "quota": Caller(TenantId("acme"), "quota", ("*",), quota=Quota(events_per_day=3, facts_per_day=2)),
     "nobody": Caller(TenantId("nobody"), "nobody", ("*",)),
     "operator": Caller(SYSTEM_TENANT, "operator", ("*",)),
 }
