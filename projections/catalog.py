@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from domain.catalog import EVENTS
+from projections.content import content, content_facts, distributions
 from projections.finance import invoice_balances, invoice_facts, invoices
 from projections.fleet import alerts, device_logs, device_metrics, devices, maintenance, metrics_5m, watches
 from projections.history import audit_trail, events, processes, stream_history
@@ -20,12 +21,15 @@ PROJECTIONS: tuple[Projection, ...] = (
     metrics_5m.PROJECTION,
     invoice_facts.PROJECTION,
     invoice_balances.PROJECTION,
+    content_facts.PROJECTION,
     devices.PROJECTION,
     alerts.PROJECTION,
     watches.PROJECTION,
     maintenance.PROJECTION,
     invoices.PROJECTION,
     leads.PROJECTION,
+    content.PROJECTION,
+    distributions.PROJECTION,
     tenants.PROJECTION,
     api_keys.PROJECTION,
     users.PROJECTION,
