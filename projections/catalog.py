@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from domain.catalog import EVENTS
 from projections.content import content, content_facts, distributions
+from projections.execution import command_executions, schedules, scripts
 from projections.finance import invoice_balances, invoice_facts, invoices
 from projections.fleet import alerts, device_logs, device_metrics, devices, maintenance, metrics_5m, watches
 from projections.history import audit_trail, events, processes, stream_history
@@ -30,6 +31,9 @@ PROJECTIONS: tuple[Projection, ...] = (
     leads.PROJECTION,
     content.PROJECTION,
     distributions.PROJECTION,
+    scripts.PROJECTION,
+    schedules.PROJECTION,
+    command_executions.PROJECTION,
     tenants.PROJECTION,
     api_keys.PROJECTION,
     users.PROJECTION,
