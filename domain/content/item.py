@@ -11,12 +11,10 @@ from domain.given import Given
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
 from domain.rejection import conflict, invalid, not_allowed, not_found
 from schemas.envelope import StreamId
-from schemas.values import Id, Instant, Name, Text
+from schemas.values import Body, Id, Instant, Name, Text
 
 Platform = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 """Where content is published, like `blog` or `linkedin`; it is a part of a stream's name."""
-
-Body = Annotated[str, StringConstraints(min_length=1, max_length=65_536)]
 
 
 def content_stream(content_id: str) -> StreamId:
@@ -65,7 +63,7 @@ class ApproveContent(_OfContent):
 
 @value
 class RejectContent(_OfContent):
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=65_536)]
+    reason: Body
 
 
 @value

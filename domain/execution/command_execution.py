@@ -7,13 +7,13 @@ from typing import Annotated, ClassVar, assert_never
 
 from pydantic import Field
 
-from domain.execution.script import USUAL_TIMEOUT_S, Body, Script, Shell, TimeoutS, digest_of, script_stream
+from domain.execution.script import USUAL_TIMEOUT_S, Script, Shell, TimeoutS, digest_of, script_stream
 from domain.fleet.device import RETIRED, Device
 from domain.given import Given
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
 from domain.rejection import conflict, not_allowed, not_found
 from schemas.envelope import Actor, StreamId
-from schemas.values import Id, Text
+from schemas.values import Body, Id, Text
 
 PATIENCE = timedelta(seconds=120)
 """After a command's timeout, until it is over without a result. Source: the domain model, ExecutionWatchdog."""

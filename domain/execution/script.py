@@ -4,15 +4,14 @@ import hashlib
 from enum import StrEnum
 from typing import Annotated, ClassVar, assert_never
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from domain.given import Given
 from domain.message import Command, Decider, Event, classes_of, filled, value
 from domain.rejection import conflict, not_found
 from schemas.envelope import StreamId
-from schemas.values import Id, Name
+from schemas.values import Body, Id, Name
 
-Body = Annotated[str, StringConstraints(min_length=1, max_length=65_536)]
 TimeoutS = Annotated[int, Field(ge=1, le=86_400)]
 
 USUAL_TIMEOUT_S = 480
