@@ -328,6 +328,12 @@ def test_key_without_the_scope_is_refused(way: WaysIn) -> None:
     assert "lacks the scope telemetry:write" in refused(way.telemetry([FACT], key="fleet"), 403)["detail"]
 
 
+def test_fact_of_our_own_is_taken_from_nobody(way: WaysIn) -> None:
+    sent = {**FACT, "type": "api.request.served", "data": {"key_id": "k", "route": "GET /", "status": 200}}
+    assert "api.request.served" in refused(way.telemetry([sent]), 422)["detail"]
+    assert way.facts() == []
+
+
 # --- all facts -------------------------------------------------------------------------------------------------------
 
 
