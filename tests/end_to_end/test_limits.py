@@ -31,9 +31,9 @@ async def server(folder: Path, key: str | None = None) -> AsyncIterator[tuple[Se
     with Embedded.open(folder) as embedded:
         key = embedded.first_start() or key
         app = create_app(embedded, host_metrics=False)
-        async with app.router.lifespan_context(app), client(app, key) as demo:
-            async with client(app, operator_key(folder)) as operator:
-                yield Server(app, demo, operator), str(key)
+        operators = operator_key(folder)
+        async with app.router.lifespan_context(app), client(app, key) as demo, client(app, operators) as operator:
+            yield Server(app, demo, operator), str(key)
 
 
 def client(app: FastAPI, key: str | None) -> httpx.AsyncClient:
