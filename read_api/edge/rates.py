@@ -1,12 +1,12 @@
 """What a key and its tenant may ask in a minute, an hour and a day is counted here, and told in headers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from math import ceil
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from anyio import to_thread
-from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -141,6 +141,7 @@ def _counted(request: HTTPConnection, caller: Caller, requests: int) -> Counted 
     return counted
 
 
+@lru_cache(maxsize=10_000)  # callers are the same for a second at least
 def _windows(caller: Caller) -> Sequence[Window]:
     tenant = f"{{{caller.tenant_id}}}"
     of = ((f"key:{tenant}:{caller.actor.id}", caller.limits), (f"tenant:{tenant}", caller.quota.requests))
@@ -170,7 +171,7 @@ class CountCallers:
             if message["type"] == "http.response.start" and found.caller is not None:
                 if not found.windows:
                     await _look(scope, found.caller)
-                _tell(MutableHeaders(scope=message), found)
+                message["headers"] = [*message["headers"], *_told(found)]
                 meter: UsageMeter = scope["app"].state.usage
                 route = f"{scope['method']} {scope['route'].path}"
                 meter.count(found.caller, route, message["status"], perf_counter() - began)
@@ -185,11 +186,18 @@ async def _look(scope: Scope, caller: Caller) -> None:
     await where_it_may_wait(request, _counted, request, caller, 0)
 
 
-def _tell(headers: MutableHeaders, found: _Seen) -> None:
+def _told(found: _Seen) -> Iterator[tuple[bytes, bytes]]:
     least: dict[str, tuple[int, int]] = {}
     for window, left in zip(found.windows, found.left, strict=True):
         told = (left.requests, window.most)
-        least[window.name] = min(told, least.get(window.name, told))
+        if window.name not in least or told < least[window.name]:
+            least[window.name] = told
     for name, (requests, most) in least.items():
-        headers[f"X-RateLimit-Limit-{name.capitalize()}"] = str(most)
-        headers[f"X-RateLimit-Remaining-{name.capitalize()}"] = str(requests)
+        limit, remaining = _HEADERS[name]
+        yield limit, str(most).encode()
+        yield remaining, str(requests).encode()
+
+
+_HEADERS: Mapping[str, tuple[bytes, bytes]] = {
+    name: (f"x-ratelimit-limit-{name}".encode(), f"x-ratelimit-remaining-{name}".encode()) for name in SECONDS
+}
