@@ -172,7 +172,8 @@ def status_of(part: Part) -> str:
 def quota_of(part: Part) -> Quota:
     """Return the quota of a tenant's part. Raises: BadPayload."""
     found = _value(part)
-    return Quota(**{**found, "requests": RateLimits(**(found["requests"] or {}))})
+    requests = RateLimits(*(found[f"requests_per_{window}"] for window in RateLimits._fields))
+    return Quota(found["events_per_day"], found["facts_per_day"], found["live_streams"], requests)
 
 
 def tenant_stream(tenant_id: TenantId) -> StreamId:

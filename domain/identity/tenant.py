@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, assert_never
 
 from domain.given import Given
-from domain.identity.api_key import IssueApiKey, Most, RequestLimits, RotateApiKey, admit_key
+from domain.identity.api_key import IssueApiKey, Most, RotateApiKey, admit_key
 from domain.identity.user import Email, ExpireInvitation
 from domain.message import Command, Decider, Event, Personal, classes_of, filled, known, value
 from domain.rejection import CommandRejected, conflict, invalid, not_allowed, not_found
@@ -61,7 +61,9 @@ class SetQuota(_OfTenant):
     events_per_day: Most | None = None
     facts_per_day: Most | None = None
     live_streams: Most | None = None
-    requests: RequestLimits | None = None
+    requests_per_minute: Most | None = None
+    requests_per_hour: Most | None = None
+    requests_per_day: Most | None = None
 
 
 TenantCommand = RegisterTenant | SuspendTenant | ReactivateTenant | CloseTenant | SetQuota
@@ -104,7 +106,9 @@ class TenantQuotaSet(Event):
     events_per_day: int | None
     facts_per_day: int | None
     live_streams: int | None
-    requests: RequestLimits | None
+    requests_per_minute: int | None
+    requests_per_hour: int | None
+    requests_per_day: int | None
 
 
 TenantEvent = TenantRegistered | TenantSuspended | TenantReactivated | TenantClosed | TenantQuotaSet
@@ -163,14 +167,20 @@ def decide_tenant(command: TenantCommand, state: Tenant | None, _given: Given) -
         case SetQuota():
             if command.tenant_id == SYSTEM_TENANT:
                 raise not_allowed("the operator's own tenant has no quota: nobody else could set another")
-            requests = None if command.requests == RequestLimits() else command.requests
-            wanted = filled(TenantQuotaSet, replace(command, requests=requests))
+            wanted = filled(TenantQuotaSet, command)
             return () if wanted == (state.quota or _NO_QUOTA) else (wanted,)
         case _:
             assert_never(command)
 
 
-_NO_QUOTA = TenantQuotaSet(events_per_day=None, facts_per_day=None, live_streams=None, requests=None)
+_NO_QUOTA = TenantQuotaSet(
+    events_per_day=None,
+    facts_per_day=None,
+    live_streams=None,
+    requests_per_minute=None,
+    requests_per_hour=None,
+    requests_per_day=None,
+)
 
 
 def _register(command: RegisterTenant, state: Tenant | None) -> tuple[TenantRegistered]:

@@ -315,7 +315,7 @@ def quota(tenant_id: str, data_dir: Path, profile: str, **most: int | None) -> N
         "events_per_day": most["events"],
         "facts_per_day": most["facts"],
         "live_streams": most["live"],
-        "requests": {window: most[window] for window in ("minute", "hour", "day")},
+        **{f"requests_per_{window}": most[window] for window in ("minute", "hour", "day")},
     }
     with _operator(data_dir, profile) as operator:
         new = operator.set_quota(tenant_id, wanted)

@@ -36,8 +36,8 @@ from read_api.edge.tokens import log_tag
 from streams.correlate.preview import Stored
 from streams.intake.http.app import add_intake
 from streams.intake.http.telemetry import TelemetryGate
+from streams.intake.http.usage import recording
 from streams.intake.http.watches import watches_router
-from streams.intake.usage import recording
 from streams.project.feed import LogFeed
 
 _LOG = logging.getLogger(__name__)

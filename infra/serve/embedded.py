@@ -33,8 +33,8 @@ from streams.identifiers import new_id
 from streams.intake.host_metrics import HostMetrics
 from streams.intake.http.app import add_intake
 from streams.intake.http.telemetry import TelemetryGate
+from streams.intake.http.usage import recording
 from streams.intake.http.watches import watches_router
-from streams.intake.usage import recording
 from streams.ports import Reply, Submission
 from streams.project.feed import LogFeed
 from streams.write.gate import CommandGate

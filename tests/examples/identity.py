@@ -13,7 +13,7 @@ SET_QUOTA = tenant.SetQuota(
     events_per_day=1_000,
     facts_per_day=1_000_000,
     live_streams=5,
-    requests=api_key.RequestLimits(minute=600),
+    requests_per_minute=600,
 )
 CLOSE_TENANT = tenant.CloseTenant(tenant_id="acme", reason="moved away")
 LIMITS = api_key.RequestLimits(minute=600, hour=6_000)
@@ -38,7 +38,12 @@ TENANT_REGISTERED = tenant.TenantRegistered(name="Acme", domain="acme.example", 
 TENANT_SUSPENDED = tenant.TenantSuspended(reason="unpaid")
 TENANT_REACTIVATED = tenant.TenantReactivated(reason="paid")
 QUOTA_SET = tenant.TenantQuotaSet(
-    events_per_day=1_000, facts_per_day=1_000_000, live_streams=5, requests=api_key.RequestLimits(minute=600)
+    events_per_day=1_000,
+    facts_per_day=1_000_000,
+    live_streams=5,
+    requests_per_minute=600,
+    requests_per_hour=None,
+    requests_per_day=None,
 )
 TENANT_CLOSED = tenant.TenantClosed(reason="moved away")
 KEY_ISSUED = api_key.ApiKeyIssued(

@@ -33,7 +33,7 @@ class KeysOfDocuments:
     def quota_of(self, tenant_id: TenantId) -> Quota:
         found = self._documents.get("tenants", tenant_id, tenant_id)
         quota = found.fields.get("quota") if found else None
-        return Quota(**{**quota, "requests": RateLimits(**(quota.get("requests") or {}))}) if quota else NO_QUOTA
+        return Quota(**{**quota, "requests": RateLimits(**quota.get("requests", {}))}) if quota else NO_QUOTA
 
     def _credential(self, found: Document) -> Credential:
         of = found.fields

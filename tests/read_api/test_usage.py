@@ -76,7 +76,7 @@ def limited(limited_address: str, stores: Stores) -> Iterator[Limited]:
         tenant_id = TenantId(tenant)
         if key == "key":
             stores.put("tenants", tenant_id, tenant_id, status="ACTIVE", quota=quota)
-        more = {} if limits is None else {"limits": dict(limits)}
+        more: Any = {} if limits is None else {"limits": dict(limits)}
         made.append(Caller(limited_address, stores.issue_key(tenant_id, f"{tenant}-{key}", "*", **more)))
         return made[-1]
 

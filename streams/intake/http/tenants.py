@@ -46,7 +46,9 @@ class _Quota(BaseModel):
     events_per_day: Most | None = None
     facts_per_day: Most | None = None
     live_streams: Most | None = None
-    requests: RequestLimits | None = None
+    requests_per_minute: Most | None = None
+    requests_per_hour: Most | None = None
+    requests_per_day: Most | None = None
 
 
 class _Why(BaseModel):
@@ -111,21 +113,13 @@ def tenants_router(tenants: Tenants) -> APIRouter:
     @router.post(
         "/v1/tenants/{tenant_id}/quota",
         summary="How much a tenant may do, in place of what was set before; for the operator's key only",
-        openapi_extra=documented_body(
-            _Quota, {"events_per_day": 1_000, "live_streams": 5, "requests": {"minute": 600}}
-        ),
+        openapi_extra=documented_body(_Quota, {"events_per_day": 1_000, "live_streams": 5, "requests_per_minute": 600}),
     )
     async def set_quota(
         tenant_id: _Tenant, request: Request, caller: Annotated[Caller, Depends(Operating("set quotas of tenants"))]
     ) -> Response:
         wanted = await read_body(request, _Quota)
-        command = SetQuota(
-            tenant_id=tenant_id,
-            events_per_day=wanted.events_per_day,
-            facts_per_day=wanted.facts_per_day,
-            live_streams=wanted.live_streams,
-            requests=wanted.requests,
-        )
+        command = SetQuota(tenant_id=tenant_id, **wanted.model_dump())
         return _changed(request, tenant_id, await tenants.set_quota(command, caller.actor))
 
     return router

@@ -74,7 +74,7 @@ def test_limits_of_a_key_and_the_quota_of_its_tenant_are_known_at_once(
     writer = Writer(log, SystemClock())
     assert credentials.quota_of(DEMO) == NO_QUOTA
     own = IssueApiKey(key_id=KEY, secret_sha256=digest("first"), scopes=("*",), limits=RequestLimits(minute=5))
-    quota = SetQuota(tenant_id="demo", events_per_day=9, requests=RequestLimits(day=7))
+    quota = SetQuota(tenant_id="demo", events_per_day=9, requests_per_day=7)
     writer.write([register_tenant("demo"), submission(own), submission(quota)])
     assert [one.limits for one in credentials.find(KEY)] == [RateLimits(minute=5)]
     assert credentials.quota_of(DEMO) == Quota(events_per_day=9, requests=RateLimits(day=7))

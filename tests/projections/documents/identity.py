@@ -43,7 +43,9 @@ CASES: list[Case] = [
                 "events_per_day": 1_000,
                 "facts_per_day": 1_000_000,
                 "live_streams": 5,
-                "requests": {"minute": 600, "hour": None, "day": None},
+                "requests_per_minute": 600,
+                "requests_per_hour": None,
+                "requests_per_day": None,
             }
         },
     ),

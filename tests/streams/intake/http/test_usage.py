@@ -10,8 +10,8 @@ from domain.operations.served import ApiRequestServed
 from read_api.edge.auth import Caller
 from read_api.edge.usage import UsageMeter
 from schemas.envelope import Actor, TenantId
-from streams.intake import usage
-from streams.intake.usage import UsageRecorder, recording
+from streams.intake.http import usage
+from streams.intake.http.usage import UsageRecorder, recording
 from streams.ports import FactSubmission, LogUnavailable, TelemetryReply
 
 ACME, BOLT = Caller(TenantId("acme"), "a", ("*",)), Caller(TenantId("bolt"), "b", ("*",))
