@@ -21,8 +21,8 @@ from streams.write.processes import actor_of, asked_id
 
 EVERYTHING: tuple[Scope, ...] = ("*",)
 
-OWN_HOUSE = RequestLimits(minute=60_000, hour=3_600_000, day=86_400_000)
-"""Limits of the keys that a server or its operator makes: a thousand requests a second, the whole day long."""
+OWN_HOUSE = RequestLimits(minute=600_000, hour=36_000_000, day=864_000_000)
+"""Limits of the keys that a server or its operator makes: ten thousand requests a second, the whole day long."""
 
 _FIRST = "first"
 _FIRST_NAME = "first key"

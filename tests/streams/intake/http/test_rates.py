@@ -93,7 +93,7 @@ def test_keys_that_the_operator_makes_may_ask_all_day(way: WaysIn) -> None:
     more = way.post("/v1/tenants/new/keys", key="operator").json()
     for key in (made, more):
         [found] = way.credentials.find(key["key_id"])
-        assert found.limits == RateLimits(60_000, 3_600_000, 86_400_000)
+        assert found.limits == RateLimits(600_000, 36_000_000, 864_000_000)
 
 
 # --- quotas ----------------------------------------------------------------------------------------------------------
