@@ -8,7 +8,7 @@ from projections.execution import command_executions, schedules, scripts
 from projections.finance import invoice_balances, invoice_facts, invoices
 from projections.fleet import alerts, device_logs, device_metrics, devices, maintenance, metrics_5m, watches
 from projections.history import audit_trail, events, processes, stream_history
-from projections.identity import api_keys, organization_devices, organizations, tenants, users
+from projections.identity import api_keys, api_usage, organization_devices, organizations, tenants, users
 from projections.projection import Projection
 from projections.rows import Role
 from projections.sales import leads
@@ -23,6 +23,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     invoice_facts.PROJECTION,
     invoice_balances.PROJECTION,
     content_facts.PROJECTION,
+    api_usage.PROJECTION,
     devices.PROJECTION,
     alerts.PROJECTION,
     watches.PROJECTION,

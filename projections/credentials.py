@@ -9,6 +9,7 @@ import orjson
 from domain.identity.api_key import ApiKeyIssued, ApiKeyRevoked, ApiKeyRotated
 from domain.identity.tenant import (
     TenantClosed,
+    TenantQuotaSet,
     TenantReactivated,
     TenantRegistered,
     TenantStatus,
@@ -19,8 +20,10 @@ from schemas.envelope import Envelope, StreamId, TenantId
 from schemas.payload import BadPayload, Encoded
 
 _VERSION_1 = b"\xf1"
+_FIRST_WITH_LIMITS = 3
+"""The version of api_key.issued that may state limits."""
 
-VERIFIER, GRANT, REVOKED, STATUS = "verifier", "grant", "revoked", "status"
+VERIFIER, GRANT, REVOKED, STATUS, QUOTA = "verifier", "grant", "revoked", "status", "quota"
 
 _STATUS: Mapping[str, TenantStatus] = {
     TenantRegistered.TYPE: TenantStatus.ACTIVE,
@@ -29,7 +32,7 @@ _STATUS: Mapping[str, TenantStatus] = {
     TenantClosed.TYPE: TenantStatus.CLOSED,
 }
 
-TYPES = frozenset({ApiKeyIssued.TYPE, ApiKeyRotated.TYPE, ApiKeyRevoked.TYPE, *_STATUS})
+TYPES = frozenset({ApiKeyIssued.TYPE, ApiKeyRotated.TYPE, ApiKeyRevoked.TYPE, TenantQuotaSet.TYPE, *_STATUS})
 """The events that change a credential."""
 
 
@@ -42,8 +45,32 @@ class Part(NamedTuple):
     value: bytes
 
 
+class RateLimits(NamedTuple):
+    """How many requests may come in each window. Shape: None where nothing is said of it."""
+
+    minute: int | None = None
+    hour: int | None = None
+    day: int | None = None
+
+
+class Quota(NamedTuple):
+    """How much a tenant may do, in all. Shape: None where it may do as much as it likes."""
+
+    events_per_day: int | None = None
+    facts_per_day: int | None = None
+    live_streams: int | None = None
+    requests: RateLimits = RateLimits()
+
+
+NO_QUOTA = Quota()
+
+
 class Credential(NamedTuple):
-    """An API key as it is known. Shape: `since` is when it got its secret, an RFC 3339 text, "" where that is lost."""
+    """An API key as it is known.
+
+    Shape: `since` is when it got its secret, an RFC 3339 text, "" where that is lost. `limits` is None for a key that
+    was issued before keys had limits.
+    """
 
     tenant_id: TenantId
     key_id: str
@@ -51,6 +78,7 @@ class Credential(NamedTuple):
     since: str
     scopes: tuple[str, ...]
     revoked: bool
+    limits: RateLimits | None = None
 
 
 class Credentials(Protocol):
@@ -74,6 +102,12 @@ class Credentials(Protocol):
         Raises: StoreUnavailable, safe to retry.
         """
 
+    def quota_of(self, tenant_id: TenantId) -> Quota:
+        """Return how much a tenant may do, NO_QUOTA where nothing was set.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
 
 def parts_of(event: Envelope) -> Sequence[Part]:
     """Return what an event changes.
@@ -85,6 +119,8 @@ def parts_of(event: Envelope) -> Sequence[Part]:
         return ()
     if status := _STATUS.get(event.type):
         return (_part(event, STATUS, {"status": status.value}),)
+    if event.type == TenantQuotaSet.TYPE:
+        return (_part(event, QUOTA, event.data),)
     if event.type == ApiKeyRevoked.TYPE:
         return (_part(event, REVOKED, {}),)
     apart = event.data.apart if isinstance(event.data, Encoded) else {}
@@ -94,7 +130,10 @@ def parts_of(event: Envelope) -> Sequence[Part]:
         verifier = {"secret_sha256": digest, "since": instant_text(event.happened_at)}
         parts.append(_part(event, VERIFIER, verifier))
     if event.type == ApiKeyIssued.TYPE:
-        parts.append(_part(event, GRANT, {"scopes": list(event.data["scopes"])}))
+        grant: dict[str, Any] = {"scopes": list(event.data["scopes"])}
+        if event.schema_version >= _FIRST_WITH_LIMITS:
+            grant["limits"] = event.data["limits"] or {}
+        parts.append(_part(event, GRANT, grant))
     return parts
 
 
@@ -118,6 +157,7 @@ def credentials_of(parts: Iterable[Part]) -> Sequence[Credential]:
             found[VERIFIER]["since"],
             tuple(found[GRANT]["scopes"]),
             REVOKED in found,
+            RateLimits(**found[GRANT]["limits"]) if "limits" in found[GRANT] else None,
         )
         for (tenant_id, stream), found in keys.items()
         if VERIFIER in found and GRANT in found
@@ -127,6 +167,13 @@ def credentials_of(parts: Iterable[Part]) -> Sequence[Credential]:
 def status_of(part: Part) -> str:
     """Return the status of a tenant's part. Raises: BadPayload."""
     return str(_value(part)["status"])
+
+
+def quota_of(part: Part) -> Quota:
+    """Return the quota of a tenant's part. Raises: BadPayload."""
+    found = _value(part)
+    requests = RateLimits(*(found[f"requests_per_{window}"] for window in RateLimits._fields))
+    return Quota(found["events_per_day"], found["facts_per_day"], found["live_streams"], requests)
 
 
 def tenant_stream(tenant_id: TenantId) -> StreamId:

@@ -11,11 +11,12 @@ from projections.operations import Progress
 from projections.personal import Opening
 from projections.rows import Checkpoint
 from read_api.answers import Answers, Asked
-from read_api.edge.asking import Asking
+from read_api.edge.asking import Known
 from read_api.edge.auth import Caller
 from read_api.edge.cursors import Cursors
 from read_api.edge.parameters import parse_positions
 from read_api.edge.problems import RETRY_AFTER_S, Problem
+from read_api.edge.rates import count_here
 from read_api.edge.responses import AsOf
 from read_api.edge.scopes import may, require
 from schemas.envelope import SYSTEM_TENANT, Position, TenantId, Topic
@@ -65,10 +66,9 @@ class Reading:
         self._resource = resource
         self._views = views
 
-    def __call__(
-        self, request: Request, caller: Asking, answers: Asked, consistent_with: ConsistentWith = None
-    ) -> Read:
+    def __call__(self, request: Request, caller: Known, answers: Asked, consistent_with: ConsistentWith = None) -> Read:
         require(caller, f"{self._resource}:read")
+        count_here(request, caller)
         if consistent_with is not None:
             positions = parse_positions(consistent_with, "X-Consistent-With", answers.log)
             _check_own(caller, positions, answers.partitions)

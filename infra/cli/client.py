@@ -19,6 +19,7 @@ _CONNECT_S = 5.0
 _TIMEOUT_S = 60.0
 # a request may be sent twice, so a 500 from a server that is just being stopped is worth another try as well
 _BUSY = {
+    HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.INTERNAL_SERVER_ERROR,
     HTTPStatus.BAD_GATEWAY,
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -125,9 +126,11 @@ class ServerClient:
             except httpx.RequestError as error:
                 problem, asked_s = _why(error), None
             else:
-                if response.status_code not in _BUSY or not patience_s:
-                    raise ServerRefused(response.status_code, _detail(response), _problem(response))
-                problem, asked_s = _detail(response), _retry_after_s(response)
+                status, problem, asked_s = response.status_code, _detail(response), _retry_after_s(response)
+                # a limit says exactly when it ends: where that is too late, there is nothing to wait for
+                too_late = status == HTTPStatus.TOO_MANY_REQUESTS and monotonic() + (asked_s or 0.0) > deadline
+                if status not in _BUSY or too_late or not patience_s:
+                    raise ServerRefused(status, problem, _problem(response))
             pause_s = max(wait_s * random.uniform(0.5, 1.0), asked_s or 0.0)  # noqa: S311 - spreads retries, no secret
             left_s = deadline - monotonic()
             if left_s <= 0 or self._stopped.wait(min(pause_s, left_s)):

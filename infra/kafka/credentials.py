@@ -3,7 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from infra.kafka.followed_topic import FollowedTopic
-from projections.credentials import STATUS, Credential, Part, credentials_of, status_of, tenant_stream
+from projections.credentials import (
+    NO_QUOTA,
+    QUOTA,
+    STATUS,
+    Credential,
+    Part,
+    Quota,
+    credentials_of,
+    quota_of,
+    status_of,
+    tenant_stream,
+)
 from schemas.envelope import StreamId, TenantId
 
 FILLED = b"filled"
@@ -32,9 +43,16 @@ class KafkaCredentials:
         return credentials_of(part for part in _parts(self._topic.between(*_KEYS)) if part.tenant_id == tenant_id)
 
     def status_of(self, tenant_id: TenantId) -> str | None:
-        name = part_name(Part(tenant_stream(tenant_id), tenant_id, STATUS, b""))
-        found = list(_parts(self._topic.find([name])))
-        return status_of(found[0]) if found else None
+        found = self._part_of(tenant_id, STATUS)
+        return status_of(found) if found else None
+
+    def quota_of(self, tenant_id: TenantId) -> Quota:
+        found = self._part_of(tenant_id, QUOTA)
+        return quota_of(found) if found else NO_QUOTA
+
+    def _part_of(self, tenant_id: TenantId, name: str) -> Part | None:
+        found = list(_parts(self._topic.find([part_name(Part(tenant_stream(tenant_id), tenant_id, name, b""))])))
+        return found[0] if found else None
 
 
 def _parts(records: Mapping[bytes, bytes]) -> Iterator[Part]:

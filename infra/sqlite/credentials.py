@@ -10,7 +10,19 @@ from eventsourcing.sqlite import SQLiteCursor
 
 from infra.sqlite.bulk import insert_many
 from infra.sqlite.datastore import store_errors
-from projections.credentials import STATUS, Credential, Part, credentials_of, parts_of, status_of, tenant_stream
+from projections.credentials import (
+    NO_QUOTA,
+    QUOTA,
+    STATUS,
+    Credential,
+    Part,
+    Quota,
+    credentials_of,
+    parts_of,
+    quota_of,
+    status_of,
+    tenant_stream,
+)
 from schemas.envelope import Envelope, TenantId
 
 CREATE_CREDENTIALS = """
@@ -57,9 +69,17 @@ class SqliteCredentials:
         return credentials_of(self._parts("tenant_id = ? AND stream GLOB 'api_key-*'", tenant_id))
 
     def status_of(self, tenant_id: TenantId) -> str | None:
+        found = self._part_of(tenant_id, STATUS)
+        return status_of(found) if found else None
+
+    def quota_of(self, tenant_id: TenantId) -> Quota:
+        found = self._part_of(tenant_id, QUOTA)
+        return quota_of(found) if found else NO_QUOTA
+
+    def _part_of(self, tenant_id: TenantId, name: str) -> Part | None:
         of = "(stream, tenant_id, part) = (?, ?, ?)"
-        [*found] = self._parts(of, tenant_stream(tenant_id), tenant_id, STATUS)
-        return status_of(found[0]) if found else None
+        [*found] = self._parts(of, tenant_stream(tenant_id), tenant_id, name)
+        return found[0] if found else None
 
     def _parts(self, where: str, *values: Any) -> list[Part]:
         with self._using, store_errors(self._path):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from anyio import to_thread
 
-from projections.credentials import Credential, Credentials
+from projections.credentials import NO_QUOTA, Credential, Credentials, Quota, RateLimits
 from read_api.edge.problems import Problem
 from schemas.envelope import Actor, ActorType, TenantId
 from schemas.key_ids import has_tag
@@ -42,9 +42,18 @@ class Key(NamedTuple):
 
 
 class Caller(NamedTuple):
+    """Who sends a request.
+
+    Shape: `limits` are those of the key in each window, None where it has none; `usual` are those of a key that says
+    nothing of its limits. `quota` is that of the tenant.
+    """
+
     tenant_id: TenantId
     key_id: str
     scopes: tuple[str, ...]
+    limits: RateLimits | None = None
+    quota: Quota = NO_QUOTA
+    usual: RateLimits = RateLimits()
 
     @property
     def actor(self) -> Actor:
@@ -89,11 +98,13 @@ class Authenticator:
         self,
         credentials: Credentials,
         *,
+        usual: RateLimits = RateLimits(),  # noqa: B008, it cannot change
         ttl_s: float = 1.0,
         remembered: int = 10_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._credentials = credentials
+        self._usual = usual
         self._ttl_s = ttl_s
         self._remembered = remembered
         self._clock = clock
@@ -149,4 +160,11 @@ class Authenticator:
         status = self._credentials.status_of(found.tenant_id)
         if status != "ACTIVE":
             raise Forbidden(f"the tenant is {status or 'not known'}; only an active tenant may read or write")
-        return Caller(found.tenant_id, key.id, found.scopes)
+        limits = None if found.limits is None else filled_limits(found.limits, self._usual)
+        quota = self._credentials.quota_of(found.tenant_id)
+        return Caller(found.tenant_id, key.id, found.scopes, limits, quota, self._usual)
+
+
+def filled_limits(limits: RateLimits, usual: RateLimits) -> RateLimits:
+    """Return limits with those of a key that says nothing where nothing is said."""
+    return RateLimits(*(other if own is None else own for own, other in zip(limits, usual, strict=True)))

@@ -7,10 +7,11 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from read_api.edge.queries import known_parameters
+from read_api.edge.rates import seen
 
 
 class DirectRoute(APIRoute):
-    """A route for an endpoint that takes the request, the caller as `Asking`, and texts of the path; nothing else.
+    """A route for an endpoint that takes the request, the caller as `Known`, and texts of the path; nothing else.
 
     The search costs 0.3 ms a request, which is more than a command costs the writer (docs/benchmarks.md). The document
     of the API is the same as of any other route.
@@ -22,6 +23,7 @@ class DirectRoute(APIRoute):
         async def handle(request: Request) -> Response:
             await known_parameters(request)
             caller = await request.app.state.identify(request.headers.get("X-API-Key"))
+            seen(request, caller)
             response: Response = await endpoint(request=request, caller=caller, **request.path_params)
             return response
 

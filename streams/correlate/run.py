@@ -14,6 +14,7 @@ from domain.fleet.observe import sample_of, taken
 from domain.fleet.rules import Anomaly, NoData
 from domain.fleet.seen import NOTHING_SEEN, Seen, is_open
 from domain.fleet.watch import WATCH, WatchEvent
+from domain.message import Fact
 from schemas.envelope import Entry, Envelope, TenantId, Undecodable
 from streams.correlate.awaited import Awaited
 from streams.correlate.calendar import TYPES as CALENDAR_TYPES
@@ -298,6 +299,9 @@ class Correlation:
     # --- facts
 
     def _show_all(self, watches: Definitions, record: Envelope) -> None:
+        if not record.stream.startswith(f"{Fact.CATEGORY}-"):
+            # watches are of devices
+            return
         for fact in facts_of(record):
             for defined, device_id in watches.looking_at(fact):
                 self._show(defined, device_id, fact)

@@ -8,8 +8,18 @@ SHA_1, SHA_2 = "a1" * 32, "b2" * 32
 REGISTER_TENANT = tenant.RegisterTenant(tenant_id="acme", name="Acme", domain="acme.example", owner_id="ann")
 SUSPEND_TENANT = tenant.SuspendTenant(tenant_id="acme", reason="unpaid")
 REACTIVATE_TENANT = tenant.ReactivateTenant(tenant_id="acme", reason="paid")
+SET_QUOTA = tenant.SetQuota(
+    tenant_id="acme",
+    events_per_day=1_000,
+    facts_per_day=1_000_000,
+    live_streams=5,
+    requests_per_minute=600,
+)
 CLOSE_TENANT = tenant.CloseTenant(tenant_id="acme", reason="moved away")
-ISSUE_KEY = api_key.IssueApiKey(key_id="k1", secret_sha256=SHA_1, scopes=("devices:read", "commands:write"), name="ci")
+LIMITS = api_key.RequestLimits(minute=600, hour=6_000)
+ISSUE_KEY = api_key.IssueApiKey(
+    key_id="k1", secret_sha256=SHA_1, scopes=("devices:read", "commands:write"), name="ci", limits=LIMITS
+)
 ROTATE_KEY = api_key.RotateApiKey(key_id="k1", secret_sha256=SHA_2)
 REVOKE_KEY = api_key.RevokeApiKey(key_id="k1", reason="leaked")
 INVITE_USER = user.InviteUser(user_id="ann", email="ann@acme.example", roles=(user.Role.ADMIN,))
@@ -27,9 +37,22 @@ REMOVE_DEVICE = organization_devices.RemoveDevice(organization_id="org-1", devic
 TENANT_REGISTERED = tenant.TenantRegistered(name="Acme", domain="acme.example", owner_id="ann")
 TENANT_SUSPENDED = tenant.TenantSuspended(reason="unpaid")
 TENANT_REACTIVATED = tenant.TenantReactivated(reason="paid")
+QUOTA_SET = tenant.TenantQuotaSet(
+    events_per_day=1_000,
+    facts_per_day=1_000_000,
+    live_streams=5,
+    requests_per_minute=600,
+    requests_per_hour=None,
+    requests_per_day=None,
+)
 TENANT_CLOSED = tenant.TenantClosed(reason="moved away")
 KEY_ISSUED = api_key.ApiKeyIssued(
-    key_id="k1", prefix="ak_k1", secret_sha256=SHA_1, scopes=("devices:read", "commands:write"), name="ci"
+    key_id="k1",
+    prefix="ak_k1",
+    secret_sha256=SHA_1,
+    scopes=("devices:read", "commands:write"),
+    name="ci",
+    limits=LIMITS,
 )
 KEY_ROTATED = api_key.ApiKeyRotated(key_id="k1", secret_sha256=SHA_2)
 KEY_REVOKED = api_key.ApiKeyRevoked(key_id="k1", reason="leaked")

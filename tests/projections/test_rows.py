@@ -16,12 +16,15 @@ from projections.fleet.device_logs import LogRow
 from projections.fleet.metric_rows import MetricRow
 from projections.history import audit_trail, events, stream_history
 from projections.history.event_rows import EventRow
+from projections.identity import api_usage
+from projections.identity.api_usage import UsageRow
 from schemas.canonical_json import canonical_json
 from schemas.envelope import StreamId
 from tests.examples import ACME, EVENTS, Place, stored
 from tests.examples.finance import CANCELLED, CORRECTED, PAID_IN_PART, RECEIVED, REFUNDED
 from tests.examples.fleet import LOG, LOG_RECORD, METRICS, METRICS_RECORD, RETIRED
 from tests.examples.moments import HAPPENED_AT, RECORDED_AT
+from tests.examples.operations import SERVED_RECORD
 from tests.given_when_then import Rows
 
 EVENT_ID = "01943b1e-7a00-7000-8000-000000000001"
@@ -66,6 +69,13 @@ def test_stores_keep_the_last_record_and_before_it_the_first_fact_of_earlier_ver
     assert [len(each) for each in orders] == [1] * 4
     assert [min(each) for each in orders] == sorted(min(each) for each in orders)
     assert len(set.union(*orders)) == 4
+
+
+def test_each_count_of_a_record_makes_a_row_of_usage() -> None:
+    Rows(api_usage.PROJECTION).when(SERVED_RECORD).then(
+        UsageRow(ACME, "42", HAPPENED_AT, "k1", "GET /v1/devices/{id}", 200, 3, 12, TURN + 7),
+        UsageRow(ACME, "42", at(5), "k2", "POST /v1/telemetry", 429, 1, 0, TURN + 7),
+    )
 
 
 def log_row(device_id: str, event_type: str, hostname: str, details: str) -> LogRow:

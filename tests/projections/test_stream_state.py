@@ -63,7 +63,7 @@ def test_invoice_is_known_with_its_status_and_exact_amounts() -> None:
 
 
 def test_tenant_and_key_are_known_as_their_events_left_them() -> None:
-    assert state(TENANT_REGISTERED, TENANT_SUSPENDED) == {"name": "Acme", "status": "SUSPENDED"}
+    assert state(TENANT_REGISTERED, TENANT_SUSPENDED) == {"name": "Acme", "status": "SUSPENDED", "quota": None}
     key = state(KEY_ISSUED, KEY_ROTATED)
     assert key == {"secret_sha256": None, "scopes": ["devices:read", "commands:write"], "revoked": False}
 

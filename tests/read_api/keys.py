@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from infra.sqlite.documents import SqliteDocuments
-from projections.credentials import Credential
+from projections.credentials import NO_QUOTA, Credential, Quota, RateLimits
 from projections.rows import Document
 from schemas.envelope import TenantId
 
@@ -30,8 +30,14 @@ class KeysOfDocuments:
         found = self._documents.get("tenants", tenant_id, tenant_id)
         return found.fields.get("status") if found else None
 
+    def quota_of(self, tenant_id: TenantId) -> Quota:
+        found = self._documents.get("tenants", tenant_id, tenant_id)
+        quota = found.fields.get("quota") if found else None
+        return Quota(**{**quota, "requests": RateLimits(**quota.get("requests", {}))}) if quota else NO_QUOTA
+
     def _credential(self, found: Document) -> Credential:
         of = found.fields
         since = str(of.get("rotated_at") or of.get("issued_at", ""))
         scopes, revoked = tuple(of.get("scopes", ())), bool(of.get("revoked"))
-        return Credential(found.tenant_id, found.id, str(of.get("secret_sha256", "")), since, scopes, revoked)
+        limits = RateLimits(**of["limits"]) if "limits" in of else None
+        return Credential(found.tenant_id, found.id, str(of.get("secret_sha256", "")), since, scopes, revoked, limits)

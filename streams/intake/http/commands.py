@@ -16,11 +16,13 @@ from domain.identity.organization_devices import PROCESS_COMMANDS
 from domain.identity.tenant import OPERATORS_COMMANDS
 from domain.message import Command
 from domain.rejection import Kind
-from read_api.edge.asking import Asking
+from read_api.edge.asking import Known
 from read_api.edge.auth import Caller
 from read_api.edge.direct_route import DirectRoute
 from read_api.edge.parameters import INSTANT, parse_version
 from read_api.edge.problems import Problem, faults, faulty
+from read_api.edge.quotas import check_quota, use_quota
+from read_api.edge.rates import count
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require
 from read_api.edge.tokens import token
@@ -87,7 +89,10 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
         summary="One command; 200 with its reply once it is durable",
         openapi_extra=_one_command_docs(),
     )
-    async def one_command(context: str, name: str, request: Request, caller: Asking) -> Response:
+    async def one_command(context: str, name: str, request: Request, caller: Known) -> Response:
+        _allowed(f"{context}.{name}", caller)
+        await count(request, caller)
+        await check_quota(request, caller, "events")
         media_type(request.headers.get("Content-Type", ""), JSON)
         async with body_of(request) as body:
             item = {
@@ -99,6 +104,7 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
                 "deadline": request.headers.get("X-Deadline"),
             }
             reply = await gate.execute(_submission(item, caller, request.headers.get("traceparent"), fingerprint_key))
+        await use_quota(request, caller, "events", _recorded(reply))
         return _answer(reply, request.app.state.log)
 
     @router.post(
@@ -106,16 +112,24 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
         summary="Up to 1,000 commands; 200 with a reply for each, in order, also where all are refused",
         openapi_extra=_batch_docs(),
     )
-    async def batch(request: Request, caller: Asking) -> Response:
+    async def batch(request: Request, caller: Known) -> Response:
+        await count(request, caller)
+        await check_quota(request, caller, "events")
         media_type(request.headers.get("Content-Type", ""), JSON)
         async with body_of(request) as body:
             items = json_of(body)
             if not isinstance(items, list) or len(items) > MAX_COMMANDS:
                 raise Problem(400, f"the body must be a JSON array of at most {MAX_COMMANDS} commands")
             answers = await _answers(gate, items, caller, fingerprint_key, request.app.state.log)
+        recorded = sum(len(answer.get("events", ())) for answer in answers if not answer.get("repeated"))
+        await use_quota(request, caller, "events", recorded)
         return Json({"replies": answers})
 
     return router
+
+
+def _recorded(reply: Reply) -> int:
+    return 0 if reply.repeated else len(reply.events)
 
 
 async def _answers(
@@ -210,10 +224,7 @@ def _answer(reply: Reply, log: str) -> Response:
 
 def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None, key: bytes) -> Submission:
     name = str(item.get("command"))
-    command_class = _PUBLIC.get(name)
-    if command_class is None:
-        raise Problem(404, f"there is no command {name!r}; /docs lists what there is")
-    require(caller, f"{name.partition('.')[0]}:write")
+    command_class = _allowed(name, caller)
     body = item.get("body")
     try:
         command: Command = catalog.adapter(command_class).validate_python(body)
@@ -233,6 +244,15 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
         deadline=_deadline(item.get("deadline")),
         command_hash=fingerprint(name, body, expected_version, key=key),
     )
+
+
+def _allowed(name: str, caller: Caller) -> type[Command]:
+    """Return the command of a name, which the caller may give. Raises: Problem (404); Forbidden."""
+    command_class = _PUBLIC.get(name)
+    if command_class is None:
+        raise Problem(404, f"there is no command {name!r}; /docs lists what there is")
+    require(caller, f"{name.partition('.')[0]}:write")
+    return command_class
 
 
 def _command_id(given: Any) -> str:

@@ -9,9 +9,8 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 
 from projections.operations import DeadLetter
-from read_api.edge.asking import Asking
+from read_api.edge.asking import Operating
 from read_api.edge.responses import Json
-from read_api.edge.scopes import require_operator
 from schemas.shown import shown_text
 from streams.project.rebuild import Step
 from streams.project.verify import Verdict
@@ -22,12 +21,11 @@ _PROGRESS_S = 0.2
 MaxRate = Annotated[float | None, Query(gt=0, description="records of the log a second; as fast as it can without it")]
 
 
-async def _operator(caller: Asking) -> None:
-    require_operator(caller, "do this; it is in DATA_DIR/operator.key")
+_OPERATOR = Depends(Operating("do this; it is in DATA_DIR/operator.key"))
 
 
 def operator_router(operations: ViewJobs) -> APIRouter:
-    router = APIRouter(prefix="/v1/operator", tags=["operator"], dependencies=[Depends(_operator)])
+    router = APIRouter(prefix="/v1/operator", tags=["operator"], dependencies=[_OPERATOR])
 
     async def known(name: str) -> str:
         if name not in operations.names():

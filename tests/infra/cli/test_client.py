@@ -55,6 +55,23 @@ def test_the_time_that_a_server_asks_for_is_waited() -> None:
     asking.close()
 
 
+def test_a_limit_that_ends_soon_is_waited_for() -> None:
+    limited = httpx.Response(429, headers={"Retry-After": "1"})
+    asking = client(one_after_another(limited, httpx.Response(200, json=1)))
+    began = monotonic()
+    assert asking.get("/") == 1
+    assert monotonic() - began >= 1
+    asking.close()
+
+
+def test_a_limit_that_lasts_longer_than_the_patience_is_told_at_once() -> None:
+    limited = httpx.Response(429, headers={"Retry-After": "90"}, json={"detail": "send this one again in 90 s"})
+    asking = client(one_after_another(limited), patience_s=30)
+    with pytest.raises(ServerRefused, match="again in 90 s"):
+        asking.get("/")
+    asking.close()
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422])
 def test_what_a_retry_would_not_change_is_told_at_once(status: int) -> None:
     asking = client(one_after_another(httpx.Response(status, json={"detail": "the api key is not valid"})))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import TopicPartition
 
-from domain.identity.api_key import IssueApiKey, RevokeApiKey
+from domain.identity.api_key import IssueApiKey, RequestLimits, RevokeApiKey
+from domain.identity.tenant import SetQuota
 from domain.sales.lead import CaptureLead, ScoreLead
 from infra.kafka.beside import DESTROYED, key_name
 from infra.kafka.command_gate import KafkaCommandGate
@@ -22,6 +23,7 @@ from infra.kafka.key_finder import KafkaKeyFinder
 from infra.kafka.log_reader import KafkaLogReader
 from infra.kafka.sealed_commands import SealedCommands
 from infra.master_key import MasterKey
+from projections.credentials import Quota, RateLimits
 from projections.keys import KeysUnusable
 from projections.personal import opened
 from schemas.envelope import Envelope, StreamId, Topic
@@ -186,14 +188,17 @@ def test_gateway_knows_keys_and_tenants_of_their_own_topic_and_no_event_has_a_ha
 ) -> None:
     key, digest = f"{key_tag(ACME)}one", "a1" * 32
     writer = Writer(log, SystemClock())
-    issue = IssueApiKey(key_id=key, secret_sha256=digest, scopes=("*",))
-    writer.write([submission(issue, tenant="acme")])
+    issue = IssueApiKey(key_id=key, secret_sha256=digest, scopes=("*",), limits=RequestLimits(minute=5))
+    quota = SetQuota(tenant_id="acme", live_streams=3)
+    writer.write([submission(issue, tenant="acme"), submission(quota, tenant="acme")])
     with closing(known(cluster, tmp_path)) as topic:
         credentials = KafkaCredentials(topic)
         until(lambda: bool(credentials.find(key)), 30)
         assert [one[:3] for one in credentials.find(key)] == [(ACME, key, digest)]
         assert credentials.status_of(ACME) == "ACTIVE"
         assert credentials.find(key[:-1]) == []
+        assert credentials.find(key)[0].limits == RateLimits(minute=5)
+        assert credentials.quota_of(ACME) == Quota(live_streams=3)
         writer.write([submission(RevokeApiKey(key_id=key), tenant="acme")])
         until(lambda: credentials.of_tenant(ACME)[0].revoked, 30)
     assert not any(digest.encode() in value for value in records(cluster, cluster.topics.events))

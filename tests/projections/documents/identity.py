@@ -14,6 +14,7 @@ from tests.examples.identity import (
     ORGANIZATION_ARCHIVED,
     ORGANIZATION_CREATED,
     ORGANIZATION_UPDATED,
+    QUOTA_SET,
     TENANT_CLOSED,
     TENANT_ONBOARDED,
     TENANT_REACTIVATED,
@@ -33,6 +34,21 @@ CASES: list[Case] = [
     ),
     (tenants.PROJECTION, "acme", TENANT_SUSPENDED, {"status": "SUSPENDED", "status_reason": "unpaid"}),
     (tenants.PROJECTION, "acme", TENANT_REACTIVATED, {"status": "ACTIVE", "status_reason": "paid"}),
+    (
+        tenants.PROJECTION,
+        "acme",
+        QUOTA_SET,
+        {
+            "quota": {
+                "events_per_day": 1_000,
+                "facts_per_day": 1_000_000,
+                "live_streams": 5,
+                "requests_per_minute": 600,
+                "requests_per_hour": None,
+                "requests_per_day": None,
+            }
+        },
+    ),
     (tenants.PROJECTION, "acme", TENANT_CLOSED, {"status": "CLOSED", "status_reason": "moved away"}),
     (
         api_keys.PROJECTION,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from domain.catalog import event_from
 from domain.fleet.alert import AlertRaised, AlertResolved, ResolveAlert
 from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported, LogRecorded
-from domain.fleet.rules import Anomaly, Failures, RateOfChange, Rule, Threshold
+from domain.fleet.rules import Anomaly, Failures, NoData, RateOfChange, Rule, Threshold
 from domain.fleet.watch import DefineWatch, RemoveWatch
 from domain.identity.tenant import SuspendTenant
 from domain.message import Fact
@@ -41,6 +41,7 @@ from streams.ports import (
     WatchState,
 )
 from streams.write.writer import Writer
+from tests.examples.operations import SERVED
 from tests.streams.kit import TESTER, register_tenant, submission
 from tests.streams.project.test_run import unknown_from_now_on
 
@@ -130,6 +131,15 @@ def test_watch_raises_an_alert_when_it_happened_and_resolves_it(place: Place) ->
         severity="warning", rule="w1 of acme", device_id="web-1", value=95, threshold=90, window=None
     )
     assert event_from(resolved) == AlertResolved(note="quiet for 60 s")
+
+
+def test_process_that_says_how_much_was_asked_is_no_device_whose_silence_is_watched(place: Place) -> None:
+    place.write(define(NoData(after_s=60)))
+    place.report(cpu(0, 50), said(0, SERVED, "gateway-of-ours"))
+    place.correlate()
+    kept = b"".join(file.read_bytes() for file in place.folder.glob("correlation.sqlite*"))
+    assert b"web-1" in kept
+    assert b"gateway-of-ours" not in kept
 
 
 def test_brute_force_is_found_by_host_and_device(place: Place) -> None:
