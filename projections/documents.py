@@ -78,11 +78,13 @@ def words_of(texts: Iterable[str | None]) -> Sequence[str]:
 
     Shape: a word is letters and digits of any language; what is longer than 64 characters is cut. None has no words.
     """
-    found: set[str] = set()
-    for text in texts:
-        plain = "".join(one for one in normalize("NFKD", (text or "").casefold()) if not combining(one))
-        found.update(word[:_LONGEST_WORD] for word in _WORD.findall(plain.casefold()))
-    return sorted(found)
+    return sorted({word[:_LONGEST_WORD] for text in texts if text for word in _WORD.findall(_plain(text))})
+
+
+def _plain(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    return "".join(one for one in normalize("NFKD", text.casefold()) if not combining(one)).casefold()
 
 
 def searched(layout: Documents, id_: str, fields: Mapping[str, Any]) -> Sequence[str]:

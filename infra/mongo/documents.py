@@ -225,7 +225,8 @@ class MongoDocuments:
         with errors(), self._connection[view.table].find({"tenant_id": tenant_id}) as found:
             built = self._built_as(view)
             for one in found:
-                wanted = built.derived(one["id"], _document(one).fields)
+                # names of fields that lists use are stored as they are
+                wanted = built.derived(one["id"], one.get("fields", {}))
                 if any(one.get(part) != derived for part, derived in wanted.items()):
                     yield tenant_id, one["id"]
 
