@@ -6,7 +6,7 @@ from domain.catalog import EVENTS
 from projections.content import content, content_facts, distributions
 from projections.execution import command_executions, schedules, scripts
 from projections.finance import invoice_balances, invoice_facts, invoices
-from projections.fleet import alerts, device_logs, device_metrics, devices, maintenance, metrics_5m, watches
+from projections.fleet import alerts, device_logs, device_metrics, devices, log_counts, maintenance, metrics_5m, watches
 from projections.history import audit_trail, events, processes, stream_history
 from projections.identity import api_keys, api_usage, organization_devices, organizations, tenants, users
 from projections.projection import Projection
@@ -20,6 +20,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     stream_history.PROJECTION,
     events.PROJECTION,
     metrics_5m.PROJECTION,
+    log_counts.PROJECTION,
     invoice_facts.PROJECTION,
     invoice_balances.PROJECTION,
     content_facts.PROJECTION,

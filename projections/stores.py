@@ -16,6 +16,17 @@ class TooMuchAsked(StoreUnavailable):
     """The store gave up on this one question, and answers others: ask about less; the same again is no use to retry."""
 
 
+class OlderBuild(Exception):  # noqa: N818
+    """The live build is of an earlier version and lacks what is asked for; a retry helps once the view was rebuilt.
+
+    Shape: `part` is what is missing, like filter_status.
+    """
+
+    def __init__(self, detail: str, part: str) -> None:
+        super().__init__(detail)
+        self.part = part
+
+
 class WriteRefused(Exception):  # noqa: N818
     """The store answered that these rows can never be kept; a retry gives the same answer."""
 

@@ -60,6 +60,7 @@ class Table:
         self.columns = ", ".join(names)
         self.position = names.index("position")
         self.oldest_first = ", ".join(f"{name} ASC" for name in layout.order)
+        self.newest_first = ", ".join(f"{name} DESC" for name in layout.order)
         self.order_of = itemgetter(*map(names.index, layout.order))
         self.key_of = itemgetter(*map(names.index, layout.key[1:]))
         self.in_key_order = layout.key[1:] == (*layout.series, *layout.order)

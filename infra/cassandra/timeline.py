@@ -275,6 +275,30 @@ class CassandraTimeline:
         statement = table.of_slice([last], *(f"{column} = ?" for column in others), rest=group)
         return tuple(text for (text,) in self._connection.ask(statement, tenant_id, slice_of(known), *known))
 
+    def span(self, view: str, tenant_id: TenantId, *, of: Of) -> tuple[datetime, datetime] | None:
+        layout = self._layout(view)
+        layout.check(of, ordered_by_day=True)
+        table = self._live(view)
+        if not table:
+            return None
+        ends = [
+            next(
+                self._found(
+                    table,
+                    tenant_id,
+                    Question(layout, of, None, None, None),
+                    str(layout.day),
+                    f"ORDER BY {order} LIMIT 1 ALLOW FILTERING",
+                    key=itemgetter(0),
+                    newest_first=newest_first,
+                    ahead=layout.shards.count if layout.shards else 1,
+                ),
+                None,
+            )
+            for order, newest_first in ((table.oldest_first, False), (table.newest_first, True))
+        ]
+        return (from_microseconds(ends[0][0]), from_microseconds(ends[1][0])) if ends[0] and ends[1] else None
+
     def points(
         self,
         view: str,

@@ -44,7 +44,11 @@ _SCAN = {"max_threads": 1, "max_block_size": 8192}
 
 _FIRST_US = to_microseconds(datetime.min.replace(tzinfo=UTC))
 _END_US = to_microseconds(datetime.max.replace(tzinfo=UTC)) + 1
-_OPEN: Mapping[str, int] = {"start": _FIRST_US, "end": _END_US}
+_OPEN: Mapping[str, Any] = {
+    **dict.fromkeys(("start", "happened_from"), _FIRST_US),
+    **dict.fromkeys(("end", "happened_before"), _END_US),
+    "above": "-inf",
+}
 
 
 class ClickHouseAnalytics:

@@ -199,6 +199,22 @@ class SqliteTimeline(SqliteViews):
         with self._live(view) as (connection, build):
             return distinct(connection, build, column, {"tenant_id": tenant_id, **of}) if build else ()
 
+    def span(self, view: str, tenant_id: TenantId, *, of: Of) -> tuple[datetime, datetime] | None:
+        layout = self._layout(view)
+        layout.check(of, ordered_by_day=True)
+        where = _Conditions(layout, tenant_id, of, start=None, end=None)
+        with self._live(view) as (connection, build):
+            if not build:
+                return None
+            ends = [
+                connection.execute(
+                    f'SELECT {layout.day} FROM "{build.table}" WHERE {where} ORDER BY {layout.day} {direction} LIMIT 1',
+                    where.values,
+                ).fetchone()
+                for direction in ("ASC", "DESC")
+            ]
+            return (from_microseconds(ends[0][0]), from_microseconds(ends[1][0])) if ends[0] else None
+
     def points(
         self,
         view: str,

@@ -203,7 +203,8 @@ class SqliteViews(ABC):
         with self._database.write() as connection:
             if live_build(connection, view.name) == view:
                 raise ValueError(f"{view.table} is live: switch to another build first")
-            connection.execute(f'DROP TABLE IF EXISTS "{view.table}"')
+            for table in (view.table, words_table(view)):
+                connection.execute(f'DROP TABLE IF EXISTS "{table}"')
             for table in ("views", "checkpoints"):
                 connection.execute(f"DELETE FROM {table} WHERE name = ? AND build = ?", (view.name, view.build))
 
@@ -268,6 +269,11 @@ class SqliteViews(ABC):
     def tenants(self, view: View) -> Sequence[TenantId]:
         with self._database.read() as connection:
             return tuple(TenantId(tenant) for tenant in distinct(connection, view, "tenant_id", {}))
+
+
+def words_table(view: View) -> str:
+    """Return the name of the table of a build's words; a build that is not searched has none."""
+    return f"{view.table}_words"
 
 
 def check_written(table: str, sent: int, written: int) -> None:

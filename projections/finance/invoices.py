@@ -97,10 +97,24 @@ def _content(event: InvoiceReceived | InvoiceCorrected) -> dict[str, Any]:
 PROJECTION = Projection(
     name="invoices",
     layout=Documents(
-        filters=("status", "party", "kind", "country", "direction"),
+        filters=("status", "party", "kind", "country", "direction", "currency", "category"),
         values={"status": InvoiceStatus, "kind": DocumentKind, "direction": Direction},
-        sorts=("issue_date", "number", "party"),
+        sorts=(
+            "issue_date",
+            "number",
+            "party",
+            "due_date",
+            "status",
+            "direction",
+            "currency",
+            "net",
+            "total",
+            "paid_total",
+        ),
+        numbers=("net", "total", "paid_total"),
+        instants=("issue_date", "due_date"),
         default_sort="-issue_date",
+        search=("number", "party", "category", "status_reason"),
         scope="invoices",
         example={
             "id": "536365",

@@ -44,8 +44,10 @@ PROJECTION = Projection(
     layout=Documents(
         filters=("name", "state", "step", "instance"),
         values={"name": Literal[tuple(PROCESS_BY_NAME)], "state": Standing},
-        sorts=("updated_at", "next_due_at", "began_at"),
+        sorts=("updated_at", "next_due_at", "began_at", "name", "instance", "state", "next_timer"),
+        instants=("updated_at", "next_due_at", "began_at"),
         default_sort="-updated_at",
+        search=("name", "instance", "step", "last_error"),
         scope="processes",
         example={
             "id": "invitation_expiry-ann",

@@ -35,9 +35,11 @@ PROJECTION = Projection(
     layout=Documents(
         filters=("status", "tier", "assigned_to", "source"),
         values={"status": LeadStatus, "tier": Literal["hot", "warm", "cold"]},
-        sorts=("captured_at", "score"),
+        sorts=("captured_at", "score", "company", "status", "tier", "assigned_to"),
         numbers=("score",),
+        instants=("captured_at",),
         default_sort="-captured_at",
+        search=("company", "industry", "source", "assigned_to"),
         scope="leads",
         example={"id": "acme-1", "version": 2, "company": "Acme", "status": "new", "score": 85, "tier": "hot"},
     ),

@@ -74,6 +74,10 @@ SINCE = {"currency": "/v1/analytics/revenue"} | dict.fromkeys(
 """Fields that answers have had since, by the route that says them: a currency, and what watches may be told."""
 
 
+OF_THE_ANSWER = ("window", "data")
+"""What answers say beside their rows since then: which time they are about, and where the data is."""
+
+
 def as_before(found: Any, path: str) -> Any:
     """Return an answer without the fields that it has had since."""
     if isinstance(found, list):
@@ -88,6 +92,8 @@ def comparable(text: str) -> Sequence[Mapping[str, Any]]:
     found = [json.loads(line) for line in text.splitlines()]
     for one in found:
         one.get("as_of", {}).pop("at", None)
+        for name in OF_THE_ANSWER if "rows" in one else ():
+            one.pop(name, None)
         # each copy of the folder is a log of its own, and a cursor says of which it is
         if one.get("next"):
             one["next"] = one["next"].partition("@")[0]

@@ -42,6 +42,7 @@ DIFFERS: Mapping[str, str] = {
     "began_at": "when the log got the first event of a process",
     "updated_at": "when the log got the last event of a process",
     "workers": "of other kinds in each profile",
+    "window": "ends at the moment of the answer, where nobody says when",
     "next": "signed with a secret of the server's own; every page is followed",
 }
 """Fields that are not compared, and why."""
@@ -285,6 +286,43 @@ def _once(*paths: str) -> Callable[[Facts], Iterator[Question]]:
     return lambda _facts: chain((Question(path) for path in paths), (Question(path, key="narrow") for path in paths))
 
 
+def _log_counts(_facts: Facts) -> Iterator[Question]:
+    path = "/v1/analytics/logs"
+    for by in ("program", "device", "severity", "user", "ip", "hostname", "day", "hour"):
+        yield Question(path, {"by": by, "timezone": "Europe/Berlin"})
+    yield Question(path, {"by": "ip", "contains": "failed password", "limit": 5})
+    yield Question(path, {"by": "user", "program": "sshd", "start": "2015-12-10", "end": "2015-12-11"})
+
+
+def _top(_facts: Facts) -> Iterator[Question]:
+    for metric, aggregate in product(("cpu", "latency", "nothing"), AGGREGATES):
+        yield Question("/v1/metrics/top", {"metric": metric, "aggregate": aggregate, **SHORT})
+    yield Question("/v1/metrics/top", {"metric": "cpu", "above": 50, **SHORT})
+
+
+def _statement(_facts: Facts) -> Iterator[Question]:
+    for party in ("17850", "13047", "nobody"):
+        yield Question("/v1/analytics/statement", {"party": party})
+        yield Question("/v1/analytics/statement", {"party": party, "start": "2010-12-01T12:00:00Z"})
+
+
+def _states(facts: Facts) -> Iterator[Question]:
+    for device, as_of in product((*facts.devices, "nobody"), (*facts.marks, "2014-02-20T12:00:00Z")):
+        yield Question(f"/v1/devices/{device}/state", {"as_of": as_of})
+
+
+def _search(facts: Facts) -> Iterator[Question]:
+    path = "/v1/audit/search"
+    for query in _bounds(facts):
+        yield Question(path, {"limit": PAGE, "types": "device.tagged,device.registered", **query})
+    yield Question(path, {"stream": "invoice-1", "happened_before": "2010-12-02", "limit": PAGE})
+    yield Question(path, {"actor": "nobody"})
+
+
+def _documents(facts: Facts) -> Iterator[Question]:
+    return (Question(f"/v1/invoices/{id_}/document") for id_ in (*facts.invoices, "nobody"))
+
+
 LISTS = [f"/v1/{view.name}" for view in of_role(Role.DOCUMENTS) if view.layout.example]
 
 QUESTIONS: Mapping[str, Callable[[Facts], Iterator[Question]]] = {
@@ -303,7 +341,14 @@ QUESTIONS: Mapping[str, Callable[[Facts], Iterator[Question]]] = {
     "/v1/analytics/receivables": _receivables,
     "/v1/analytics/events": _event_counts,
     "/v1/analytics/timeseries": _series,
+    "/v1/analytics/logs": _log_counts,
+    "/v1/analytics/statement": _statement,
+    "/v1/metrics/top": _top,
+    "/v1/devices/{id}/state": _states,
+    "/v1/invoices/{id}/document": _documents,
+    "/v1/audit/search": _search,
     "/v1/audit/events": _audit,
+    "/v1/audit/events/{event_id}": _each("/v1/audit/events/{id}"),
     "/v1/audit/streams/{stream}": _streams,
     "/v1/ops/alive": _once("/v1/ops/alive"),
     "/v1/ops/lag": _once("/v1/ops/lag"),

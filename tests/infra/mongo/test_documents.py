@@ -15,6 +15,7 @@ from projections.rows import Patch
 from projections.stores import WriteRefused
 from tests.contracts.dead_letters import DeadLettersContract
 from tests.contracts.documents_reader import DocumentsContract
+from tests.contracts.lists import ListsContract
 from tests.contracts.samples import ACME, checkpoint, sample
 from tests.contracts.view_writer import V1, ViewWriterContract, projections_of
 from tests.contracts.wide_rows import WideRowsContract
@@ -97,6 +98,16 @@ class TestWideRows(WideRowsContract):
 
 
 class TestDocuments(DocumentsContract):
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> MongoDocuments:
+        return opened(place, projections)
+
+    @pytest.fixture
+    def place(self, place: str) -> str:
+        return place
+
+
+class TestLists(ListsContract):
     @staticmethod
     def open(place: str, projections: Sequence[Projection]) -> MongoDocuments:
         return opened(place, projections)
