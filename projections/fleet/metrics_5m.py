@@ -6,7 +6,7 @@ The table holds each reading as it was reported, not points, so that a repeat ad
 from datetime import timedelta
 
 from domain.fleet.fact_records import MetricsRecord
-from projections.fleet.metric_rows import MetricRow, project
+from projections.fleet.metric_rows import MetricRow, project, project_columns
 from projections.layout import Facts
 from projections.projection import Projection
 from projections.question import Choice, Longest, Question
@@ -74,4 +74,5 @@ PROJECTION = Projection(
     topics=(Topic.TELEMETRY,),
     events=(MetricsRecord,),
     project=project,
+    project_columns=project_columns,
 )

@@ -15,14 +15,16 @@ from infra.cassandra import connection as connection_cassandra
 from infra.cassandra.connection import CassandraAddress
 from infra.cassandra.dead_letters import CassandraDeadLetters
 from infra.cassandra.timeline import CassandraTimeline
+from projections.catalog import of_role
 from projections.fleet.device_logs import LogRow
 from projections.history.event_rows import EventRow
 from projections.projection import Projection
 from projections.readers import MetricPoint
-from projections.rows import View
+from projections.rows import Role, View
 from projections.stores import StoreUnavailable, WriteRefused
 from schemas.envelope import StreamId
 from tests.contracts.dead_letters import DeadLettersContract
+from tests.contracts.fact_columns import FactColumnsContract
 from tests.contracts.new_views import NOON, NewViewsContract
 from tests.contracts.samples import ACME, checkpoint, sample, stored
 from tests.contracts.timeline_reader import TimelineReaderContract, decided, line, reading
@@ -130,6 +132,16 @@ def test_what_the_server_refuses_for_what_it_says_is_refused_and_not_waited_for(
             store.apply(V1, [row, row._replace(fact_id="x" * 70_000)])
         store.apply(V1, [row], checkpoint(1))
         assert list(store.scan(V1, ACME)) == [row]
+
+
+class TestColumns(FactColumnsContract):
+    role = Role.TIMELINE
+    examples = 8
+
+    @pytest.fixture
+    def store(self, place: str) -> Iterator[CassandraTimeline]:
+        with closing(opened(place, of_role(Role.TIMELINE))) as store:
+            yield store
 
 
 class TestWideRows(WideRowsContract):
