@@ -18,9 +18,8 @@ from projections.stores import ViewWriter
 from schemas.envelope import Position, TenantId, Topic
 from streams.ports import Clock, DeadLetters, LogReader
 from streams.project.lag import ends_of, positions_of
-from streams.project.local_runner import BATCH_ENTRIES
 from streams.project.parked import names_of, places, record_at
-from streams.project.rebuild import Step
+from streams.project.rebuild import BATCH, Step
 from streams.project.run import ProjectionRun
 
 MAX_EXAMPLES = 10
@@ -155,7 +154,7 @@ class _Sides:
         total = sum(until.values())
         for (topic, partition), end in until.items():
             while (after := self._run.position(topic, partition)) < end:
-                batch = self._log.read(topic, partition, after=after, limit=min(BATCH_ENTRIES, end - after))
+                batch = self._log.read(topic, partition, after=after, limit=min(BATCH[topic], end - after))
                 due = [entry for entry in batch if entry.position <= end]
                 if not due:
                     # facts that were old are gone
