@@ -34,8 +34,8 @@ class Columns(Sequence[Row]):
     Raises: ValueError, the columns are not of one length, or an instant is not of the years 1 to 9999.
     """
 
-    def __init__(self, row: type, values: Sequence[Sequence[Any]]) -> None:
-        self._row: Any = row
+    def __init__(self, row: Any, values: Sequence[Sequence[Any]]) -> None:
+        self._row = row
         self.values = values
         if len(values) != len(self._row._fields) or len(set(map(len, values))) != 1:
             raise ValueError(f"the columns of {row.__name__} are not of one length")

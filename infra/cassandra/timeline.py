@@ -38,6 +38,7 @@ _KEY_BYTES = 65_535
 """The longest key of a partition, with what the protocol adds to each of its parts."""
 
 _PART_BYTES = 3
+SCAN_ROWS = 2_000
 
 KNOWN_PLACES = 100_000
 """Of a view, 25 MB of them: with more all are forgotten, and written once more."""
@@ -213,6 +214,15 @@ class CassandraTimeline:
         return sorted({TenantId(tenant_id) for tenant_id, _ in found})
 
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
+        return map(self._table(view).decode, self._scan(view, tenant_id))
+
+    def scan_columns(self, view: View, tenant_id: TenantId) -> Iterator[Sequence[Sequence[Any]]]:
+        found = self._scan(view, tenant_id)
+        while rows := list(islice(found, SCAN_ROWS)):
+            yield list(zip(*rows, strict=True))
+
+    def _scan(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:
+        """Yield the values of a tenant's rows as they are stored."""
         table = self._table(view)
         slices = range(SLICES) if table.layout.series else (0,)
         statement = table.of_slice(table.place)
@@ -221,10 +231,10 @@ class CassandraTimeline:
         if not table.in_key_order:
             # they lie in another order: each partition is read once, and what it has is sorted
             found = self._connection.ask_each(table.of_partition(table.columns), partitions)
-            yield from map(table.decode, in_order((row for rows in found for row in rows), table.key_of))
+            yield from in_order((row for rows in found for row in rows), table.key_of)
             return
         statement = table.of_partition(table.columns, rest=f"ORDER BY {table.oldest_first}")
-        yield from map(table.decode, self._merged(table, statement, partitions, key=table.order_of))
+        yield from self._merged(table, statement, partitions, key=table.order_of)
 
     def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:
         table = self._table(view)

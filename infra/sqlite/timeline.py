@@ -32,6 +32,9 @@ _AGGREGATES: Mapping[Aggregate, str] = {
 }
 
 
+SCAN_ROWS = 2_000
+
+
 class _Shape:
     """A row class as a table's columns; instants are microseconds since the epoch, amounts are text."""
 
@@ -90,10 +93,14 @@ class _Shape:
         return there
 
     def encode(self, rows: Sequence[Row]) -> Sequence[Sequence[Any]]:
-        columns = list(Columns.of(self._row, rows).values)
-        for at in self._amounts:
-            columns[at] = list(map(str, columns[at]))
+        columns = self.amounts(list(Columns.of(self._row, rows).values), str)
         return list(zip(*columns, strict=True))
+
+    def amounts(self, columns: list[Sequence[Any]], way: Callable[[Any], Any]) -> list[Sequence[Any]]:
+        """Let the columns of amounts become text, or come back from it."""
+        for at in self._amounts:
+            columns[at] = list(map(way, columns[at]))
+        return columns
 
     def decode(self, values: Sequence[Any]) -> Any:
         decoded = list(values)
@@ -153,6 +160,13 @@ class SqliteTimeline(SqliteViews):
         if written < len(sent):
             # what was not written must be there already, as it was sent or as it was written later
             check_written(view.table, len(sent), shape.count_there(connection, view.table, sent))
+
+    def scan_columns(self, view: View, tenant_id: TenantId) -> Iterator[Sequence[Sequence[Any]]]:
+        shape = self._shape(view.name)
+        with self._database.read() as connection:
+            found = connection.execute(self._of_tenant(view), (tenant_id,))
+            while rows := found.fetchmany(SCAN_ROWS):
+                yield shape.amounts(list(zip(*rows, strict=True)), Decimal)
 
     def _select(self, view: View) -> str:
         return f'SELECT {self._shape(view.name).columns} FROM "{view.table}"'

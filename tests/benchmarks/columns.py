@@ -12,7 +12,7 @@ import pstats
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -191,7 +191,7 @@ def _fact(way: Way, device: int, instant: int) -> FactSubmission:
         summary = f"Failed password for root from 192.0.2.{device % 250} port {instant} ssh2"
         fact = LogRecorded(severity="error", summary=summary, event_type="sshd", hostname=f"web-{device}")
     else:
-        metrics: Mapping[str, float] = {f"metric-{n}": (device + instant * n) / 7 for n in range(METRICS)}
+        metrics = {f"metric-{n}": (device + instant * n) / 7 for n in range(METRICS)}
         fact = DeviceMetricsReported(metrics=metrics, unit="%")
     return FactSubmission(f"web-{device}", at, fact)
 

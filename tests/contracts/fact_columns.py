@@ -109,12 +109,26 @@ UNUSUAL: Sequence[_Said] = (
 
 def _entry(position: int, tenant: str, stream: str, at: datetime, said: _Said) -> Entry:
     type_, version, data = said
-    known = (TenantId(tenant), StreamId(stream), type_)
     if isinstance(data, str):
-        return Undecodable(*known, Topic.TELEMETRY, 0, position, b"?", data, newer=version == 3)
-    who = (Actor(ActorType.SYSTEM, "test"), "request-1", "request-1")
-    where = (Topic.TELEMETRY, 0, position)
-    return Envelope(f"record-{position}", type_, version, *known[:2], 0, *where, at, NOON, *who, data)
+        of = (TenantId(tenant), StreamId(stream))
+        return Undecodable(*of, type_, Topic.TELEMETRY, 0, position, b"?", data, newer=version == 3)
+    return Envelope(
+        event_id=f"record-{position}",
+        type=type_,
+        schema_version=version,
+        tenant_id=TenantId(tenant),
+        stream=StreamId(stream),
+        version=0,
+        topic=Topic.TELEMETRY,
+        partition=0,
+        position=position,
+        happened_at=at,
+        recorded_at=NOON,
+        actor=Actor(ActorType.SYSTEM, "test"),
+        correlation_id="request-1",
+        causation_id="request-1",
+        data=data,
+    )
 
 
 @st.composite
@@ -122,8 +136,11 @@ def batches(draw: st.DrawFn) -> Sequence[Sequence[Entry]]:
     """Records of one partition as they may be delivered; in half of the examples nothing is unusual."""
     said = USUAL if draw(st.booleans()) else st.one_of(USUAL, USUAL, st.sampled_from(UNUSUAL))
     records = draw(st.lists(st.tuples(st.integers(1, 3), _tenants, _streams, _instants, said), min_size=1, max_size=12))
-    positions = accumulate(step for step, *_ in records)
-    entries = [_entry(position, *rest) for position, (_, *rest) in zip(positions, records, strict=True)]
+    positions = accumulate(record[0] for record in records)
+    entries = [
+        _entry(position, tenant, stream, at, one)
+        for position, (_, tenant, stream, at, one) in zip(positions, records, strict=True)
+    ]
     cuts = sorted(draw(st.lists(st.integers(0, len(entries)), max_size=3)))
     return [entries[start:end] for start, end in zip([0, *cuts], [*cuts, len(entries)], strict=True)]
 
