@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from projections.rows import Checkpoint, Row, StoredRow, View
 from schemas.envelope import TenantId
@@ -113,4 +113,16 @@ class ViewWriter(Protocol):
         """Return the tenants that have a row in the view, in order.
 
         Raises: StoreUnavailable, safe to retry.
+        """
+
+
+@runtime_checkable
+class ScansColumns(Protocol):
+    """Reads rows back as their columns: the stores of all views but documents do."""
+
+    def scan_columns(self, view: View, tenant_id: TenantId) -> Iterator[Sequence[Sequence[Any]]]:
+        """Yield what `scan` yields, some thousand rows at a time, as the values of each column.
+
+        Shape: as in `Columns`; None where a value is missing, which no writer of ours left out.
+        Raises: StoreUnavailable, start again.
         """

@@ -12,9 +12,10 @@ from operator import itemgetter
 from typing import Any
 from zlib import crc32
 
-from infra.instants import from_microseconds, to_microseconds
+from infra.instants import DAY, from_microseconds
+from projections.columns import Columns
 from projections.layout import Days, Every, Series, Shards
-from projections.rows import View
+from projections.rows import Row, View
 
 # Places of one tenant lie in this many partitions.
 SLICES = 64
@@ -30,7 +31,7 @@ _WIRE: Mapping[type, Callable[[Any], bytes]] = {
     str: str.encode,
     int: LONG,
     float: _DOUBLE,
-    datetime: lambda instant: LONG(to_microseconds(instant)),
+    datetime: LONG,
 }
 
 
@@ -69,7 +70,7 @@ class Table:
         self._series = [names.index(name) for name in layout.series]
         numbers = (*self.cuts, layout.noted) if layout.noted else self.cuts
         self._numbers: Sequence[tuple[int, Callable[[Any], int]]] = [
-            (names.index(cut.of), cut.number) for cut in numbers
+            (names.index(cut.of), _day if isinstance(cut, Days) else cut.number) for cut in numbers
         ]
 
     def schema(self) -> Sequence[str]:
@@ -106,12 +107,12 @@ class Table:
         where = " AND ".join(("tenant_id = ?", "slice = ?", *conditions))
         return f"SELECT {', '.join(columns)} FROM {self.places} WHERE {where} {rest}"
 
-    def encode(self, rows: Sequence[Any]) -> Iterable[tuple[tuple[Any, ...], tuple[bytes, ...]]]:
+    def encode(self, rows: Sequence[Row]) -> Iterable[tuple[tuple[Any, ...], tuple[bytes, ...]]]:
         """Return for each row its tenant and place, and its values as they are sent.
 
         Raises: one of REFUSALS, here or while the rows are taken, a value is not of its column's type.
         """
-        columns = list(zip(*rows, strict=True))
+        columns = Columns.of(self.layout.row, rows).values
         encoded = [list(map(wire, column)) for wire, column in zip(self._wires, columns, strict=True)]
         series = [columns[at] for at in self._series]
         numbers = [map(number, columns[at]) for at, number in self._numbers]
@@ -156,6 +157,10 @@ class Table:
                 decoded[at] = from_microseconds(decoded[at])
         row: Any = self.layout.row
         return row._make(decoded)
+
+
+def _day(microseconds: int) -> int:
+    return microseconds // DAY
 
 
 def _marks(count: int) -> str:

@@ -163,18 +163,30 @@ class ClickHouseAnalytics:
             self._connection.insert("checkpoints", _ReadUpTo, [_ReadUpTo(view.table, *at) for at in checkpoints])
 
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
-        layout = self._layouts[view.name]
-        row: Any = layout.row
-        sql = (
-            f"SELECT {', '.join(row._fields)} FROM {view.table} FINAL "
-            f"WHERE tenant_id = {{tenant_id:String}} ORDER BY {', '.join(layout.key)}"
-        )
+        row: Any = self._layouts[view.name].row
+        sql = self._of_tenant(view, row._fields)
         with (
             self._connection.client() as client,
             client.query_rows_stream(sql, {"tenant_id": tenant_id}, settings=_SCAN) as stream,
         ):
             for values in stream:
                 yield row(*values)
+
+    def scan_columns(self, view: View, tenant_id: TenantId) -> Iterator[Sequence[Sequence[Any]]]:
+        types = self._layouts[view.name].columns
+        columns = [f"toUnixTimestamp64Micro({name})" if type_ is datetime else name for name, type_ in types.items()]
+        sql = self._of_tenant(view, columns)
+        with (
+            self._connection.client() as client,
+            client.query_column_block_stream(sql, {"tenant_id": tenant_id}, settings=_SCAN) as stream,
+        ):
+            yield from stream
+
+    def _of_tenant(self, view: View, columns: Sequence[str]) -> str:
+        return (
+            f"SELECT {', '.join(columns)} FROM {view.table} FINAL "
+            f"WHERE tenant_id = {{tenant_id:String}} ORDER BY {', '.join(self._layouts[view.name].key)}"
+        )
 
     def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:  # noqa: ARG002
         # nothing is kept beside the row that a reader would go by

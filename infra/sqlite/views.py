@@ -254,13 +254,13 @@ class SqliteViews(ABC):
             _move(connection, view, checkpoints)
 
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
-        key = ", ".join(self._projections[view.name].layout.key)
         with self._database.read() as connection:
-            for values in connection.execute(
-                f"{self._select(view)} WHERE tenant_id = ? ORDER BY {key}",
-                (tenant_id,),
-            ):
+            for values in connection.execute(self._of_tenant(view), (tenant_id,)):
                 yield self._stored(view, values)
+
+    def _of_tenant(self, view: View) -> str:
+        key = ", ".join(self._projections[view.name].layout.key)
+        return f"{self._select(view)} WHERE tenant_id = ? ORDER BY {key}"
 
     def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:  # noqa: ARG002
         # nothing is kept beside the row that a reader would go by

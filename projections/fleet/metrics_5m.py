@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 
 from domain.fleet.fact_records import MetricsRecord
-from projections.fleet.metric_rows import MetricRow, project
+from projections.fleet.metric_rows import MetricRow, project, project_columns
 from projections.layout import Facts
 from projections.projection import Projection
 from projections.question import Choice, Longest, Question, Span
@@ -184,4 +184,5 @@ PROJECTION = Projection(
     topics=(Topic.TELEMETRY,),
     events=(MetricsRecord,),
     project=project,
+    project_columns=project_columns,
 )

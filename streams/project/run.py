@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from domain import catalog
+from projections.columns import Columns
 from projections.operations import DeadLetter
 from projections.projection import Projection
 from projections.rows import Checkpoint, Row, View
@@ -61,11 +62,49 @@ class ProjectionRun:
 
     def _apply(self, news: Sequence[Sequence[Entry]], left_out: Collection[Position]) -> None:
         checkpoints = [self._checkpoint(some[-1]) for some in news]
+        if left_out:
+            news = [[entry for entry in some if place_of(entry) not in left_out] for some in news]
+        if not self._apply_columns(news, checkpoints):
+            self._apply_rows(news, checkpoints)
+        for checkpoint in checkpoints:
+            self.reached[checkpoint.topic, checkpoint.partition] = checkpoint
+
+    def _apply_columns(self, news: Sequence[Sequence[Entry]], checkpoints: Sequence[Checkpoint]) -> bool:
+        """Apply batches in which nothing is unusual as columns; False where they must be looked at one by one."""
+        columns = self._columns(news)
+        if columns is None:
+            return False
+        try:
+            self._store.apply(self.view, columns, *checkpoints)
+        except WriteRefused:
+            # none of them was kept: which of them it is about will be found among their rows
+            return False
+        return True
+
+    def _columns(self, news: Sequence[Sequence[Entry]]) -> Columns | None:
+        project, types = self.projection.project_columns, self._types
+        if project is None or types is None:
+            return None
+        facts: list[Envelope] = []
+        for some in news:
+            if not some or some[0].topic not in self.projection.topics:
+                continue
+            for entry in some:
+                if entry.type in types or entry.type == UNKNOWN_TYPE:
+                    if isinstance(entry, Undecodable):
+                        return None
+                    facts.append(entry)
+        try:
+            return project(facts)
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 - what is raised, and for which of them, their rows will show
+            return None
+
+    def _apply_rows(self, news: Sequence[Sequence[Entry]], checkpoints: Sequence[Checkpoint]) -> None:
         effects: list[Effect] = []
         letters: list[DeadLetter] = []
         for some in news:
-            if left_out:
-                some = [entry for entry in some if place_of(entry) not in left_out]  # noqa: PLW2901
             self._project(some, effects, letters)
         # parked before the checkpoints pass them: a crash in between writes the same letters again
         self.parked.park(letters)
@@ -74,8 +113,6 @@ class ProjectionRun:
         except WriteRefused:
             self.parked.park(self._apply_apart(effects))
             self._store.apply(self.view, (), *checkpoints)
-        for checkpoint in checkpoints:
-            self.reached[checkpoint.topic, checkpoint.partition] = checkpoint
 
     def retry(self, entry: Entry) -> str | None:
         """Apply a parked record without moving the checkpoint; return why it still fails, or None.

@@ -96,6 +96,17 @@ def test_a_listed_view_says_all_that_its_routes_need(view: Projection) -> None:
     assert layout.default_sort.removeprefix("-") in layout.sorts
 
 
+COLUMNAR = [view for view in PROJECTIONS if view.project_columns is not None]
+
+
+@pytest.mark.parametrize("view", COLUMNAR, ids=lambda view: view.name)
+def test_only_facts_of_known_types_are_projected_in_columns(view: Projection) -> None:
+    # of decided events the streams that are parked would have to be left out
+    assert view.topics == (Topic.TELEMETRY,)
+    assert view.events
+    assert view.role is not Role.DOCUMENTS
+
+
 QUESTIONS = [question for view in of_role(Role.ANALYTICS) for question in view.analytics.questions]
 
 

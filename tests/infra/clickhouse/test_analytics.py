@@ -33,6 +33,7 @@ from tests.contracts.analytics_reader import (
     line,
     reading,
 )
+from tests.contracts.fact_columns import FactColumnsContract
 from tests.contracts.samples import ACME, BOLT, checkpoint, sample, samples, stored
 from tests.contracts.view_writer import V1, Store, ViewWriterContract
 from tests.contracts.wide_rows import WideRowsContract
@@ -83,6 +84,16 @@ class TestViews(ViewWriterContract):
         store.apply(V1, [first], checkpoint(4))
         store.apply(V1, [second])
         assert list(store.scan(V1, ACME)) == stored([second])
+
+
+class TestColumns(FactColumnsContract):
+    role = Role.ANALYTICS
+    examples = 15
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[ClickHouseAnalytics]:
+        with closing(ClickHouseAnalytics(f"chdb://{tmp_path / 'analytics'}", of_role(Role.ANALYTICS))) as store:
+            yield store
 
 
 class TestWideRows(WideRowsContract):
