@@ -25,6 +25,7 @@ from streams.newer import NeedsUpdate
 from streams.ports import LogDamaged, LogReader, LogUnavailable, Overloaded, Reply, Submission
 from streams.project.parked import TooMuchPoison
 from streams.project.rebuild import Step
+from streams.project.same_log import AnotherLog
 from streams.project.verify import CannotCompare
 from streams.project.view_jobs import BuildDiffers, UnknownProjection, ViewJobs, WrongBuild
 from streams.write.writer import Writer
@@ -273,6 +274,7 @@ _NAMED = (
     UnknownProjection,
     WrongBuild,
     BuildDiffers,
+    AnotherLog,
     CannotCompare,
     StoreUnavailable,
     LogUnavailable,
