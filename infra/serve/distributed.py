@@ -42,7 +42,7 @@ _TELEMETRY_TIMEOUT_S = 15.0
 
 
 class _Operations:
-    """Operations of the cluster, and whether this gateway knows the keys."""
+    """Operations of the cluster, and whether this gateway knows the keys and gets the answers to commands."""
 
     def __init__(self, operations: Operations, gateway: Gateway) -> None:
         self.projections = operations.projections
@@ -52,7 +52,8 @@ class _Operations:
         self._gateway = gateway
 
     def health(self) -> Mapping[str, str]:
-        return {**self._operations.health(), "keys": self._gateway.follows}
+        answers = self._gateway.commands.error or "ok"
+        return {**self._operations.health(), "keys": self._gateway.follows, "answers": answers}
 
 
 def create_app(
