@@ -2,19 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 import pytest
 from faust.types import TP
 
 from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.documents import SqliteDocuments
+from infra.sqlite.watch_states import SqliteWatchStates
 from projections.fleet import alerts, devices
 from projections.rows import Document, View
 from schemas.envelope import Envelope, StreamId, Topic
 from schemas.kafka_record import encode_kafka
+from streams.correlate.kept import Progress, progress_state
 from streams.faust.apps import LogHasHole, ProjectionSink
 from streams.faust.batch_transport import Committed
+from streams.faust.correlation import CorrelationSink
 from streams.ports import SystemClock
 from streams.topics import Topics
 from tests.contracts.samples import ACME, checkpoint
@@ -54,6 +57,9 @@ class AnyLog:
 
     def ends(self, _topic: Topic) -> list[int]:
         return [self.last]
+
+    def end(self, _topic: Topic, _partition: int) -> int:
+        return self.last
 
 
 class Place:
@@ -217,3 +223,24 @@ def test_view_that_begins_with_what_the_facts_still_hold_goes_on(place: Place) -
     late = [one._replace(topic=TOPICS.telemetry, offset=20) for one in delivered(registered("1"))]
     assert place.sink.apply({facts: late}) == {facts: "21@one/1"}
     assert place.sink.stopped == {}
+
+
+def test_correlation_that_knows_another_log_stops_and_asks_nobody_for_anything(tmp_path: Path) -> None:
+    states, facts = SqliteWatchStates(tmp_path / "correlation.sqlite"), TP(TOPICS.telemetry, 0)
+    states.keep(0, [progress_state(Progress(events=3, facts=2, logs=dict.fromkeys(Topic, "one/1")))])
+
+    def send(_submissions: object) -> NoReturn:
+        raise AssertionError
+
+    def opened(log: AnyLog) -> CorrelationSink:
+        return CorrelationSink(
+            topics=TOPICS, log=cast("Any", log), states=states, send=send, new_scorer=cast("Any", None)
+        )
+
+    assert opened(AnyLog()).starts({facts: None}) == {facts: 2}
+    sink = opened(AnyLog("two/1"))
+    assert sink.starts({facts: None}) == {}
+    assert sink.stopped["correlation"].startswith("correlation has read another log, one/1, and not this one, two/1")
+    assert sink.apply({facts: delivered(registered("1"))}) == {facts: ""}
+    assert not sink.look()
+    states.close()
