@@ -117,10 +117,12 @@ def _end(session: Session, user_id: str, random_: random.Random) -> str | None:
     if chosen < 0.5:
         return None
     time.sleep(random_.uniform(0, 0.5))
-    name, end = ("AcceptInvitation", _ENDS[0]) if chosen < 0.8 else ("WithdrawInvitation", _ENDS[1])
+    name = "AcceptInvitation" if chosen < 0.8 else "WithdrawInvitation"
     item = {"id": f"{user_id}-end", "command": f"identity.{name}", "body": {"user_id": user_id}}
     [reply] = session.commands([item])
-    return end if reply["outcome"] == "accepted" else None
+    # one that is over already is refused, or there is nothing to be taken back
+    events = reply["events"] if reply["outcome"] == "accepted" else ()
+    return next((event["type"] for event in events), None)
 
 
 def _invitation(user_id: str, lasts_s: float) -> dict[str, Any]:
