@@ -136,16 +136,19 @@ class ProjectionSink:
             one.result()
         return marks
 
+    def is_elsewhere(self) -> bool:
+        """Notice a topic that was made anew: it is another log, whose records do not follow those that were read."""
+        with _log_errors():
+            found = bool(self._logs) and self._log.identities() != self._logs
+        if found:
+            _LOG.error("the topics are not those that were read before; the checkpoints of all views are compared")
+        return found
+
     def look(self) -> bool:
         """Notice a view that was switched, to be read from the checkpoint of its new build; and streams set free.
 
-        A view that is new goes live here, once it has read about as far as the others of its store. A topic that was
-        made anew is another log, whose records do not follow those that were read.
+        A view that is new goes live here, once it has read about as far as the others of its store.
         """
-        with _log_errors():
-            if self._log.identities() != self._logs:
-                _LOG.error("the topics are not those that were read before; the checkpoints of all views are compared")
-                return True
         for run in self.runs:
             live = self._store.live(run.projection.name)
             if live is None and is_level(self._store, run.view, self._projections):

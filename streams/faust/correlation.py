@@ -82,11 +82,14 @@ class CorrelationSink:
             self._settle()
         return {tp: str(self._partitions[tp.partition].facts) for tp in batches}
 
+    def is_elsewhere(self) -> bool:
+        """Notice a topic that was made anew: it is another log than the one that correlation knows."""
+        with _unavailable():
+            return bool(self._logs) and self._log.identities() != self._logs
+
     def look(self) -> bool:
         """Learn of watches although no facts come, and let time pass where all is read: devices are missed."""
         with _unavailable():
-            if self._log.identities() != self._logs:
-                return True
             now = self._clock.now()
             ends = {partition: self._log.end(Topic.TELEMETRY, partition) for partition in self._partitions}
             self._read_events()

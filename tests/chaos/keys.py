@@ -26,6 +26,7 @@ def uses_keys_again(device: str) -> Caller:
         seen: deque[tuple[Mapping[str, Any], Mapping[str, Any]]] = deque(maxlen=20)
         while not stop.is_set():
             n += 1
+            item: Mapping[str, Any]
             id_ = f"{device}-again-{n}"
             if random_.random() < 0.5:
                 value = str(n)

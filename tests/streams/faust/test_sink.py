@@ -148,9 +148,9 @@ def test_checkpoints_say_of_which_log_they_are(place: Place) -> None:
 def test_topic_that_was_made_anew_under_a_worker_stops_its_views_before_they_take_anything_of_it(place: Place) -> None:
     place.sink.starts({PLACE: None})
     place.sink.apply({PLACE: delivered(registered("1"))})
-    assert not place.sink.look()
+    assert not place.sink.is_elsewhere()
     place.log.identity = "two/1"
-    assert place.sink.look()
+    assert place.sink.is_elsewhere()
     # it starts wherever the group is: nobody reads
     assert place.sink.starts({PLACE: Committed(1, "1@one/1")}) == {}
     assert place.sink.stopped["devices"] == (
@@ -159,7 +159,7 @@ def test_topic_that_was_made_anew_under_a_worker_stops_its_views_before_they_tak
     )
     assert place.sink.apply({PLACE: delivered(registered("2"), registered("3"))}) == {PLACE: ""}
     assert place.devices() == ["1"]
-    assert not place.sink.look()
+    assert not place.sink.is_elsewhere()
 
 
 def test_worker_that_starts_over_another_log_stops_and_a_rebuilt_view_goes_on(place: Place, tmp_path: Path) -> None:
@@ -242,5 +242,6 @@ def test_correlation_that_knows_another_log_stops_and_asks_nobody_for_anything(t
     assert sink.starts({facts: None}) == {}
     assert sink.stopped["correlation"].startswith("correlation has read another log, one/1, and not this one, two/1")
     assert sink.apply({facts: delivered(registered("1"))}) == {facts: ""}
+    assert not sink.is_elsewhere()
     assert not sink.look()
     states.close()
