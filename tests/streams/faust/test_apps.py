@@ -261,7 +261,8 @@ def test_topic_that_is_made_anew_under_a_worker_stops_its_views_until_they_are_r
     before = projector.devices()
     log.delete()
     # a log that is away is no log that was read to its end
-    projector.wait_for(lambda answer: answer.status_code == 503)
+    gone = projector.wait_for(lambda answer: answer.text.startswith('{"ready": false, "problem": "waiting: kafka'))
+    assert gone["lag"] is None
     anew = Log(kafka, log.topics.prefix)
     # more than were read of the log before: what follows would be taken for its successors
     anew.write(*(registered(f"new-{n}") for n in range(20)))
