@@ -90,6 +90,7 @@ class ViewWriter(Protocol):
 
         Shape: rows in log order; the effect of a row that was applied before is nothing. A checkpoint for each topic
         and partition that the rows come from; none means that they are a replay of parked events, which moves nothing.
+        One that is no further than what is kept changes nothing but this: a log that nobody said is noted.
         What the store says that it wrote is compared with what was sent.
         Raises: StoreUnavailable, also where it wrote less than was sent, safe to retry with the same arguments;
         WriteRefused, at least one row can never be kept, and none of them was.

@@ -23,6 +23,7 @@ SLICES = 64
 REFUSALS = (TypeError, ValueError, AttributeError, OverflowError, struct.error)
 """What a value that is not of its column's type raises."""
 
+_READ_UP_TO = "position bigint, recorded_at bigint"
 _TYPES: Mapping[type, str] = {str: "text", int: "bigint", float: "double", datetime: "bigint"}
 
 LONG, _DOUBLE = struct.Struct(">q").pack, struct.Struct(">d").pack
@@ -82,12 +83,14 @@ class Table:
         place = ", ".join(f"{name} {self._types.get(name, 'bigint')}" for name in self.place)
         order = ", ".join(f"{name} {direction}" for name in layout.order)
         tables = (
-            (self.checkpoints, "topic text, partition int, position bigint, recorded_at bigint", "topic, partition"),
+            (self.checkpoints, f"topic text, partition int, {_READ_UP_TO}, log text", "topic, partition"),
             (self.places, f"tenant_id text, slice int, {place}", f"(tenant_id, slice), {', '.join(self.place)}"),
             (self.rows, f"{row}, {cuts}", f"(tenant_id, {', '.join(self.partition)}), {', '.join(layout.order)}"),
         )
         made = [f"CREATE TABLE IF NOT EXISTS {name} ({columns}, PRIMARY KEY ({key}))" for name, columns, key in tables]
-        return (*made[:-1], f"{made[-1]} WITH CLUSTERING ORDER BY ({order})")
+        # an earlier version made them without the log
+        added = f"ALTER TABLE {self.checkpoints} ADD IF NOT EXISTS log text"
+        return (made[0], added, *made[1:-1], f"{made[-1]} WITH CLUSTERING ORDER BY ({order})")
 
     @property
     def insert(self) -> str:

@@ -125,11 +125,11 @@ class CassandraTimeline:
         # whoever begins to write a view asks for them first
         self._forget_other_table(view)
         found = self._connection.ask(
-            f"SELECT topic, partition, position, recorded_at FROM {self._table(view).checkpoints}"
+            f"SELECT topic, partition, position, recorded_at, log FROM {self._table(view).checkpoints}"
         )
         return tuple(
-            Checkpoint(Topic(topic), partition, position, from_microseconds(recorded_at))
-            for topic, partition, position, recorded_at in found
+            Checkpoint(Topic(topic), partition, position, from_microseconds(recorded_at), log or "")
+            for topic, partition, position, recorded_at, log in found
         )
 
     def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
@@ -149,11 +149,14 @@ class CassandraTimeline:
             known |= news
         if checkpoints:
             insert = self._connection.prepare(
-                f"INSERT INTO {table.checkpoints} (topic, partition, position, recorded_at) VALUES (?, ?, ?, ?) "
-                "USING TIMESTAMP ?"
+                f"INSERT INTO {table.checkpoints} (topic, partition, position, recorded_at, log)"
+                " VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?"
             )
             self._connection.write(
-                insert.bind((at.topic.value, at.partition, at.position, to_microseconds(at.recorded_at), at.position))
+                # of two writes of one position the greater text counts: whoever says the log, not who says nothing
+                insert.bind(
+                    (at.topic.value, at.partition, at.position, to_microseconds(at.recorded_at), at.log, at.position)
+                )
                 for at in checkpoints
             )
 

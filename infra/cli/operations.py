@@ -27,6 +27,7 @@ from streams.newer import NeedsUpdate
 from streams.ports import LogDamaged, LogReader, LogUnavailable, Overloaded, Reply, Submission
 from streams.project.parked import TooMuchPoison
 from streams.project.rebuild import Step
+from streams.project.same_log import AnotherLog
 from streams.project.verify import CannotCompare
 from streams.project.view_jobs import BuildDiffers, UnknownProjection, ViewJobs, WrongBuild
 from streams.write.writer import Writer
@@ -288,6 +289,7 @@ _NAMED = (
     UnknownProjection,
     WrongBuild,
     BuildDiffers,
+    AnotherLog,
     CannotCompare,
     StoreUnavailable,
     LogUnavailable,

@@ -22,6 +22,7 @@ class _ReadUpTo(NamedTuple):
     partition: int
     position: int
     recorded_at: datetime
+    log: str
 
 
 class _Switch(NamedTuple):
@@ -60,7 +61,9 @@ class ClickHouseAnalytics:
 
     def __init__(self, dsn: str, projections: Sequence[Projection]) -> None:
         self._layouts = {projection.name: projection.layout for projection in projections}
-        self._connection = Connection(dsn, [create_table(*table) for table in _REGISTRY])
+        made = [create_table(*table) for table in _REGISTRY]
+        # an earlier version made it without the log
+        self._connection = Connection(dsn, [*made, add_columns("checkpoints", _ReadUpTo)])
         self._turns = BoundedSemaphore(
             _EMBEDDED_ANSWERS_AT_ONCE if self._connection.embedded else _SERVER_ANSWERS_AT_ONCE
         )
@@ -150,7 +153,7 @@ class ClickHouseAnalytics:
 
     def checkpoints(self, view: View) -> Sequence[Checkpoint]:
         rows = self._connection.query(
-            "SELECT topic, partition, position, recorded_at FROM checkpoints FINAL "
+            "SELECT topic, partition, position, recorded_at, log FROM checkpoints FINAL "
             "WHERE view = {view:String} ORDER BY topic, partition",
             {"view": view.table},
         )

@@ -150,7 +150,14 @@ class MongoDocuments:
         with errors():
             found = list(self._connection["checkpoints"].find({"view": view.table}))
         return tuple(
-            Checkpoint(Topic(one["topic"]), one["partition"], one["position"], from_microseconds(one["recorded_at"]))
+            Checkpoint(
+                Topic(one["topic"]),
+                one["partition"],
+                one["position"],
+                from_microseconds(one["recorded_at"]),
+                # an earlier version did not say it
+                one.get("log", ""),
+            )
             for one in found
         )
 
@@ -204,8 +211,9 @@ class MongoDocuments:
         moves = []
         for at in checkpoints:
             place = {"view": view.table, "topic": at.topic.value, "partition": at.partition}
-            reached = {"position": at.position, "recorded_at": to_microseconds(at.recorded_at)}
-            behind = {"_id": "|".join(map(str, place.values())), "position": {"$lt": at.position}}
+            reached = {"position": at.position, "recorded_at": to_microseconds(at.recorded_at), "log": at.log}
+            unsaid = {"position": at.position, "log": {"$in": ["", None]}}
+            behind = {"_id": "|".join(map(str, place.values())), "$or": [{"position": {"$lt": at.position}}, unsaid]}
             moves.append(UpdateOne(behind, {"$set": reached, "$setOnInsert": place}, upsert=True))
         try:
             self._connection["checkpoints"].bulk_write(moves, ordered=False)

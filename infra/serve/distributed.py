@@ -46,7 +46,7 @@ _TELEMETRY_TIMEOUT_S = 15.0
 
 
 class _Operations:
-    """Operations of the cluster, and whether this gateway knows the keys and counts requests together with others."""
+    """Operations of the cluster, and whether this gateway knows the keys, gets answers and counts with others."""
 
     def __init__(self, operations: Operations, gateway: Gateway) -> None:
         self.projections = operations.projections
@@ -56,8 +56,9 @@ class _Operations:
         self._gateway = gateway
 
     def health(self) -> Mapping[str, str]:
+        answers = self._gateway.commands.error or "ok"
         limiter = self._gateway.limiter
-        parts = {**self._operations.health(), "keys": self._gateway.follows}
+        parts = {**self._operations.health(), "keys": self._gateway.follows, "answers": answers}
         return parts | {"rate_limits": limiter.health} if isinstance(limiter, RedisRateLimiter) else parts
 
 

@@ -12,7 +12,7 @@ from infra.sqlite.scratch import scratch
 from infra.stores import open_stores
 from projections.readers import AnalyticsReader, DocumentsReader, TimelineReader
 from projections.rows import Role
-from streams.ports import Clock, LogReader, Stores, WorkerGroup
+from streams.ports import Clock, Stores, ViewedLog, WorkerGroup
 from streams.project.distributed_operations import DistributedOperations
 
 _PROBED = "probe"
@@ -28,7 +28,7 @@ class Views(NamedTuple):
 
 @contextmanager
 def open_views(
-    settings: Settings, folder: Path, log: LogReader, clock: Clock, groups: Callable[[], Sequence[WorkerGroup]]
+    settings: Settings, folder: Path, log: ViewedLog, clock: Clock, groups: Callable[[], Sequence[WorkerGroup]]
 ) -> Iterator[Views]:
     """Open the stores; none is asked before somebody reads.
 

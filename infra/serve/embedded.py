@@ -40,6 +40,7 @@ from streams.project.feed import LogFeed
 from streams.write.gate import CommandGate
 
 _HOST = Actor(ActorType.SYSTEM, "host-metrics")
+_HOST_AGAIN_S = 60.0
 
 
 def create_app(
@@ -119,13 +120,15 @@ async def _report_host(commands: CommandGate, telemetry: TelemetryGate) -> None:
             Submission(new_id(), DEMO_TENANT, f"fleet.{type(command).__name__}", command, _HOST)
         )
 
-    try:
-        await HostMetrics(
-            execute, lambda facts: telemetry.append(DEMO_TENANT, facts, _HOST), version=version("factline")
-        ).run()
-    except Exception:
-        # a machine that cannot be read is no reason to refuse everyone else's events
-        logging.getLogger(__name__).exception("this machine's readings stopped")
+    while True:
+        try:
+            await HostMetrics(
+                execute, lambda facts: telemetry.append(DEMO_TENANT, facts, _HOST), version=version("factline")
+            ).run()
+        except Exception:
+            # a machine that cannot be read is no reason to refuse everyone else's events
+            logging.getLogger(__name__).exception("this machine's readings stopped; they begin again in a minute")
+        await asyncio.sleep(_HOST_AGAIN_S)
 
 
 def serve(data_dir: Path, *, port: int, usual_limits: RateLimits = DEFAULT, syslog: Syslog | None = None) -> int:

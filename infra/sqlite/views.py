@@ -37,7 +37,8 @@ CREATE TABLE IF NOT EXISTS views (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS checkpoints (
     name TEXT NOT NULL, build INTEGER NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL,
-    position INTEGER NOT NULL, recorded_at INTEGER NOT NULL, PRIMARY KEY (name, build, topic, partition)
+    position INTEGER NOT NULL, recorded_at INTEGER NOT NULL, log TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (name, build, topic, partition)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS holders (
     name TEXT NOT NULL PRIMARY KEY, who TEXT NOT NULL, until INTEGER NOT NULL
@@ -173,6 +174,10 @@ class SqliteViews(ABC):
         # NORMAL: a commit survives `kill -9`. Power loss may take the last ones back, rows and checkpoint together
         # because they are in one file, and then the worker reads on from that older checkpoint.
         self._database = Database(path, _REGISTRY, synchronous="NORMAL", belongs_to=belongs_to)
+        with self._database.write() as connection:
+            if "log" not in [row[1] for row in connection.execute("PRAGMA table_info(checkpoints)")]:
+                # a file of an earlier version
+                connection.execute("ALTER TABLE checkpoints ADD COLUMN log TEXT NOT NULL DEFAULT ''")
         self._projections = {projection.name: projection for projection in projections}
 
     def close(self) -> None:
@@ -237,12 +242,12 @@ class SqliteViews(ABC):
     def checkpoints(self, view: View) -> Sequence[Checkpoint]:
         with self._database.read() as connection:
             found = connection.execute(
-                "SELECT topic, partition, position, recorded_at FROM checkpoints WHERE name = ? AND build = ?",
+                "SELECT topic, partition, position, recorded_at, log FROM checkpoints WHERE name = ? AND build = ?",
                 (view.name, view.build),
             ).fetchall()
         return tuple(
-            Checkpoint(Topic(topic), partition, position, from_microseconds(recorded_at))
-            for topic, partition, position, recorded_at in found
+            Checkpoint(Topic(topic), partition, position, from_microseconds(recorded_at), log)
+            for topic, partition, position, recorded_at, log in found
         )
 
     def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
@@ -313,13 +318,14 @@ def _builds(connection: sqlite3.Connection, name: str) -> Sequence[View]:
 def _move(connection: sqlite3.Connection, view: View, checkpoints: Sequence[Checkpoint]) -> None:
     connection.executemany(
         """
-        INSERT INTO checkpoints (name, build, topic, partition, position, recorded_at) VALUES (?, ?, ?, ?, ?, ?)
+        INSERT INTO checkpoints (name, build, topic, partition, position, recorded_at, log) VALUES (?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (name, build, topic, partition)
-        DO UPDATE SET position = excluded.position, recorded_at = excluded.recorded_at
+        DO UPDATE SET position = excluded.position, recorded_at = excluded.recorded_at, log = excluded.log
         WHERE excluded.position > checkpoints.position
+           OR excluded.position = checkpoints.position AND checkpoints.log = ''
         """,
         [
-            (view.name, view.build, at.topic.value, at.partition, at.position, to_microseconds(at.recorded_at))
+            (view.name, view.build, at.topic.value, at.partition, at.position, to_microseconds(at.recorded_at), at.log)
             for at in checkpoints
         ],
     )

@@ -26,7 +26,7 @@ from streams.correlate.kept import (
     Kept,
     Loaded,
     Progress,
-    check_ends,
+    check_log,
     definition_state,
     key_of,
     load,
@@ -36,7 +36,7 @@ from streams.correlate.known import Known, raised_by
 from streams.correlate.past import LookBack
 from streams.correlate.sending import Send, send_all
 from streams.newer import NeedsUpdate
-from streams.ports import LogReader, NewScorer, WatchState, WatchStates
+from streams.ports import LogReader, NewScorer, ViewedLog, WatchState, WatchStates
 
 KEEP_EVERY = 10_000
 """Records after which it is kept how far they were read, where nothing else was to be kept: they are read again."""
@@ -95,13 +95,19 @@ class Correlation:
     def has_watches(self) -> bool:
         return bool(self._watches)
 
-    def check(self, log: LogReader) -> None:
-        """Compare what was read with what there is. Raises: LogEndsEarly; LogUnavailable, safe to retry."""
-        check_ends(self._progress, self._partition, log)
+    def check(self, log: ViewedLog) -> None:
+        """Compare what was read with what there is.
+
+        Raises: LogEndsEarly; StoreUnavailable, LogUnavailable, safe to retry.
+        """
+        unsaid = not self._progress.logs
+        self._progress = check_log(self._progress, self._partition, log)
+        if unsaid and self._progress.logs and self._progress.records:
+            self._keep()
         if self._progress.format < FORMAT:
             # what an earlier version did not look for in the events is looked for now
             elsewhere = dict.fromkeys(self._progress.elsewhere, 0)
-            self._progress = Progress(0, self.facts, FORMAT, elsewhere)
+            self._progress = Progress(0, self.facts, FORMAT, elsewhere, self._progress.logs)
 
     def read_events(self, entries: Sequence[Entry]) -> None:
         """Learn of watches that were defined and removed, of alerts that were resolved, and of maintenance.

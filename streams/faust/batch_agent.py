@@ -27,6 +27,7 @@ TRY_LIMIT_S = 120.0
 """A sink that has not returned by then hangs; its own time-outs are far shorter."""
 
 LOOK_S = 1.0
+METADATA_AGE_MS = 10_000
 GATHER_S = 0.002
 STOP_LIMIT_S = 30.0
 FIRST_BACKOFF_S = 0.1
@@ -51,6 +52,13 @@ class Sink(Protocol):
         Raises: StoreUnavailable, they are tried again, for as long as it takes.
         """
 
+    def is_elsewhere(self) -> bool:
+        """Tell whether the topics are another log than the one that `starts` saw; asked every LOOK_S.
+
+        Shape: asked also of a process that has no partition: it has none where the topics are gone.
+        Raises: StoreUnavailable, the log does not say, asked again.
+        """
+
     def look(self) -> bool:
         """Tell whether everything is to be read anew, from where `starts` says; asked every LOOK_S.
 
@@ -69,7 +77,8 @@ class Broker(NamedTuple):
 class SinkApp(BatchApp):
     """A worker: one consumer group, one agent, one sink.
 
-    Shape: `sink_state` is "waiting" while the sink does not answer; `sink_error` says why.
+    Shape: `sink_state` is "waiting" while the sink does not answer; `sink_error` says why, and `look_error` why it was
+    not looked at last time.
     """
 
     def __init__(
@@ -89,6 +98,8 @@ class SinkApp(BatchApp):
             # nothing of a commit is lost by the next; what is read again after a kill is what came since the last
             broker_commit_interval=0.5,
             consumer_auto_offset_reset="earliest",
+            # topics that are made anew are found in seconds, not in five minutes
+            consumer_metadata_max_age_ms=METADATA_AGE_MS,
             stream_wait_empty=True,
             topic_disable_leader=True,
             topic_allow_declare=False,
@@ -102,6 +113,7 @@ class SinkApp(BatchApp):
         self.sink = sink
         self.sink_state: State = "starting"
         self.sink_error: str | None = None
+        self.look_error: str | None = None
         self.applied = 0
         self._turn = asyncio.Lock()
         self._arrived: deque[EventT[Any]] = deque()
@@ -188,11 +200,16 @@ class SinkApp(BatchApp):
     async def _look(self) -> None:
         while not self.should_stop:
             await self.sleep(LOOK_S)
-            # an outage is waited out where a batch is
-            with suppress(StoreUnavailable):
+            try:
+                is_elsewhere = await self._in_thread(self.sink.is_elsewhere)
                 # between two assignments, or without a partition, what the sink knows is not this process's any more
-                if self.chains and await self._in_thread(self.sink.look):
+                if self.chains and (is_elsewhere or await self._in_thread(self.sink.look)):
                     self.batches.read_anew()
+            except StoreUnavailable as unavailable:
+                # seen also where no batch comes that would meet it
+                self.look_error = str(unavailable)
+            else:
+                self.look_error = None
 
     async def _in_thread(self, work: Any, *args: Any) -> Any:
         try:

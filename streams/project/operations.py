@@ -7,7 +7,7 @@ from projections.operations import DeadLetter, PartitionLag, ProjectionStatus, S
 from projections.rows import Checkpoint, View
 from schemas.envelope import Position, TenantId, Topic
 from streams.correlate.local import STOPPED, LocalCorrelator
-from streams.ports import Clock, DeadLetters, LogReader, LogUnavailable
+from streams.ports import Clock, DeadLetters, LogUnavailable, ViewedLog
 from streams.project.asking import Askers, Unanswered
 from streams.project.lag import Ends, Oldest, ends_of, lags_of, places, status_of
 from streams.project.local_runner import RoleRunner
@@ -32,7 +32,7 @@ class LocalOperations(ViewJobs):
         self,
         runners: Sequence[RoleRunner],
         *,
-        log: LogReader,
+        log: ViewedLog,
         dead_letters: DeadLetters,
         clock: Clock,
         scratch: OpenScratch,

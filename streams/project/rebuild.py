@@ -10,11 +10,12 @@ from projections.projection import Projection
 from projections.rows import View
 from projections.stores import StoreUnavailable, ViewWriter
 from schemas.envelope import Topic
-from streams.ports import Clock, DeadLetters, LogReader
+from streams.ports import Clock, DeadLetters, ViewedLog
 from streams.project.lag import Ends, ends_of, positions_of
 from streams.project.local_runner import BATCH_ENTRIES
 from streams.project.parked import forget
 from streams.project.run import ProjectionRun
+from streams.project.same_log import AnotherLog, extent_of
 
 BATCH: Mapping[Topic, int] = {Topic.EVENTS: BATCH_ENTRIES, Topic.TELEMETRY: 4 * BATCH_ENTRIES}
 """Read at once of a partition: facts are small, and one insert costs some stores as much as thousands of them."""
@@ -47,8 +48,8 @@ class Site(NamedTuple):
     reopen: Callable[[], Any]
     notice_s: float
 
-    def run(self, view: View, clock: Clock) -> ProjectionRun:
-        return ProjectionRun(self.projection, view, self.views, self.dead_letters, clock)
+    def run(self, view: View, clock: Clock, log: ViewedLog) -> ProjectionRun:
+        return ProjectionRun(self.projection, view, self.views, self.dead_letters, clock, logs=log.identities())
 
 
 def new_build(site: Site) -> View:
@@ -66,7 +67,7 @@ def bring_live(
     site: Site,
     view: View,
     *,
-    log: LogReader,
+    log: ViewedLog,
     clock: Clock,
     on_step: Callable[[Step], None],
     compare: Callable[[View], None],
@@ -76,10 +77,14 @@ def bring_live(
 
     Shape: the live build is kept up to date by others and answers until the switch. `max_rate` is records a second; a
     build that may read less than is recorded never catches up.
-    Raises: StoreUnavailable, LogUnavailable, TooMuchPoison, NeedsUpdate: the live build is as it was, try again. What
-    `compare` raises, of a build that is not as the log says.
+    Raises: StoreUnavailable, LogUnavailable, TooMuchPoison, NeedsUpdate: the live build is as it was, try again.
+    AnotherLog; what `compare` raises, of a build that is not as the log says.
     """
-    follower = _Follower(site, site.run(view, clock), log, on_step, max_rate)
+    run = site.run(view, clock, log)
+    if why_not := extent_of(log).why_not(view, run.reached.values()):
+        raise AnotherLog(why_not)
+    run.take_over()
+    follower = _Follower(site, run, log, on_step, max_rate)
     follower.catch_up()
     compare(view)
     # what came while it was compared
@@ -101,7 +106,7 @@ def bring_live(
 
 class _Follower:
     def __init__(
-        self, site: Site, run: ProjectionRun, log: LogReader, on_step: Callable[[Step], None], max_rate: float | None
+        self, site: Site, run: ProjectionRun, log: ViewedLog, on_step: Callable[[Step], None], max_rate: float | None
     ) -> None:
         self._site = site
         self._run = run

@@ -1,6 +1,8 @@
 """This applies batches of the log to one view, once, and parks the streams of records that it cannot take."""
 
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from domain import catalog
@@ -13,6 +15,11 @@ from schemas.envelope import UNKNOWN_TYPE, Entry, Envelope, Position, StreamKey,
 from streams.newer import NeedsUpdate
 from streams.ports import Clock, DeadLetters
 from streams.project.parked import Parked, place_of
+
+_LOG = logging.getLogger(__name__)
+
+UNSAID: Mapping[Topic, str] = MappingProxyType({})
+"""The log of a build that is compared with it and thrown away: nobody asks which one it was."""
 
 
 class Effect(NamedTuple):
@@ -29,9 +36,18 @@ class ProjectionRun:
     """
 
     def __init__(
-        self, projection: Projection, view: View, store: ViewWriter, dead_letters: DeadLetters, clock: Clock
+        self,
+        projection: Projection,
+        view: View,
+        store: ViewWriter,
+        dead_letters: DeadLetters,
+        clock: Clock,
+        *,
+        logs: Mapping[Topic, str] = UNSAID,
     ) -> None:
+        """Shape: `logs` says of each topic which log it is of; the checkpoints carry it."""
         self.projection = projection
+        self._logs = logs
         self.view = view
         self._store = store
         self._clock = clock
@@ -45,6 +61,19 @@ class ProjectionRun:
     def position(self, topic: Topic, partition: int) -> int:
         reached = self.reached.get((topic, partition))
         return reached.position if reached else 0
+
+    def take_over(self) -> None:
+        """Say in the checkpoints of an earlier version, which did not, that they are of this log.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+        unsaid = [
+            at._replace(log=log) for at in self.reached.values() if not at.log and (log := self._log_of(at.topic))
+        ]
+        if unsaid:
+            _LOG.warning("%s did not say of which log it is; it is taken for one of this log", self.view.table)
+            self._store.apply(self.view, (), *unsaid)
+            self.reached |= {(at.topic, at.partition): at for at in unsaid}
 
     def run(self, *batches: Sequence[Entry], left_out: Collection[Position] = ()) -> None:
         """Apply batches and move the checkpoints past them; each holds records of one topic and partition, in order.
@@ -203,4 +232,7 @@ class ProjectionRun:
 
     def _checkpoint(self, last: Entry) -> Checkpoint:
         recorded_at = last.recorded_at if isinstance(last, Envelope) else self._clock.now()
-        return Checkpoint(last.topic, last.partition, last.position, recorded_at)
+        return Checkpoint(last.topic, last.partition, last.position, recorded_at, self._log_of(last.topic))
+
+    def _log_of(self, topic: Topic) -> str:
+        return self._logs.get(topic, "")

@@ -365,6 +365,21 @@ class ViewWriterContract:
         store.apply(V1, [], checkpoint(6))
         assert list(store.checkpoints(V1)) == [checkpoint(7)]
 
+    def test_a_checkpoint_keeps_of_which_log_it_is(self, store: Store) -> None:
+        store.create(V1)
+        store.apply(V1, [], checkpoint(7)._replace(log="one/1"))
+        store.apply(V1, [], checkpoint(6)._replace(log="one/1"))
+        assert list(store.checkpoints(V1)) == [checkpoint(7)._replace(log="one/1")]
+        store.apply(V1, [], checkpoint(8)._replace(log="one/1"))
+        assert list(store.checkpoints(V1)) == [checkpoint(8)._replace(log="one/1")]
+
+    def test_a_log_that_nobody_said_is_noted_where_the_checkpoint_stands(self, store: Store) -> None:
+        store.create(V1)
+        store.apply(V1, [], checkpoint(7), checkpoint(9, partition=12))
+        said = checkpoint(7)._replace(log="one/1")
+        store.apply(V1, [], said)
+        assert sorted(store.checkpoints(V1)) == [said, checkpoint(9, partition=12)]
+
     # --- what goes wrong --------------------------------------------------------------------------------------------
 
     def test_rows_checkpoint_and_live_build_survive_reopening(self, reopen: Callable[[], Store], row: type) -> None:

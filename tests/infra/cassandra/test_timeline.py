@@ -78,6 +78,16 @@ def until_it_answers(ask: Callable[[], object], outage: AbstractContextManager[N
             return
 
 
+def test_checkpoints_of_an_earlier_version_are_read_once_the_table_was_brought_up_to_date(place: str) -> None:
+    with closing(opened(place, projections_of(EventRow))) as store:
+        store.create(V1)
+        store.apply(V1, [], checkpoint(7)._replace(log="one/1"))
+        store._connection.define(f"ALTER TABLE {store._table(V1).checkpoints} DROP log")
+    with closing(opened(place, projections_of(EventRow))) as store:
+        store.create(V1)
+        assert list(store.checkpoints(V1)) == [checkpoint(7)]
+
+
 class TestWriter(ViewWriterContract):
     @staticmethod
     def open(place: str, projections: Sequence[Projection]) -> CassandraTimeline:

@@ -49,6 +49,16 @@ class TestAnswers(AnalyticsReaderContract):
             yield store
 
 
+def test_checkpoints_of_an_earlier_version_are_read_and_do_not_say_their_log(tmp_path: Path) -> None:
+    with closing(ClickHouseAnalytics(f"chdb://{tmp_path}", analytics_projections())) as store:
+        store.create(METRICS)
+        store.apply(METRICS, [], checkpoint(7)._replace(log="one/1"))
+        with store._connection.client() as client:
+            client.command("ALTER TABLE checkpoints DROP COLUMN log")
+    with closing(ClickHouseAnalytics(f"chdb://{tmp_path}", analytics_projections())) as store:
+        assert list(store.checkpoints(METRICS)) == [checkpoint(7)]
+
+
 class TestViews(ViewWriterContract):
     @staticmethod
     def open(place: str, projections: Sequence[Projection]) -> ClickHouseAnalytics:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka import TopicPartition
@@ -26,6 +26,7 @@ from infra.master_key import MasterKey
 from projections.credentials import Quota, RateLimits
 from projections.keys import KeysUnusable
 from projections.personal import opened
+from projections.stores import StoreUnavailable
 from schemas.envelope import Envelope, StreamId, Topic
 from schemas.key_ids import key_tag
 from schemas.personal import ERASED
@@ -202,6 +203,31 @@ def test_gateway_knows_keys_and_tenants_of_their_own_topic_and_no_event_has_a_ha
         writer.write([submission(RevokeApiKey(key_id=key), tenant="acme")])
         until(lambda: credentials.of_tenant(ACME)[0].revoked, 30)
     assert not any(digest.encode() in value for value in records(cluster, cluster.topics.events))
+
+
+def test_topic_is_followed_on_after_a_fault_that_nobody_foresaw_and_meanwhile_nobody_is_let_in(
+    cluster: Cluster, log: KafkaEventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = f"{key_tag(ACME)}one"
+    with closing(known(cluster, tmp_path)) as topic:
+        keep = topic._kept.keep
+        broken = True
+
+        def failing(*what: Any) -> None:
+            if broken:
+                raise KeyError("nobody foresaw it")
+            keep(*what)
+
+        monkeypatch.setattr(topic._kept, "keep", failing)
+        issue = IssueApiKey(key_id=key, secret_sha256="a1" * 32, scopes=("*",))
+        Writer(log, SystemClock()).write([submission(issue, tenant="acme")])
+        until(lambda: topic.error is not None, 30)
+        assert topic.error == "KeyError: 'nobody foresaw it'"
+        with pytest.raises(StoreUnavailable, match="nobody foresaw it"):
+            KafkaCredentials(topic).find(key)
+        broken = False
+        until(lambda: topic.error is None, 30)
+        until(lambda: bool(KafkaCredentials(topic).find(key)), 30)
 
 
 def test_worker_takes_over_the_keys_that_an_earlier_version_recorded(

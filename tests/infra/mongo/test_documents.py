@@ -68,6 +68,16 @@ class TestWriter(ViewWriterContract):
         return outage
 
 
+def test_checkpoints_of_an_earlier_version_are_read_and_do_not_say_their_log(place: str) -> None:
+    with closing(opened(place, projections_of(Patch))) as store:
+        store.create(V1)
+        store.apply(V1, [], checkpoint(7)._replace(log="one/1"))
+        store._connection["checkpoints"].update_many({}, {"$unset": {"log": ""}})
+        assert list(store.checkpoints(V1)) == [checkpoint(7)]
+        store.apply(V1, [], checkpoint(7)._replace(log="two/1"))
+        assert list(store.checkpoints(V1)) == [checkpoint(7)._replace(log="two/1")]
+
+
 def test_a_document_that_is_too_large_is_refused_and_not_waited_for(place: str) -> None:
     with closing(opened(place, projections_of(Patch))) as store:
         store.create(V1)

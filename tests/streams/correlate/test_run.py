@@ -32,6 +32,7 @@ from streams.correlate.sending import Send
 from streams.newer import NeedsUpdate
 from streams.ports import (
     FactSubmission,
+    LogIdentity,
     LogUnavailable,
     Overloaded,
     Refusal,
@@ -300,6 +301,21 @@ def test_older_log_below_what_is_known_is_noticed(place: Place, tmp_path: Path) 
     with pytest.raises(LogEndsEarly, match="an older log was restored below it; remove"):
         older.correlate()
     older.log.close()
+
+
+def test_what_is_known_of_another_log_is_not_gone_on_with_and_what_says_nothing_is_taken_over_once(
+    place: Place,
+) -> None:
+    place.write(define())
+    place.report(cpu(0, 95))
+    # nobody said which log it is, as in an earlier version
+    place.correlate()
+    place.log._identity = LogIdentity("here", 1)
+    place.correlate()
+    place.log._identity = LogIdentity("here", 2)
+    with pytest.raises(LogEndsEarly, match="has read another log, here/1, and not this one, here/2; remove"):
+        place.correlate()
+    assert len(place.alerts()) == 1
 
 
 def test_thread_that_met_an_older_log_stops_and_says_so(place: Place, tmp_path: Path) -> None:
