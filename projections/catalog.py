@@ -9,7 +9,7 @@ from projections.history import audit_trail, events, processes, stream_history
 from projections.identity import api_keys, organization_devices, organizations, tenants, users
 from projections.projection import Projection
 from projections.rows import Role
-from projections.sales import leads
+from projections.sales import customers, lead_funnel, leads, quotes, representatives
 
 PROJECTIONS: tuple[Projection, ...] = (
     device_metrics.PROJECTION,
@@ -20,12 +20,16 @@ PROJECTIONS: tuple[Projection, ...] = (
     metrics_5m.PROJECTION,
     invoice_facts.PROJECTION,
     invoice_balances.PROJECTION,
+    lead_funnel.PROJECTION,
     devices.PROJECTION,
     alerts.PROJECTION,
     watches.PROJECTION,
     maintenance.PROJECTION,
     invoices.PROJECTION,
     leads.PROJECTION,
+    customers.PROJECTION,
+    quotes.PROJECTION,
+    representatives.PROJECTION,
     tenants.PROJECTION,
     api_keys.PROJECTION,
     users.PROJECTION,

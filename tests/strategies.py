@@ -21,6 +21,7 @@ from domain.identity.api_key import IssueApiKey, RevokeApiKey, RotateApiKey, Sco
 from domain.identity.tenant import TENANT
 from domain.identity.user import Email, UserId
 from domain.message import Command
+from domain.sales.quote import PartyId, QuoteId
 from schemas.envelope import TenantId
 from schemas.key_ids import key_tag
 from schemas.values import Currency, Day, Id
@@ -97,6 +98,8 @@ def messages(mark: str = "x") -> Messages:
     readings = st.floats(allow_nan=False, allow_infinity=False)
     known: Known = [
         (Id, ids),
+        (QuoteId, ids),
+        (PartyId, ids),
         (UserId, ids),
         (Email, st.sampled_from([f"{mark}@acme.example", f"{mark}@bolt.example"])),
         (InvoiceNumber, st.sampled_from([f"{mark}-1", f"C{mark}-2"])),

@@ -22,7 +22,7 @@ def test_stream_without_events_has_no_state() -> None:
 
 
 def test_stream_of_a_category_without_rules_has_no_state() -> None:
-    assert state_at([envelope_of(REGISTERED)._replace(stream=StreamId("lead_to_cash-1"))]) is None
+    assert state_at([envelope_of(REGISTERED)._replace(stream=StreamId("not_a_category-1"))]) is None
 
 
 def test_device_is_known_as_its_events_left_it() -> None:
