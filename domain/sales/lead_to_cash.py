@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import ClassVar
-from urllib.parse import unquote
 
 from domain.finance.invoice import (
     CancelInvoice,
     InvoiceCancelled,
     InvoiceRejected,
-    InvoiceStatus,
     LineItem,
     PaymentRecorded,
     ReceiveInvoice,
     RefundPayment,
+    named,
 )
+from domain.finance.invoice_state import InvoiceStatus
 from domain.message import Event, filled, value
 from domain.process import Action, Around, Ask, Forget, Note, Process, ProcessAnswered, TimerFired, Wait
 from domain.rejection import Kind
@@ -117,8 +117,8 @@ def route_deal(event: _Heard, envelope: Envelope) -> str | None:
 
 def _names(around: Around) -> tuple[str, str]:
     """Return the party and the quote's id, which the name of the instance consists of."""
-    party, _, number = around.id.partition(":")
-    return unquote(party), unquote(number).removeprefix(invoice_number(""))
+    invoice = named(around.id)
+    return invoice["party"], invoice["number"].removeprefix(invoice_number(""))
 
 
 # --- what it does

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from domain.finance import invoice
+from domain.finance import approval_limits, invoice
 from tests.examples.moments import HAPPENED_AT, RECORDED_AT
 
 RECEIVE_INVOICE = invoice.ReceiveInvoice(
@@ -53,6 +53,8 @@ DISPUTE_INVOICE = invoice.DisputeInvoice(**INVOICE, reason="wrong price")
 RECORD_PAYMENT = invoice.RecordPayment(
     **INVOICE, payment_id="p1", amount=Decimal("10.00"), method="bank transfer", reference="GB-1"
 )
+MARK_OVERDUE = invoice.MarkOverdue(**INVOICE)
+REVIEW_INVOICE = invoice.ReviewInvoice(**INVOICE, direction="in")
 REFUND_PAYMENT = invoice.RefundPayment(**INVOICE, payment_id="p1", reason="returned")
 
 RECEIVED = invoice.InvoiceReceived(
@@ -136,3 +138,8 @@ REFUNDED = invoice.PaymentRefunded(
     paid_total=Decimal(0),
     status="RECEIVED",
 )
+OVERDUE = invoice.InvoiceOverdue(due_date=datetime(2010, 12, 31, tzinfo=UTC), status="OVERDUE")
+APPROVAL_AWAITED = invoice.ApprovalAwaited(limit=Decimal("10.00"), status="PENDING")
+
+SET_APPROVAL_LIMIT = approval_limits.SetApprovalLimit(currency="GBP", limit=Decimal("10.00"))
+APPROVAL_LIMIT_SET = approval_limits.ApprovalLimitSet(currency="GBP", limit=Decimal("10.00"))

@@ -55,10 +55,11 @@ def test_invoice_is_known_with_its_status_and_exact_amounts() -> None:
         "categorised_by": "rule 7",
         "review": "APPROVED",
         "disputed": False,
+        "overdue": False,
         "closed": None,
         "paid_total": "10.00000000",
         "open_amount": "6.32495000",
-        "payments": {"p1": {"amount": "10.00000000", "refunded": False}},
+        "payments": {"p1": {"amount": "10.00000000", "refunded": False, "returned": "0"}},
     }
 
 

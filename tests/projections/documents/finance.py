@@ -1,12 +1,15 @@
 """What each event of the finance context sets in its documents."""
 
-from projections.finance import invoices
+from projections.finance import approval_limits, invoices
 from tests.examples.finance import (
+    APPROVAL_AWAITED,
+    APPROVAL_LIMIT_SET,
     APPROVED,
     CANCELLED,
     CATEGORISED,
     CORRECTED,
     DISPUTED,
+    OVERDUE,
     PAID_IN_PART,
     RECEIVED,
     REFUNDED,
@@ -69,4 +72,17 @@ CASES: list[Case] = [
     (invoices.PROJECTION, "17850:536365", DISPUTED, {"status": "DISPUTED", "status_reason": "wrong price"}),
     (invoices.PROJECTION, "17850:536365", PAID_IN_PART, {"status": "PART_PAID", "paid_total": "10.0000"}),
     (invoices.PROJECTION, "17850:536365", REFUNDED, {"status": "RECEIVED", "paid_total": "0.0000"}),
+    (invoices.PROJECTION, "17850:536365", OVERDUE, {"status": "OVERDUE"}),
+    (
+        invoices.PROJECTION,
+        "17850:536365",
+        APPROVAL_AWAITED,
+        {"status": "PENDING", "status_reason": "more than the limit of 10.0000"},
+    ),
+    (
+        approval_limits.PROJECTION,
+        "GBP",
+        APPROVAL_LIMIT_SET,
+        {"currency": "GBP", "limit": "10.0000", "set_at": HAPPENED},
+    ),
 ]
