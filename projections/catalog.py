@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from domain.catalog import EVENTS
-from projections.finance import approval_limits, invoice_balances, invoice_facts, invoices
+from projections.finance import approval_limits, budgets, invoice_balances, invoice_facts, invoices
 from projections.fleet import alerts, device_logs, device_metrics, devices, maintenance, metrics_5m, watches
 from projections.history import audit_trail, events, processes, stream_history
 from projections.identity import api_keys, organization_devices, organizations, tenants, users
@@ -27,6 +27,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     maintenance.PROJECTION,
     invoices.PROJECTION,
     approval_limits.PROJECTION,
+    budgets.PROJECTION,
     leads.PROJECTION,
     customers.PROJECTION,
     quotes.PROJECTION,

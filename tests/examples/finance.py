@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from domain.finance import approval_limits, invoice
+from domain.finance import approval_limits, budget, budget_monitor, invoice
 from tests.examples.moments import HAPPENED_AT, RECORDED_AT
 
 RECEIVE_INVOICE = invoice.ReceiveInvoice(
@@ -143,3 +143,18 @@ APPROVAL_AWAITED = invoice.ApprovalAwaited(limit=Decimal("10.00"), status="PENDI
 
 SET_APPROVAL_LIMIT = approval_limits.SetApprovalLimit(currency="GBP", limit=Decimal("10.00"))
 APPROVAL_LIMIT_SET = approval_limits.ApprovalLimitSet(currency="GBP", limit=Decimal("10.00"))
+
+SET_BUDGET = budget.SetBudget(category="hosting", currency="GBP", amount=Decimal("500.00"), timezone="Europe/Berlin")
+RECORD_SPEND = budget.RecordSpend(
+    category="hosting", currency="GBP", invoice="in:aws:7", amount=Decimal("120.5"), spent_at=RECORDED_AT
+)
+BUDGET_SET = budget.BudgetSet(
+    category="hosting", currency="GBP", amount=Decimal("500.00"), period="month", timezone="Europe/Berlin"
+)
+SPEND_RECORDED = budget.SpendRecorded(
+    invoice="in:aws:7", amount=Decimal("120.5"), within="2026-01", spent=Decimal("120.5")
+)
+BUDGET_EXCEEDED = budget.BudgetExceeded(within="2026-01", amount=Decimal("500.00"), spent=Decimal("500.01"))
+BILL_NOTED = budget_monitor.BillNoted(
+    currency="GBP", total=Decimal("16.32495"), issued_at=HAPPENED_AT, category="sales", approved=True, counted=True
+)

@@ -9,8 +9,17 @@ from typing import Any
 import pytest
 
 from domain.finance.approval_limits import SetApprovalLimit
+from domain.finance.budget import SetBudget
 from domain.finance.context import CONTEXT
-from domain.finance.invoice import CancelInvoice, LineItem, ReceiveInvoice, RecordPayment, RefundPayment
+from domain.finance.invoice import (
+    ApproveInvoice,
+    CancelInvoice,
+    CategoriseInvoice,
+    LineItem,
+    ReceiveInvoice,
+    RecordPayment,
+    RefundPayment,
+)
 from domain.message import Command
 from tests.streams.kit import accepted, register_tenant, submission
 from tests.streams.write.saga import NOON, World
@@ -98,3 +107,42 @@ def test_incoming_invoice_approves_itself_within_the_limit_and_waits_beyond_it(b
         4: "invoice.received",
     }
     assert last[1].actor.id == "invoice_approval"
+
+
+def bill(number: str, amount: int) -> list[Command]:
+    named: dict[str, Any] = {"number": number, "party": "ann", "direction": "in"}
+    return [
+        receive(amount, **named),
+        CategoriseInvoice(**named, category="hosting"),
+        ApproveInvoice(**named),
+    ]
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["one by one", "in one batch"])
+def test_budget_is_exceeded_once_however_commands_are_cut(books: Books, *, at_once: bool) -> None:
+    bills = [command for n in range(4) for command in bill(str(n), 40)]
+    if at_once:
+        budget = SetBudget(category="hosting", currency="EUR", amount=Decimal(100))
+        replies = books.writer.write([submission(command) for command in (budget, *bills)])
+        assert all(accepted(reply) for reply in replies)
+    else:
+        books.do(SetBudget(category="hosting", currency="EUR", amount=Decimal(100)))
+        for command in bills:
+            books.do(command)
+            books.restart()
+    types = books.types("budget-hosting:EUR")
+    assert types.count("budget.spend.recorded") == 4
+    assert types.index("budget.exceeded") == 4
+    assert types.count("budget.exceeded") == 1
+    books.do(CancelInvoice(number="3", party="ann", direction="in"))
+    last = books.history("budget-hosting:EUR")[-1].data
+    assert (last["spent"], last["amount"], last["within"]) == (Decimal(120), Decimal(-40), "2026-01")
+
+
+def test_invoice_that_approves_itself_counts_too(books: Books) -> None:
+    books.do(
+        SetBudget(category="hosting", currency="EUR", amount=Decimal(10)),
+        SetApprovalLimit(currency="EUR", limit=Decimal(100)),
+        *bill("1", 40)[:2],
+    )
+    assert books.types("budget-hosting:EUR") == ["budget.set", "budget.spend.recorded", "budget.exceeded"]
