@@ -126,10 +126,9 @@ class Budget:
 
 def evolve_budget(state: Budget | None, event: BudgetEvent) -> Budget:
     match event:
-        case BudgetSet() if state is None:
-            return filled(Budget, event, spent={}, exceeded={})
         case BudgetSet():
-            return filled(Budget, event, spent=state.spent, exceeded=state.exceeded)
+            spent, exceeded = ({}, {}) if state is None else (state.spent, state.exceeded)
+            return filled(Budget, event, spent=spent, exceeded=exceeded)
         case SpendRecorded():
             before = known(state)
             return replace(before, spent={**before.spent, event.within: event.spent})

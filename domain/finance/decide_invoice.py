@@ -102,7 +102,7 @@ def _pay(
         case RecordPayment():
             return _record_payment(command, state)
         case RefundPayment():
-            return _refund_payment(command, state, given)
+            return _refund_payment(command, state)
         case MarkOverdue():
             return _mark_overdue(command, state, given)
         case _:
@@ -254,7 +254,7 @@ def _repeat(command: RecordPayment, payment: Payment) -> tuple[InvoiceEvent, ...
     return ()
 
 
-def _refund_payment(command: RefundPayment, state: Invoice, given: Given) -> tuple[InvoiceEvent, ...]:
+def _refund_payment(command: RefundPayment, state: Invoice) -> tuple[InvoiceEvent, ...]:
     payment = state.payments.get(command.payment_id)
     if payment is None:
         raise not_found(f"payment {command.payment_id} is not known on {_name(command)}")
@@ -269,33 +269,27 @@ def _refund_payment(command: RefundPayment, state: Invoice, given: Given) -> tup
         )
     paid_total = minus(state.paid_total, amount)
     after = with_refund(state, command.payment_id, amount, paid_total)
-    refunded = filled(
-        PaymentRefunded,
-        command,
-        invoice=command.id,
-        currency=state.currency,
-        status=after.status.value,
-        **_in_two("amount", amount),
-        **_in_two("paid_total", paid_total),
+    return (
+        filled(
+            PaymentRefunded,
+            command,
+            invoice=command.id,
+            currency=state.currency,
+            status=after.status.value,
+            **_in_two("amount", amount),
+            **_in_two("paid_total", paid_total),
+        ),
     )
-    return (refunded, *_overdue(after, given))
 
 
 def _mark_overdue(command: MarkOverdue, state: Invoice, given: Given) -> tuple[InvoiceEvent, ...]:
-    if is_owed(state) and not state.overdue and not _is_late(state, given):
-        until = "no date" if state.due_date is None else (state.due_date + OVERDUE_AFTER).isoformat()
-        raise not_allowed(f"{_name(command)} may be paid until {until}")
-    return _overdue(state, given)
-
-
-def _overdue(state: Invoice, given: Given) -> tuple[InvoiceEvent, ...]:
-    if state.due_date is None or state.overdue or not is_owed(state) or not _is_late(state, given):
+    if state.overdue or not is_owed(state):
         return ()
+    if state.due_date is None:
+        raise not_allowed(f"{_name(command)} has no due date")
+    if given.now < (until := state.due_date + OVERDUE_AFTER):
+        raise not_allowed(f"{_name(command)} may be paid until {until.isoformat()}")
     return (InvoiceOverdue(due_date=state.due_date, status=replace(state, overdue=True).status.value),)
-
-
-def _is_late(state: Invoice, given: Given) -> bool:
-    return state.due_date is not None and given.now >= state.due_date + OVERDUE_AFTER
 
 
 def _review(command: ReviewInvoice, state: Invoice, given: Given) -> tuple[InvoiceEvent, ...]:

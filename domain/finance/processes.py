@@ -1,10 +1,30 @@
 """These are the processes of invoices: what is due is marked when it is overdue, what comes in is reviewed."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from domain.finance.invoice import InvoiceCorrected, InvoiceReceived, MarkOverdue, ReviewInvoice, named
+from domain.finance.invoice import (
+    InvoiceCorrected,
+    InvoiceReceived,
+    MarkOverdue,
+    PaymentRefunded,
+    ReviewInvoice,
+    named,
+)
 from domain.finance.invoice_state import OVERDUE_AFTER
-from domain.process import Action, Around, Ask, Forget, Process, ProcessAnswered, TimerFired, Wait
+from domain.message import Event
+from domain.process import (
+    Action,
+    Around,
+    Ask,
+    Forget,
+    Process,
+    ProcessAnswered,
+    TimerFired,
+    TimerForgotten,
+    TimerSet,
+    Wait,
+)
 from schemas.envelope import Envelope
 
 _Content = InvoiceReceived | InvoiceCorrected
@@ -14,16 +34,34 @@ _Content = InvoiceReceived | InvoiceCorrected
 _DUE = "due"
 
 
-def _due_of(event: _Content, envelope: Envelope) -> str | None:
+def _due_of(event: _Content | PaymentRefunded, envelope: Envelope) -> str | None:
     # most imported invoices say no due date, and cost nothing here
-    never_due = event.kind != "invoice" or (isinstance(event, InvoiceReceived) and event.due_date is None)
-    return None if never_due else envelope.stream.partition("-")[2]
+    no_date = isinstance(event, InvoiceReceived) and event.due_date is None
+    no_invoice = not isinstance(event, PaymentRefunded) and event.kind != "invoice"
+    return None if no_date or no_invoice else envelope.stream.partition("-")[2]
 
 
-def react_overdue(_state: None, event: _Content | TimerFired | ProcessAnswered, around: Around) -> Sequence[Action]:
+def evolve_due(state: datetime | None, event: Event) -> datetime | None:
+    """Return from when on the invoice is overdue, which stays known after the timer has fired."""
+    match event:
+        case TimerSet():
+            return event.due_at
+        case TimerForgotten():
+            return None
+        case _:
+            return state
+
+
+def react_overdue(
+    state: datetime | None, event: _Content | PaymentRefunded | TimerFired | ProcessAnswered, around: Around
+) -> Sequence[Action]:
+    mark = Ask("mark", MarkOverdue(**named(around.id)))
     match event:
         case TimerFired():
-            return [Ask("mark", MarkOverdue(**named(around.id)))]
+            return [mark]
+        case PaymentRefunded():
+            # it was paid when the timer fired, and is not any more
+            return [mark] if state is not None and around.now >= state else []
         case ProcessAnswered():
             return []
         case _:
@@ -32,8 +70,9 @@ def react_overdue(_state: None, event: _Content | TimerFired | ProcessAnswered, 
 
 INVOICE_OVERDUE = Process(
     name="invoice_overdue",
-    listens=(InvoiceReceived, InvoiceCorrected),
+    listens=(InvoiceReceived, InvoiceCorrected, PaymentRefunded),
     route=_due_of,
+    evolve=evolve_due,
     react=react_overdue,
 )
 

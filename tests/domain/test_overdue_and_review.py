@@ -29,14 +29,14 @@ from tests.examples.finance import (
     PAID_IN_PART,
     RECEIVED,
     RECORD_PAYMENT,
-    REFUND_PAYMENT,
     REFUNDED,
     REJECT_INVOICE,
     REJECTED,
     REVIEW_INVOICE,
     SET_APPROVAL_LIMIT,
 )
-from tests.examples.process import ANSWERED, TIMER_FIRED, TIMER_SET
+from tests.examples.moments import RECORDED_AT
+from tests.examples.process import ANSWERED, TIMER_FIRED, TIMER_FORGOTTEN, TIMER_SET
 from tests.given_when_then import GIVEN, Rules, Runs
 
 invoice = Rules(INVOICE)
@@ -55,7 +55,7 @@ def test_invoice_is_overdue_a_day_after_its_due_date_and_not_before() -> None:
         Kind.NOT_ALLOWED, f"{NAME} may be paid until 2011-01-01T00:00:00+00:00"
     )
     invoice.given(replace(RECEIVED, due_date=None)).when(MARK_OVERDUE, LATE).then_refused(
-        Kind.NOT_ALLOWED, f"{NAME} may be paid until no date"
+        Kind.NOT_ALLOWED, f"{NAME} has no due date"
     )
 
 
@@ -72,12 +72,6 @@ def test_overdue_invoice_stays_so_until_it_is_paid_in_full() -> None:
     invoice.given(RECEIVED, OVERDUE).when(RECORD_PAYMENT).then(replace(PAID_IN_PART, status="OVERDUE"))
     rest = replace(RECORD_PAYMENT, amount=RECEIVED.total)
     invoice.given(RECEIVED, OVERDUE).when(rest).then(PAID)
-
-
-def test_paid_invoice_whose_payment_is_given_back_late_is_overdue() -> None:
-    given_back = replace(REFUNDED, amount=RECEIVED.total)
-    invoice.given(RECEIVED, PAID).when(REFUND_PAYMENT, LATE).then(given_back, OVERDUE)
-    invoice.given(RECEIVED, PAID).when(REFUND_PAYMENT, IN_TIME).then(given_back)
 
 
 def test_dispute_and_a_missing_approval_hide_that_an_invoice_is_overdue() -> None:
@@ -105,6 +99,15 @@ def test_invoice_with_a_due_date_is_waited_for() -> None:
         Ask("mark", MarkOverdue(number="536365", party="17850"))
     )
     overdue.when(ANSWERED).then()
+
+
+def test_invoice_whose_payment_is_given_back_after_its_time_is_marked() -> None:
+    mark = Ask("mark", MarkOverdue(number="536365", party="17850"))
+    late = replace(TIMER_SET, name="due", due_at=RECORDED_AT)
+    overdue.given(late, replace(TIMER_FIRED, name="due")).when(REFUNDED).then(mark)
+    overdue.given(replace(late, due_at=RECORDED_AT + timedelta(seconds=1))).when(REFUNDED).then()
+    overdue.given(late, replace(TIMER_FORGOTTEN, name="due")).when(REFUNDED).then()
+    overdue.when(REFUNDED).then()
 
 
 @pytest.mark.parametrize("event", [replace(RECEIVED, due_date=None), replace(RECEIVED, kind="credit_note")])

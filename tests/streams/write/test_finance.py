@@ -25,7 +25,7 @@ from tests.streams.kit import accepted, register_tenant, submission
 from tests.streams.write.saga import NOON, World
 
 DAY = timedelta(days=1)
-ONE = {"number": "1", "party": "ann"}
+ONE: dict[str, Any] = {"number": "1", "party": "ann"}
 
 
 def receive(amount: int, **more: Any) -> ReceiveInvoice:
