@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from domain.catalog import EVENTS
 from projections.content import content, content_facts, distributions
 from projections.execution import command_executions, schedules, scripts
-from projections.finance import invoice_balances, invoice_facts, invoices
+from projections.finance import approval_limits, budgets, invoice_balances, invoice_facts, invoices
 from projections.fleet import alerts, device_logs, device_metrics, devices, log_counts, maintenance, metrics_5m, watches
 from projections.history import audit_trail, events, processes, stream_history
 from projections.identity import api_keys, api_usage, organization_devices, organizations, tenants, users
 from projections.projection import Projection
 from projections.rows import Role
-from projections.sales import leads
+from projections.sales import customers, lead_funnel, leads, quotes, representatives
 
 PROJECTIONS: tuple[Projection, ...] = (
     device_metrics.PROJECTION,
@@ -25,17 +25,23 @@ PROJECTIONS: tuple[Projection, ...] = (
     invoice_balances.PROJECTION,
     content_facts.PROJECTION,
     api_usage.PROJECTION,
+    lead_funnel.PROJECTION,
     devices.PROJECTION,
     alerts.PROJECTION,
     watches.PROJECTION,
     maintenance.PROJECTION,
     invoices.PROJECTION,
+    approval_limits.PROJECTION,
+    budgets.PROJECTION,
     leads.PROJECTION,
     content.PROJECTION,
     distributions.PROJECTION,
     scripts.PROJECTION,
     schedules.PROJECTION,
     command_executions.PROJECTION,
+    customers.PROJECTION,
+    quotes.PROJECTION,
+    representatives.PROJECTION,
     tenants.PROJECTION,
     api_keys.PROJECTION,
     users.PROJECTION,

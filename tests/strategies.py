@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from domain.catalog import DECIDERS, FACTS
+from domain.finance.budget import Zone
 from domain.finance.values import InvoiceNumber, Paid, Party
 from domain.fleet.rules import Failures, RateOfChange, Rule, Threshold
 from domain.fleet.values import Metrics, Severity, TagKey
@@ -21,6 +22,7 @@ from domain.identity.api_key import IssueApiKey, RevokeApiKey, RotateApiKey, Sco
 from domain.identity.tenant import TENANT
 from domain.identity.user import Email, UserId
 from domain.message import Command
+from domain.sales.quote import PartyId, QuoteId
 from schemas.envelope import TenantId
 from schemas.key_ids import key_tag
 from schemas.values import Currency, Day, Id
@@ -97,6 +99,8 @@ def messages(mark: str = "x") -> Messages:
     readings = st.floats(allow_nan=False, allow_infinity=False)
     known: Known = [
         (Id, ids),
+        (QuoteId, ids),
+        (PartyId, ids),
         (UserId, ids),
         (Email, st.sampled_from([f"{mark}@acme.example", f"{mark}@bolt.example"])),
         (InvoiceNumber, st.sampled_from([f"{mark}-1", f"C{mark}-2"])),
@@ -106,6 +110,7 @@ def messages(mark: str = "x") -> Messages:
         (Sha256, st.sampled_from(["a1" * 32, "b2" * 32])),
         (Scope, st.just("*")),
         (Day, st.just("2026-01-31")),
+        (Zone, st.sampled_from(["UTC", "Europe/Berlin"])),
         (Party, st.sampled_from([f"{mark}", f"{mark} ü €"])),
         (Paid, st.sampled_from([Decimal("0.00000001"), Decimal(2)])),
         (Metrics, st.dictionaries(texts, readings, min_size=1, max_size=2)),

@@ -69,9 +69,11 @@ def ran(*arguments: str, folder: Path) -> str:
 
 
 SINCE = {"currency": "/v1/analytics/revenue"} | dict.fromkeys(
-    ("gap_s", "late_s", "levels", "again_s", "flap_count", "flap_s", "look_back_s"), "/v1/audit/streams/{stream}"
+    ("gap_s", "late_s", "levels", "again_s", "flap_count", "flap_s", "look_back_s", "overdue", "returned"),
+    "/v1/audit/streams/{stream}",
 )
-"""Fields that answers have had since, by the route that says them: a currency, and what watches may be told."""
+"""Fields that answers have had since, by the route that says them: a currency, what watches may be told, and what
+was given back of a payment or is overdue."""
 
 
 OF_THE_ANSWER = ("window", "data")

@@ -253,6 +253,15 @@ def _receivables(_facts: Facts) -> Iterator[Question]:
         yield Question("/v1/analytics/receivables", {"by": by, "as_of": as_of, "timezone": "Europe/Berlin"})
 
 
+def _sales(name: str) -> Callable[[Facts], Iterator[Question]]:
+    path = f"/v1/analytics/{name}"
+    return lambda _facts: (
+        Question(path, {"by": by, **more})
+        for by in ("source", "month", "none")
+        for more in ({}, {"timezone": "Europe/Berlin", "limit": 1}, {"end": "2011-01-01T00:00:00Z"})
+    )
+
+
 def _event_counts(facts: Facts) -> Iterator[Question]:
     return (Question("/v1/analytics/events", query) for query in _bounds(facts))
 
@@ -339,6 +348,8 @@ QUESTIONS: Mapping[str, Callable[[Facts], Iterator[Question]]] = {
     "/v1/logs": _all_logs,
     "/v1/analytics/revenue": _revenue,
     "/v1/analytics/receivables": _receivables,
+    "/v1/analytics/funnel": _sales("funnel"),
+    "/v1/analytics/quoted": _sales("quoted"),
     "/v1/analytics/events": _event_counts,
     "/v1/analytics/timeseries": _series,
     "/v1/analytics/logs": _log_counts,

@@ -22,7 +22,7 @@ def test_stream_without_events_has_no_state() -> None:
 
 
 def test_stream_of_a_category_without_rules_has_no_state() -> None:
-    assert state_at([envelope_of(REGISTERED)._replace(stream=StreamId("lead_to_cash-1"))]) is None
+    assert state_at([envelope_of(REGISTERED)._replace(stream=StreamId("not_a_category-1"))]) is None
 
 
 def test_device_is_known_as_its_events_left_it() -> None:
@@ -55,10 +55,11 @@ def test_invoice_is_known_with_its_status_and_exact_amounts() -> None:
         "categorised_by": "rule 7",
         "review": "APPROVED",
         "disputed": False,
+        "overdue": False,
         "closed": None,
         "paid_total": "10.00000000",
         "open_amount": "6.32495000",
-        "payments": {"p1": {"amount": "10.00000000", "refunded": False}},
+        "payments": {"p1": {"amount": "10.00000000", "refunded": False, "returned": "0"}},
     }
 
 
