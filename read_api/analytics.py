@@ -62,7 +62,9 @@ def _endpoint(question: Question[Any], scope: str) -> Callable[..., Awaitable[Re
         if "as_of" in parameters:
             parameters["as_of"] = parameters["as_of"] or read.as_of.at
         rows = await _ask(read, question, parameters)
-        more = {"window": shown(parameters["start"], parameters["end"])} if "start" in parameters else {}
+        more: dict[str, Any] = (
+            {"window": shown(parameters["start"], parameters["end"])} if "start" in parameters else {}
+        )
         if not rows and question.span and not all(said):
             more["data"] = await _span(read, question.span, parameters)
         return whole(read, _columns(question, parameters), [_row(row, parameters, amounts) for row in rows], **more)
@@ -94,6 +96,8 @@ def _columns(question: Question[Any], parameters: Mapping[str, Any]) -> Sequence
 
 
 def _parameter(name: str, kind: Any) -> Parameter:
+    type_: Any
+    default: Any
     if isinstance(kind, Choice):
         type_, default = Literal[tuple(kind.sql)], kind.default
     elif name == "party" and kind is Party:

@@ -28,7 +28,7 @@ class Asked(NamedTuple):
     ranges: Mapping[str, Bounds]
     words: Sequence[str]
     said: Mapping[str, Any]
-    shown: Mapping[str, Mapping[str, str]]
+    shown: Mapping[str, Mapping[str, str | None]]
 
 
 def asked(layout: Documents, query: Sequence[tuple[str, str]]) -> Asked:

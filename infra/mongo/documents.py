@@ -77,6 +77,9 @@ class MongoDocuments:
     def create(self, view: View) -> None:
         with errors():
             built = self._built_as(view)
+            has = {"filters": list(built.filters), "sorts": list(built.sorts), "search": built.search}
+            with suppress(DuplicateKeyError):
+                self._connection["builds"].update_one({"_id": view.table}, {"$setOnInsert": has}, upsert=True)
             with suppress(CollectionInvalid):
                 self._connection.database.create_collection(view.table)
             collection = self._connection[view.table]
@@ -92,21 +95,15 @@ class MongoDocuments:
     def _built_as(self, view: View) -> _Built:
         """Return what a build has, which is written down before it is made and stays as it is."""
         if view not in self._built:
-            layout, kept = self._projections[view.name].documents, self._connection["builds"]
-            found = kept.find_one({"_id": view.table})
-            if found is None:
-                indexes = self._connection[view.table].index_information()
+            layout = self._projections[view.name].documents
+            built = _Built(layout, layout.filters, layout.sorts, bool(layout.search))
+            if found := self._connection["builds"].find_one({"_id": view.table}):
+                built = _Built(layout, found["filters"], found["sorts"], found["search"])
+            elif indexes := self._connection[view.table].index_information():
+                # made before this was written down: its indexes say what it has
                 fields = [field for index in indexes.values() for field, _ in index["key"]]
-                # a build of before this was written down: its indexes say what it has
-                has = {
-                    "filters": _below("filters.", fields) if indexes else layout.filters,
-                    "sorts": _below("sorts.", fields) if indexes else layout.sorts,
-                    "search": bool(layout.search) and not indexes,
-                }
-                with suppress(DuplicateKeyError):
-                    kept.update_one({"_id": view.table}, {"$setOnInsert": has}, upsert=True)
-                found = kept.find_one({"_id": view.table}) or has
-            self._built[view] = _Built(layout, found["filters"], found["sorts"], found["search"])
+                built = _Built(layout, _below("filters.", fields), _below("sorts.", fields), search=False)
+            self._built[view] = built
         return self._built[view]
 
     def drop(self, view: View) -> None:

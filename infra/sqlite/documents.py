@@ -140,7 +140,8 @@ class SqliteDocuments(SqliteViews):
             asked = _conditions(connection, live, filters, ranges, words, sort=f"sort_{sort}")
             few = next((one for one in asked if _few(connection, live, tenant_id, one)), None)
             sorted_by = f"{'+' if few else ''}sort_{sort}"
-            where, values = ["tenant_id = ?"], [tenant_id]
+            where = ["tenant_id = ?"]
+            values: list[Any] = [tenant_id]
             for one in asked:
                 narrows = one is few or (few is None and one.column == sorted_by)
                 where.append(one.sql.format(plus="" if narrows else "+"))

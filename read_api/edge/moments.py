@@ -43,7 +43,7 @@ Moment = Annotated[Instant, BeforeValidator(_read), WithJsonSchema({"type": "str
 
 MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
-EXAMPLES = {
+EXAMPLES: dict[str, Any] = {
     "instant": {"value": "2026-01-31T08:30:00Z"},
     "day": {"value": "2026-01-31"},
     "a week before now": {"value": "-7d"},

@@ -66,7 +66,7 @@ def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
                 done = CliRunner().invoke(cli, ["import", *arguments, "--tenant", DEMO_TENANT], env=environment)
                 assert done.exit_code == 0, done.output
             asker = Asker(client)
-            asker.command("fleet.RegisterDevice", "register-web-1", device_id="web-1", hostname="web-1.example")
+            asker.command("fleet.UpdateDevice", "rename-web-1", device_id="web-1", hostname="web-1.example")
             operator = {"X-API-Key": operator_key(embedded.dir.path) or ""}
             eventually(lambda: _has_read_everything(client.get("/v1/ops/lag", headers=operator)))
             yield asker
@@ -210,12 +210,12 @@ def test_one_event_by_its_id(asker: Asker) -> None:
 
 
 def test_what_a_command_did_by_its_id(asker: Asker) -> None:
-    [event] = asker.rows("/v1/audit/search", correlation_id="register-web-1", causation_id="register-web-1")
-    assert (event["type"], event["stream"]) == ("device.registered", "device-web-1")
+    [event] = asker.rows("/v1/audit/search", correlation_id="rename-web-1", causation_id="rename-web-1")
+    assert (event["type"], event["stream"]) == ("device.updated", "device-web-1")
 
 
 def test_a_window_may_be_said_in_days_before_now(asker: Asker) -> None:
-    answer = asker.table("/v1/audit/events", start="-7d", types="device.registered")
+    answer = asker.table("/v1/audit/events", start="-7d", types="device.updated")
     assert [row["stream"] for row in answer["rows"]] == ["device-web-1"]
     start = datetime.fromisoformat(answer["window"]["start"])
     assert timedelta(days=6) < datetime.now(UTC) - start < timedelta(days=8)

@@ -14,6 +14,8 @@ from infra.data_dir import operator_key
 from infra.embedded import Embedded
 from infra.serve.embedded import create_app
 from projections.catalog import PROJECTIONS
+from projections.documents import words_of
+from schemas.envelope import TenantId
 from tests.infra.server_process import ServerProcess, factline
 from tests.streams.intake.http.ways_in import served
 from tests.waiting import eventually
@@ -130,6 +132,33 @@ def test_every_endpoint_gives_the_answers_of_before(client: httpx.Client, path: 
 def test_views_equal_the_log_without_a_rebuild(data: Path) -> None:
     names = [projection.name for projection in PROJECTIONS if projection.name != PARKED]
     assert ran("verify", *names, folder=data).count("no difference") == len(names)
+
+
+def test_a_view_of_before_is_asked_what_it_knows_and_after_a_rebuild_everything(
+    client: httpx.Client, data: Path
+) -> None:
+    key = {"X-API-Key": key_of("acme")}
+    every = client.get("/v1/invoices", headers=key).json()["rows"]
+    by_date = client.get("/v1/invoices", params={"issue_date_from": "2000-01-01", "limit": 100}, headers=key)
+    assert len(by_date.json()["rows"]) >= len(every) > 0
+    for query in ({"currency": "GBP"}, {"q": "invoice"}, {"sort": "total"}, {"total_from": "1"}):
+        answer = client.get("/v1/invoices", params=query, headers=key)
+        assert (answer.status_code, "`factline projections rebuild invoices`" in answer.text) == (409, True), query
+    assert {row["field"] for row in client.get("/v1/invoices/filters", headers=key).json()["rows"]} >= {"status"}
+    ran("projections", "rebuild", "invoices", folder=data)
+    with Embedded.open(data) as embedded:
+        found = embedded.views.documents.find(
+            "invoices",
+            TenantId("acme"),
+            filters={},
+            words=words_of([every[0]["id"]]),
+            sort="total",
+            descending=False,
+            after=None,
+            limit=100,
+        )
+        assert every[0]["id"] in {document.id for document in found}
+    assert "no difference" in ran("verify", "invoices", folder=data)
 
 
 def test_what_was_parked_is_taken_by_a_retry(data: Path) -> None:

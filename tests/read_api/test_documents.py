@@ -188,7 +188,13 @@ def shop(stores: Stores, caller: Callable[[str | None], Caller]) -> Caller:
         ]
     ):
         at = f"2026-01-{day:02}T12:00:00.000000Z"
-        fields = {"number": f"R-{n}", "party": party, "total": total, "issue_date": at, "status": status}
+        fields: dict[str, Any] = {
+            "number": f"R-{n}",
+            "party": party,
+            "total": total,
+            "issue_date": at,
+            "status": status,
+        }
         stores.put("invoices", tenant, f"i{n}", **fields, currency="EUR", line_count=n)
     return caller(stores.issue_key(tenant, "shop-all", "*"))
 
@@ -231,7 +237,8 @@ def test_a_time_before_now_is_one_question_over_all_pages(stores: Stores, shop: 
     ],
 )
 def test_a_bound_or_a_word_that_is_none_is_refused(shop: Caller, parameter: str, value: str, status: int) -> None:
-    problem(shop.get("/v1/invoices", **{parameter: value}), status)
+    query: dict[str, Any] = {parameter: value}
+    problem(shop.get("/v1/invoices", **query), status)
 
 
 def test_a_range_without_room_is_refused(shop: Caller) -> None:

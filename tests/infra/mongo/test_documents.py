@@ -3,16 +3,18 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from infra.mongo import connection as connection_mongo
 from infra.mongo.dead_letters import MongoDeadLetters
 from infra.mongo.documents import MongoDocuments
+from projections.layout import Documents
 from projections.projection import Projection
-from projections.rows import Patch
-from projections.stores import WriteRefused
+from projections.rows import Patch, View
+from projections.stores import OlderBuild, WriteRefused
+from schemas.envelope import Topic
 from tests.contracts.dead_letters import DeadLettersContract
 from tests.contracts.documents_reader import DocumentsContract
 from tests.contracts.lists import ListsContract
@@ -125,6 +127,31 @@ class TestLists(ListsContract):
     @pytest.fixture
     def place(self, place: str) -> str:
         return place
+
+
+def test_a_build_that_says_nothing_of_itself_has_what_its_indexes_say(place: str) -> None:
+    before = Documents(filters=("status",), sorts=("hostname",))
+    after = Documents(filters=("status", "os"), sorts=("hostname", "seen"), search=("hostname",))
+    view = View("devices", 1)
+    row = Patch(ACME, "a", "events", 1, {"hostname": "x", "status": "ON", "os": "linux"})
+    with closing(opened(place, [Projection("devices", before, (Topic.EVENTS,), None, lambda *_: ())])) as store:
+        store.create(view)
+        store.switch(view)
+        store.apply(view, [row])
+        store._connection["builds"].delete_many({})
+    for _ in range(2):
+        # the second one finds what the first one wrote down
+        with closing(opened(place, [Projection("devices", after, (Topic.EVENTS,), None, lambda *_: ())])) as store:
+            store.create(view)
+            store.apply(view, [row._replace(id="b")])
+            assert list(store.misplaced(view, ACME)) == []
+            known: dict[str, Any] = {"sort": "hostname", "descending": False, "after": None, "limit": 9}
+            found = store.find("devices", ACME, filters={"status": "ON"}, **known)
+            assert [document.id for document in found] == ["a", "b"]
+            with pytest.raises(OlderBuild):
+                store.find("devices", ACME, filters={"os": "linux"}, **known)
+            with pytest.raises(OlderBuild):
+                store.find("devices", ACME, filters={}, words=("x",), **known)
 
 
 class TestDeadLetters(DeadLettersContract):
