@@ -139,10 +139,7 @@ class ProjectionSink:
     def is_elsewhere(self) -> bool:
         """Notice a topic that was made anew: it is another log, whose records do not follow those that were read."""
         with _log_errors():
-            found = bool(self._logs) and self._log.identities() != self._logs
-        if found:
-            _LOG.error("the topics are not those that were read before; the checkpoints of all views are compared")
-        return found
+            return bool(self._logs) and self._log.identities() != self._logs
 
     def look(self) -> bool:
         """Notice a view that was switched, to be read from the checkpoint of its new build; and streams set free.

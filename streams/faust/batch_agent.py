@@ -27,7 +27,6 @@ TRY_LIMIT_S = 120.0
 """A sink that has not returned by then hangs; its own time-outs are far shorter."""
 
 LOOK_S = 1.0
-METADATA_AGE_MS = 10_000
 GATHER_S = 0.002
 STOP_LIMIT_S = 30.0
 FIRST_BACKOFF_S = 0.1
@@ -98,8 +97,6 @@ class SinkApp(BatchApp):
             # nothing of a commit is lost by the next; what is read again after a kill is what came since the last
             broker_commit_interval=0.5,
             consumer_auto_offset_reset="earliest",
-            # topics that are made anew are found in seconds, not in five minutes
-            consumer_metadata_max_age_ms=METADATA_AGE_MS,
             stream_wait_empty=True,
             topic_disable_leader=True,
             topic_allow_declare=False,
@@ -201,9 +198,12 @@ class SinkApp(BatchApp):
         while not self.should_stop:
             await self.sleep(LOOK_S)
             try:
-                is_elsewhere = await self._in_thread(self.sink.is_elsewhere)
+                if await self._in_thread(self.sink.is_elsewhere):
+                    # a consumer whose topics were deleted does not find those that have their names since
+                    _LOG.critical("%s ends: its topics were made anew; its successor compares them", self.conf.id)
+                    end_process()
                 # between two assignments, or without a partition, what the sink knows is not this process's any more
-                if self.chains and (is_elsewhere or await self._in_thread(self.sink.look)):
+                if self.chains and await self._in_thread(self.sink.look):
                     self.batches.read_anew()
             except StoreUnavailable as unavailable:
                 # seen also where no batch comes that would meet it
