@@ -116,7 +116,7 @@ def in_log(cluster: Cluster, topic: Topic) -> Sequence[Envelope]:
     return entries if topic is Topic.EVENTS else [fact for record in entries for fact in facts_of(record)]
 
 
-def test_gateway_takes_commands_and_facts_of_those_it_knows(running: Running) -> None:
+def test_gateway_takes_commands_and_facts_of_those_it_knows_as_often_as_they_may(running: Running) -> None:
     client = running.client
     # no store runs here: the answer is that those are away, and what is written needs none
     parts = client.get("/v1/ops/health").json()["parts"]
@@ -132,12 +132,13 @@ def test_gateway_takes_commands_and_facts_of_those_it_knows(running: Running) ->
                 assert answer.headers["Content-Type"] == "application/problem+json"
     assert [event.stream for event in in_log(running.cluster, Topic.EVENTS)][-1] == "device-web-1"
     assert [fact.event_id for fact in in_log(running.cluster, Topic.TELEMETRY)] == [fact_id("fact-1")]
+    check_limits(client)
 
 
-def test_limits_of_a_key_hold_at_a_gateway_that_counts_in_redis(running: Running) -> None:
+def check_limits(client: httpx.Client) -> None:
     wanted = {"name": "slow", "scopes": ["fleet:write"], "limits": {"minute": 2}}
-    key = running.client.post("/v1/keys", json=wanted).json()["api_key"]
-    with httpx.Client(base_url=running.client.base_url, headers={"X-API-Key": key}, trust_env=False) as slow:
+    key = client.post("/v1/keys", json=wanted).json()["api_key"]
+    with httpx.Client(base_url=client.base_url, headers={"X-API-Key": key}, trust_env=False) as slow:
         first = known(lambda: register(slow, "slow-1"))
         assert first.headers["X-RateLimit-Remaining-Minute"] == "1"
         assert register(slow, "slow-2").is_success
