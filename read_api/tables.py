@@ -19,7 +19,10 @@ Pages = Callable[[str | None, int], tuple[Sequence[Answer], str | None]]
 
 
 class TooManyRows(Exception):  # noqa: N818
-    """There are more rows than one answer may have: it is broken off, so that nobody takes it for whole."""
+    """There are more rows than one answer may have: it is broken off, so that nobody takes it for whole.
+
+    The same again ends in the same way; ask for fewer rows, or page by page.
+    """
 
 
 def answer(

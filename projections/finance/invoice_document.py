@@ -68,7 +68,7 @@ def _line(number: int, line: InvoiceLine) -> Mapping[str, Any]:
         "line": number,
         "product": line.product,
         "description": line.description,
-        "quantity": f"{line.quantity:f}",
+        "quantity": f"{line.quantity.normalize():f}",
         "unit_price": amount_text(price),
         "amount": amount_text(EXACT.multiply(line.quantity, price)),
         "dated_at": instant_text(line.dated_at) if line.dated_at else None,

@@ -59,7 +59,8 @@ def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
             client.headers["X-API-Key"] = key or ""
             environment = {"FACTLINE_URL": str(client.base_url), "FACTLINE_API_KEY": key or ""}
             imports = [["invoices", *map(str, sorted((REAL_DATA / "online-retail").glob("*.csv")))]]
-            imports += [["logs", str(REAL_DATA / "loghub/OpenSSH_2k.log"), "--device", "gate", "--year", "2015"]]
+            log = str(REAL_DATA / "loghub/OpenSSH_2k.log")
+            imports += [["logs", log, "--device", "gate", "--year", "2015", "--take-last"]]
             for device, file in SERIES.items():
                 imports += [["metrics", str(REAL_DATA / "nab" / file), "--device", device, "--metric", "cpu"]]
             for arguments in imports:
@@ -109,7 +110,8 @@ def test_a_default_window_without_data_says_where_the_data_is(asker: Asker) -> N
         assert (answer["rows"], answer["data"]) == ([], whole)
         start, end = (datetime.fromisoformat(answer["window"][side]) for side in ("start", "end"))
         assert end - start == timedelta(days=1)
-    assert asker.table("/v1/metrics/top", metric="cpu")["data"]["first"] == whole["first"]
+    # of all devices
+    assert asker.table("/v1/metrics/top", metric="cpu")["data"] == {**whole, "first": "2014-02-14T14:27:00Z"}
     assert asker.table("/v1/metrics/top", metric="nothing")["data"] is None
 
 

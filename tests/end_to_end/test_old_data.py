@@ -4,6 +4,7 @@ import json
 import shutil
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 from infra.data_dir import operator_key
 from infra.embedded import Embedded
 from infra.serve.embedded import create_app
-from projections.catalog import PROJECTIONS
+from infra.sqlite.documents import SqliteDocuments
+from projections.catalog import PROJECTIONS, of_role
 from projections.documents import words_of
+from projections.rows import Role
 from schemas.envelope import TenantId
 from tests.infra.server_process import ServerProcess, factline
 from tests.streams.intake.http.ways_in import served
@@ -146,17 +149,11 @@ def test_a_view_of_before_is_asked_what_it_knows_and_after_a_rebuild_everything(
         assert (answer.status_code, "`factline projections rebuild invoices`" in answer.text) == (409, True), query
     assert {row["field"] for row in client.get("/v1/invoices/filters", headers=key).json()["rows"]} >= {"status"}
     ran("projections", "rebuild", "invoices", folder=data)
-    with Embedded.open(data) as embedded:
-        found = embedded.views.documents.find(
-            "invoices",
-            TenantId("acme"),
-            filters={},
-            words=words_of([every[0]["id"]]),
-            sort="total",
-            descending=False,
-            after=None,
-            limit=100,
-        )
+    # the views of the server that is asked hold the one engine of this process
+    with closing(SqliteDocuments(data / "views" / "documents.sqlite", of_role(Role.DOCUMENTS))) as documents:
+        words = words_of([every[0]["id"]])
+        page: dict[str, Any] = {"sort": "total", "descending": False, "after": None, "limit": 100}
+        found = documents.find("invoices", TenantId("acme"), filters={}, words=words, **page)
         assert every[0]["id"] in {document.id for document in found}
     assert "no difference" in ran("verify", "invoices", folder=data)
 
