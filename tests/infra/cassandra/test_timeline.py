@@ -178,7 +178,7 @@ def test_what_the_server_refuses_for_what_it_says_is_refused_and_not_waited_for(
 
 class TestColumns(FactColumnsContract):
     role = Role.TIMELINE
-    examples = 8
+    examples = 3
 
     @pytest.fixture
     def store(self, place: str) -> Iterator[CassandraTimeline]:

@@ -33,7 +33,7 @@ from tests.contracts.analytics_reader import (
     line,
     reading,
 )
-from tests.contracts.fact_columns import FactColumnsContract
+from tests.contracts.fact_columns import UnusualFactsContract
 from tests.contracts.samples import ACME, BOLT, checkpoint, sample, samples, stored
 from tests.contracts.view_writer import V1, Store, ViewWriterContract
 from tests.contracts.wide_rows import WideRowsContract
@@ -96,7 +96,7 @@ class TestViews(ViewWriterContract):
         assert list(store.scan(V1, ACME)) == stored([second])
 
 
-class TestColumns(FactColumnsContract):
+class TestColumns(UnusualFactsContract):
     role = Role.ANALYTICS
     examples = 15
 

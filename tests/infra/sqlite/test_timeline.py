@@ -16,7 +16,7 @@ from projections.fleet.metric_rows import MetricRow
 from projections.history.event_rows import EventRow
 from projections.projection import Projection
 from projections.rows import Role, View
-from tests.contracts.fact_columns import FactColumnsContract
+from tests.contracts.fact_columns import UnusualFactsContract
 from tests.contracts.new_views import NewViewsContract
 from tests.contracts.timeline_reader import TimelineReaderContract
 from tests.contracts.view_writer import ViewWriterContract
@@ -54,7 +54,7 @@ class TestWriter(ViewWriterContract):
         return lambda: locked(place)
 
 
-class TestColumns(FactColumnsContract):
+class TestColumns(UnusualFactsContract):
     role = Role.TIMELINE
 
     @pytest.fixture
