@@ -15,7 +15,8 @@ from domain.fleet.rules import Failures, Level, Rule
 from domain.fleet.seen import Seen, Subject
 from domain.fleet.watch import Watch
 from schemas.envelope import TenantId, Topic
-from streams.ports import ViewedLog, WatchState
+from streams.ports import WatchState
+from streams.viewed_log import ViewedLog
 
 _LOG = logging.getLogger(__name__)
 

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 from projections.projection import Projection
 from projections.rows import View
 from projections.stores import StoreUnavailable, ViewWriter
-from streams.ports import Clock, DeadLetters, ViewedLog
+from streams.ports import Clock, DeadLetters
 from streams.project.lag import ends_of, positions_of
 from streams.project.local_runner import BATCH_ENTRIES
 from streams.project.parked import forget
 from streams.project.run import ProjectionRun
 from streams.project.same_log import AnotherLog, extent_of
+from streams.viewed_log import ViewedLog
 
 NEAR = 1_000
 """A round over all partitions that read no more than this has caught up."""
