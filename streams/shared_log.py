@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from schemas.envelope import Entry, StreamId, TenantId, Topic
-from streams.ports import ViewedLog
+from streams.viewed_log import ViewedLog
 
 _KEPT_ENTRIES = 15_000
 """Of each partition, 30 MB of readings: what followers of different pace are apart."""

@@ -15,7 +15,8 @@ from domain.fleet.rules import Failures, Level, Rule
 from domain.fleet.seen import Seen, Subject
 from domain.fleet.watch import Watch
 from schemas.envelope import TenantId, Topic
-from streams.ports import ViewedLog, WatchState
+from streams.ports import WatchState
+from streams.viewed_log import ViewedLog
 
 _LOG = logging.getLogger(__name__)
 
@@ -109,6 +110,7 @@ class _KeptWindow(NamedTuple):
 
 _PROGRESS, _KEPT, _DEFINITION = TypeAdapter(Progress), TypeAdapter(Kept), TypeAdapter(_Definition)
 _OF_ONE = TypeAdapter(tuple[int, int, int])
+_UNSAID = TypeAdapter(tuple[int, int, int, Mapping[int, int]])
 _WINDOW, _TAGS, _ENDED = TypeAdapter(_KeptWindow), TypeAdapter(Tags), TypeAdapter(Ended)
 _PROGRESS_KEY, _DEFINITION_PREFIX, _KNOWN_PREFIX = "progress", "watch|", "seen|"
 _WINDOW_PREFIX, _TAGS_PREFIX, _ENDED_PREFIX = "maintenance|", "tags|", "ended|"
@@ -121,8 +123,11 @@ def key_of(tenant_id: TenantId, of: Subject) -> str:
 
 def progress_state(progress: Progress) -> WatchState:
     now = progress._replace(format=FORMAT)
-    # a log of one partition has no other, and one that is only read does not say which it is
-    value = _PROGRESS.dump_json(now) if now.elsewhere or now.logs else _OF_ONE.dump_json(now[:3])
+    if now.logs:
+        value = _PROGRESS.dump_json(now)
+    else:
+        # where nobody said which log it is; a log of one partition has no other
+        value = _UNSAID.dump_json(now[:4]) if now.elsewhere else _OF_ONE.dump_json(now[:3])
     return WatchState(_PROGRESS_KEY, progress.records, value)
 
 

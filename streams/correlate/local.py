@@ -10,7 +10,8 @@ from schemas.envelope import Topic
 from streams.correlate.run import Correlation
 from streams.correlate.sending import Send
 from streams.newer import NeedsUpdate
-from streams.ports import Clock, LogUnavailable, NewScorer, Overloaded, SystemClock, ViewedLog, WatchStates
+from streams.ports import Clock, LogUnavailable, NewScorer, Overloaded, SystemClock, WatchStates
+from streams.viewed_log import ViewedLog
 
 _LOG = logging.getLogger(__name__)
 

@@ -36,7 +36,8 @@ from streams.correlate.known import Known, raised_by
 from streams.correlate.past import LookBack
 from streams.correlate.sending import Send, send_all
 from streams.newer import NeedsUpdate
-from streams.ports import LogReader, NewScorer, ViewedLog, WatchState, WatchStates
+from streams.ports import LogReader, NewScorer, WatchState, WatchStates
+from streams.viewed_log import ViewedLog
 
 KEEP_EVERY = 10_000
 """Records after which it is kept how far they were read, where nothing else was to be kept: they are read again."""

@@ -18,12 +18,13 @@ from schemas.kafka_record import decode_kafka, kafka_record, position_of
 from streams.faust.batch_agent import Broker, SinkApp
 from streams.faust.batch_transport import Committed, Limits, Record
 from streams.newer import NeedsUpdate
-from streams.ports import Clock, DeadLetters, LogUnavailable, ViewedLog
+from streams.ports import Clock, DeadLetters, LogUnavailable
 from streams.project.first_build import is_level
 from streams.project.parked import TooMuchPoison
 from streams.project.run import UNSAID, ProjectionRun
 from streams.project.same_log import extent_of
 from streams.topics import Topics
+from streams.viewed_log import ViewedLog
 
 _LOG = logging.getLogger(__name__)
 

@@ -17,8 +17,9 @@ from streams.correlate.sending import Send
 from streams.faust.batch_agent import Broker, SinkApp
 from streams.faust.batch_transport import Committed, Limits, Record
 from streams.newer import NeedsUpdate
-from streams.ports import LogUnavailable, NewScorer, Overloaded, SystemClock, ViewedLog, WatchStates
+from streams.ports import LogUnavailable, NewScorer, Overloaded, SystemClock, WatchStates
 from streams.topics import Topics
+from streams.viewed_log import ViewedLog
 
 _LOG = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from projections.operations import DeadLetter, ProjectionStatus, State, WorkerSt
 from projections.projection import Projection
 from projections.rows import Checkpoint, Role, View
 from schemas.envelope import Position, TenantId, Topic
-from streams.ports import Clock, Stores, ViewedLog, WorkerGroup
+from streams.ports import Clock, Stores, WorkerGroup
 from streams.project.asking import ANSWER_S, Askers
 from streams.project.lag import Ends, Oldest, ends_of, lags_of, places, status_of
 from streams.project.operations import LEARN_S
@@ -22,6 +22,7 @@ from streams.project.parked import letter_at, parked_page
 from streams.project.rebuild import Site
 from streams.project.same_log import Extent, extent_of
 from streams.project.view_jobs import OpenScratch, UnknownProjection, ViewJobs
+from streams.viewed_log import ViewedLog
 
 FIRST_PAUSE_S = 0.005
 MAX_PAUSE_S = 0.05

@@ -13,10 +13,11 @@ from projections.rows import Checkpoint, Role, View
 from projections.stores import StoreUnavailable, ViewWriter
 from schemas.envelope import Entry, Topic
 from streams.newer import NeedsUpdate
-from streams.ports import Clock, DeadLetters, LogUnavailable, ViewedLog
+from streams.ports import Clock, DeadLetters, LogUnavailable
 from streams.project.parked import TooMuchPoison
 from streams.project.run import ProjectionRun
 from streams.project.same_log import extent_of
+from streams.viewed_log import ViewedLog
 
 _LOG = logging.getLogger(__name__)
 

@@ -10,12 +10,13 @@ from projections.projection import Projection
 from projections.rows import View
 from projections.stores import StoreUnavailable, ViewWriter
 from schemas.envelope import Topic
-from streams.ports import Clock, DeadLetters, ViewedLog
+from streams.ports import Clock, DeadLetters
 from streams.project.lag import Ends, ends_of, positions_of
 from streams.project.local_runner import BATCH_ENTRIES
 from streams.project.parked import forget
 from streams.project.run import ProjectionRun
 from streams.project.same_log import AnotherLog, extent_of
+from streams.viewed_log import ViewedLog
 
 BATCH: Mapping[Topic, int] = {Topic.EVENTS: BATCH_ENTRIES, Topic.TELEMETRY: 4 * BATCH_ENTRIES}
 """Read at once of a partition: facts are small, and one insert costs some stores as much as thousands of them."""

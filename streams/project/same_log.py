@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from projections.rows import Checkpoint, View
 from schemas.envelope import Topic
-from streams.ports import ViewedLog
 from streams.project.lag import Ends, ends_of
+from streams.viewed_log import ViewedLog
 
 
 class AnotherLog(Exception):  # noqa: N818

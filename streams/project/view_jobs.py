@@ -13,11 +13,12 @@ from projections.projection import Projection
 from projections.rows import View
 from projections.stores import Holder, StoreUnavailable, ViewWriter
 from streams.identifiers import new_id
-from streams.ports import Clock, DeadLetters, ViewedLog
+from streams.ports import Clock, DeadLetters
 from streams.project.parked import Retried, discard, forget, retry
 from streams.project.rebuild import Site, Step, bring_live, new_build
 from streams.project.same_log import extent_of
 from streams.project.verify import CannotCompare, Compared, Scratch, Verdict, compare, verify
+from streams.viewed_log import ViewedLog
 
 LEASE = timedelta(minutes=10)
 """A job that was killed keeps others from the builds of its view for no longer; one that works on holds them on."""
