@@ -24,7 +24,8 @@ def shown(server: Server, path: str, **expected: Any) -> Mapping[str, Any]:
         rows = answer.json()["rows"] if answer.is_success else []
         return [row for row in rows if expected.items() <= row.items()]
 
-    return eventually(found)[0]
+    row: Mapping[str, Any] = eventually(found)[0]
+    return row
 
 
 def test_lead_goes_from_the_form_to_the_money_by_itself(server: Server) -> None:
