@@ -14,6 +14,10 @@ from projections.keys import KeyFinder
 from projections.operations import Feed, Operations, Progress
 from projections.readers import AnalyticsReader, DocumentsReader, TimelineReader
 from read_api.edge.auth import Authenticator
+from read_api.edge.credential import BEARER, SESSION
+from read_api.edge.issuer_keys import Fetch, IssuerKeys, nothing_fetched
+from read_api.edge.jwt import Tokens
+from read_api.edge.sessions import Sessions
 
 LIVE_STREAMS = 100
 _ANALYTICS_THREADS = 4
@@ -29,7 +33,8 @@ class Answers:
     """The readers behind the API, its clock, and its bounds. Call `stop` when the server begins to stop.
 
     Shape: `log` is the tag of the log that tokens and cursors are of, `partitions` how many it has. `credentials` say
-    who may ask, without a view. `personal` has the keys that personal fields are opened with.
+    who may ask, without a view; `fetch` gets the keys of issuers. `personal` has the keys that personal fields are
+    opened with.
     """
 
     timeline: TimelineReader
@@ -43,6 +48,7 @@ class Answers:
     partitions: int
     cursor_secret: bytes
     log: str
+    fetch: Fetch = nothing_fetched
     now: Callable[[], datetime] = _utc_now
     consistency_wait_s: float = 5.0
     heartbeat_s: float = 15.0
@@ -57,7 +63,9 @@ class Answers:
     stopping: Event = field(init=False)
 
     def __post_init__(self) -> None:
-        self.authenticator = Authenticator(self.credentials)
+        tokens = Tokens(self.credentials, IssuerKeys(self.fetch))
+        others = {BEARER: tokens.caller, SESSION: Sessions(self.credentials).caller}
+        self.authenticator = Authenticator(self.credentials, others)
         self.analytics_threads = ThreadPoolExecutor(_ANALYTICS_THREADS, "analytics")
         self.live_threads = ThreadPoolExecutor(LIVE_STREAMS, "live")
         self.live_slots = BoundedSemaphore(LIVE_STREAMS)
