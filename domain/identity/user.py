@@ -95,7 +95,7 @@ class DisableUser(_OfUser):
 
 @value
 class OfferPassword(_OfUser):
-    """Let whoever has the text of which this is the hash set the password of a user, for a day."""
+    """Let whoever has the text of which this is the hash set the password of a user, and so join, for a day."""
 
     token_sha256: Sha256
 
@@ -270,7 +270,9 @@ def _end_invitation(command: WithdrawInvitation | ExpireInvitation, state: User,
 def _change(command: ChangeUserRole | DisableUser | OfferPassword, state: User, given: Given) -> tuple[UserEvent, ...]:
     if isinstance(command, DisableUser) and state.status is UserStatus.DISABLED:
         return ()
-    if state.status is not UserStatus.ACTIVE:
+    # an invitation that was made without a token gets one in this way
+    is_offer = isinstance(command, OfferPassword) and state.status is UserStatus.INVITED
+    if state.status is not UserStatus.ACTIVE and not is_offer:
         raise not_allowed(f"user {command.user_id} has not joined, they are {state.status}")
     match command:
         case ChangeUserRole():

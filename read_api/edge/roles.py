@@ -35,7 +35,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "open personal fields": Permission(("personal:read",), frozenset({OWNER, ADMIN, USER})),
     # a live stream begins at any position, so it is a replay
     "audit, replay, history": Permission(
-        ("audit:read", "history:read", "live:read", "ops:read", "processes:read", "users:read"),
+        ("audit:read", "history:read", "issuers:read", "live:read", "ops:read", "processes:read", "users:read"),
         frozenset({OWNER, ADMIN, AUDITOR}),
     ),
     MANAGE: Permission(("identity:write",), frozenset({OWNER, ADMIN})),

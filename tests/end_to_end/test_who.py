@@ -129,6 +129,13 @@ def test_token_of_an_invitation_works_once_for_its_user_and_for_nobody_else(serv
     assert {refused(server.set_password("once", token), 403)["detail"]} == said
 
 
+def test_user_who_was_invited_without_a_token_gets_one(server: Server) -> None:
+    server.command("InviteUser", user_id="tokenless", email="t@acme.example", roles=["USER"])
+    token = server.post("/v1/users/tokenless/password-token", **server.admin).json()["token"]
+    assert server.set_password("tokenless", token).json()["events"] == ["user.joined", "user.password.set"]
+    assert server.sign_in("tokenless").status_code == 200
+
+
 def test_withdrawn_invitation_is_no_way_in(server: Server) -> None:
     token = server.invite("unwanted", "USER").json()["token"]
     server.command("WithdrawInvitation", user_id="unwanted")
@@ -206,6 +213,8 @@ def test_who_may_not_do_what_a_user_may_does_not_become_that_user(server: Server
     refused(server.post("/v1/users/boss/password-token", **narrow), 403)
     body = {"user_id": "boss", "roles": ["OWNER"]}
     refused(server.post("/v1/commands/identity/ChangeUserRole", body, **narrow), 403)
+    server.command("InviteUser", user_id="later-boss", email="b@acme.example", roles=["OWNER"])
+    refused(server.post("/v1/users/later-boss/password-token", **narrow), 403)
     for name in ("SetPassword", "OfferPassword", "StartSession"):
         refused(server.post(f"/v1/commands/identity/{name}", {}, **server.admin), 404)
 
@@ -283,7 +292,9 @@ def test_token_of_a_trusted_issuer_works_until_it_is_distrusted(server: Server) 
     assert (found["actor"], found["roles"]) == ({"type": "user", "id": "keycloak/ann"}, ["AUDITOR"])
     assert found["credential"] == {"type": "token", "id": "keycloak"}
     assert server.client.get("/v1/ops/lag", headers=bearer).status_code == 200
-    refused(server.client.get("/v1/keys", headers=bearer), 405)
+    [issuer] = server.client.get("/v1/issuers", headers=bearer).json()["rows"]
+    assert (issuer["id"], issuer["issuer"], issuer["audiences"]) == ("keycloak", ISSUER, [AUDIENCE])
+    assert [key["kid"] for key in issuer["keys"]] == ["rsa-1", "ec-1"]
     server.command("DistrustIssuer", issuer_id="keycloak")
     eventually(lambda: not server.is_in(bearer))
 

@@ -16,6 +16,7 @@ from projections.credentials import Credentials, values_of
 from projections.sign_in import Parts, member_of, offer_of, session_of
 from read_api.edge.auth import Caller, Unauthenticated, secret_sha256
 from read_api.edge.problems import Problem
+from read_api.edge.roles import OWNER
 from read_api.edge.sessions import SessionCookie
 from schemas.envelope import Actor, ActorType, StreamId, TenantId
 from streams.identifiers import new_id
@@ -74,15 +75,15 @@ class Accounts:
         return Offered(token, await self._accepted(caller.tenant_id, named, caller.actor))
 
     async def offer_password(self, caller: Caller, user_id: str) -> Offered:
-        """Let a user who has joined, and lost their password or never had one, set another."""
+        """Let a user set a password who lost theirs, or was invited without a token."""
         token = secrets.token_urlsafe(32)
         command = OfferPassword(user_id=user_id, token_sha256=secret_sha256(token))
         return Offered(token, await self._accepted(caller.tenant_id, command, caller.actor))
 
     async def roles_of(self, tenant_id: TenantId, user_id: str) -> tuple[str, ...]:
-        """Return the roles of a user who has joined, () where there is none."""
+        """Return the roles of a user; of one who has not joined, and may have any, the highest."""
         member = member_of(await self._parts(tenant_id, f"user-{user_id}"))
-        return member.roles if member else ()
+        return member.roles if member else (OWNER,)
 
     async def set_password(self, tenant_id: TenantId, user_id: str, token: str, password: str) -> Reply:
         """Set a password with the token of an invitation, or of an offer. Raises: Problem (403), it is not good."""

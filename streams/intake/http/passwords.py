@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from math import ceil
 from typing import NamedTuple, TypeVar
 
 from pwdlib import PasswordHash
@@ -95,7 +96,7 @@ class SlowDown:
             tries = _Tries(0, now)
         if now < tries.next_at:
             self._tries[who] = tries
-            left = max(1, round(tries.next_at - now + 0.5))
+            left = ceil(tries.next_at - now)
             raise Problem(429, "too many tries with a wrong password; wait", retry_after_s=left)
         if len(self._tries) >= _REMEMBERED:
             # the oldest is first, because each one is put in again at the end

@@ -68,7 +68,7 @@ def sign_in_router(accounts: Accounts) -> APIRouter:
 
     @router.post(
         "/v1/users/{user_id}/password-token",
-        summary="Let a user who has joined set a new password; the token, shown this once, lasts a day",
+        summary="Let a user set a password, who lost theirs or has none yet; the token, shown this once, lasts a day",
     )
     async def offer(user_id: Annotated[UserId, Path(description="who")], request: Request, caller: Asking) -> Response:
         require(caller, "identity:write")

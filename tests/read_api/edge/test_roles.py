@@ -34,6 +34,7 @@ BY_PATH: Mapping[str, str] = {
     "/v1/devices/{id}/history": AUDIT,
     "/v1/invitations": MANAGE,
     "/v1/invoices": READ,
+    "/v1/issuers": AUDIT,
     "/v1/keys": MANAGE,
     "/v1/leads": READ,
     "/v1/live": AUDIT,
