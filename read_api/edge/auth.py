@@ -141,41 +141,42 @@ class Authenticator:
         """
         if shown is not None and (known := self._known(shown)) is not None:
             return known
-        return self._find(*self._way_of(shown))
-
-    async def identify(self, shown: str | None) -> Caller:
-        """Do as `authenticate`; where credentials have to be asked, in a thread, and once for all who wait for it."""
-        if shown is not None and (known := self._known(shown)) is not None:
-            return known
-        text, look_up = self._way_of(shown)
-        if (asked := self._asked.get(text)) is None:
-            # not the loop's own threads: an operator's jobs, which take minutes, hold those
-            asked = self._asked[text] = asyncio.create_task(to_thread.run_sync(self._find, text, look_up))
-            asked.add_done_callback(lambda task: self._told(text, task))
-        # one that leaves takes the answer from nobody else
-        return await asyncio.shield(asked)
-
-    def _way_of(self, shown: str | None) -> tuple[str, Callable[[], Caller]]:
-        """Return a credential, and what finds its caller. Raises: Unauthenticated, there is none."""
-        for start, look_up in self._others.items() if shown is not None else ():
-            if shown.startswith(start):
-                return shown, partial(look_up, shown.removeprefix(start))
-        key = parse_key(shown)
-        return str(shown), partial(self._of_key, key)
-
-    def _find(self, text: str, look_up: Callable[[], Caller]) -> Caller:
+        look_up = self._way_of(shown)
         good_until = self._clock() + self._ttl_s
         caller = look_up()
         status = self._credentials.status_of(caller.tenant_id)
         if status != "ACTIVE":
             raise Forbidden(f"the tenant is {status or 'not known'}; only an active tenant may read or write")
+        self._remember(str(shown), good_until, caller)
+        return caller
+
+    async def identify(self, shown: str | None) -> Caller:
+        """Do as `authenticate`; where credentials have to be asked, in a thread, and once for all who wait for it."""
+        if shown is not None and (known := self._known(shown)) is not None:
+            return known
+        self._way_of(shown)
+        text = str(shown)
+        if (asked := self._asked.get(text)) is None:
+            # not the loop's own threads: an operator's jobs, which take minutes, hold those
+            asked = self._asked[text] = asyncio.create_task(to_thread.run_sync(self.authenticate, text))
+            asked.add_done_callback(lambda task: self._told(text, task))
+        # one that leaves takes the answer from nobody else
+        return await asyncio.shield(asked)
+
+    def _way_of(self, shown: str | None) -> Callable[[], Caller]:
+        """Return what finds the caller of a credential. Raises: Unauthenticated, it cannot be one."""
+        for start, look_up in self._others.items() if shown is not None else ():
+            if shown.startswith(start):
+                return partial(look_up, shown.removeprefix(start))
+        return partial(self._of_key, parse_key(shown))
+
+    def _remember(self, text: str, good_until: float, caller: Caller) -> None:
         with self._lock:
             self._callers.pop(text, None)
             if len(self._callers) >= self._remembered:
                 # the oldest entry is first, because each one is put in again at the end
                 del self._callers[next(iter(self._callers))]
             self._callers[text] = (good_until, caller)
-        return caller
 
     def _told(self, text: str, task: "asyncio.Task[Caller]") -> None:
         del self._asked[text]

@@ -136,6 +136,13 @@ def test_user_who_was_invited_without_a_token_gets_one(server: Server) -> None:
     assert server.sign_in("tokenless").status_code == 200
 
 
+def test_personal_fields_are_open_for_some_roles_and_masked_for_others(server: Server) -> None:
+    for role, seen in (("ADMIN", "admin@acme.example"), ("AUDITOR", "[masked]")):
+        user = server.member(role.lower(), role)
+        found = eventually(lambda user=user: server.client.get("/v1/users/admin", headers=user).json().get("rows"))
+        assert found[0]["email"] == seen
+
+
 def test_withdrawn_invitation_is_no_way_in(server: Server) -> None:
     token = server.invite("unwanted", "USER").json()["token"]
     server.command("WithdrawInvitation", user_id="unwanted")

@@ -165,6 +165,10 @@ def test_scope_in_no_row_is_for_those_who_manage_the_tenant() -> None:
     assert [role for role in ROLES if roles_allow([role], "*")] == ["OWNER", "ADMIN"]
 
 
+def test_personal_fields_are_open_for_those_who_work_with_them() -> None:
+    assert [role for role in ROLES if may(user(DEMO, role), "personal:read")] == ["OWNER", "ADMIN", "USER"]
+
+
 def test_roles_of_a_caller_with_a_key_count_for_nothing() -> None:
     assert not may(Caller(DEMO, "k", (), roles=("OWNER",)), "devices:read")
     assert not may(user(DEMO)._replace(scopes=("*",)), "devices:read")
