@@ -62,10 +62,10 @@ class Tokens:
             # a user of this server has no slash in their id, and two issuers may know the same subject
             f"{issuer.id}/{_subject(claims)}",
             (),
-            CredentialKind.TOKEN,
-            _roles(claims),
-            issuer.id,
-            organization,
+            kind=CredentialKind.TOKEN,
+            roles=_roles(claims),
+            credential_id=issuer.id,
+            organization_id=organization,
         )
 
     def _issuer_of(self, claims: Mapping[str, Any]) -> TrustedIssuer:

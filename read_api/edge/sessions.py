@@ -52,7 +52,14 @@ class Sessions:
         member = member_of(self._parts(shown.tenant_id, f"user-{session.user_id}"))
         if member is None or member.number != session.number:
             raise Unauthenticated(_NOT_VALID)
-        return Caller(shown.tenant_id, session.user_id, (), CredentialKind.SESSION, member.roles, shown.session_id)
+        return Caller(
+            shown.tenant_id,
+            session.user_id,
+            (),
+            kind=CredentialKind.SESSION,
+            roles=member.roles,
+            credential_id=shown.session_id,
+        )
 
     def _parts(self, tenant_id: TenantId, stream: str) -> Parts:
         return values_of(self._credentials.of_stream(tenant_id, StreamId(stream)))

@@ -39,7 +39,12 @@ def test_token_names_its_caller() -> None:
     for key in (RSA, EC):
         caller = caller_of(token(said, key=key))
         assert caller == Caller(
-            ACME, "keycloak/ann", (), CredentialKind.TOKEN, ("USER", "AUDITOR"), "keycloak", organization_id=None
+            ACME,
+            "keycloak/ann",
+            (),
+            kind=CredentialKind.TOKEN,
+            roles=("USER", "AUDITOR"),
+            credential_id="keycloak",
         )
         assert caller.actor == (ActorType.USER, "keycloak/ann")
 

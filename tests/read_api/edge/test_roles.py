@@ -68,7 +68,7 @@ DEMO = TenantId("demo")
 
 
 def user(tenant_id: TenantId, *roles: str, **more: Any) -> Caller:
-    return Caller(tenant_id, "ann", (), CredentialKind.SESSION, roles, **more)
+    return Caller(tenant_id, "ann", (), kind=CredentialKind.SESSION, roles=roles, **more)
 
 
 def permission_of(path: str) -> str:
