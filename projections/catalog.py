@@ -6,7 +6,7 @@ from domain.catalog import EVENTS
 from projections.finance import invoice_balances, invoice_facts, invoices
 from projections.fleet import alerts, device_logs, device_metrics, devices, maintenance, metrics_5m, watches
 from projections.history import audit_trail, events, processes, stream_history
-from projections.identity import api_keys, organization_devices, organizations, tenants, users
+from projections.identity import api_keys, issuers, organization_devices, organizations, sessions, tenants, users
 from projections.projection import Projection
 from projections.rows import Role
 from projections.sales import leads
@@ -29,6 +29,8 @@ PROJECTIONS: tuple[Projection, ...] = (
     tenants.PROJECTION,
     api_keys.PROJECTION,
     users.PROJECTION,
+    sessions.PROJECTION,
+    issuers.PROJECTION,
     organizations.PROJECTION,
     organization_devices.PROJECTION,
     processes.PROJECTION,

@@ -131,23 +131,23 @@ class Authenticator:
         self._callers: dict[str, tuple[float, Caller]] = {}
         self._asked: dict[str, asyncio.Task[Caller]] = {}
 
-    def authenticate(self, shown: str | None) -> Caller:
-        """Return who sent this credential, as `credential_of` found it.
+    def authenticate(self, header: str | None) -> Caller:
+        """Return who sent this API key, or what else `credential_of` found.
 
         Raises: Unauthenticated; Forbidden, the tenant is not active; StoreUnavailable, safe to retry; what the look-up
         of another kind of credential raises.
         Source: api_key.issued, api_key.rotated, api_key.revoked, issuer.trusted, issuer.distrusted, tenant.registered,
         tenant.suspended, tenant.reactivated, tenant.closed.
         """
-        if shown is not None and (known := self._known(shown)) is not None:
+        if header is not None and (known := self._known(header)) is not None:
             return known
-        look_up = self._way_of(shown)
+        look_up = self._way_of(header)
         good_until = self._clock() + self._ttl_s
         caller = look_up()
         status = self._credentials.status_of(caller.tenant_id)
         if status != "ACTIVE":
             raise Forbidden(f"the tenant is {status or 'not known'}; only an active tenant may read or write")
-        self._remember(str(shown), good_until, caller)
+        self._remember(str(header), good_until, caller)
         return caller
 
     async def identify(self, shown: str | None) -> Caller:
@@ -165,8 +165,8 @@ class Authenticator:
 
     def _way_of(self, shown: str | None) -> Callable[[], Caller]:
         """Return what finds the caller of a credential. Raises: Unauthenticated, it cannot be one."""
-        for start, look_up in self._others.items() if shown is not None else ():
-            if shown.startswith(start):
+        for start, look_up in self._others.items():
+            if shown is not None and shown.startswith(start):
                 return partial(look_up, shown.removeprefix(start))
         return partial(self._of_key, parse_key(shown))
 

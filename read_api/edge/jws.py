@@ -15,6 +15,7 @@ _FORM = re.compile(r"[A-Za-z0-9_-]{2,4096}\.[A-Za-z0-9_-]{0,16384}\.[A-Za-z0-9_-
 _SHORTEST_RSA_BITS = 2_048
 
 _CURVE = "P-256"
+_PUBLIC_PARTS = ("kty", "n", "e", "crv", "x", "y")
 RS256, ES256 = ALGORITHMS = ("RS256", "ES256")
 
 
@@ -50,7 +51,7 @@ def _key_of(found: Mapping[str, Any]) -> VerifyKey | None:
     given = {name: value for name, value in found.items() if value is not None}
     if given.get("use", "sig") != "sig" or "verify" not in given.get("key_ops", ["verify"]):
         return None
-    public = {name: given[name] for name in ("kty", "n", "e", "crv", "x", "y") if name in given}
+    public: dict[str, Any] = {name: given[name] for name in _PUBLIC_PARTS if name in given}
     try:
         with warnings.catch_warnings():
             # a key that is too short is refused below

@@ -1,6 +1,7 @@
 """Users and tokens on the whole embedded server: how they come in, what they may do, and how they are out again."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -56,6 +57,9 @@ class Server:
 
     def me(self, headers: dict[str, str]) -> Any:
         return self.client.get("/v1/me", headers=headers).raise_for_status().json()
+
+    def rows(self, path: str, headers: dict[str, str]) -> Any:
+        return self.client.get(path, headers=headers).json().get("rows")
 
     def is_in(self, headers: dict[str, str]) -> bool:
         return self.client.get("/v1/me", headers=headers).status_code == 200
@@ -139,7 +143,7 @@ def test_user_who_was_invited_without_a_token_gets_one(server: Server) -> None:
 def test_personal_fields_are_open_for_some_roles_and_masked_for_others(server: Server) -> None:
     for role, seen in (("ADMIN", "admin@acme.example"), ("AUDITOR", "[masked]")):
         user = server.member(role.lower(), role)
-        found = eventually(lambda user=user: server.client.get("/v1/users/admin", headers=user).json().get("rows"))
+        found = eventually(partial(server.rows, "/v1/users/admin", user))
         assert found[0]["email"] == seen
 
 
@@ -190,6 +194,8 @@ def test_signing_out_ends_the_session_everywhere_within_a_second(server: Server)
     assert server.post("/v1/sign-out", **user, **OWN_PAGE).json() == {"signed_out": True}
     eventually(lambda: not server.is_in(user))
     assert server.is_in(other)
+    ended = eventually(lambda: server.rows("/v1/sessions?user_id=leaving&status=ENDED", server.admin))
+    assert [one["status_reason"] for one in ended] == ["signed out"]
 
 
 def test_role_changes_and_a_disabled_user_is_out_within_a_second(server: Server) -> None:
@@ -299,9 +305,9 @@ def test_token_of_a_trusted_issuer_works_until_it_is_distrusted(server: Server) 
     assert (found["actor"], found["roles"]) == ({"type": "user", "id": "keycloak/ann"}, ["AUDITOR"])
     assert found["credential"] == {"type": "token", "id": "keycloak"}
     assert server.client.get("/v1/ops/lag", headers=bearer).status_code == 200
-    [issuer] = server.client.get("/v1/issuers", headers=bearer).json()["rows"]
+    [issuer] = eventually(lambda: server.rows("/v1/issuers", bearer))
     assert (issuer["id"], issuer["issuer"], issuer["audiences"]) == ("keycloak", ISSUER, [AUDIENCE])
-    assert [key["kid"] for key in issuer["keys"]] == ["rsa-1", "ec-1"]
+    assert (issuer["key_ids"], issuer["status"]) == (["rsa-1", "ec-1"], "TRUSTED")
     server.command("DistrustIssuer", issuer_id="keycloak")
     eventually(lambda: not server.is_in(bearer))
 

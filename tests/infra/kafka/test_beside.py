@@ -220,14 +220,14 @@ def test_gateway_knows_issuers_users_and_sessions_and_when_they_are_out(
         def parts(stream: str) -> Parts:
             return values_of(credentials.of_stream(ACME, StreamId(stream)))
 
-        until(lambda: session_of(parts("session-s1")), 30)
+        until(lambda: session_of(parts("session-s1")) is not None, 30)
         assert member_of(parts("user-sam")) == (("USER",), "$argon2id$of-sam", 1)
         assert offer_of(parts("user-sam")) is None
         assert [one[:3] for one in credentials.issuers(ACME)] == [(ACME, "keycloak", TRUST_ISSUER.issuer)]
         assert not credentials.issuers(TenantId("bolt"))
         assert not credentials.of_stream(TenantId("bolt"), StreamId("user-sam"))
-        for command in (DISTRUST_ISSUER, DisableUser(user_id="sam"), EndSession(session_id="s1")):
-            writer.write([submission(command, tenant="acme")])
+        for last in (DISTRUST_ISSUER, DisableUser(user_id="sam"), EndSession(session_id="s1")):
+            writer.write([submission(last, tenant="acme")])
         until(lambda: session_of(parts("session-s1")) is None, 30)
         assert member_of(parts("user-sam")) is None
         assert not credentials.issuers(ACME)

@@ -49,6 +49,7 @@ BY_PATH: Mapping[str, str] = {
     "/v1/organizations": READ,
     "/v1/passwords": NO_CREDENTIAL,
     "/v1/processes": AUDIT,
+    "/v1/sessions": AUDIT,
     "/v1/sign-in": NO_CREDENTIAL,
     "/v1/sign-out": OWN_SESSION,
     "/v1/telemetry": CHANGE,
