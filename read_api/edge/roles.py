@@ -20,17 +20,20 @@ PERMISSIONS: Mapping[str, Permission] = {
         (
             "alerts:read",
             "analytics:read",
+            "content:read",
             "devices:read",
             "invoices:read",
             "leads:read",
             "logs:read",
             "organizations:read",
+            "scripts:read",
             "watches:read",
         ),
         frozenset(ROLES),
     ),
     "change": Permission(
-        ("finance:write", "fleet:write", "sales:write", "telemetry:write"), frozenset({OWNER, ADMIN, USER})
+        ("content:write", "execution:write", "finance:write", "fleet:write", "sales:write", "telemetry:write"),
+        frozenset({OWNER, ADMIN, USER}),
     ),
     "open personal fields": Permission(("personal:read",), frozenset({OWNER, ADMIN, USER})),
     # a live stream begins at any position, so it is a replay

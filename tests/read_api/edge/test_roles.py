@@ -30,8 +30,11 @@ BY_PATH: Mapping[str, str] = {
     "/v1/alerts": READ,
     "/v1/analytics": READ,
     "/v1/audit": AUDIT,
+    "/v1/command_executions": READ,
+    "/v1/content": READ,
     "/v1/devices": READ,
     "/v1/devices/{id}/history": AUDIT,
+    "/v1/distributions": READ,
     "/v1/invitations": MANAGE,
     "/v1/invoices": READ,
     "/v1/issuers": AUDIT,
@@ -49,6 +52,8 @@ BY_PATH: Mapping[str, str] = {
     "/v1/organizations": READ,
     "/v1/passwords": NO_CREDENTIAL,
     "/v1/processes": AUDIT,
+    "/v1/schedules": READ,
+    "/v1/scripts": READ,
     "/v1/sessions": AUDIT,
     "/v1/sign-in": NO_CREDENTIAL,
     "/v1/sign-out": OWN_SESSION,
@@ -60,7 +65,14 @@ BY_PATH: Mapping[str, str] = {
 }
 """What a route takes, by the longest beginning of its path; commands are asked one by one."""
 
-BY_CONTEXT: Mapping[str, str] = {"finance": CHANGE, "fleet": CHANGE, "identity": MANAGE, "sales": CHANGE}
+BY_CONTEXT: Mapping[str, str] = {
+    "content": CHANGE,
+    "execution": CHANGE,
+    "finance": CHANGE,
+    "fleet": CHANGE,
+    "identity": MANAGE,
+    "sales": CHANGE,
+}
 
 QUERIES: Mapping[str, str] = {"/v1/live": "?after=nonsense"}
 """An allowed answer has no end without these."""
