@@ -6,9 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from infra.data_dir import operator_key
 from infra.embedded import Embedded
+from infra.jwks import OVER_HTTP
 from infra.serve.embedded import create_app
 from read_api.edge.credential import COOKIE
 from schemas.envelope import Envelope, Topic
@@ -75,7 +77,8 @@ def cookie_of(answer: httpx.Response) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Embedded.open(tmp_path_factory.mktemp("who")) as embedded:
+    with pytest.MonkeyPatch.context() as environment, Embedded.open(tmp_path_factory.mktemp("who")) as embedded:
+        environment.setenv(OVER_HTTP, "1")
         app = create_app(embedded, host_metrics=False)
         embedded.first_start()
         with served(app) as client:
@@ -310,6 +313,31 @@ def test_token_of_a_trusted_issuer_works_until_it_is_distrusted(server: Server) 
     assert (issuer["key_ids"], issuer["status"]) == (["rsa-1", "ec-1"], "TRUSTED")
     server.command("DistrustIssuer", issuer_id="keycloak")
     eventually(lambda: not server.is_in(bearer))
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """Yield an address where the public key of RSA is."""
+    app = FastAPI()
+    app.add_api_route("/certs", lambda: {"keys": public(RSA)})
+    with served(app) as client:
+        yield f"{str(client.base_url).rstrip('/')}/certs"
+
+
+def test_keys_of_an_issuer_are_fetched_from_their_address(server: Server, address: str) -> None:
+    name = "https://fetched.example"
+    server.command("TrustIssuer", issuer_id="fetched", issuer=name, audiences=["a"], jwks_uri=address)
+    said = claims(iss=name, aud="a")
+    eventually(lambda: server.is_in({"Authorization": f"Bearer {token(said)}"}))
+    refused(server.client.get("/v1/me", headers={"Authorization": f"Bearer {token(said, key=EC)}"}), 401)
+
+
+def test_issuer_whose_address_is_away_is_another_answer_than_a_bad_token(server: Server) -> None:
+    name = "https://away.example"
+    server.command("TrustIssuer", issuer_id="away", issuer=name, audiences=["a"], jwks_uri="http://127.0.0.1:1/certs")
+    answer = server.client.get("/v1/me", headers={"Authorization": f"Bearer {token(claims(iss=name, aud='a'))}"})
+    refused(answer, 503)
+    assert answer.headers["retry-after"] == "1"
 
 
 def test_issuer_of_one_tenant_makes_no_tokens_for_another(server: Server) -> None:
