@@ -51,6 +51,10 @@ class Server:
         self.client.cookies.clear()
         return answer
 
+    def is_too_early(self, user: str) -> httpx.Response | None:
+        answer = self.sign_in(user, "wrong")
+        return answer if answer.status_code == 429 else None
+
     def member(self, user: str, *roles: str) -> dict[str, str]:
         """Return what the browser of a new user sends."""
         token = self.invite(user, *roles).raise_for_status().json()["token"]
@@ -184,11 +188,11 @@ def test_wrong_user_wrong_password_and_wrong_tenant_get_one_answer(server: Serve
 def test_guessing_is_slowed_down_whether_there_is_such_a_user_or_not(server: Server) -> None:
     server.member("target", "USER")
     for user in ("target", "no-target"):
-        answers = [server.sign_in(user, f"wrong {n}") for n in range(7)]
-        assert [answer.status_code for answer in answers][:5] == [401] * 5
-        late = refused(answers[-1], 429)
-        assert int(answers[-1].headers["retry-after"]) >= 1
-        assert "wait" in late["detail"]
+        assert [server.sign_in(user, f"wrong {n}").status_code for n in range(5)] == [401] * 5
+        # on a busy machine the first waits are over before the next try
+        late = eventually(partial(server.is_too_early, user))
+        assert int(late.headers["retry-after"]) >= 1
+        assert "wait" in refused(late, 429)["detail"]
 
 
 def test_signing_out_ends_the_session_everywhere_within_a_second(server: Server) -> None:

@@ -1,7 +1,6 @@
 """Who a token names, and of which issuers' tokens anybody takes notice."""
 
 import base64
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,18 +23,25 @@ CREDENTIALS = Trusting(trusted(RSA, EC), trusted(RSA, tenant_id=BOLT, issuer="ht
 URI = "https://id.acme.example/keys"
 
 
-def caller_of(text: str, credentials: Trusting = CREDENTIALS) -> Caller:
-    return Tokens(credentials, IssuerKeys(nothing_fetched)).caller(text)
+NOW = 1_800_000_000.0
 
 
-def refusal(text: str, credentials: Trusting = CREDENTIALS) -> str:
+def said_now(**changed: Any) -> dict[str, Any]:
+    return claims(**{"iat": NOW, "exp": NOW + 300, **changed})
+
+
+def caller_of(text: str) -> Caller:
+    return Tokens(CREDENTIALS, IssuerKeys(nothing_fetched), lambda: NOW).caller(text)
+
+
+def refusal(text: str) -> str:
     with pytest.raises(Unauthenticated) as refused:
-        caller_of(text, credentials)
+        caller_of(text)
     return refused.value.detail
 
 
 def test_token_names_its_caller() -> None:
-    said = claims(roles=["USER", "offline_access", "AUDITOR", 7], aud=["account", "factline"])
+    said = said_now(roles=["USER", "offline_access", "AUDITOR", 7], aud=["account", "factline"])
     for key in (RSA, EC):
         caller = caller_of(token(said, key=key))
         assert caller == Caller(
@@ -50,7 +56,7 @@ def test_token_names_its_caller() -> None:
 
 
 def test_token_may_name_an_organization() -> None:
-    assert caller_of(token(claims(organization_id="north"))).organization_id == "north"
+    assert caller_of(token(said_now(organization_id="north"))).organization_id == "north"
 
 
 @pytest.mark.parametrize(
@@ -71,22 +77,22 @@ def test_token_may_name_an_organization() -> None:
     ],
 )
 def test_token_of_nobody_whom_its_tenant_trusts_is_refused_without_a_reason(changed: Mapping[str, Any]) -> None:
-    assert refusal(token(claims(**changed))) == "the token is not valid"
+    assert refusal(token(said_now(**changed))) == "the token is not valid"
 
 
-@pytest.mark.parametrize("text", ["", "a.b.c", "x" * 30_000, f"{token()}.x", token()[:-5], token().replace(".", "")])
+@pytest.mark.parametrize(
+    "text",
+    ["", "a.b.c", "x" * 30_000, f"{token(said_now())}.x", token(said_now())[:-5], token(said_now()).replace(".", "")],
+)
 def test_text_that_is_no_token_is_refused_in_the_same_way(text: str) -> None:
     assert refusal(text) == "the token is not valid"
 
 
 def test_token_with_claims_of_another_is_refused() -> None:
-    head, _, signature = token().split(".")
-    payload = base64.urlsafe_b64encode(orjson.dumps(claims(roles=["OWNER"]))).rstrip(b"=").decode()
+    head, _, signature = token(said_now()).split(".")
+    payload = base64.urlsafe_b64encode(orjson.dumps(said_now(roles=["OWNER"]))).rstrip(b"=").decode()
     assert refusal(f"{head}.{payload}.{signature}") == "the token is not valid"
-    assert refusal(token(key=RSAKey.generate_key(2048, {"kid": "rsa-1"}))) == "the token is not valid"
-
-
-NOW = time.time()
+    assert refusal(token(said_now(), key=RSAKey.generate_key(2048, {"kid": "rsa-1"}))) == "the token is not valid"
 
 
 @pytest.mark.parametrize(
@@ -106,16 +112,16 @@ NOW = time.time()
     ],
 )
 def test_token_that_is_not_good_now_is_refused_with_a_reason(changed: Mapping[str, Any], said: str) -> None:
-    assert said in refusal(token(claims(**changed)))
+    assert said in refusal(token(said_now(**changed)))
 
 
 def test_clocks_may_differ_by_a_minute() -> None:
-    assert caller_of(token(claims(exp=NOW - SKEW_S + 20, nbf=NOW + SKEW_S - 20, iat=NOW + SKEW_S - 20)))
+    assert caller_of(token(said_now(exp=NOW - SKEW_S + 20, nbf=NOW + SKEW_S - 20, iat=NOW + SKEW_S - 20)))
 
 
 def test_token_without_roles_has_none() -> None:
     for roles in (None, "OWNER", [], ["owner"]):
-        assert caller_of(token(claims(roles=roles))).roles == ()
+        assert caller_of(token(said_now(roles=roles))).roles == ()
 
 
 def test_issuer_that_is_not_trusted_any_more_is_out_after_a_second() -> None:
