@@ -8,7 +8,16 @@ from projections.execution import command_executions, schedules, scripts
 from projections.finance import approval_limits, budgets, invoice_balances, invoice_facts, invoices
 from projections.fleet import alerts, device_logs, device_metrics, devices, log_counts, maintenance, metrics_5m, watches
 from projections.history import audit_trail, events, processes, stream_history
-from projections.identity import api_keys, api_usage, organization_devices, organizations, tenants, users
+from projections.identity import (
+    api_keys,
+    api_usage,
+    issuers,
+    organization_devices,
+    organizations,
+    sessions,
+    tenants,
+    users,
+)
 from projections.projection import Projection
 from projections.rows import Role
 from projections.sales import customers, lead_funnel, leads, quotes, representatives
@@ -45,6 +54,8 @@ PROJECTIONS: tuple[Projection, ...] = (
     tenants.PROJECTION,
     api_keys.PROJECTION,
     users.PROJECTION,
+    sessions.PROJECTION,
+    issuers.PROJECTION,
     organizations.PROJECTION,
     organization_devices.PROJECTION,
     processes.PROJECTION,

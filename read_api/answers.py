@@ -15,7 +15,11 @@ from projections.keys import KeyFinder
 from projections.operations import Feed, Operations, Progress
 from projections.readers import AnalyticsReader, DocumentsReader, TimelineReader
 from read_api.edge.auth import Authenticator
+from read_api.edge.credential import BEARER, SESSION
+from read_api.edge.issuer_keys import Fetch, IssuerKeys, nothing_fetched
+from read_api.edge.jwt import Tokens
 from read_api.edge.rates import DEFAULT, RateLimiter
+from read_api.edge.sessions import Sessions
 from schemas.envelope import TenantId
 
 LIVE_STREAMS = 100
@@ -59,8 +63,9 @@ class Answers:
     """The readers behind the API, its clock, and its bounds. Call `stop` when the server begins to stop.
 
     Shape: `log` is the tag of the log that tokens and cursors are of, `partitions` how many it has. `credentials` say
-    who may ask, without a view; without a `limiter` they may ask as much as they like, and `usual_limits` are those of
-    a key that says nothing of its own. `personal` has the keys that personal fields are opened with.
+    who may ask, without a view; `fetch` gets the keys of issuers. Without a `limiter` they may ask as much as they
+    like, and `usual_limits` are those of a key that says nothing of its own. `personal` has the keys that personal
+    fields are opened with.
     """
 
     timeline: TimelineReader
@@ -76,6 +81,7 @@ class Answers:
     log: str
     limiter: RateLimiter | None = None
     usual_limits: RateLimits = DEFAULT
+    fetch: Fetch = nothing_fetched
     now: Callable[[], datetime] = _utc_now
     consistency_wait_s: float = 5.0
     heartbeat_s: float = 15.0
@@ -91,7 +97,9 @@ class Answers:
     stopping: Event = field(init=False)
 
     def __post_init__(self) -> None:
-        self.authenticator = Authenticator(self.credentials, usual=self.usual_limits)
+        tokens = Tokens(self.credentials, IssuerKeys(self.fetch))
+        others = {BEARER: tokens.caller, SESSION: Sessions(self.credentials).caller}
+        self.authenticator = Authenticator(self.credentials, others, usual=self.usual_limits)
         self.analytics_threads = ThreadPoolExecutor(_ANALYTICS_THREADS, "analytics")
         self.live_threads = ThreadPoolExecutor(LIVE_STREAMS, "live")
         self.live_slots = BoundedSemaphore(LIVE_STREAMS)

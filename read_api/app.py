@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from read_api import audit, live, ops, page, things, timeline, usage
+from read_api import audit, live, me, ops, page, things, timeline, usage
 from read_api.analytics import analytics_router
 from read_api.answers import Answers
 from read_api.documents import document_routers
@@ -40,6 +40,7 @@ def add_answers(app: FastAPI, answers: Answers) -> None:
         usage.router,
     ):
         app.include_router(router)
+    app.include_router(me.router)
     app.include_router(page.router)
     app.add_api_route("/metrics", scrape, tags=["ops"], summary="Prometheus text; needs no key")
     app.include_router(_closing(answers))

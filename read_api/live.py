@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from projections.catalog import TYPES
 from projections.stores import StoreUnavailable
 from read_api.answers import Answers
+from read_api.edge.credential import credential_of
 from read_api.edge.parameters import LONGEST_NAME, parse_positions
 from read_api.edge.problems import Problem
 from read_api.edge.queries import one_of
@@ -199,7 +200,7 @@ async def _in_thread(answers: Answers, ask: Callable[[], T]) -> T:
 
 
 def _still_allowed(request: Request, answers: Answers) -> None:
-    require(answers.authenticator.authenticate(request.headers.get("X-API-Key")), "live:read")
+    require(answers.authenticator.authenticate(credential_of(request)), "live:read")
 
 
 def _news(read: Read, wanted: Wanted, places: Places) -> News:

@@ -24,7 +24,7 @@ from read_api.edge.parameters import parse_positions
 from read_api.edge.problems import RETRY_AFTER_S, Problem
 from read_api.edge.rates import count_here
 from read_api.edge.responses import AsOf
-from read_api.edge.scopes import may, require
+from read_api.edge.scopes import may, require, require_history
 from schemas.envelope import SYSTEM_TENANT, Position, TenantId, Topic
 from schemas.partitioning import partition_of
 
@@ -92,12 +92,15 @@ class Read(NamedTuple):
 class Reading:
     """A dependency: authorise who asks, then wait for the views where the caller asks for it."""
 
-    def __init__(self, resource: str, *views: str) -> None:
+    def __init__(self, resource: str, *views: str, history: bool = False) -> None:
         self._resource = resource
         self._views = views
+        self._history = history
 
     def __call__(self, request: Request, caller: Known, answers: Asked, consistent_with: ConsistentWith = None) -> Read:
         require(caller, f"{self._resource}:read")
+        if self._history:
+            require_history(caller)
         count_here(request, caller)
         if consistent_with is not None:
             positions = parse_positions(consistent_with, "X-Consistent-With", answers.log)

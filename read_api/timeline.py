@@ -183,7 +183,7 @@ def _log_answer(row: LogRow) -> Answer:
 )
 def history(
     *,
-    read: Annotated[Read, Depends(Reading("devices", HISTORY.name))],
+    read: Annotated[Read, Depends(Reading("devices", HISTORY.name, history=True))],
     id: Id,  # noqa: A002
     limit: Limit = 20,
     cursor: Cursor = None,

@@ -10,7 +10,9 @@ from projections.credentials import (
     Credential,
     Part,
     Quota,
+    TrustedIssuer,
     credentials_of,
+    issuers_of,
     quota_of,
     status_of,
     tenant_stream,
@@ -20,7 +22,9 @@ from schemas.envelope import StreamId, TenantId
 FILLED = b"filled"
 """The key of the record that says, in each partition, that the events of earlier versions are in the topic."""
 
+# what follows the dash in ASCII ends the range
 _KEYS = (b"api_key-", b"api_key.")
+_ISSUERS = (b"issuer-", b"issuer.")
 
 
 def part_name(part: Part) -> bytes:
@@ -41,6 +45,13 @@ class KafkaCredentials:
 
     def of_tenant(self, tenant_id: TenantId) -> Sequence[Credential]:
         return credentials_of(part for part in _parts(self._topic.between(*_KEYS)) if part.tenant_id == tenant_id)
+
+    def issuers(self, tenant_id: TenantId) -> Sequence[TrustedIssuer]:
+        return issuers_of(part for part in _parts(self._topic.between(*_ISSUERS)) if part.tenant_id == tenant_id)
+
+    def of_stream(self, tenant_id: TenantId, stream: StreamId) -> Sequence[Part]:
+        start = f"{stream}|{tenant_id}".encode()
+        return list(_parts(self._topic.between(start + b"|", start + b"}")))
 
     def status_of(self, tenant_id: TenantId) -> str | None:
         found = self._part_of(tenant_id, STATUS)

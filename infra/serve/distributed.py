@@ -19,6 +19,7 @@ from fastapi_offline import FastAPIOffline
 
 from infra.data_dir import GATEWAYS, DataDir, DataDirInUse, cursor_secret
 from infra.distributed import Gateway
+from infra.jwks import fetching
 from infra.limits.redis import RedisRateLimiter
 from infra.master_key import FINGERPRINTS
 from infra.river.scorer import new_scorer
@@ -78,6 +79,7 @@ def create_app(
         documents=views.documents,
         credentials=gateway.credentials,
         personal=gateway.personal,
+        fetch=fetching(os.environ),
         progress=views.operations,
         operations=_Operations(views.operations, gateway),
         feed=LogFeed(gateway.live_log),

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from domain.message import Command
 from infra.collector import settle_collector
 from infra.data_dir import cursor_secret
 from infra.embedded import DEMO_TENANT, Embedded
+from infra.jwks import fetching
 from infra.limits.memory import MemoryRateLimiter
 from infra.master_key import FINGERPRINTS
 from infra.river.scorer import new_scorer
@@ -58,6 +60,7 @@ def create_app(
         documents=views.documents,
         credentials=embedded.credentials,
         personal=embedded.keys,
+        fetch=fetching(os.environ),
         progress=views.operations,
         operations=views.operations,
         feed=LogFeed(embedded.log),

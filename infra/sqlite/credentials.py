@@ -1,4 +1,4 @@
-"""The embedded log keeps what API keys are compared with in a table, written with the events that it follows from."""
+"""The embedded log keeps what says who may ask in a table, written with the events that it follows from."""
 
 import sqlite3
 import threading
@@ -17,13 +17,15 @@ from projections.credentials import (
     Credential,
     Part,
     Quota,
+    TrustedIssuer,
     credentials_of,
+    issuers_of,
     parts_of,
     quota_of,
     status_of,
     tenant_stream,
 )
-from schemas.envelope import Envelope, TenantId
+from schemas.envelope import Envelope, StreamId, TenantId
 
 CREATE_CREDENTIALS = """
     CREATE TABLE IF NOT EXISTS credentials (
@@ -67,6 +69,12 @@ class SqliteCredentials:
 
     def of_tenant(self, tenant_id: TenantId) -> Sequence[Credential]:
         return credentials_of(self._parts("tenant_id = ? AND stream GLOB 'api_key-*'", tenant_id))
+
+    def issuers(self, tenant_id: TenantId) -> Sequence[TrustedIssuer]:
+        return issuers_of(self._parts("tenant_id = ? AND stream GLOB 'issuer-*'", tenant_id))
+
+    def of_stream(self, tenant_id: TenantId, stream: StreamId) -> Sequence[Part]:
+        return self._parts("(stream, tenant_id) = (?, ?)", stream, tenant_id)
 
     def status_of(self, tenant_id: TenantId) -> str | None:
         found = self._part_of(tenant_id, STATUS)

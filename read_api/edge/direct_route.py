@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from read_api.edge.credential import credential_of
 from read_api.edge.queries import known_parameters
 from read_api.edge.rates import seen
 
@@ -22,7 +23,7 @@ class DirectRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             await known_parameters(request)
-            caller = await request.app.state.identify(request.headers.get("X-API-Key"))
+            caller = await request.app.state.identify(credential_of(request))
             seen(request, caller)
             response: Response = await endpoint(request=request, caller=caller, **request.path_params)
             return response

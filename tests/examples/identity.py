@@ -1,6 +1,6 @@
 """One valid example of every command, event and fact of the identity context."""
 
-from domain.identity import api_key, organization, organization_devices, processes, tenant, user
+from domain.identity import api_key, issuer, organization, organization_devices, processes, session, tenant, user
 from tests.examples.moments import RECORDED_AT
 
 SHA_1, SHA_2 = "a1" * 32, "b2" * 32
@@ -26,6 +26,19 @@ INVITE_USER = user.InviteUser(user_id="ann", email="ann@acme.example", roles=(us
 ACCEPT_INVITATION = user.AcceptInvitation(user_id="ann")
 WITHDRAW_INVITATION = user.WithdrawInvitation(user_id="ann", reason="another one came")
 EXPIRE_INVITATION = user.ExpireInvitation(user_id="ann")
+CHANGE_ROLE = user.ChangeUserRole(user_id="ann", roles=(user.Role.AUDITOR, user.Role.USER))
+DISABLE_USER = user.DisableUser(user_id="ann", reason="left the company")
+OFFER_PASSWORD = user.OfferPassword(user_id="ann", token_sha256=SHA_1)
+SET_PASSWORD = user.SetPassword(user_id="ann", password_hash="$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA")
+START_SESSION = session.StartSession(session_id="s1", user_id="ann", secret_sha256=SHA_1, password=1)
+END_SESSION = session.EndSession(session_id="s1", reason="signed out")
+TRUST_ISSUER = issuer.TrustIssuer(
+    issuer_id="keycloak",
+    issuer="https://id.acme.example/realms/acme",
+    audiences=("factline",),
+    jwks_uri="https://id.acme.example/realms/acme/protocol/openid-connect/certs",
+)
+DISTRUST_ISSUER = issuer.DistrustIssuer(issuer_id="keycloak", reason="moved to another one")
 CREATE_ORGANIZATION = organization.CreateOrganization(
     organization_id="org-1", name="North", category="retail", employees=40, contract_start="2026-01-01"
 )
@@ -62,6 +75,22 @@ USER_INVITED = user.UserInvited(
 USER_JOINED = user.UserJoined(roles=("ADMIN",))
 INVITATION_WITHDRAWN = user.InvitationWithdrawn(reason="another one came")
 INVITATION_EXPIRED = user.InvitationExpired(expires_at=RECORDED_AT + user.INVITATION_LASTS)
+
+ROLE_CHANGED = user.UserRoleChanged(roles=("AUDITOR", "USER"))
+USER_DISABLED = user.UserDisabled(reason="left the company")
+PASSWORD_OFFERED = user.PasswordOffered(expires_at=RECORDED_AT + user.OFFER_LASTS, token_sha256=SHA_1)
+PASSWORD_SET = user.PasswordSet(roles=("ADMIN",), number=1, password_hash=SET_PASSWORD.password_hash)
+SESSION_STARTED = session.SessionStarted(
+    user_id="ann", expires_at=RECORDED_AT + session.SESSION_LASTS, password=1, secret_sha256=SHA_1
+)
+SESSION_ENDED = session.SessionEnded(reason="signed out")
+ISSUER_TRUSTED = issuer.IssuerTrusted(
+    issuer="https://id.acme.example/realms/acme",
+    audiences=("factline",),
+    jwks_uri=None,
+    keys=(issuer.PublicKey(kty="EC", kid="k1", crv="P-256", x="x" * 43, y="y" * 43),),
+)
+ISSUER_DISTRUSTED = issuer.IssuerDistrusted(reason="moved to another one")
 
 ONBOARDING_STEP_DONE = processes.OnboardingStepDone(step="first_key")
 TENANT_ONBOARDED = processes.TenantOnboarded(steps=("first_key", "invite_owner"))

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from infra.sqlite.documents import SqliteDocuments
-from projections.credentials import NO_QUOTA, Credential, Quota, RateLimits
+from projections.credentials import NO_QUOTA, Credential, Part, Quota, RateLimits, TrustedIssuer
 from projections.rows import Document
-from schemas.envelope import TenantId
+from schemas.envelope import StreamId, TenantId
 
 
 class KeysOfDocuments:
@@ -25,6 +25,14 @@ class KeysOfDocuments:
             "api_keys", tenant_id, filters={}, sort="issued_at", descending=False, after=None, limit=1_000
         )
         return [self._credential(one) for one in found]
+
+    def issuers(self, tenant_id: TenantId) -> Sequence[TrustedIssuer]:
+        del tenant_id
+        return ()
+
+    def of_stream(self, tenant_id: TenantId, stream: StreamId) -> Sequence[Part]:
+        del tenant_id, stream
+        return ()
 
     def status_of(self, tenant_id: TenantId) -> str | None:
         found = self._documents.get("tenants", tenant_id, tenant_id)

@@ -13,7 +13,9 @@ from pydantic import ValidationError
 
 from domain import catalog
 from domain.identity.organization_devices import PROCESS_COMMANDS
+from domain.identity.session import SIGN_IN_COMMANDS
 from domain.identity.tenant import OPERATORS_COMMANDS
+from domain.identity.user import SERVERS_COMMANDS
 from domain.message import Command
 from domain.rejection import Kind
 from read_api.edge.asking import Known
@@ -48,10 +50,10 @@ STATUS: Mapping[Kind, HTTPStatus] = {
 
 MAX_DEADLINE_S = 86_400
 
+_NOT_PUBLIC = (*OPERATORS_COMMANDS, *PROCESS_COMMANDS, *SERVERS_COMMANDS, *SIGN_IN_COMMANDS)
+
 _PUBLIC: Mapping[str, type[Command]] = {
-    name: command
-    for name, command in catalog.COMMANDS.items()
-    if command not in (*OPERATORS_COMMANDS, *PROCESS_COMMANDS)
+    name: command for name, command in catalog.COMMANDS.items() if command not in _NOT_PUBLIC
 }
 
 _TURN_S = 0.02

@@ -10,7 +10,9 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from domain.identity.api_key import IssueApiKey, RequestLimits, RevokeApiKey
+from domain.identity.session import EndSession, StartSession
 from domain.identity.tenant import SetQuota
+from domain.identity.user import DisableUser, InviteUser, Role, SetPassword
 from domain.sales.lead import CaptureLead, ScoreLead
 from infra.kafka.beside import DESTROYED, key_name
 from infra.kafka.command_gate import KafkaCommandGate
@@ -23,11 +25,12 @@ from infra.kafka.key_finder import KafkaKeyFinder
 from infra.kafka.log_reader import KafkaLogReader
 from infra.kafka.sealed_commands import SealedCommands
 from infra.master_key import MasterKey
-from projections.credentials import Quota, RateLimits
+from projections.credentials import Quota, RateLimits, values_of
 from projections.keys import KeysUnusable
 from projections.personal import opened
+from projections.sign_in import Parts, member_of, offer_of, session_of
 from projections.stores import StoreUnavailable
-from schemas.envelope import Envelope, StreamId, Topic
+from schemas.envelope import Envelope, StreamId, TenantId, Topic
 from schemas.key_ids import key_tag
 from schemas.personal import ERASED
 from streams.ports import Batch, Reply, SystemClock
@@ -36,6 +39,7 @@ from streams.write.worker import CommandWorker
 from streams.write.writer import Writer
 from tests.cluster import MASTER_KEY, Cluster, until
 from tests.contracts.event_log import ACME
+from tests.examples.identity import DISTRUST_ISSUER, TRUST_ISSUER
 from tests.streams.kit import register, register_tenant, submission, tag
 
 if TYPE_CHECKING:
@@ -228,6 +232,37 @@ def test_topic_is_followed_on_after_a_fault_that_nobody_foresaw_and_meanwhile_no
         broken = False
         until(lambda: topic.error is None, 30)
         until(lambda: bool(KafkaCredentials(topic).find(key)), 30)
+
+
+def test_gateway_knows_issuers_users_and_sessions_and_when_they_are_out(
+    cluster: Cluster, log: KafkaEventLog, tmp_path: Path
+) -> None:
+    writer = Writer(log, SystemClock())
+    invite = InviteUser(user_id="sam", email="sam@acme.example", roles=(Role.USER,), token_sha256="c3" * 32)
+    hashed = SetPassword(user_id="sam", password_hash="$argon2id$of-sam")
+    start = StartSession(session_id="s1", user_id="sam", secret_sha256="d4" * 32, password=1)
+    for command in (TRUST_ISSUER, invite, hashed, start):
+        [reply] = writer.write([submission(command, tenant="acme")])
+        assert reply.refusal is None
+    with closing(known(cluster, tmp_path)) as topic:
+        credentials = KafkaCredentials(topic)
+
+        def parts(stream: str) -> Parts:
+            return values_of(credentials.of_stream(ACME, StreamId(stream)))
+
+        until(lambda: session_of(parts("session-s1")) is not None, 30)
+        assert member_of(parts("user-sam")) == (("USER",), "$argon2id$of-sam", 1)
+        assert offer_of(parts("user-sam")) is None
+        assert [one[:3] for one in credentials.issuers(ACME)] == [(ACME, "keycloak", TRUST_ISSUER.issuer)]
+        assert not credentials.issuers(TenantId("bolt"))
+        assert not credentials.of_stream(TenantId("bolt"), StreamId("user-sam"))
+        for last in (DISTRUST_ISSUER, DisableUser(user_id="sam"), EndSession(session_id="s1")):
+            writer.write([submission(last, tenant="acme")])
+        until(lambda: session_of(parts("session-s1")) is None, 30)
+        assert member_of(parts("user-sam")) is None
+        assert not credentials.issuers(ACME)
+    secrets = (b"c3" * 32, b"d4" * 32, b"argon2id")
+    assert not any(secret in value for value in records(cluster, cluster.topics.events) for secret in secrets)
 
 
 def test_worker_takes_over_the_keys_that_an_earlier_version_recorded(

@@ -40,7 +40,7 @@ CALLERS: Mapping[str, Caller] = {
     "fleet": Caller(TenantId("demo"), "fleet", ("fleet:write",)),
     "keys": Caller(TenantId("demo"), "keys", ("identity:*", "devices:*", "logs:read")),
     "slow": Caller(
-        TenantId("demo"), "slow", ("identity:*", "fleet:write"), RateLimits(3, 5, 9), usual=RateLimits(2, 5, 9)
+        TenantId("demo"), "slow", ("identity:*", "fleet:write"), limits=RateLimits(3, 5, 9), usual=RateLimits(2, 5, 9)
     ),
     "quota": Caller(TenantId("acme"), "quota", ("*",), quota=Quota(events_per_day=3, facts_per_day=2)),
     "nobody": Caller(TenantId("nobody"), "nobody", ("*",)),
