@@ -69,9 +69,10 @@ def ran(*arguments: str, folder: Path) -> str:
 
 
 SINCE = {"currency": "/v1/analytics/revenue"} | dict.fromkeys(
-    ("gap_s", "late_s", "levels", "again_s", "flap_count", "flap_s", "look_back_s"), "/v1/audit/streams/{stream}"
+    ("gap_s", "late_s", "levels", "again_s", "flap_count", "flap_s", "look_back_s", "quota"),
+    "/v1/audit/streams/{stream}",
 )
-"""Fields that answers have had since, by the route that says them: a currency, and what watches may be told."""
+"""Fields that answers have had since, by the route that says them: a currency, what watches may be told, a quota."""
 
 
 def as_before(found: Any, path: str) -> Any:
@@ -88,15 +89,23 @@ def comparable(text: str) -> Sequence[Mapping[str, Any]]:
     found = [json.loads(line) for line in text.splitlines()]
     for one in found:
         one.get("as_of", {}).pop("at", None)
+        _forget_what_is_asked(one.get("as_of", {}), "positions")
         # each copy of the folder is a log of its own, and a cursor says of which it is
         if one.get("next"):
             one["next"] = one["next"].partition("@")[0]
         if "rows" in one:
             one["rows"] = [_of_before(row) for row in one["rows"] if row.get("projection", PARKED) in VIEWS]
             for row in one["rows"]:
+                _forget_what_is_asked(row, "reached")
                 # answers of before did not count them
                 row.pop("parked_records", None)
     return found
+
+
+def _forget_what_is_asked(of: dict[str, Any], name: str) -> None:
+    """Leave out positions of telemetry: a server of today records there each minute how much it was asked."""
+    if name in of:
+        of[name] = [position for position in of[name] if not position.startswith("telemetry/")]
 
 
 def _of_before(row: Mapping[str, Any]) -> Mapping[str, Any]:
