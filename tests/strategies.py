@@ -14,7 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from domain.catalog import DECIDERS, FACTS
-from domain.finance.budget import Zone
+from domain.content.item import Platform
+from domain.execution.schedule import Cron, EverySeconds, ScheduleId
 from domain.finance.values import InvoiceNumber, Paid, Party
 from domain.fleet.rules import Failures, RateOfChange, Rule, Threshold
 from domain.fleet.values import Metrics, Severity, TagKey
@@ -25,7 +26,7 @@ from domain.message import Command
 from domain.sales.quote import PartyId, QuoteId
 from schemas.envelope import TenantId
 from schemas.key_ids import key_tag
-from schemas.values import Currency, Day, Id
+from schemas.values import Currency, Day, Id, Zone
 from streams.ports import FactSubmission
 
 BEGAN_AT = datetime(2026, 1, 31, tzinfo=UTC)
@@ -102,6 +103,10 @@ def messages(mark: str = "x") -> Messages:
         (QuoteId, ids),
         (PartyId, ids),
         (UserId, ids),
+        (ScheduleId, ids),
+        (Platform, st.sampled_from(["blog", "linkedin"])),
+        (Cron, st.just("30 2 * * *")),
+        (EverySeconds, st.just(3_600)),
         (Email, st.sampled_from([f"{mark}@acme.example", f"{mark}@bolt.example"])),
         (InvoiceNumber, st.sampled_from([f"{mark}-1", f"C{mark}-2"])),
         (TagKey, st.sampled_from(["room", "site"])),

@@ -6,27 +6,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal, assert_never
 from urllib.parse import quote
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from domain.finance.values import EXACT_LIMIT, Amount, Exact, plus
 from domain.given import Given
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
 from domain.rejection import invalid, not_found
 from schemas.envelope import StreamId
-from schemas.values import MONEY_SCALE, Currency, Instant, Name, Text
+from schemas.values import MONEY_SCALE, Currency, Instant, Name, Text, Zone
 
 Period = Literal["month", "quarter", "year"]
-
-
-def _known_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError("must be a time zone's IANA name, like Europe/Berlin")
-    return name
-
-
-Zone = Annotated[str, AfterValidator(_known_zone)]
 
 
 def period_of(at: datetime, period: str, zone: str) -> str:

@@ -74,11 +74,11 @@ def ran(*arguments: str, folder: Path) -> str:
 
 
 SINCE = {"currency": "/v1/analytics/revenue"} | dict.fromkeys(
-    ("gap_s", "late_s", "levels", "again_s", "flap_count", "flap_s", "look_back_s", "overdue", "returned"),
+    ("gap_s", "late_s", "levels", "again_s", "flap_count", "flap_s", "look_back_s", "overdue", "returned", "quota"),
     "/v1/audit/streams/{stream}",
 )
-"""Fields that answers have had since, by the route that says them: a currency, what watches may be told, and what
-was given back of a payment or is overdue."""
+"""Fields that answers have had since, by the route that says them: a currency, what watches may be told, what was given
+back of a payment or is overdue, a quota."""
 
 
 OF_THE_ANSWER = ("window", "data")
@@ -101,15 +101,23 @@ def comparable(text: str) -> Sequence[Mapping[str, Any]]:
         one.get("as_of", {}).pop("at", None)
         for name in OF_THE_ANSWER if "rows" in one else ():
             one.pop(name, None)
+        _forget_what_is_asked(one.get("as_of", {}), "positions")
         # each copy of the folder is a log of its own, and a cursor says of which it is
         if one.get("next"):
             one["next"] = one["next"].partition("@")[0]
         if "rows" in one:
             one["rows"] = [_of_before(row) for row in one["rows"] if row.get("projection", PARKED) in VIEWS]
             for row in one["rows"]:
+                _forget_what_is_asked(row, "reached")
                 # answers of before did not count them
                 row.pop("parked_records", None)
     return found
+
+
+def _forget_what_is_asked(of: dict[str, Any], name: str) -> None:
+    """Leave out positions of telemetry: a server of today records there each minute how much it was asked."""
+    if name in of:
+        of[name] = [position for position in of[name] if not position.startswith("telemetry/")]
 
 
 def _of_before(row: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -56,6 +56,7 @@ LEFT_OUT: Mapping[str, str] = {
     "/metrics": "counts this process's own requests",
     "/v1/ops/health": "the distributed profile has other parts; that all are well is asked below",
     "/docs": "a page about the API",
+    "/v1/usage": "counts what was asked of each server",
 }
 """Paths that are not compared, and why."""
 

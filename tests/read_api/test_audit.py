@@ -79,7 +79,7 @@ def test_the_trail_is_narrowed_by_type_and_time(acme: Caller) -> None:
 def test_a_stream_gives_its_events_and_its_state(acme: Caller) -> None:
     answer = acme.table(f"/v1/audit/streams/{STREAM}")
     assert [found["version"] for found in answer["rows"]] == [1, 2]
-    assert answer["state"] == {"name": "Acme", "status": "SUSPENDED"}
+    assert answer["state"] == {"name": "Acme", "status": "SUSPENDED", "quota": None}
     assert answer["version"] == 2
 
 
@@ -87,7 +87,7 @@ def test_a_stream_gives_its_events_and_its_state(acme: Caller) -> None:
 def test_a_stream_as_of_earlier_does_not_know_what_came_later(acme: Caller, as_of: str) -> None:
     answer = acme.table(f"/v1/audit/streams/{STREAM}", as_of=as_of)
     assert [found["version"] for found in answer["rows"]] == [1]
-    assert answer["state"] == {"name": "Acme", "status": "ACTIVE"}
+    assert answer["state"] == {"name": "Acme", "status": "ACTIVE", "quota": None}
 
 
 def test_before_its_first_event_a_stream_has_no_state(acme: Caller) -> None:
@@ -99,7 +99,7 @@ def test_pages_of_a_stream_all_tell_the_same_state(acme: Caller) -> None:
     first = acme.table(f"/v1/audit/streams/{STREAM}", limit=1)
     second = acme.table(f"/v1/audit/streams/{STREAM}", limit=1, cursor=first["next"])
     assert [page["rows"][0]["version"] for page in (first, second)] == [1, 2]
-    assert first["state"] == second["state"] == {"name": "Acme", "status": "SUSPENDED"}
+    assert first["state"] == second["state"] == {"name": "Acme", "status": "SUSPENDED", "quota": None}
     assert second["next"] is None
 
 

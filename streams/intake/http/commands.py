@@ -12,6 +12,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from domain import catalog
+from domain.content import processes as content
+from domain.execution import processes as execution
 from domain.identity.organization_devices import PROCESS_COMMANDS
 from domain.identity.session import SIGN_IN_COMMANDS
 from domain.identity.tenant import OPERATORS_COMMANDS
@@ -50,7 +52,8 @@ STATUS: Mapping[Kind, HTTPStatus] = {
 
 MAX_DEADLINE_S = 86_400
 
-_NOT_PUBLIC = (*OPERATORS_COMMANDS, *PROCESS_COMMANDS, *SERVERS_COMMANDS, *SIGN_IN_COMMANDS)
+_OF_PROCESSES = (*PROCESS_COMMANDS, *content.PROCESS_COMMANDS, *execution.PROCESS_COMMANDS)
+_NOT_PUBLIC = (*OPERATORS_COMMANDS, *_OF_PROCESSES, *SERVERS_COMMANDS, *SIGN_IN_COMMANDS)
 
 _PUBLIC: Mapping[str, type[Command]] = {
     name: command for name, command in catalog.COMMANDS.items() if command not in _NOT_PUBLIC
