@@ -353,6 +353,7 @@ QUESTIONS: Mapping[str, Callable[[Facts], Iterator[Question]]] = {
     "/v1/analytics/quoted": _sales("quoted"),
     "/v1/analytics/events": _event_counts,
     "/v1/analytics/timeseries": _series,
+    "/v1/analytics/content": _once("/v1/analytics/content"),
     "/v1/analytics/logs": _log_counts,
     "/v1/analytics/statement": _statement,
     "/v1/metrics/top": _top,
