@@ -13,12 +13,13 @@ from domain.finance.context import CONTEXT as FINANCE
 from domain.fleet.context import CONTEXT as FLEET
 from domain.identity.context import CONTEXT as IDENTITY
 from domain.message import Command, Decider, Event, Fact, KeptApart, marked_fields
+from domain.operations.context import CONTEXT as OPERATIONS
 from domain.process import PROCESS_EVENTS, Process, evolve_process
 from domain.sales.context import CONTEXT as SALES
 from schemas import upcast
 from schemas.envelope import Envelope
 
-CONTEXTS: tuple[Context, ...] = (IDENTITY, FLEET, FINANCE, SALES)
+CONTEXTS: tuple[Context, ...] = (IDENTITY, FLEET, FINANCE, SALES, OPERATIONS)
 
 DECIDERS: tuple[Decider, ...] = tuple(decider for context in CONTEXTS for decider in context.deciders)
 FACTS: tuple[type[Fact], ...] = tuple(fact for context in CONTEXTS for fact in context.facts)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from domain.catalog import EVENTS
+from projections.automation import tasks
 from projections.finance import invoice_balances, invoice_facts, invoices
 from projections.fleet import alerts, device_logs, device_metrics, devices, maintenance, metrics_5m, watches
 from projections.history import audit_trail, events, processes, stream_history
@@ -31,6 +32,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     users.PROJECTION,
     organizations.PROJECTION,
     organization_devices.PROJECTION,
+    tasks.PROJECTION,
     processes.PROJECTION,
 )
 

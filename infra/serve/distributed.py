@@ -32,6 +32,7 @@ from read_api.app import add_answers
 from read_api.edge.tokens import log_tag
 from streams.correlate.preview import Stored
 from streams.intake.http.app import add_intake
+from streams.intake.http.tasks import tasks_router
 from streams.intake.http.telemetry import TelemetryGate
 from streams.intake.http.watches import watches_router
 from streams.project.feed import LogFeed
@@ -98,6 +99,7 @@ def create_app(
     )
     add_answers(app, answers)
     app.include_router(watches_router(Stored(views.timeline, views.documents), new_scorer))
+    app.include_router(tasks_router(gateway.commands, views.documents, gateway.master.derived(FINGERPRINTS)))
     return app
 
 

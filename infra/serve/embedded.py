@@ -29,6 +29,7 @@ from streams.correlate.preview import Stored
 from streams.identifiers import new_id
 from streams.intake.host_metrics import HostMetrics
 from streams.intake.http.app import add_intake
+from streams.intake.http.tasks import tasks_router
 from streams.intake.http.telemetry import TelemetryGate
 from streams.intake.http.watches import watches_router
 from streams.ports import Reply, Submission
@@ -95,6 +96,7 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True, syslog: OpenSys
     )
     add_answers(app, answers)
     app.include_router(watches_router(Stored(views.timeline, views.documents), new_scorer))
+    app.include_router(tasks_router(commands, views.documents, embedded.keys.master.derived(FINGERPRINTS)))
     return app
 
 

@@ -99,7 +99,7 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
                 "deadline": request.headers.get("X-Deadline"),
             }
             reply = await gate.execute(_submission(item, caller, request.headers.get("traceparent"), fingerprint_key))
-        return _answer(reply, request.app.state.log)
+        return answer_of(reply, request.app.state.log)
 
     @router.post(
         "/v1/commands",
@@ -193,7 +193,7 @@ def reply_json(reply: Reply, log: str) -> dict[str, Any]:
     return shown
 
 
-def _answer(reply: Reply, log: str) -> Response:
+def answer_of(reply: Reply, log: str) -> Response:
     if reply.refusal is not None:
         shown = reply_json(reply, log)
         raise Problem(
@@ -222,7 +222,7 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
     require_grants(caller, command)
     expected_version = _expected_version(item.get("expected_version"))
     return Submission(
-        command_id=_command_id(item.get("id")),
+        command_id=command_id_of(item.get("id")),
         tenant_id=caller.tenant_id,
         name=name,
         command=command,
@@ -235,7 +235,7 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
     )
 
 
-def _command_id(given: Any) -> str:
+def command_id_of(given: Any) -> str:
     if given is None:
         return new_id()
     if not (isinstance(given, str) and _COMMAND_ID.fullmatch(given)):
