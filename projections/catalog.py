@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from domain.catalog import EVENTS
-from projections.automation import tasks
+from projections.automation import approvals, execution_logs, executions, tasks, workflow_facts, workflows
 from projections.finance import invoice_balances, invoice_facts, invoices
 from projections.fleet import alerts, device_logs, device_metrics, devices, maintenance, metrics_5m, watches
 from projections.history import audit_trail, events, processes, stream_history
@@ -17,10 +17,12 @@ PROJECTIONS: tuple[Projection, ...] = (
     device_logs.PROJECTION,
     audit_trail.PROJECTION,
     stream_history.PROJECTION,
+    execution_logs.PROJECTION,
     events.PROJECTION,
     metrics_5m.PROJECTION,
     invoice_facts.PROJECTION,
     invoice_balances.PROJECTION,
+    workflow_facts.PROJECTION,
     devices.PROJECTION,
     alerts.PROJECTION,
     watches.PROJECTION,
@@ -33,6 +35,9 @@ PROJECTIONS: tuple[Projection, ...] = (
     organizations.PROJECTION,
     organization_devices.PROJECTION,
     tasks.PROJECTION,
+    workflows.PROJECTION,
+    executions.PROJECTION,
+    approvals.PROJECTION,
     processes.PROJECTION,
 )
 

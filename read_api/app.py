@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from read_api import audit, live, ops, page, timeline
+from read_api import audit, executions, live, ops, page, timeline
 from read_api.analytics import analytics_router
 from read_api.answers import Answers
 from read_api.documents import document_routers
@@ -29,7 +29,8 @@ def add_answers(app: FastAPI, answers: Answers) -> None:
     app.add_middleware(CountRequests, metrics=metrics)
     add_edge(app, answers.authenticator.identify, answers.log)
     # the fixed paths of the documents' routers come before their {id}
-    for router in (*document_routers(), timeline.router, analytics_router(), audit.router, ops.router, live.router):
+    fixed = (timeline.router, executions.router, analytics_router(), audit.router, ops.router, live.router)
+    for router in (*document_routers(), *fixed):
         app.include_router(router)
     app.include_router(page.router)
     app.add_api_route("/metrics", scrape, tags=["ops"], summary="Prometheus text; needs no key")

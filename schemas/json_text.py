@@ -12,10 +12,10 @@ MAX_DEPTH = 20
 _LARGEST = 2**63
 
 
-def _check(value: Any, depth: int = 0) -> Any:
+def _check(value: Any, depth: int) -> Any:
     """Return the value. Raises: ValueError, some store or language could not take it as JSON."""
-    if depth > MAX_DEPTH:
-        raise ValueError(f"has more than {MAX_DEPTH} lists and objects inside each other")
+    if depth < 0:
+        raise ValueError("has too many lists and objects inside each other")
     match value:
         case None | bool() | str():
             return value
@@ -28,17 +28,17 @@ def _check(value: Any, depth: int = 0) -> Any:
                 raise ValueError("has a number that is not finite")
             return value
         case list() | tuple():
-            return [_check(one, depth + 1) for one in value]
+            return [_check(one, depth - 1) for one in value]
         case dict():
             if not all(isinstance(name, str) for name in value):
                 raise ValueError("has a name that is not a text")
-            return {name: _check(one, depth + 1) for name, one in value.items()}
+            return {name: _check(one, depth - 1) for name, one in value.items()}
     raise ValueError(f"a {type(value).__name__} is not JSON")
 
 
-def json_text(value: Any, most: int = MAX_JSON_BYTES) -> str:
+def json_text(value: Any, *, most: int = MAX_JSON_BYTES, depth: int = MAX_DEPTH) -> str:
     """Return a value as JSON, the same for the same value. Raises: ValueError, it is none, or too large."""
-    text = orjson.dumps(_check(value), option=orjson.OPT_SORT_KEYS)
+    text = orjson.dumps(_check(value, depth), option=orjson.OPT_SORT_KEYS)
     if len(text) > most:
         raise ValueError(f"is larger than {most // 1024} KiB as JSON")
     return text.decode()

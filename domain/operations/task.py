@@ -11,7 +11,7 @@ from domain.given import Given
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
 from domain.rejection import conflict, not_allowed, not_found
 from schemas.envelope import StreamId
-from schemas.json_text import Json, json_text
+from schemas.json_text import MAX_DEPTH, MAX_JSON_BYTES, Json, json_text
 from schemas.values import Id, Name, Text
 
 TaskKind = Annotated[str, StringConstraints(max_length=80, pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$")]
@@ -237,7 +237,9 @@ def decide_task(command: TaskCommand, state: Task | None, given: Given) -> tuple
     if isinstance(command, RequestTask):
         if state is not None:
             raise conflict(f"task {command.task_id} is requested already; a new task needs a new task_id")
-        return (filled(TaskRequested, command, input=json_text(command.input)),)
+        # what the engine asks for may have the input of a node in it
+        input_ = json_text(command.input, most=2 * MAX_JSON_BYTES, depth=2 * MAX_DEPTH)
+        return (filled(TaskRequested, command, input=input_),)
     if state is None:
         raise not_found(f"task {command.task_id} is not known")
     match command:

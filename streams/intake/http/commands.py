@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from domain import catalog
+from domain.automation.execution import ENGINE_COMMANDS
 from domain.identity.organization_devices import PROCESS_COMMANDS
 from domain.identity.tenant import OPERATORS_COMMANDS
 from domain.message import Command
@@ -49,7 +50,7 @@ MAX_DEADLINE_S = 86_400
 _PUBLIC: Mapping[str, type[Command]] = {
     name: command
     for name, command in catalog.COMMANDS.items()
-    if command not in (*OPERATORS_COMMANDS, *PROCESS_COMMANDS)
+    if command not in (*OPERATORS_COMMANDS, *PROCESS_COMMANDS, *ENGINE_COMMANDS)
 }
 
 _TURN_S = 0.02
