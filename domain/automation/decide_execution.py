@@ -34,7 +34,7 @@ from domain.automation.execution import (
     evolve_execution,
     execution_stream,
 )
-from domain.automation.expressions import NoValue, evaluate, mentions
+from domain.automation.expressions import NoValue, evaluate, mentioned
 from domain.automation.graph import (
     AgentNode,
     ApprovalNode,
@@ -445,8 +445,8 @@ class _Turn:
     def _value(self, expression: str, **more: Any) -> Any:
         nodes = {
             id_: {"status": run.status.value, "output": json_value(run.output or _NOTHING), "error": run.error}
-            for id_, run in self.state.nodes.items()
-            if mentions(expression, id_)
+            for id_ in mentioned(expression)
+            if (run := self.state.nodes.get(id_)) is not None
         }
         return evaluate(expression, {"input": json_value(self.state.input), "nodes": nodes, **more})
 

@@ -32,6 +32,7 @@ _TEXT = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'")
 _FOREIGN = re.compile(r"[rRbB]+[\"']|\"\"\"|'''|//|`")
 _LOOP = re.compile(rf"\.\s*(?:{_LOOPS})\s*\(")
 _NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
+_NODE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _TEXT_STEP = 64  # so many bytes of a text cost as much as one value
 
 
@@ -64,9 +65,10 @@ def check(text: str, *names: str) -> None:
         raise BadExpression(f"{min(unknown)} is not known here; there are {', '.join(names)}")
 
 
-def mentions(text: str, node_id: str) -> bool:
-    """Return whether an expression can mean a node: only these are given to it."""
-    return re.search(rf"(?<![\w-]){re.escape(node_id)}(?![\w-])", text) is not None
+@lru_cache(4_096)
+def mentioned(text: str) -> frozenset[str]:
+    """Return the names that can mean a node in an expression: only these nodes are given to it."""
+    return frozenset(_NODE.findall(text)) | frozenset(_NAME.findall(text.replace(".", " ")))
 
 
 def evaluate(text: str, variables: Mapping[str, Any]) -> Any:
