@@ -41,7 +41,7 @@ class BadExpression(ValueError):  # noqa: N818
 
 
 class NoValue(ValueError):  # noqa: N818
-    """The expression has no value here, or one that is no JSON; the message says why."""
+    """The expression has no value here, or one that is no JSON; the message says why, a retry gives the same answer."""
 
 
 class _Loop(NamedTuple):

@@ -252,6 +252,10 @@ def _receivables(_facts: Facts) -> Iterator[Question]:
         yield Question("/v1/analytics/receivables", {"by": by, "as_of": as_of, "timezone": "Europe/Berlin"})
 
 
+def _workflows(_facts: Facts) -> Iterator[Question]:
+    return (Question("/v1/analytics/workflows", {"by": by}) for by in ("workflow", "day", "status"))
+
+
 def _event_counts(facts: Facts) -> Iterator[Question]:
     return (Question("/v1/analytics/events", query) for query in _bounds(facts))
 
@@ -298,9 +302,11 @@ QUESTIONS: Mapping[str, Callable[[Facts], Iterator[Question]]] = {
     "/v1/devices/{id}/metrics": _metrics,
     "/v1/devices/{id}/logs": _device_logs,
     "/v1/devices/{id}/history": _history,
+    "/v1/executions/{id}/logs": _once("/v1/executions/e1/logs"),
     "/v1/logs": _all_logs,
     "/v1/analytics/revenue": _revenue,
     "/v1/analytics/receivables": _receivables,
+    "/v1/analytics/workflows": _workflows,
     "/v1/analytics/events": _event_counts,
     "/v1/analytics/timeseries": _series,
     "/v1/audit/events": _audit,
