@@ -54,8 +54,8 @@ from domain.automation.graph import (
 from domain.automation.node_runs import sub_execution_id, token_of
 from domain.automation.workflow import Workflow, WorkflowStatus, workflow_stream
 from domain.given import Given
-from domain.identity.api_key import ALL_SCOPES, api_key_stream
-from domain.identity.user import Role, user_stream
+from domain.identity.api_key import ALL_SCOPES, ApiKey, api_key_stream
+from domain.identity.user import Role, User, UserStatus, user_stream
 from domain.message import Decider
 from domain.operations.task import Task, TaskStatus, task_stream
 from domain.rejection import conflict, not_allowed, not_found
@@ -175,9 +175,10 @@ def _judge(command: ApproveNode | RejectNode, run: "_Turn", given: Given) -> Non
 def _check_role(node: ApprovalNode, given: Given) -> None:
     if node.role is None:
         return
-    asks = given.streams.get(user_stream(given.actor.id)) or given.streams.get(api_key_stream(given.actor.id))
-    roles, scopes = getattr(asks, "roles", ()), getattr(asks, "scopes", ())
-    if not {node.role, Role.OWNER, Role.ADMIN}.intersection(roles) and ALL_SCOPES not in scopes:
+    user: User | None = given.streams.get(user_stream(given.actor.id))
+    key: ApiKey | None = given.streams.get(api_key_stream(given.actor.id))
+    roles = user.roles if user is not None and user.status is UserStatus.ACTIVE else ()
+    if {node.role, Role.OWNER, Role.ADMIN}.isdisjoint(roles) and not (key and ALL_SCOPES in key.scopes):
         raise not_allowed(f"node {node.id} is approved by somebody with the role {node.role}")
 
 
