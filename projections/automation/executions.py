@@ -5,7 +5,6 @@ from typing import Any, assert_never
 from domain.automation.decide_execution import EXECUTION
 from domain.automation.execution import (
     ExecutionEvent,
-    ExecutionStatus,
     NodeCompleted,
     NodeFailed,
     NodeStarted,
@@ -17,6 +16,7 @@ from domain.automation.execution import (
     WorkflowRetried,
     WorkflowStarted,
 )
+from domain.automation.execution_state import ExecutionStatus
 from projections.fields import decided, instant_text
 from projections.layout import Documents
 from projections.projection import Projection
@@ -44,11 +44,11 @@ def _fields(envelope: Envelope, event: ExecutionEvent) -> dict[str, Any]:
                 "started_by": envelope.actor.id,
             }
         case NodeStarted() | NodeCompleted():
-            return {"last_node": event.node_id}
+            return {"last_node": event.node_id, "waits_for": ""}
         case NodeWaiting():
             return {"last_node": event.node_id, "waits_for": event.reason}
         case NodeFailed():
-            return {"last_node": event.node_id, "last_error": event.error}
+            return {"last_node": event.node_id, "waits_for": "", "last_error": event.error}
         case TurnEnded():
             return {}
         case WorkflowCompleted():

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.automation.decide_execution import MAX_STEPS
 from domain.automation.execution import CancelExecution, ExecuteWorkflow, RetryExecution
 from domain.automation.graph import (
     ApprovalNode,
@@ -23,6 +22,7 @@ from domain.automation.graph import (
     WaitNode,
     WorkflowNode,
 )
+from domain.automation.turn import MAX_STEPS
 from domain.automation.workflow import CreateWorkflow, PublishWorkflow
 from domain.operations.task import ClaimTask, CompleteTask
 from tests.streams.write.saga import World

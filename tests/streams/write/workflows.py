@@ -186,8 +186,7 @@ class Engine:
     def answer(self, planned: Planned) -> bool:
         """Do what waits for workers and people; return whether there was anything."""
         commands = [*self._work(planned), *self._approvals(planned)]
-        for command in commands:
-            self.send(command)
+        self.send(*commands)
         return bool(commands)
 
     def _work(self, planned: Planned) -> Iterator[Command]:
