@@ -5,6 +5,7 @@ Source: the Common Expression Language, https://github.com/google/cel-spec.
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
@@ -77,7 +78,8 @@ def evaluate(text: str, variables: Mapping[str, Any]) -> Any:
     if compiled.loops:
         _check_cost(compiled, variables)
     try:
-        found = compiled.program.execute(dict(variables))
+        with _no_panic():
+            found = compiled.program.execute(dict(variables))
     except KeyError as error:
         raise NoValue(f"there is no {error}") from error
     except Exception as error:
@@ -94,7 +96,8 @@ def _compiled(text: str) -> _Compiled:
     if foreign := _FOREIGN.search(bare):
         raise BadExpression(f"{foreign.group()} is not known here: neither comments nor raw or long texts are")
     try:
-        program = cel.compile(text)
+        with _no_panic():
+            program = cel.compile(text)
     except ValueError as error:
         raise BadExpression(str(error).partition("\n")[0]) from error
     functions = {name for name in program.functions() if name[0].isalpha()}
@@ -105,6 +108,17 @@ def _compiled(text: str) -> _Compiled:
     if bound & {*VARIABLES}:
         raise BadExpression(f"an item cannot be called {min(bound & {*VARIABLES})}")
     return _Compiled(program, loops, _count(bare, *VARIABLES), frozenset(program.variables()) - bound)
+
+
+@contextmanager
+def _no_panic() -> Iterator[None]:
+    """Make an error of what the library fails on inside: its own is no Exception, and would end the writer."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ValueError("the library failed on it") from error
 
 
 def _loops(bare: str) -> Iterator[_Loop]:

@@ -16,7 +16,7 @@ from domain.automation.execution import (
     WorkflowFailed,
 )
 from domain.automation.execution_state import Execution, NodeStatus, evolve_execution
-from domain.automation.expressions import NoValue, evaluate, mentioned
+from domain.automation.expressions import BadExpression, NoValue, evaluate, mentioned
 from domain.automation.graph import (
     AgentNode,
     ApprovalNode,
@@ -271,7 +271,11 @@ class Turn:
             for id_ in mentioned(expression)
             if (run := self.state.nodes.get(id_)) is not None
         }
-        return evaluate(expression, {"input": json_value(self.state.input), "nodes": nodes, **more})
+        try:
+            return evaluate(expression, {"input": json_value(self.state.input), "nodes": nodes, **more})
+        except BadExpression as error:
+            # it was none when it was published; another release of the library may think otherwise
+            raise NoValue(str(error)) from error
 
 
 def bounded_text(value: Any) -> str:

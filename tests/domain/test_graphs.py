@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
+import cel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,3 +140,14 @@ def test_expression_that_could_take_too_long_is_not_tried(text: str) -> None:
 def test_any_text_is_an_expression_or_refused(text: str) -> None:
     with suppress(BadExpression, NoValue):
         evaluate(text, {"input": {"a": 1}, "nodes": {}})
+
+
+def test_panic_of_the_library_is_an_expression_without_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    panic = type("PanicException", (BaseException,), {})
+
+    def fail(_text: str) -> None:
+        raise panic("index out of bounds")
+
+    monkeypatch.setattr(cel, "compile", fail)
+    with pytest.raises(BadExpression, match="the library failed on it"):
+        check("input.a + 987654321", *VARIABLES)
