@@ -21,7 +21,7 @@ VARIABLES = ("input", "nodes", "output", "item", "index")
 """What an expression may name: the execution's input, the nodes before, a node's own output, and an item of a list."""
 
 MAX_STEPS = 1_000_000
-"""What one evaluation may cost; the library needs about 0.1 s for it, in which the writer does nothing else."""
+"""What one evaluation may cost; the library needs 0.2 s for it at most, in which the writer does nothing else."""
 
 _FUNCTIONS = frozenset(
     {"size", "contains", "startsWith", "endsWith", "matches", "int", "uint", "double", "string", "bool", "type"}
