@@ -137,8 +137,8 @@ def test_input_that_is_no_json_or_too_large_is_refused(bad: object) -> None:
 
 
 def test_lease_is_waited_for_while_the_attempt_goes_on() -> None:
-    for event in (TASK_CLAIMED, TASK_HEARTBEAT):
-        lease.when(event).then(Wait("lease", RECORDED_AT + 60 * SECOND))
+    for goes_on in (TASK_CLAIMED, TASK_HEARTBEAT):
+        lease.when(goes_on).then(Wait("lease", RECORDED_AT + 60 * SECOND))
     for event in (TASK_COMPLETED, TASK_FAILED, TASK_TIMED_OUT, TASK_CANCELLED):
         lease.given(replace(TIMER_SET, name="lease")).when(event).then(Forget("lease"))
 

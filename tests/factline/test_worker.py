@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def request_tasks(way: WaysIn, count: int, **more: Any) -> None:
         assert way.command("operations.RequestTask", body).status_code == 200
 
 
-def ended(way: WaysIn, type_: str) -> list[dict[str, Any]]:
+def ended(way: WaysIn, type_: str) -> list[Mapping[str, Any]]:
     return [event.data for event in way.entries(Topic.EVENTS) if event.type == type_]
 
 

@@ -26,7 +26,7 @@ from tests.examples.automation import (
 from tests.projections.documents import HAPPENED, RECORDED, Case
 
 _OVER = {"ended_at": RECORDED, "duration_ms": 1_500, "changed_at": RECORDED}
-_APPROVAL = {"node_id": "ask", "node_type": "approval"}
+_APPROVAL: dict[str, Any] = {"node_id": "ask", "node_type": "approval"}
 
 
 def _workflow(event: Event, **fields: Any) -> Case:

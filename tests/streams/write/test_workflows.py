@@ -16,6 +16,7 @@ from domain.automation.graph import (
     ApprovalNode,
     Edge,
     ForeachNode,
+    Node,
     ParallelNode,
     TaskNode,
     TransformNode,
@@ -86,7 +87,7 @@ def test_thousand_nodes_run_in_bounded_turns(engine: Engine) -> None:
 
 
 def test_many_tasks_at_once_are_requested_over_several_turns(engine: Engine) -> None:
-    nodes = [ParallelNode(id="all", type="parallel"), *(task(f"t{at}") for at in range(400))]
+    nodes: list[Node] = [ParallelNode(id="all", type="parallel"), *(task(f"t{at}") for at in range(400))]
     planned = Planned(nodes, [Edge(from_="all", to=f"t{at}") for at in range(400)], {f"t{at}": 0 for at in range(400)})
     engine.begin(planned)
     engine.run(planned)

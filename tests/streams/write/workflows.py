@@ -64,7 +64,9 @@ def interpret(planned: Planned) -> Ended:
     """Return how the workflow must end: node after node, each when all that lead to it are through."""
     graph = Graph.of(planned.nodes, planned.edges)
     taken: set[int] = set()
-    completed, failed, unhandled = set(), set(), set()
+    completed: set[str] = set()
+    failed: set[str] = set()
+    unhandled: set[str] = set()
     for id_ in in_order(graph):
         node, into = graph.nodes[id_], graph.into[id_]
         arrived = sum(id(edge) in taken for edge in into)

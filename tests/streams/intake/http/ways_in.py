@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from domain.catalog import event_from, facts_of
 from infra.sqlite.credentials import SqliteCredentials
 from infra.sqlite.event_log import SqliteEventLog
-from projections.automation.tasks import PROJECTION as TASKS
+from projections.automation import tasks
 from projections.readers import CountRow
 from projections.rows import Document
 from read_api.edge.asking import add_edge
@@ -102,11 +102,11 @@ class TasksOfLog:
     def find(
         self, view: str, tenant_id: TenantId, *, filters: Mapping[str, str], sort: str, limit: int, **_: Any
     ) -> Sequence[Document]:
-        assert view == TASKS.name
+        assert view == tasks.PROJECTION.name
         found: dict[str, dict[str, Any]] = {}
         for entry in self._log.read(Topic.EVENTS, 0, after=0, limit=100_000):
             if isinstance(entry, Envelope) and entry.tenant_id == tenant_id and entry.type.startswith("task."):
-                for patch in TASKS.project(entry, event_from(entry)):
+                for patch in tasks.project(entry, event_from(entry)):
                     found.setdefault(patch.id, {}).update(patch.fields)
         fitting = [(id_, fields) for id_, fields in found.items() if filters.items() <= fields.items()]
         fitting.sort(key=lambda one: (one[1][sort], one[0]))
