@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from domain.catalog import EVENTS
 from projections.automation import approvals, execution_logs, executions, tasks, workflow_facts, workflows
+from projections.content import content, content_facts, distributions
+from projections.execution import command_executions, schedules, scripts
 from projections.finance import invoice_balances, invoice_facts, invoices
 from projections.fleet import alerts, device_logs, device_metrics, devices, maintenance, metrics_5m, watches
 from projections.history import audit_trail, events, processes, stream_history
@@ -22,6 +24,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     metrics_5m.PROJECTION,
     invoice_facts.PROJECTION,
     invoice_balances.PROJECTION,
+    content_facts.PROJECTION,
     workflow_facts.PROJECTION,
     devices.PROJECTION,
     alerts.PROJECTION,
@@ -29,6 +32,11 @@ PROJECTIONS: tuple[Projection, ...] = (
     maintenance.PROJECTION,
     invoices.PROJECTION,
     leads.PROJECTION,
+    content.PROJECTION,
+    distributions.PROJECTION,
+    scripts.PROJECTION,
+    schedules.PROJECTION,
+    command_executions.PROJECTION,
     tenants.PROJECTION,
     api_keys.PROJECTION,
     users.PROJECTION,

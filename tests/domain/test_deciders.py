@@ -8,19 +8,32 @@ import pytest
 from domain.automation.execution import ExecuteWorkflow
 from domain.automation.workflow import evolve_workflow, workflow_stream
 from domain.catalog import decider_of
+from domain.content.distribution import StartPublication
+from domain.content.item import Content, ContentStatus, content_stream
+from domain.execution.command_execution import RunCommand
+from domain.execution.schedule import ScheduleScript
+from domain.execution.script import evolve_script, script_stream
+from domain.fleet.device import evolve_device
 from domain.message import Command
 from domain.rejection import CommandRejected, Kind
 from schemas.envelope import StreamId
 from tests.examples import COMMANDS
 from tests.examples.automation import WORKFLOW_CREATED, WORKFLOW_PUBLISHED
+from tests.examples.execution import SCRIPT_CREATED
+from tests.examples.fleet import REGISTERED
 from tests.given_when_then import GIVEN
 
+# what a stream that begins may have to find in others; such a command may do more than begin it
 BESIDE: Mapping[type[Command], Mapping[StreamId, Any]] = {
+    StartPublication: {
+        content_stream("c1"): Content(title="Patch day", status=ContentStatus.APPROVED, platforms=("blog",))
+    },
+    RunCommand: {StreamId("device-42"): evolve_device(None, REGISTERED)},
     ExecuteWorkflow: {
         workflow_stream("triage"): evolve_workflow(evolve_workflow(None, WORKFLOW_CREATED), WORKFLOW_PUBLISHED)
-    }
+    },
+    ScheduleScript: {script_stream("disk"): evolve_script(None, SCRIPT_CREATED)},
 }
-"""The other streams that a stream's first command needs; such a command may do more than begin its stream."""
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=lambda command: type(command).__name__)
