@@ -106,7 +106,8 @@ class TasksOfLog:
         found: dict[str, dict[str, Any]] = {}
         for entry in self._log.read(Topic.EVENTS, 0, after=0, limit=100_000):
             if isinstance(entry, Envelope) and entry.tenant_id == tenant_id and entry.type.startswith("task."):
-                for patch in tasks.project(entry, event_from(entry)):
+                event: Any = event_from(entry)
+                for patch in tasks.project(entry, event):
                     found.setdefault(patch.id, {}).update(patch.fields)
         fitting = [(id_, fields) for id_, fields in found.items() if filters.items() <= fields.items()]
         fitting.sort(key=lambda one: (one[1][sort], one[0]))
