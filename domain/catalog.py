@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from domain.automation.context import CONTEXT as AUTOMATION
 from domain.content.context import CONTEXT as CONTENT
 from domain.context import Context
 from domain.execution.context import CONTEXT as EXECUTION
@@ -21,7 +22,7 @@ from domain.sales.context import CONTEXT as SALES
 from schemas import upcast
 from schemas.envelope import Envelope
 
-CONTEXTS: tuple[Context, ...] = (IDENTITY, FLEET, FINANCE, SALES, CONTENT, EXECUTION, OPERATIONS)
+CONTEXTS: tuple[Context, ...] = (IDENTITY, FLEET, FINANCE, SALES, CONTENT, EXECUTION, OPERATIONS, AUTOMATION)
 
 DECIDERS: tuple[Decider, ...] = tuple(decider for context in CONTEXTS for decider in context.deciders)
 FACTS: tuple[type[Fact], ...] = tuple(fact for context in CONTEXTS for fact in context.facts)

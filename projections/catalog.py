@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from domain.catalog import EVENTS
+from projections.automation import approvals, execution_logs, executions, tasks, workflow_facts, workflows
 from projections.content import content, content_facts, distributions
 from projections.execution import command_executions, schedules, scripts
 from projections.finance import approval_limits, budgets, invoice_balances, invoice_facts, invoices
@@ -27,6 +28,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     device_logs.PROJECTION,
     audit_trail.PROJECTION,
     stream_history.PROJECTION,
+    execution_logs.PROJECTION,
     events.PROJECTION,
     metrics_5m.PROJECTION,
     log_counts.PROJECTION,
@@ -35,6 +37,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     content_facts.PROJECTION,
     api_usage.PROJECTION,
     lead_funnel.PROJECTION,
+    workflow_facts.PROJECTION,
     devices.PROJECTION,
     alerts.PROJECTION,
     watches.PROJECTION,
@@ -58,6 +61,10 @@ PROJECTIONS: tuple[Projection, ...] = (
     issuers.PROJECTION,
     organizations.PROJECTION,
     organization_devices.PROJECTION,
+    tasks.PROJECTION,
+    workflows.PROJECTION,
+    executions.PROJECTION,
+    approvals.PROJECTION,
     processes.PROJECTION,
 )
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from read_api import audit, live, me, ops, page, things, timeline, usage
+from read_api import audit, executions, live, me, ops, page, things, timeline, usage
 from read_api.analytics import analytics_router
 from read_api.answers import Answers
 from read_api.documents import document_routers
@@ -32,6 +32,7 @@ def add_answers(app: FastAPI, answers: Answers) -> None:
     for router in (
         *document_routers(),
         timeline.router,
+        executions.router,
         things.router,
         analytics_router(),
         audit.router,

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from domain.automation.execution import ExecutionId
+from domain.automation.graph import ApprovalNode, Edge, Edges, NodeId, Nodes, TaskNode
 from domain.catalog import DECIDERS, FACTS
 from domain.content.item import Platform
 from domain.execution.schedule import Cron, EverySeconds, ScheduleId
@@ -23,8 +25,10 @@ from domain.identity.api_key import IssueApiKey, RevokeApiKey, RotateApiKey, Sco
 from domain.identity.tenant import TENANT
 from domain.identity.user import Email, UserId
 from domain.message import Command
+from domain.operations.task import TaskKind
 from domain.sales.quote import PartyId, QuoteId
 from schemas.envelope import TenantId
+from schemas.json_text import Json
 from schemas.key_ids import key_tag
 from schemas.values import Currency, Day, Id, Zone
 from streams.ports import FactSubmission
@@ -120,6 +124,12 @@ def messages(mark: str = "x") -> Messages:
         (Paid, st.sampled_from([Decimal("0.00000001"), Decimal(2)])),
         (Metrics, st.dictionaries(texts, readings, min_size=1, max_size=2)),
         (Rule, _rules(mark, texts, readings)),
+        (Json, st.sampled_from([None, {"url": mark}, [1, 2.5, True]])),
+        (TaskKind, st.sampled_from(["http.check", "some.work"])),
+        (ExecutionId, ids),
+        (NodeId, st.sampled_from(["a", "b"])),
+        (Nodes, st.just((TaskNode(id="a", type="task", kind="some.work"), ApprovalNode(id="b", type="approval")))),
+        (Edges, st.just((Edge(from_="a", to="b"),))),
         (str, texts),
         (int, st.integers(1, 100)),
         (float, readings),

@@ -36,6 +36,7 @@ from read_api.edge.rates import DEFAULT
 from read_api.edge.tokens import log_tag
 from streams.correlate.preview import Stored
 from streams.intake.http.app import add_intake
+from streams.intake.http.tasks import tasks_router
 from streams.intake.http.telemetry import TelemetryGate
 from streams.intake.http.usage import recording
 from streams.intake.http.watches import watches_router
@@ -118,6 +119,7 @@ def create_app(
     )
     add_answers(app, answers)
     app.include_router(watches_router(Stored(views.timeline, views.documents), new_scorer))
+    app.include_router(tasks_router(gateway.commands, views.documents, gateway.master.derived(FINGERPRINTS)))
     return app
 
 

@@ -34,6 +34,7 @@ from streams.correlate.preview import Stored
 from streams.identifiers import new_id
 from streams.intake.host_metrics import HostMetrics
 from streams.intake.http.app import add_intake
+from streams.intake.http.tasks import tasks_router
 from streams.intake.http.telemetry import TelemetryGate
 from streams.intake.http.usage import recording
 from streams.intake.http.watches import watches_router
@@ -114,6 +115,7 @@ def create_app(
     )
     add_answers(app, answers)
     app.include_router(watches_router(Stored(views.timeline, views.documents), new_scorer))
+    app.include_router(tasks_router(commands, views.documents, embedded.keys.master.derived(FINGERPRINTS)))
     return app
 
 

@@ -1,7 +1,7 @@
 """One batch is decided in a draft, command by command; what one of them breaks is its own."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -10,7 +10,6 @@ from domain import catalog
 from domain.given import Given
 from domain.identity.tenant import admit
 from domain.message import Command, Decider, Event
-from domain.process import Process
 from domain.rejection import CommandRejected, Kind, not_now
 from schemas.envelope import Actor, Envelope, StreamId, StreamKey, TenantId, Topic
 from schemas.partitioning import partition_of
@@ -18,7 +17,7 @@ from schemas.payload import encoded
 from streams.identifiers import new_id
 from streams.ports import Answered, CommandKey, EventLog, Mark, Refusal, Reply, Submission
 from streams.write.answers import accepted, again, is_final
-from streams.write.states import StreamState, fold
+from streams.write.states import StreamState
 
 _LOG = logging.getLogger(__name__)
 
@@ -57,8 +56,8 @@ class Heard(NamedTuple):
 class Draft:
     """One batch being decided: its effects are in here until the log has them.
 
-    Shape: what is known before the batch is filled further; `heard` are the events of the types `listened` to, in their
-    order, for whoever takes them out.
+    Shape: what is known before the batch is filled further, by `load`; `heard` are the events of the types `listened`
+    to, in their order, for whoever takes them out.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class Draft:
         now: datetime,
         *,
         listened: Collection[type[Event]],
-        processes: Mapping[str, Process],
+        load: Callable[[Collection[StreamKey]], Mapping[StreamKey, StreamState]],
     ) -> None:
         self._answered, self._states, self._recorded_at = known
         self.events: list[Envelope] = []
@@ -77,7 +76,7 @@ class Draft:
         self.now = now
         self._log = log
         self._listened = listened
-        self._processes = processes
+        self._load = load
         self._ends: dict[int, int] = {}
 
     def answer(self, submission: Submission) -> Reply:
@@ -159,7 +158,7 @@ class Draft:
         key = (tenant_id, stream)
         if (state := self._states.get(key)) is None:
             # only processes name a stream that was not loaded with the batch, and a decider that failed
-            state = self._states[key] = fold(self._log.read_streams([key]).get(key, ()), self._processes)
+            state = self._states[key] = self._load([key])[key]
         return state
 
     def record(

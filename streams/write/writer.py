@@ -122,8 +122,7 @@ class Writer:
         self._recorded_at.clear()
 
     def _draft(self, known: Known) -> Draft:
-        by_name, by_event, _ = self._listeners
-        return Draft(known, self._log, self._clock.now(), listened=by_event, processes=by_name)
+        return Draft(known, self._log, self._clock.now(), listened=self._listeners.by_event, load=self._load)
 
     def _make_durable(self, known: Known, batch: Batch, append: Callable[[Batch], None]) -> None:
         try:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from projections.automation.workflow_facts import WORKFLOWS, ExecutionRow, WorkflowsRow
 from projections.finance.invoice_balances import BalanceRow
 from projections.finance.invoice_facts import REVENUE, InvoiceLineRow, RevenueRow
 from projections.fleet.metric_rows import MetricRow
@@ -28,7 +29,7 @@ from schemas.envelope import StreamId, TenantId, Topic
 from tests.contracts.samples import ACME, BOLT, checkpoint, projection
 
 FACTS, EVENTS, METRICS = View("invoice_facts", 1), View("events", 1), View("metrics_5m", 1)
-BALANCES, USED = View("invoice_balances", 1), View("api_usage", 1)
+BALANCES, USED, RUNS = View("invoice_balances", 1), View("api_usage", 1), View("workflow_facts", 1)
 NOON = datetime(2010, 12, 1, 12, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 GREATEST = Decimal("99999999999999.9999")
@@ -76,6 +77,7 @@ def analytics_projections() -> Sequence[Projection]:
         "metrics_5m": MetricRow,
         "invoice_balances": BalanceRow,
         "api_usage": UsageRow,
+        "workflow_facts": ExecutionRow,
     }
     deals = Facts(row=InvoiceLineRow, key=("tenant_id", "party", "stream", "line"), questions=(TRADED,))
     return (
@@ -146,7 +148,7 @@ class AnalyticsReaderContract:
 
     @pytest.fixture
     def store(self, empty: Analytics) -> Analytics:
-        for view in (FACTS, EVENTS, METRICS, BALANCES, DEALS, USED):
+        for view in (FACTS, EVENTS, METRICS, BALANCES, RUNS, DEALS, USED):
             empty.create(view)
             empty.switch(view)
         return empty
@@ -293,6 +295,18 @@ class AnalyticsReaderContract:
         store.apply(USED, rows, checkpoint(6, topic=Topic.TELEMETRY))
         store.apply(USED, rows[:1], checkpoint(6, topic=Topic.TELEMETRY))
         assert list(store.ask(USAGE, ACME, by=by, start=None, end=None)) == expected
+
+    # --- workflows --------------------------------------------------------------------------------------------------
+
+    def test_executions_are_counted_by_how_they_ended_and_one_tried_again_once(self, store: Analytics) -> None:
+        rows = [execution("e1", "FAILED", 9, position=1), execution("e2", "COMPLETED", 30, position=2)]
+        rows += [execution("e1", "COMPLETED", 11, position=3), execution("e3", "CANCELLED", 1, "other", position=4)]
+        store.apply(RUNS, rows, checkpoint(4))
+        found = store.ask(WORKFLOWS, ACME, by="workflow", start=None, end=None, limit=10)
+        assert list(found) == [WorkflowsRow("triage", 2, 2, 0, 0, 20, 30), WorkflowsRow("other", 1, 0, 0, 1, 1, 1)]
+        by_day = store.ask(WORKFLOWS, ACME, by="day", start=NOON, end=NOON + MICROSECOND, limit=10)
+        assert [(row.group, row.executions) for row in by_day] == [("2010-12-01", 3)]
+        assert list(store.ask(WORKFLOWS, BOLT, by="status", start=None, end=None, limit=10)) == []
 
     # --- metrics ----------------------------------------------------------------------------------------------------
 
@@ -444,6 +458,10 @@ def traded(
     store: Analytics, what: str = "amount", *, product: str = "tea", tenant: TenantId = ACME
 ) -> Sequence[Traded]:
     return store.ask(TRADED, tenant, what=what, product=product, least=1.0)
+
+
+def execution(id_: str, status: str, duration_ms: int, workflow: str = "triage", *, position: int) -> ExecutionRow:
+    return ExecutionRow(ACME, StreamId(f"execution-{id_}"), NOON, workflow, status, duration_ms, position)
 
 
 def metrics(store: Analytics, aggregate: Aggregate) -> Sequence[MetricPoint]:

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from projections.automation.workflow_facts import ExecutionRow
 from projections.catalog import PROJECTIONS
+from projections.content.content_facts import DistributionRow
 from projections.finance.invoice_balances import BalanceRow
 from projections.finance.invoice_facts import InvoiceLineRow
 from projections.fleet.device_logs import LogRow
@@ -49,6 +51,12 @@ def sample(row: type, n: int, *, position: int | None = None, tenant: TenantId =
         words = ("content", "RECEIVED", f"no-{n}", "invoice", "out", "Ann & Co", "EUR")
         return BalanceRow(
             tenant, StreamId(f"invoice-{n:06}"), 1, instant(n), *words, instant(n), instant(n), "12.5000", mark, at
+        )
+    if row is ExecutionRow:
+        return ExecutionRow(tenant, StreamId(f"execution-{n:06}"), instant(n), mark, "COMPLETED", n, at)
+    if row is DistributionRow:
+        return DistributionRow(
+            tenant, StreamId(f"distribution-{n:06}"), 1, instant(n), "performance", f"c{n}", mark, n, n, at
         )
     if row is Patch:
         fields = {"name": text, "count": n, "share": 0.1, "on": True, "none": None, "list": [1, {"a": "b"}]}

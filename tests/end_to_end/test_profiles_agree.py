@@ -263,6 +263,10 @@ def _sales(name: str) -> Callable[[Facts], Iterator[Question]]:
     )
 
 
+def _workflows(_facts: Facts) -> Iterator[Question]:
+    return (Question("/v1/analytics/workflows", {"by": by}) for by in ("workflow", "day", "status"))
+
+
 def _event_counts(facts: Facts) -> Iterator[Question]:
     return (Question("/v1/analytics/events", query) for query in _bounds(facts))
 
@@ -346,11 +350,13 @@ QUESTIONS: Mapping[str, Callable[[Facts], Iterator[Question]]] = {
     "/v1/devices/{id}/metrics": _metrics,
     "/v1/devices/{id}/logs": _device_logs,
     "/v1/devices/{id}/history": _history,
+    "/v1/executions/{id}/logs": _once("/v1/executions/e1/logs"),
     "/v1/logs": _all_logs,
     "/v1/analytics/revenue": _revenue,
     "/v1/analytics/receivables": _receivables,
     "/v1/analytics/funnel": _sales("funnel"),
     "/v1/analytics/quoted": _sales("quoted"),
+    "/v1/analytics/workflows": _workflows,
     "/v1/analytics/events": _event_counts,
     "/v1/analytics/timeseries": _series,
     "/v1/analytics/content": _once("/v1/analytics/content"),

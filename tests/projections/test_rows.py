@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from domain.message import Event, FactRecord
+from projections.automation import execution_logs, workflow_facts
+from projections.automation.execution_logs import StepRow
+from projections.automation.workflow_facts import ExecutionRow
 from projections.finance import invoice_balances, invoice_facts
 from projections.finance.invoice_facts import InvoiceLineRow
 from projections.fleet import device_logs, device_metrics, metrics_5m
@@ -23,6 +26,16 @@ from projections.sales.lead_funnel import StepRow
 from schemas.canonical_json import canonical_json
 from schemas.envelope import StreamId
 from tests.examples import ACME, EVENTS, Place, stored
+from tests.examples.automation import (
+    NODE_COMPLETED,
+    NODE_FAILED,
+    NODE_STARTED,
+    NODE_WAITING,
+    WORKFLOW_CANCELLED,
+    WORKFLOW_COMPLETED,
+    WORKFLOW_FAILED,
+    WORKFLOW_RETRIED,
+)
 from tests.examples.finance import CANCELLED, CORRECTED, PAID_IN_PART, RECEIVED, REFUNDED
 from tests.examples.fleet import LOG, LOG_RECORD, METRICS, METRICS_RECORD, RETIRED
 from tests.examples.moments import HAPPENED_AT, RECORDED_AT
@@ -47,6 +60,42 @@ TURN = 2**40
 
 def at(microseconds: int) -> datetime:
     return HAPPENED_AT + timedelta(microseconds=microseconds)
+
+
+def test_each_event_of_an_execution_is_a_step_of_its_log() -> None:
+    step = StepRow(
+        tenant_id=ACME,
+        execution_id="e1",
+        step=3,
+        at=RECORDED_AT,
+        event="workflow.node.completed",
+        node_id="check",
+        node_name="Check it",
+        node_type="task",
+        attempt=1,
+        item=-1,
+        data='{"status":200}',
+        duration_ms=0,
+        actor="ann",
+        position=7,
+    )
+    log = Rows(execution_logs.PROJECTION)
+    log.when(NODE_COMPLETED, Place(version=3)).then(step)
+    failed = step._replace(event="workflow.node.failed", data="connection refused", item=2)
+    log.when(replace(NODE_FAILED, item=2), Place(version=3)).then(failed)
+    steps: list[Any] = [log.when(event).rows()[0] for event in (NODE_STARTED, NODE_WAITING, WORKFLOW_CANCELLED)]
+    assert [one.data for one in steps] == ['{"url":"https://web-1.example"}', "approval", "not needed any more"]
+    retried: Any = log.when(WORKFLOW_RETRIED).rows()[0]
+    assert (retried.node_id, retried.attempt, retried.data) == ("", 0, "")
+
+
+@pytest.mark.parametrize(
+    ("event", "status"),
+    [(WORKFLOW_COMPLETED, "COMPLETED"), (WORKFLOW_FAILED, "FAILED"), (WORKFLOW_CANCELLED, "CANCELLED")],
+)
+def test_end_of_an_execution_is_a_fact(event: Event, status: str) -> None:
+    row = ExecutionRow(ACME, StreamId("execution-e1"), RECORDED_AT, "triage", status, 1_500, 7)
+    Rows(workflow_facts.PROJECTION).when(event).then(row)
 
 
 @pytest.mark.parametrize("view", [device_metrics, metrics_5m])

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from domain import catalog
+from domain.automation.execution import ENGINE_COMMANDS
 from domain.content import processes as content
 from domain.execution import processes as execution
 from domain.identity.organization_devices import PROCESS_COMMANDS
@@ -52,7 +53,7 @@ STATUS: Mapping[Kind, HTTPStatus] = {
 
 MAX_DEADLINE_S = 86_400
 
-_OF_PROCESSES = (*PROCESS_COMMANDS, *content.PROCESS_COMMANDS, *execution.PROCESS_COMMANDS)
+_OF_PROCESSES = (*PROCESS_COMMANDS, *content.PROCESS_COMMANDS, *execution.PROCESS_COMMANDS, *ENGINE_COMMANDS)
 _NOT_PUBLIC = (*OPERATORS_COMMANDS, *_OF_PROCESSES, *SERVERS_COMMANDS, *SIGN_IN_COMMANDS)
 
 _PUBLIC: Mapping[str, type[Command]] = {
@@ -110,7 +111,7 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
             }
             reply = await gate.execute(_submission(item, caller, request.headers.get("traceparent"), fingerprint_key))
         await use_quota(request, caller, "events", _recorded(reply))
-        return _answer(reply, request.app.state.log)
+        return answer_of(reply, request.app.state.log)
 
     @router.post(
         "/v1/commands",
@@ -212,7 +213,7 @@ def reply_json(reply: Reply, log: str) -> dict[str, Any]:
     return shown
 
 
-def _answer(reply: Reply, log: str) -> Response:
+def answer_of(reply: Reply, log: str) -> Response:
     if reply.refusal is not None:
         shown = reply_json(reply, log)
         raise Problem(
@@ -238,7 +239,7 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
     require_grants(caller, command)
     expected_version = _expected_version(item.get("expected_version"))
     return Submission(
-        command_id=_command_id(item.get("id")),
+        command_id=command_id_of(item.get("id")),
         tenant_id=caller.tenant_id,
         name=name,
         command=command,
@@ -260,7 +261,7 @@ def _allowed(name: str, caller: Caller) -> type[Command]:
     return command_class
 
 
-def _command_id(given: Any) -> str:
+def command_id_of(given: Any) -> str:
     if given is None:
         return new_id()
     if not (isinstance(given, str) and _COMMAND_ID.fullmatch(given)):

@@ -1,7 +1,7 @@
 """The ways in over HTTP on a real log, without the views: a table of keys says who calls."""
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +12,13 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from domain.catalog import facts_of
+from domain.catalog import event_from, facts_of
 from infra.sqlite.credentials import SqliteCredentials
 from infra.sqlite.event_log import SqliteEventLog
+from projections.automation import tasks
 from projections.credentials import Quota, RateLimits
+from projections.readers import CountRow
+from projections.rows import Document
 from read_api.edge.asking import add_edge
 from read_api.edge.auth import Caller, Unauthenticated
 from read_api.edge.rates import RateLimiter
@@ -25,6 +28,7 @@ from streams.intake.http.bodies import BodyBudget
 from streams.intake.http.commands import commands_router
 from streams.intake.http.keys import keys_router
 from streams.intake.http.onboarding import Tenants
+from streams.intake.http.tasks import tasks_router
 from streams.intake.http.telemetry import TelemetryGate, telemetry_router
 from streams.intake.http.tenants import tenants_router
 from streams.intake.live_keys import by_log
@@ -38,6 +42,7 @@ CALLERS: Mapping[str, Caller] = {
     "acme": Caller(TenantId("acme"), "acme", ("*",)),
     "reader": Caller(TenantId("demo"), "reader", ("devices:read", "fleet:read")),
     "fleet": Caller(TenantId("demo"), "fleet", ("fleet:write",)),
+    "worker": Caller(TenantId("demo"), "worker", ("tasks:write",)),
     "keys": Caller(TenantId("demo"), "keys", ("identity:*", "devices:*", "logs:read")),
     "slow": Caller(
         TenantId("demo"), "slow", ("identity:*", "fleet:write"), limits=RateLimits(3, 5, 9), usual=RateLimits(2, 5, 9)
@@ -94,6 +99,33 @@ class WaysIn:
         return [fact for record in self.entries(Topic.TELEMETRY, tenant) for fact in facts_of(record)]
 
 
+class TasksOfLog:
+    """The view of tasks, made of the log whenever somebody asks."""
+
+    def __init__(self, log: SqliteEventLog) -> None:
+        self._log = log
+
+    def find(
+        self, view: str, tenant_id: TenantId, *, filters: Mapping[str, str], sort: str, limit: int, **_: Any
+    ) -> Sequence[Document]:
+        assert view == tasks.PROJECTION.name
+        found: dict[str, dict[str, Any]] = {}
+        for entry in self._log.read(Topic.EVENTS, 0, after=0, limit=100_000):
+            if isinstance(entry, Envelope) and entry.tenant_id == tenant_id and entry.type.startswith("task."):
+                event: Any = event_from(entry)
+                for patch in tasks.project(entry, event):
+                    found.setdefault(patch.id, {}).update(patch.fields)
+        fitting = [(id_, fields) for id_, fields in found.items() if filters.items() <= fields.items()]
+        fitting.sort(key=lambda one: (one[1][sort], one[0]))
+        return [Document(tenant_id, id_, 1, fields) for id_, fields in fitting[:limit]]
+
+    def get(self, *_: Any) -> Document | None:
+        raise NotImplementedError
+
+    def facets(self, *_: Any) -> Sequence[CountRow]:
+        raise NotImplementedError
+
+
 @contextmanager
 def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING, limiter: RateLimiter | None = None) -> Iterator[WaysIn]:
     log = SqliteEventLog(folder)
@@ -110,6 +142,7 @@ def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING, limiter: RateLimite
     tenants = Tenants(gate, by_log(log))
     app.include_router(tenants_router(tenants))
     app.include_router(keys_router(tenants))
+    app.include_router(tasks_router(gate, TasksOfLog(log), b"a key of fingerprints"))
     try:
         with served(app) as client:
             yield WaysIn(client, log, app, credentials)

@@ -1,0 +1,51 @@
+"""This process of the operations context ends the attempts of tasks whose leases are over."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from domain.operations.task import (
+    TaskCancelled,
+    TaskClaimed,
+    TaskCompleted,
+    TaskFailed,
+    TaskHeartbeat,
+    TaskTimedOut,
+    TimeOutTask,
+)
+from domain.process import Action, Around, Ask, Forget, Process, ProcessAnswered, TimerFired, Wait
+from schemas.envelope import Envelope
+
+_LEASE, _TIME_OUT = "lease", "time_out"
+_FIRST_RETRY, _LAST_RETRY = timedelta(seconds=5), timedelta(days=1)
+
+_OfTask = TaskClaimed | TaskHeartbeat | TaskCompleted | TaskFailed | TaskTimedOut | TaskCancelled
+
+
+def _task_of(_event: _OfTask, envelope: Envelope) -> str:
+    return envelope.stream.partition("-")[2]
+
+
+def react_task_lease(_state: None, event: _OfTask | TimerFired | ProcessAnswered, around: Around) -> Sequence[Action]:
+    match event:
+        case TaskClaimed() | TaskHeartbeat():
+            return [Wait(_LEASE, event.lease_until)]
+        case TimerFired():
+            return [Ask(_TIME_OUT, TimeOutTask(task_id=around.id))]
+        case ProcessAnswered():
+            # the task cannot be read now, or its tenant is suspended
+            return [Wait(_LEASE, around.now + later(around.attempts[_TIME_OUT]))] if event.refused else []
+        case _:
+            return [Forget(_LEASE)]
+
+
+def later(attempts: int) -> timedelta:
+    """Return the time until what was refused is asked again."""
+    return min(_LAST_RETRY, _FIRST_RETRY * (1 << min(attempts, 20)))
+
+
+TASK_LEASE = Process(
+    name="task_lease",
+    listens=(TaskClaimed, TaskHeartbeat, TaskCompleted, TaskFailed, TaskTimedOut, TaskCancelled),
+    route=_task_of,
+    react=react_task_lease,
+)

@@ -1,0 +1,151 @@
+"""What may be done with a task, and what not."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from domain.catalog import adapter
+from domain.given import Given
+from domain.operations.processes import TASK_LEASE
+from domain.operations.task import TASK, RequestTask, TaskFailed, TaskTimedOut, TimeOutTask
+from domain.process import Ask, Forget, Wait
+from domain.rejection import Kind
+from tests.examples.moments import RECORDED_AT
+from tests.examples.operations import (
+    CANCEL_TASK,
+    CLAIM_TASK,
+    COMPLETE_TASK,
+    FAIL_TASK,
+    HEARTBEAT_TASK,
+    REQUEST_TASK,
+    TASK_CANCELLED,
+    TASK_CLAIMED,
+    TASK_COMPLETED,
+    TASK_FAILED,
+    TASK_HEARTBEAT,
+    TASK_REQUESTED,
+    TASK_TIMED_OUT,
+    TIME_OUT_TASK,
+)
+from tests.examples.process import ANSWERED, ASKED, TIMER_FIRED, TIMER_SET
+from tests.given_when_then import GIVEN, Rules, Runs
+
+task = Rules(TASK)
+lease = Runs(TASK_LEASE, "check-web-1")
+
+SECOND = timedelta(seconds=1)
+CLAIMED = (TASK_REQUESTED, TASK_CLAIMED)
+
+
+def at(after: timedelta) -> Given:
+    return GIVEN._replace(now=RECORDED_AT + after)
+
+
+def test_task_is_requested_once() -> None:
+    task.given().when(REQUEST_TASK).then(TASK_REQUESTED)
+    task.given(TASK_REQUESTED).when(REQUEST_TASK).then_refused(
+        Kind.CONFLICT, "task check-web-1 is requested already; a new task needs a new task_id"
+    )
+
+
+def test_unknown_task_is_not_found() -> None:
+    for command in (CLAIM_TASK, HEARTBEAT_TASK, COMPLETE_TASK, FAIL_TASK, TIME_OUT_TASK, CANCEL_TASK):
+        task.given().when(command).then_refused(Kind.NOT_FOUND, "task check-web-1 is not known")
+
+
+def test_task_belongs_to_the_first_who_claims_it() -> None:
+    task.given(TASK_REQUESTED).when(CLAIM_TASK).then(TASK_CLAIMED)
+    task.given(*CLAIMED).when(replace(CLAIM_TASK, worker="worker-2")).then_refused(
+        Kind.CONFLICT, "task check-web-1 is CLAIMED in attempt 1; claim another one"
+    )
+
+
+def test_claim_of_another_attempt_than_the_next_is_refused() -> None:
+    task.given(TASK_REQUESTED).when(replace(CLAIM_TASK, attempt=1)).then(TASK_CLAIMED)
+    task.given(TASK_REQUESTED).when(replace(CLAIM_TASK, attempt=2)).then_refused(
+        Kind.CONFLICT, "task check-web-1 is WAITING in attempt 0; claim another one"
+    )
+
+
+def test_lease_without_heartbeats_lasts_as_long_as_the_attempt() -> None:
+    alone = replace(TASK_REQUESTED, heartbeat_s=None)
+    lasts = replace(TASK_CLAIMED, lease_until=RECORDED_AT + 300 * SECOND)
+    task.given(alone).when(CLAIM_TASK).then(lasts)
+
+
+def test_heartbeat_moves_the_lease_but_not_past_the_end_of_the_attempt() -> None:
+    given = task.given(*CLAIMED)
+    given.when(HEARTBEAT_TASK).then(TASK_HEARTBEAT)
+    later = replace(TASK_HEARTBEAT, lease_until=RECORDED_AT + 300 * SECOND)
+    given.when(HEARTBEAT_TASK, at(290 * SECOND)).then(later)
+
+
+def test_answer_of_the_attempt_ends_the_task_and_the_same_answer_again_changes_nothing() -> None:
+    task.given(*CLAIMED).when(COMPLETE_TASK).then(TASK_COMPLETED)
+    task.given(*CLAIMED, TASK_COMPLETED).when(COMPLETE_TASK).then_nothing()
+
+
+def test_worker_that_comes_late_changes_nothing() -> None:
+    given = task.given(*CLAIMED, TASK_FAILED, replace(TASK_CLAIMED, attempt=2))
+    for command in (HEARTBEAT_TASK, COMPLETE_TASK, FAIL_TASK):
+        given.when(command).then_refused(
+            Kind.CONFLICT, "task check-web-1 is CLAIMED in attempt 2; stop the work on attempt 1"
+        )
+
+
+def test_failed_attempt_is_followed_by_another_after_a_time_that_doubles() -> None:
+    task.given(*CLAIMED).when(FAIL_TASK).then(TASK_FAILED)
+    given = task.given(*CLAIMED, TASK_FAILED)
+    given.when(CLAIM_TASK).then_refused(
+        Kind.NOT_ALLOWED, "task check-web-1 waits until 2026-01-31T08:30:05.250000+00:00 for its next attempt"
+    )
+    second = replace(
+        TASK_CLAIMED, attempt=2, claimed_at=RECORDED_AT + 5 * SECOND, lease_until=RECORDED_AT + 65 * SECOND
+    )
+    given.when(CLAIM_TASK, at(5 * SECOND)).then(second)
+    fails = replace(TASK_FAILED, attempt=2, retry_at=RECORDED_AT + 10 * SECOND)
+    task.given(*CLAIMED, TASK_FAILED, second).when(replace(FAIL_TASK, attempt=2)).then(fails)
+
+
+def test_last_attempt_and_one_that_may_not_be_repeated_end_the_task() -> None:
+    once = replace(TASK_REQUESTED, attempts=1)
+    over = replace(TASK_FAILED, retry_at=None)
+    task.given(once, TASK_CLAIMED).when(FAIL_TASK).then(over)
+    final = TaskFailed(attempt=1, error="connection refused", retryable=False, retry_at=None)
+    task.given(*CLAIMED).when(replace(FAIL_TASK, retryable=False)).then(final)
+
+
+def test_attempt_times_out_when_its_lease_is_over_and_not_before() -> None:
+    task.given(*CLAIMED).when(TIME_OUT_TASK).then_nothing()
+    timed_out = TaskTimedOut(attempt=1, retry_at=RECORDED_AT + 65 * SECOND)
+    task.given(*CLAIMED).when(TIME_OUT_TASK, at(60 * SECOND)).then(timed_out)
+    task.given(TASK_REQUESTED).when(TIME_OUT_TASK).then_nothing()
+
+
+def test_task_that_is_over_is_not_cancelled() -> None:
+    task.given(TASK_REQUESTED).when(CANCEL_TASK).then(TASK_CANCELLED)
+    for over in (TASK_COMPLETED, TASK_TIMED_OUT, TASK_CANCELLED):
+        task.given(*CLAIMED, over).when(CANCEL_TASK).then_nothing()
+
+
+@pytest.mark.parametrize("bad", [1 << 63, float("nan"), {1: 2}, "x" * 70_000, [[]] * 3 + [b"x"]])
+def test_input_that_is_no_json_or_too_large_is_refused(bad: object) -> None:
+    with pytest.raises(ValidationError):
+        adapter(RequestTask).validate_python({"task_id": "t", "kind": "a", "input": bad})
+
+
+def test_lease_is_waited_for_while_the_attempt_goes_on() -> None:
+    for goes_on in (TASK_CLAIMED, TASK_HEARTBEAT):
+        lease.when(goes_on).then(Wait("lease", RECORDED_AT + 60 * SECOND))
+    for event in (TASK_COMPLETED, TASK_FAILED, TASK_TIMED_OUT, TASK_CANCELLED):
+        lease.given(replace(TIMER_SET, name="lease")).when(event).then(Forget("lease"))
+
+
+def test_lease_that_is_over_ends_the_attempt_and_a_refusal_is_asked_again() -> None:
+    fired = replace(TIMER_FIRED, name="lease")
+    lease.given(replace(TIMER_SET, name="lease")).when(fired).then(Ask("time_out", TimeOutTask(task_id="check-web-1")))
+    asked = replace(ASKED, step="time_out", attempt=1)
+    lease.given(asked).when(replace(ANSWERED, step="time_out")).then(Wait("lease", RECORDED_AT + 10 * SECOND))
+    lease.given(asked).when(replace(ANSWERED, step="time_out", outcome="accepted", kind=None, reason=None)).then()

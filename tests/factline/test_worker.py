@@ -1,0 +1,135 @@
+"""A worker does the tasks of a real server."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factline.worker import Failed, Task, Worker
+from schemas.envelope import Topic
+from tests.streams.intake.http.ways_in import WaysIn, ways_in
+
+
+@pytest.fixture
+def way(tmp_path: Path) -> Iterator[WaysIn]:
+    with ways_in(tmp_path) as way:
+        yield way
+
+
+def worker_of(way: WaysIn, key: str = "worker", **more: Any) -> Worker:
+    return Worker(str(way.client.base_url), key, name="w1", wait_s=0.2, **more)
+
+
+def request_tasks(way: WaysIn, count: int, **more: Any) -> None:
+    for n in range(count):
+        body = {"task_id": f"t{n}", "kind": "double", "input": n, "backoff_s": 0, **more}
+        assert way.command("operations.RequestTask", body).status_code == 200
+
+
+def ended(way: WaysIn, type_: str) -> list[Mapping[str, Any]]:
+    return [event.data for event in way.entries(Topic.EVENTS) if event.type == type_]
+
+
+async def until(worker: Worker, done: Callable[[], bool]) -> None:
+    """Work until something holds, then stop."""
+    working = asyncio.create_task(worker.work())
+    while not await asyncio.to_thread(done) and not working.done():  # noqa: ASYNC110 - the log has no event to wait for
+        await asyncio.sleep(0.02)
+    worker.stop()
+    await working
+
+
+def test_worker_does_the_tasks_of_its_kinds_several_at_a_time(way: WaysIn) -> None:
+    request_tasks(way, 8)
+    worker, at_once = worker_of(way, concurrency=4), [0, 0]
+
+    @worker.task("double")
+    async def double(task: Task) -> int:
+        at_once[0] += 1
+        at_once[1] = max(at_once)
+        await asyncio.sleep(0.05)
+        at_once[0] -= 1
+        return int(task.input) * 2
+
+    asyncio.run(until(worker, lambda: len(ended(way, "task.completed")) == 8))
+    assert sorted(int(data["output"]) for data in ended(way, "task.completed")) == [0, 2, 4, 6, 8, 10, 12, 14]
+    assert at_once == [0, 4]
+
+
+def test_function_that_fails_fails_its_attempt_and_the_next_may_do_it(way: WaysIn) -> None:
+    request_tasks(way, 1)
+    worker = worker_of(way)
+
+    @worker.task("double")
+    def double(task: Task) -> int:
+        if task.attempt == 1:
+            raise RuntimeError("not yet")
+        return 7
+
+    asyncio.run(until(worker, lambda: bool(ended(way, "task.completed"))))
+    assert [data["error"] for data in ended(way, "task.failed")] == ["RuntimeError: not yet"]
+    assert [data["attempt"] for data in ended(way, "task.completed")] == [2]
+
+
+def test_failure_that_no_retry_helps_ends_the_task(way: WaysIn) -> None:
+    request_tasks(way, 1)
+    worker = worker_of(way)
+
+    @worker.task("double")
+    async def double(task: Task) -> int:
+        raise Failed(f"{task.id} is impossible", retryable=False)
+
+    asyncio.run(until(worker, lambda: bool(ended(way, "task.failed"))))
+    [data] = ended(way, "task.failed")
+    assert (data["error"], data["retryable"], data["retry_at"]) == ("t0 is impossible", False, None)
+
+
+def test_worker_sends_heartbeats_and_stops_what_is_cancelled(way: WaysIn) -> None:
+    request_tasks(way, 1, heartbeat_s=1)
+    worker, said = worker_of(way), []
+
+    @worker.task("double")
+    async def double(task: Task) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            said.append(task.id)
+            raise
+
+    def cancelled() -> bool:
+        if ended(way, "task.heartbeat") and not ended(way, "task.cancelled"):
+            way.command("operations.CancelTask", {"task_id": "t0"})
+        return bool(said)
+
+    asyncio.run(until(worker, cancelled))
+    assert said == ["t0"]
+    assert not ended(way, "task.failed")
+
+
+def test_worker_that_is_stopped_finishes_what_goes_on_and_gives_back_what_takes_too_long(way: WaysIn) -> None:
+    request_tasks(way, 2)
+    worker, begun = worker_of(way, stop_s=0.5), []
+
+    @worker.task("double")
+    async def double(task: Task) -> int:
+        begun.append(task.id)
+        await asyncio.sleep(0.1 if task.id == "t0" else 60)
+        return 1
+
+    started = time.monotonic()
+    asyncio.run(until(worker, lambda: len(begun) == 2))
+    assert time.monotonic() - started < 30
+    assert len(ended(way, "task.completed")) == 1
+    assert [data["error"] for data in ended(way, "task.failed")] == ["the worker was stopped"]
+
+
+def test_worker_without_a_function_or_a_right_says_so(way: WaysIn) -> None:
+    with pytest.raises(ValueError, match="has no function"):
+        asyncio.run(worker_of(way).work())
+    refused = worker_of(way, "fleet")
+    refused.task("double")(lambda task: task.input)
+    with pytest.raises(Exception, match="403"):
+        asyncio.run(refused.work())
