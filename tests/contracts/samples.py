@@ -47,6 +47,13 @@ def sample(row: type, n: int, *, position: int | None = None, tenant: TenantId =
         words = (f"no-{n}", "invoice", "out", "Ann & Co", "DE", "product-1", text)
         amounts = (Decimal("-3.25"), Decimal("12345678901234.5678"), "EUR", at)
         return InvoiceLineRow(tenant, StreamId(f"invoice-{n:06}"), n % 3, instant(n), *words, *amounts)
+    if row is Patch:
+        fields = {"name": text, "count": n, "share": 0.1, "on": True, "none": None, "list": [1, {"a": "b"}]}
+        return Patch(tenant, f"device-{n:06}", "events", at, fields)
+    return _sample_of_facts(row, n, at, tenant, mark)
+
+
+def _sample_of_facts(row: type, n: int, at: int, tenant: TenantId, mark: str) -> Row:
     if row is BalanceRow:
         words = ("content", "RECEIVED", f"no-{n}", "invoice", "out", "Ann & Co", "EUR")
         return BalanceRow(
@@ -58,9 +65,6 @@ def sample(row: type, n: int, *, position: int | None = None, tenant: TenantId =
         return DistributionRow(
             tenant, StreamId(f"distribution-{n:06}"), 1, instant(n), "performance", f"c{n}", mark, n, n, at
         )
-    if row is Patch:
-        fields = {"name": text, "count": n, "share": 0.1, "on": True, "none": None, "list": [1, {"a": "b"}]}
-        return Patch(tenant, f"device-{n:06}", "events", at, fields)
     raise ValueError(f"no sample of {row}; add one here")
 
 
