@@ -44,13 +44,17 @@ PERMISSIONS: Mapping[str, Permission] = {
     "audit, replay, history": Permission(
         (
             "audit:read",
+            # the table gives users their own only, and what is whose is not told apart yet
+            "executions:read",
             "history:read",
             "issuers:read",
             "live:read",
             "ops:read",
             "processes:read",
+            "tasks:read",
             "usage:read",
             "users:read",
+            "workflows:read",
         ),
         frozenset({OWNER, ADMIN, AUDITOR}),
     ),

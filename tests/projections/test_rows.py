@@ -10,7 +10,6 @@ import pytest
 
 from domain.message import Event, FactRecord
 from projections.automation import execution_logs, workflow_facts
-from projections.automation.execution_logs import StepRow
 from projections.automation.workflow_facts import ExecutionRow
 from projections.finance import invoice_balances, invoice_facts
 from projections.finance.invoice_facts import InvoiceLineRow
@@ -63,7 +62,7 @@ def at(microseconds: int) -> datetime:
 
 
 def test_each_event_of_an_execution_is_a_step_of_its_log() -> None:
-    step = StepRow(
+    step = execution_logs.StepRow(
         tenant_id=ACME,
         execution_id="e1",
         step=3,

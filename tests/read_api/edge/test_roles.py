@@ -30,6 +30,7 @@ BY_PATH: Mapping[str, str] = {
     "/v1/alerts": READ,
     "/v1/analytics": READ,
     "/v1/approval_limits": READ,
+    "/v1/approvals": AUDIT,
     "/v1/audit": AUDIT,
     "/v1/budgets": READ,
     "/v1/command_executions": READ,
@@ -38,6 +39,7 @@ BY_PATH: Mapping[str, str] = {
     "/v1/devices": READ,
     "/v1/devices/{id}/history": AUDIT,
     "/v1/distributions": READ,
+    "/v1/executions": AUDIT,
     "/v1/invitations": MANAGE,
     "/v1/invoices": READ,
     "/v1/issuers": AUDIT,
@@ -63,21 +65,29 @@ BY_PATH: Mapping[str, str] = {
     "/v1/sessions": AUDIT,
     "/v1/sign-in": NO_CREDENTIAL,
     "/v1/sign-out": OWN_SESSION,
+    "/v1/tasks": AUDIT,
+    "/v1/tasks/claim": MANAGE,
+    "/v1/tasks/{task_id}/complete": MANAGE,
+    "/v1/tasks/{task_id}/fail": MANAGE,
+    "/v1/tasks/{task_id}/heartbeat": MANAGE,
     "/v1/telemetry": CHANGE,
     "/v1/tenants": OPERATOR,
     "/v1/usage": AUDIT,
     "/v1/users": AUDIT,
     "/v1/users/{user_id}/password-token": MANAGE,
     "/v1/watches": READ,
+    "/v1/workflows": AUDIT,
 }
 """What a route takes, by the longest beginning of its path; commands are asked one by one."""
 
 BY_CONTEXT: Mapping[str, str] = {
+    "automation": MANAGE,
     "content": CHANGE,
     "execution": CHANGE,
     "finance": CHANGE,
     "fleet": CHANGE,
     "identity": MANAGE,
+    "operations": MANAGE,
     "sales": CHANGE,
 }
 

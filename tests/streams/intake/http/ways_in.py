@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import uvicorn
@@ -17,7 +17,7 @@ from infra.sqlite.credentials import SqliteCredentials
 from infra.sqlite.event_log import SqliteEventLog
 from projections.automation import tasks
 from projections.credentials import Quota, RateLimits
-from projections.readers import CountRow
+from projections.readers import DocumentsReader
 from projections.rows import Document
 from read_api.edge.asking import add_edge
 from read_api.edge.auth import Caller, Unauthenticated
@@ -119,12 +119,6 @@ class TasksOfLog:
         fitting.sort(key=lambda one: (one[1][sort], one[0]))
         return [Document(tenant_id, id_, 1, fields) for id_, fields in fitting[:limit]]
 
-    def get(self, *_: Any) -> Document | None:
-        raise NotImplementedError
-
-    def facets(self, *_: Any) -> Sequence[CountRow]:
-        raise NotImplementedError
-
 
 @contextmanager
 def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING, limiter: RateLimiter | None = None) -> Iterator[WaysIn]:
@@ -142,7 +136,7 @@ def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING, limiter: RateLimite
     tenants = Tenants(gate, by_log(log))
     app.include_router(tenants_router(tenants))
     app.include_router(keys_router(tenants))
-    app.include_router(tasks_router(gate, TasksOfLog(log), b"a key of fingerprints"))
+    app.include_router(tasks_router(gate, cast("DocumentsReader", TasksOfLog(log)), b"a key of fingerprints"))
     try:
         with served(app) as client:
             yield WaysIn(client, log, app, credentials)
