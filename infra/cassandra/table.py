@@ -83,12 +83,12 @@ class Table:
         place = ", ".join(f"{name} {self._types.get(name, 'bigint')}" for name in self.place)
         order = ", ".join(f"{name} {direction}" for name in layout.order)
         tables = (
-            (self.checkpoints, f"topic text, partition int, {_READ_UP_TO}, log text", "topic, partition"),
+            (self.checkpoints, f"topic text, partition int, {_READ_UP_TO}", "topic, partition"),
             (self.places, f"tenant_id text, slice int, {place}", f"(tenant_id, slice), {', '.join(self.place)}"),
             (self.rows, f"{row}, {cuts}", f"(tenant_id, {', '.join(self.partition)}), {', '.join(layout.order)}"),
         )
         made = [f"CREATE TABLE IF NOT EXISTS {name} ({columns}, PRIMARY KEY ({key}))" for name, columns, key in tables]
-        # an earlier version made them without the log
+        # clusters have the tables of an earlier version, without the log
         added = f"ALTER TABLE {self.checkpoints} ADD IF NOT EXISTS log text"
         return (made[0], added, *made[1:-1], f"{made[-1]} WITH CLUSTERING ORDER BY ({order})")
 
