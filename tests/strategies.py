@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from domain.automation.execution import ExecutionId
 from domain.automation.graph import ApprovalNode, Edge, Edges, NodeId, Nodes, TaskNode
-from domain.catalog import DECIDERS, FACTS
+from domain.catalog import DECIDERS, SENT
 from domain.content.item import Platform
 from domain.execution.schedule import Cron, EverySeconds, ScheduleId
 from domain.finance.values import InvoiceNumber, Paid, Party
@@ -144,7 +144,7 @@ def messages(mark: str = "x") -> Messages:
             if decider is not TENANT
         ]
     )
-    kinds = st.one_of([instances(fact, known) for fact in FACTS])
+    kinds = st.one_of([instances(fact, known) for fact in SENT])
     fact_ids = st.none() | st.sampled_from([f"{mark}-{n}" for n in range(3)])
     facts = st.lists(st.builds(FactSubmission, ids, moments, kinds, fact_ids), min_size=1, max_size=5)
     return Messages(commands, facts)
