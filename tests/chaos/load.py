@@ -238,7 +238,8 @@ def _stories(tenants: Sequence[TenantId]) -> Iterator[Submission]:
             ChangeDeviceStatus(device_id=id_, status=DeviceStatus.ONLINE),
             RaiseAlert(alert_id=id_, severity="warning", rule="cpu high", device_id=id_),
             AcknowledgeAlert(alert_id=id_),
-            replace(RECEIVE_INVOICE, number=id_),
+            # without a due date: a process would record its timer
+            replace(RECEIVE_INVOICE, number=id_, due_date=None),
             CategoriseInvoice(**invoice, category="sales", by="rule 7"),
             ApproveInvoice(**invoice),
         )
