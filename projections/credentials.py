@@ -68,6 +68,12 @@ class Credentials(Protocol):
         Raises: StoreUnavailable, safe to retry.
         """
 
+    def tenants(self) -> Mapping[TenantId, str]:
+        """Return whether each tenant that is known is ACTIVE, SUSPENDED or CLOSED.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
     def status_of(self, tenant_id: TenantId) -> str | None:
         """Return whether a tenant is ACTIVE, SUSPENDED or CLOSED; None for one that is not known.
 

@@ -10,6 +10,7 @@ FILLED = b"filled"
 """The key of the record that says, in each partition, that the events of earlier versions are in the topic."""
 
 _KEYS = (b"api_key-", b"api_key.")
+_TENANTS = (b"tenant-", b"tenant.")
 
 
 def part_name(part: Part) -> bytes:
@@ -30,6 +31,10 @@ class KafkaCredentials:
 
     def of_tenant(self, tenant_id: TenantId) -> Sequence[Credential]:
         return credentials_of(part for part in _parts(self._topic.between(*_KEYS)) if part.tenant_id == tenant_id)
+
+    def tenants(self) -> Mapping[TenantId, str]:
+        parts = _parts(self._topic.between(*_TENANTS))
+        return {part.tenant_id: status_of(part) for part in parts if part.name == STATUS}
 
     def status_of(self, tenant_id: TenantId) -> str | None:
         name = part_name(Part(tenant_stream(tenant_id), tenant_id, STATUS, b""))

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,9 @@ class SqliteCredentials:
 
     def of_tenant(self, tenant_id: TenantId) -> Sequence[Credential]:
         return credentials_of(self._parts("tenant_id = ? AND stream GLOB 'api_key-*'", tenant_id))
+
+    def tenants(self) -> Mapping[TenantId, str]:
+        return {part.tenant_id: status_of(part) for part in self._parts("part = ?", STATUS)}
 
     def status_of(self, tenant_id: TenantId) -> str | None:
         of = "(stream, tenant_id, part) = (?, ?, ?)"

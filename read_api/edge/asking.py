@@ -7,6 +7,7 @@ from fastapi import Depends, FastAPI, Request, Security
 from fastapi.security import APIKeyHeader
 
 from read_api.edge.auth import Caller
+from read_api.edge.contract import add_contract
 from read_api.edge.paths import SlashesOfIds
 from read_api.edge.problems import PROBLEMS, add_problems
 from read_api.edge.queries import known_parameters
@@ -26,6 +27,7 @@ def add_edge(app: FastAPI, identify: Identify, log: str) -> None:
     app.state.identify = identify
     app.router.dependencies.append(Depends(known_parameters))
     add_problems(app, PROBLEMS)
+    add_contract(app)
     app.add_middleware(SlashesOfIds)
 
 

@@ -12,7 +12,7 @@ from streams.intake.http.keys import keys_router
 from streams.intake.http.onboarding import Refused, Tenants
 from streams.intake.http.operator import operator_router
 from streams.intake.http.telemetry import TelemetryGate, telemetry_router
-from streams.intake.http.tenants import tenants_router
+from streams.intake.http.tenants import tenant_list_router, tenants_router
 from streams.intake.live_keys import by_credentials
 from streams.ports import LogDamaged, LogFull, LogUnavailable, Overloaded
 from streams.project.view_jobs import UnknownProjection, ViewJobs, WrongBuild
@@ -36,6 +36,7 @@ def add_intake(
     app.include_router(telemetry_router(telemetry))
     tenants = Tenants(commands, by_credentials(credentials))
     app.include_router(tenants_router(tenants))
+    app.include_router(tenant_list_router(credentials))
     app.include_router(keys_router(tenants))
     app.include_router(operator_router(operations))
 
