@@ -1,0 +1,1 @@
+"""What integrators import; everything else of this repository is the server's."""
