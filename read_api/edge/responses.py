@@ -80,7 +80,7 @@ def documented(example: Mapping[str, Any], **more: Any) -> dict[int | str, dict[
         "type": "object",
         "required": ["rows", "next", "as_of", *more],
         "properties": {
-            "rows": {"type": "array", "items": schema_like(example)},
+            "rows": {"type": "array", "items": {**schema_like(example), "type": "object"}},
             "next": {"type": ["string", "null"], "description": "the `cursor` of the next page, null on the last"},
             "as_of": {
                 "type": "object",

@@ -37,9 +37,8 @@ def test_what_a_command_wrote_is_read_with_its_token(client: Client) -> None:
     assert again == reply._replace(repeated=True)
     taken = client.telemetry([METRIC])
     assert taken.accepted == 1
-    values = client.rows(
-        "/v1/devices/client-1/metrics", consistent_with=taken.token, metric="cpu", start="2026-01-31T00:00:00Z"
-    )
+    day = {"start": "2026-01-31T00:00:00Z", "end": "2026-02-01T00:00:00Z"}
+    values = client.rows("/v1/devices/client-1/metrics", consistent_with=taken.token, metric="cpu", **day)
     assert [row["value"] for row in values] == [12.5]
 
 

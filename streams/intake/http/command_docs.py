@@ -28,7 +28,7 @@ _REPLY: Mapping[str, Any] = {
     "repeated": False,
     "stream": "device-web-1",
     "version": 1,
-    "events": [{"id": "0197…", "type": "device.registered", "version": 1}],
+    "events": [{"event_id": "0197…", "type": "device.registered", "version": 1}],
     "position": {"partition": 0, "position": 12, "token": "events/0/12"},
 }
 _ITEM: Mapping[str, Any] = {
@@ -42,7 +42,9 @@ _REPLY_SCHEMA = named("Reply", schema_like(_REPLY, required=True))
 _REPLIES_SCHEMA = {
     "type": "object",
     "required": ["replies"],
-    "properties": {"replies": {"type": "array", "items": named("BatchReply", schema_like(_REPLY))}},
+    "properties": {
+        "replies": {"type": "array", "items": named("BatchReply", {**schema_like(_REPLY), "type": "object"})}
+    },
 }
 
 REPLIED = answered(

@@ -356,6 +356,6 @@ _DOCS = {
         "example": [_EXAMPLE],
     },
     NDJSON: {"schema": {"type": "string"}, "example": orjson.dumps(_EXAMPLE).decode()},
-    BATCH: {"schema": {"type": "array"}, "example": [_EXAMPLE_EVENT]},
+    BATCH: {"schema": {"type": "array", "items": {"type": "object"}}, "example": [_EXAMPLE_EVENT]},
     STRUCTURED: {"schema": {"type": "object"}, "example": _EXAMPLE_EVENT},
 }
