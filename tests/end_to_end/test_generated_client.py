@@ -24,16 +24,21 @@ def test_a_generated_client_writes_and_reads_what_it_wrote(tmp_path: Path, monke
         for module in pkgutil.walk_packages(made.__path__, "made_client."):
             import_module(module.name)
         key = {"prefix": "", "auth_header_name": "X-API-Key"}
-        client = made.AuthenticatedClient(
+        asking = made.AuthenticatedClient(
             base_url=server.url, token=server.tenant_key, httpx_args={"trust_env": False}, **key
         )
-        body = _class("models.register_device", "RegisterDevice")(device_id="made-1", hostname="made-1.example")
-        reply = _ask("commands.post_commands_fleet_register_device", client=client, body=body)
-        assert reply.version == 1
-        found = _ask("devices.get_devices_id", client=client, id="made-1", x_consistent_with=reply.position.token)
-        assert [row.hostname for row in found.rows] == ["made-1.example"]
-        refused = _ask("commands.post_commands_fleet_register_device", client=client, body=body, if_match="7")
-        assert (type(refused).__name__, refused.status) == ("Problem", 409)
+        with asking as client:
+            _register_and_read(client)
+
+
+def _register_and_read(client: Any) -> None:
+    body = _class("models.register_device", "RegisterDevice")(device_id="made-1", hostname="made-1.example")
+    reply = _ask("commands.post_commands_fleet_register_device", client=client, body=body)
+    assert reply.version == 1
+    found = _ask("devices.get_devices_id", client=client, id="made-1", x_consistent_with=reply.position.token)
+    assert [row.hostname for row in found.rows] == ["made-1.example"]
+    refused = _ask("commands.post_commands_fleet_register_device", client=client, body=body, if_match="7")
+    assert (type(refused).__name__, refused.status) == ("Problem", 409)
 
 
 def _generate(folder: Path) -> None:
