@@ -192,7 +192,7 @@ def test_gateway_knows_keys_and_tenants_of_their_own_topic_and_no_event_has_a_ha
         credentials = KafkaCredentials(topic)
         until(lambda: bool(credentials.find(key)), 30)
         assert [one[:3] for one in credentials.find(key)] == [(ACME, key, digest)]
-        assert credentials.status_of(ACME) == "ACTIVE"
+        assert credentials.status_of(ACME) == credentials.tenants()[ACME] == "ACTIVE"
         assert credentials.find(key[:-1]) == []
         writer.write([submission(RevokeApiKey(key_id=key), tenant="acme")])
         until(lambda: credentials.of_tenant(ACME)[0].revoked, 30)
