@@ -8,7 +8,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from domain.content.context import CONTEXT as CONTENT
 from domain.context import Context
+from domain.execution.context import CONTEXT as EXECUTION
 from domain.finance.context import CONTEXT as FINANCE
 from domain.fleet.context import CONTEXT as FLEET
 from domain.identity.context import CONTEXT as IDENTITY
@@ -18,7 +20,7 @@ from domain.sales.context import CONTEXT as SALES
 from schemas import upcast
 from schemas.envelope import Envelope
 
-CONTEXTS: tuple[Context, ...] = (IDENTITY, FLEET, FINANCE, SALES)
+CONTEXTS: tuple[Context, ...] = (IDENTITY, FLEET, FINANCE, SALES, CONTENT, EXECUTION)
 
 DECIDERS: tuple[Decider, ...] = tuple(decider for context in CONTEXTS for decider in context.deciders)
 FACTS: tuple[type[Fact], ...] = tuple(fact for context in CONTEXTS for fact in context.facts)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from domain.catalog import EVENTS
+from projections.content import content, content_facts, distributions
+from projections.execution import command_executions, schedules, scripts
 from projections.finance import invoice_balances, invoice_facts, invoices
 from projections.fleet import alerts, device_logs, device_metrics, devices, maintenance, metrics_5m, watches
 from projections.history import audit_trail, events, processes, stream_history
@@ -20,12 +22,18 @@ PROJECTIONS: tuple[Projection, ...] = (
     metrics_5m.PROJECTION,
     invoice_facts.PROJECTION,
     invoice_balances.PROJECTION,
+    content_facts.PROJECTION,
     devices.PROJECTION,
     alerts.PROJECTION,
     watches.PROJECTION,
     maintenance.PROJECTION,
     invoices.PROJECTION,
     leads.PROJECTION,
+    content.PROJECTION,
+    distributions.PROJECTION,
+    scripts.PROJECTION,
+    schedules.PROJECTION,
+    command_executions.PROJECTION,
     tenants.PROJECTION,
     api_keys.PROJECTION,
     users.PROJECTION,

@@ -62,6 +62,9 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_O
 Text = Annotated[str, StringConstraints(max_length=65_536)]
 """Free text of up to 64 Ki characters."""
 
+Body = Annotated[str, StringConstraints(min_length=1, max_length=65_536)]
+"""A text that must say something, of up to 64 Ki characters."""
+
 Id = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_ID)]
 """An identifier chosen by a caller; safe in a stream name, a URL and a message key."""
 

@@ -9,7 +9,8 @@ from domain.catalog import EVENTS, event_from, facts_of
 from domain.fleet.alert import AlertResolved
 from domain.fleet.definitions import NO_WATCHES, Defined, Definitions, watch_id_of
 from domain.fleet.device import DeviceTagged
-from domain.fleet.observe import Told, sample_of, taken
+from domain.fleet.follow import Told
+from domain.fleet.observe import sample_of, taken
 from domain.fleet.rules import Anomaly, NoData
 from domain.fleet.seen import NOTHING_SEEN, Seen, is_open
 from domain.fleet.watch import WATCH, WatchEvent
