@@ -41,7 +41,7 @@ class ScheduleScript(_OfSchedule):
     script_id: Id
     device_ids: Annotated[tuple[Id, ...], Field(min_length=1, max_length=100)]
     cron: Name | None = None
-    every_s: Annotated[int, Field(ge=60, le=366 * 86_400)] | None = None
+    every_s: Annotated[int, Field(strict=True, ge=60, le=366 * 86_400)] | None = None
     timezone: Name = "UTC"
     timeout_s: TimeoutS | None = None
 

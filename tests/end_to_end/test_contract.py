@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from openapi_spec_validator import validate
+from pydantic import ValidationError
 
 from domain import catalog
 from streams.intake.http.commands import PUBLIC
@@ -96,6 +97,24 @@ def test_every_command_has_its_own_operation_with_an_example_that_is_taken(
         assert catalog.adapter(command).validate_python(body["example"])
         headers = {one["name"] for one in operation["parameters"] if one["in"] == "header"}
         assert headers >= {"Idempotency-Key", "If-Match", "X-Deadline", "traceparent"}
+
+
+def whole_numbers(schema: dict[str, Any]) -> Iterator[str]:
+    for name, field in schema["properties"].items():
+        if "integer" in {one.get("type") for one in (field, *field.get("anyOf", ()))}:
+            yield name
+
+
+@pytest.mark.parametrize("wrong", [True, "5"])
+def test_a_whole_number_of_a_command_is_a_number(document: dict[str, Any], wrong: object) -> None:
+    checked = 0
+    for command in PUBLIC.values():
+        schema = document["components"]["schemas"][command.__name__]
+        for name in whole_numbers(schema):
+            with pytest.raises(ValidationError, match=f"\n{name}\n"):
+                catalog.adapter(command).validate_python({name: wrong})
+            checked += 1
+    assert checked > 10
 
 
 def test_reads_can_wait_for_what_was_written(operations: dict[tuple[str, str], dict[str, Any]]) -> None:
