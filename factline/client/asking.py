@@ -14,7 +14,7 @@ import httpx
 from factline.client.trying import no_address
 
 Value = str | int | float | datetime | Sequence[str] | None
-"""A parameter of a query: several texts are sent with commas between them, None is left out."""
+"""A parameter of a query: of several texts each is sent under the name, None is left out."""
 
 _CONNECT_S = 5.0
 _TIMEOUT_S = 60.0
@@ -27,7 +27,7 @@ class Asked(NamedTuple):
 
     method: str
     path: str
-    parameters: Mapping[str, str] = {}
+    parameters: Sequence[tuple[str, str]] = ()
     headers: Mapping[str, str] = {}
     content: bytes | None = None
     safe: bool = True
@@ -38,7 +38,7 @@ def request(client: httpx.Client | httpx.AsyncClient, asked: Asked) -> httpx.Req
     """Return the request as a client of httpx sends it. Raises: ServerGone, its address is none."""
     how: dict[str, Any] = {"headers": asked.headers, "content": asked.content}
     # parameters, also none of them, would take the place of those in the path
-    how |= {"params": asked.parameters} if asked.parameters else {}
+    how |= {"params": list(asked.parameters)} if asked.parameters else {}
     how |= {"timeout": asked.timeout} if asked.timeout else {}
     try:
         return client.build_request(asked.method, asked.path, **how)
@@ -89,7 +89,7 @@ def telemetry(facts: Iterable[Any], *, idempotency_key: str | None) -> Asked:
 
 def reading(path: str, consistent_with: str | None, parameters: Mapping[str, Value]) -> Asked:
     headers = {"X-Consistent-With": consistent_with} if consistent_with else {}
-    said = {name: _text(value) for name, value in parameters.items() if value is not None}
+    said = [(name, text) for name, value in parameters.items() for text in _texts(value)]
     return Asked("GET", path, said, headers)
 
 
@@ -105,7 +105,7 @@ def live(place: str | None, parameters: Mapping[str, Value]) -> Asked:
 
 def _sending(path: str, body: Any, headers: Mapping[str, str], *, safe: bool) -> Asked:
     content = body if isinstance(body, bytes) else json.dumps(body, default=_plain, ensure_ascii=False).encode()
-    return Asked("POST", path, {}, {"Content-Type": "application/json", **headers}, content, safe)
+    return Asked("POST", path, (), {"Content-Type": "application/json", **headers}, content, safe)
 
 
 def _plain(value: Any) -> Any:
@@ -118,9 +118,9 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def _text(value: Value) -> str:
+def _texts(value: Value) -> Sequence[str]:
+    if value is None:
+        return ()
     if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, str):
-        return value
-    return ",".join(value) if isinstance(value, Sequence) else str(value)
+        return (value.isoformat(),)
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else (str(value),)

@@ -32,7 +32,9 @@ def get(path: str, parameters: Sequence[str], *, every: bool, consistent_with: s
     """
     if not path.startswith("/"):
         raise click.BadParameter("it begins with /, like /v1/devices", param_hint="PATH")
-    asked: dict[str, Any] = dict(_pair(text) for text in parameters)
+    asked: dict[str, Any] = {}
+    for name, value in map(_pair, parameters):
+        asked.setdefault(name, []).append(value)
     with asking() as client:
         if every:
             rows = client.rows(path, consistent_with=consistent_with, **asked)

@@ -245,6 +245,15 @@ def test_all_pages_of_a_list_are_walked() -> None:
     assert asked == [{"status": "ONLINE", "limit": "1"}, {"status": "ONLINE", "limit": "1", "cursor": "c"}]
 
 
+def test_several_values_are_sent_under_one_name() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=request.url.params.multi_items())
+
+    with client(answer) as asking:
+        found = asking.get("/v1/alerts", severity=["warning", "critical"], start=datetime(2026, 1, 31, tzinfo=UTC))
+    assert found == [["severity", "warning"], ["severity", "critical"], ["start", "2026-01-31T00:00:00+00:00"]]
+
+
 def test_facts_are_sent_and_counted() -> None:
     taken = {"accepted": 1, "repeated": 0, "refused": [{"line": 2, "reason": "…"}], "position": "telemetry/0/9"}
     with client(one_after_another(httpx.Response(200, json=taken))) as asking:
