@@ -15,15 +15,18 @@ from domain.finance.context import CONTEXT as FINANCE
 from domain.fleet.context import CONTEXT as FLEET
 from domain.identity.context import CONTEXT as IDENTITY
 from domain.message import Command, Decider, Event, Fact, KeptApart, marked_fields
+from domain.operations.context import CONTEXT as OPERATIONS
 from domain.process import PROCESS_EVENTS, Process, evolve_process
 from domain.sales.context import CONTEXT as SALES
 from schemas import upcast
 from schemas.envelope import Envelope
 
-CONTEXTS: tuple[Context, ...] = (IDENTITY, FLEET, FINANCE, SALES, CONTENT, EXECUTION)
+CONTEXTS: tuple[Context, ...] = (IDENTITY, FLEET, FINANCE, SALES, CONTENT, EXECUTION, OPERATIONS)
 
 DECIDERS: tuple[Decider, ...] = tuple(decider for context in CONTEXTS for decider in context.deciders)
 FACTS: tuple[type[Fact], ...] = tuple(fact for context in CONTEXTS for fact in context.facts)
+SENT: tuple[type[Fact], ...] = tuple(fact for fact in FACTS if not fact.IS_OURS)
+"""The facts that may come from outside."""
 PROCESSES: tuple[Process, ...] = tuple(process for context in CONTEXTS for process in context.processes)
 
 COMMANDS: Mapping[str, type[Command]] = {

@@ -83,12 +83,14 @@ class Fact(Event):
 
     Shape: it belongs to a stream of the kind CATEGORY. The log keeps facts of a request together in a RECORD, which
     `pack` makes of those of one stream in their order; earlier versions kept each fact as it is. IS_READING says that
-    stream, name and instant tell one from another, so that an id of its own adds nothing.
+    stream, name and instant tell one from another, so that an id of its own adds nothing. IS_OURS says that only a
+    process of ours records it, and nobody may send it.
     """
 
     __slots__ = ()
     CATEGORY: ClassVar[str] = "device"
     IS_READING: ClassVar[bool] = False
+    IS_OURS: ClassVar[bool] = False
     RECORD: ClassVar[type[FactRecord]]
 
     @staticmethod

@@ -24,6 +24,8 @@ from infra.kafka.telemetry_log import KafkaTelemetryLog
 from infra.kafka.topics import check_partitions, check_topics, log_id
 from infra.kafka.transaction import LIMIT_S
 from infra.kafka.worker_groups import COMMANDS, KafkaWorkerGroups
+from infra.limits.memory import MemoryRateLimiter
+from infra.limits.redis import RedisRateLimiter
 from infra.master_key import MasterKey, read_master_key
 from infra.migrate import schema_registry
 from infra.settings import BadSettings, CannotStart, Settings
@@ -64,6 +66,8 @@ class Gateway:
             connection, settings.topics, Beside.CREDENTIALS, folder / f"credentials-{log}.sqlite"
         )
         self.credentials = KafkaCredentials(self._known)
+        url = settings.redis_url
+        self.limiter = RedisRateLimiter(url, settings.topics.prefix) if url else MemoryRateLimiter()
 
     @property
     def follows(self) -> str:
@@ -73,6 +77,8 @@ class Gateway:
         return next((topic.error for topic in topics if topic.error), waiting) or "ok"
 
     def close(self) -> None:
+        if isinstance(self.limiter, RedisRateLimiter):
+            self.limiter.close()
         self._known.close()
         self._keys.close()
         self.commands.close()

@@ -75,7 +75,8 @@ class Settings:
 
     Shape: `kafka_security` are librdkafka's own property names, passed on as they are. `cursor_secret` signs cursors
     and is the same for all gateways; None for those of one machine, who keep one in `data_dir`. `master_key_file` is
-    read by writers and gateways, and holds the same key for all of them.
+    read by writers and gateways, and holds the same key for all of them. `redis_url` is where gateways count requests
+    together; None where each counts its own.
     """
 
     kafka_bootstrap: str
@@ -86,6 +87,7 @@ class Settings:
     kafka_security: Mapping[str, str] = field(default_factory=dict, repr=False)
     stores: StoreSettings = field(default_factory=StoreSettings)
     cursor_secret: bytes | None = field(default=None, repr=False)
+    redis_url: str | None = field(default=None, repr=False)
     master_key_file: Path | None = None
 
     @classmethod
@@ -106,6 +108,7 @@ class Settings:
             },
             stores=StoreSettings.from_environment(environment),
             cursor_secret=_secret(environment.get("FACTLINE_CURSOR_SECRET")),
+            redis_url=environment.get("FACTLINE_REDIS_URL") or None,
             master_key_file=_path(environment.get("FACTLINE_MASTER_KEY_FILE")),
         )
 

@@ -60,9 +60,9 @@ def migrate_stores(settings: Settings) -> tuple[View, ...]:
             for projection in of_role(role):
                 live = stores.views.live(projection.name)
                 view = live or View(projection.name, 1)
-                # also where there is a table: one of an earlier version may lack columns
-                if live is None or live in stores.views.builds(projection.name):
-                    stores.views.create(view)
+                # also where there are tables: those of an earlier version may lack columns
+                for build in {*stores.views.builds(projection.name), *([] if live else [view])}:
+                    stores.views.create(build)
                 if live is None:
                     # beside views that have read the log a worker lets it go live, when it has read as much
                     if is_level(stores.views, view, of_role(role)):

@@ -5,13 +5,22 @@ from collections.abc import Sequence
 from domain.catalog import EVENTS
 from projections.content import content, content_facts, distributions
 from projections.execution import command_executions, schedules, scripts
-from projections.finance import invoice_balances, invoice_facts, invoices
-from projections.fleet import alerts, device_logs, device_metrics, devices, maintenance, metrics_5m, watches
+from projections.finance import approval_limits, budgets, invoice_balances, invoice_facts, invoices
+from projections.fleet import alerts, device_logs, device_metrics, devices, log_counts, maintenance, metrics_5m, watches
 from projections.history import audit_trail, events, processes, stream_history
-from projections.identity import api_keys, organization_devices, organizations, tenants, users
+from projections.identity import (
+    api_keys,
+    api_usage,
+    issuers,
+    organization_devices,
+    organizations,
+    sessions,
+    tenants,
+    users,
+)
 from projections.projection import Projection
 from projections.rows import Role
-from projections.sales import leads
+from projections.sales import customers, lead_funnel, leads, quotes, representatives
 
 PROJECTIONS: tuple[Projection, ...] = (
     device_metrics.PROJECTION,
@@ -20,23 +29,33 @@ PROJECTIONS: tuple[Projection, ...] = (
     stream_history.PROJECTION,
     events.PROJECTION,
     metrics_5m.PROJECTION,
+    log_counts.PROJECTION,
     invoice_facts.PROJECTION,
     invoice_balances.PROJECTION,
     content_facts.PROJECTION,
+    api_usage.PROJECTION,
+    lead_funnel.PROJECTION,
     devices.PROJECTION,
     alerts.PROJECTION,
     watches.PROJECTION,
     maintenance.PROJECTION,
     invoices.PROJECTION,
+    approval_limits.PROJECTION,
+    budgets.PROJECTION,
     leads.PROJECTION,
     content.PROJECTION,
     distributions.PROJECTION,
     scripts.PROJECTION,
     schedules.PROJECTION,
     command_executions.PROJECTION,
+    customers.PROJECTION,
+    quotes.PROJECTION,
+    representatives.PROJECTION,
     tenants.PROJECTION,
     api_keys.PROJECTION,
     users.PROJECTION,
+    sessions.PROJECTION,
+    issuers.PROJECTION,
     organizations.PROJECTION,
     organization_devices.PROJECTION,
     processes.PROJECTION,

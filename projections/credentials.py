@@ -1,4 +1,4 @@
-"""What an API key is compared with, and what it may do, follows from events and from what is kept apart from them."""
+"""Who may ask, and as whom, follows from events and from what is kept apart from them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,20 +7,26 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from domain.identity.api_key import ApiKeyIssued, ApiKeyRevoked, ApiKeyRotated
+from domain.identity.issuer import IssuerDistrusted, IssuerTrusted
 from domain.identity.tenant import (
     TenantClosed,
+    TenantQuotaSet,
     TenantReactivated,
     TenantRegistered,
     TenantStatus,
     TenantSuspended,
 )
+from projections import sign_in
 from projections.fields import id_of, instant_text
 from schemas.envelope import Envelope, StreamId, TenantId
 from schemas.payload import BadPayload, Encoded
 
 _VERSION_1 = b"\xf1"
+_FIRST_WITH_LIMITS = 3
+"""The version of api_key.issued that may state limits."""
 
-VERIFIER, GRANT, REVOKED, STATUS = "verifier", "grant", "revoked", "status"
+VERIFIER, GRANT, REVOKED, STATUS, QUOTA = "verifier", "grant", "revoked", "status", "quota"
+TRUST = "trust"
 
 _STATUS: Mapping[str, TenantStatus] = {
     TenantRegistered.TYPE: TenantStatus.ACTIVE,
@@ -29,7 +35,24 @@ _STATUS: Mapping[str, TenantStatus] = {
     TenantClosed.TYPE: TenantStatus.CLOSED,
 }
 
-TYPES = frozenset({ApiKeyIssued.TYPE, ApiKeyRotated.TYPE, ApiKeyRevoked.TYPE, *_STATUS})
+_SAYS_ALL: Mapping[str, str] = {TenantQuotaSet.TYPE: QUOTA, IssuerTrusted.TYPE: TRUST}
+"""The parts whose value is the payload of an event."""
+
+_ENDS: Mapping[str, str] = {ApiKeyRevoked.TYPE: REVOKED, IssuerDistrusted.TYPE: TRUST}
+"""The parts that an event leaves empty."""
+
+TYPES = frozenset(
+    {
+        ApiKeyIssued.TYPE,
+        ApiKeyRotated.TYPE,
+        ApiKeyRevoked.TYPE,
+        IssuerTrusted.TYPE,
+        IssuerDistrusted.TYPE,
+        TenantQuotaSet.TYPE,
+        *_STATUS,
+        *sign_in.TYPES,
+    }
+)
 """The events that change a credential."""
 
 
@@ -42,8 +65,32 @@ class Part(NamedTuple):
     value: bytes
 
 
+class RateLimits(NamedTuple):
+    """How many requests may come in each window. Shape: None where nothing is said of it."""
+
+    minute: int | None = None
+    hour: int | None = None
+    day: int | None = None
+
+
+class Quota(NamedTuple):
+    """How much a tenant may do, in all. Shape: None where it may do as much as it likes."""
+
+    events_per_day: int | None = None
+    facts_per_day: int | None = None
+    live_streams: int | None = None
+    requests: RateLimits = RateLimits()
+
+
+NO_QUOTA = Quota()
+
+
 class Credential(NamedTuple):
-    """An API key as it is known. Shape: `since` is when it got its secret, an RFC 3339 text, "" where that is lost."""
+    """An API key as it is known.
+
+    Shape: `since` is when it got its secret, an RFC 3339 text, "" where that is lost. `limits` is None for a key that
+    was issued before keys had limits.
+    """
 
     tenant_id: TenantId
     key_id: str
@@ -51,10 +98,25 @@ class Credential(NamedTuple):
     since: str
     scopes: tuple[str, ...]
     revoked: bool
+    limits: RateLimits | None = None
+
+
+class TrustedIssuer(NamedTuple):
+    """An issuer whose tokens a tenant takes, and the keys to check them with, or the address of these.
+
+    Shape: `keys` are public keys as a JWKS has them, in JSON.
+    """
+
+    tenant_id: TenantId
+    id: str
+    issuer: str
+    audiences: tuple[str, ...]
+    jwks_uri: str | None
+    keys: bytes
 
 
 class Credentials(Protocol):
-    """Knows all API keys of the log, and which tenants are active."""
+    """Knows all API keys, trusted issuers, users and sessions of the log, and which tenants are active."""
 
     def find(self, key_id: str) -> Sequence[Credential]:
         """Return the keys of this id, of all tenants: before ids had a tag, several tenants could choose the same.
@@ -74,8 +136,26 @@ class Credentials(Protocol):
         Raises: StoreUnavailable, safe to retry.
         """
 
+    def issuers(self, tenant_id: TenantId) -> Sequence[TrustedIssuer]:
+        """Return the issuers that a tenant trusts now.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def of_stream(self, tenant_id: TenantId, stream: StreamId) -> Sequence[Part]:
+        """Return the parts of one stream of a tenant, as that of a user or a session.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
     def status_of(self, tenant_id: TenantId) -> str | None:
         """Return whether a tenant is ACTIVE, SUSPENDED or CLOSED; None for one that is not known.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def quota_of(self, tenant_id: TenantId) -> Quota:
+        """Return how much a tenant may do, NO_QUOTA where nothing was set.
 
         Raises: StoreUnavailable, safe to retry.
         """
@@ -89,10 +169,18 @@ def parts_of(event: Envelope) -> Sequence[Part]:
     """
     if event.type not in TYPES:
         return ()
+    if event.type in sign_in.TYPES:
+        return [_part(event, name, value) for name, value in sign_in.changes(event).items()]
     if status := _STATUS.get(event.type):
         return (_part(event, STATUS, {"status": status.value}),)
-    if event.type == ApiKeyRevoked.TYPE:
-        return (_part(event, REVOKED, {}),)
+    if name := _SAYS_ALL.get(event.type):
+        return (_part(event, name, event.data),)
+    if name := _ENDS.get(event.type):
+        return (_part(event, name, {}),)
+    return _parts_of_key(event)
+
+
+def _parts_of_key(event: Envelope) -> Sequence[Part]:
     apart = event.data.apart if isinstance(event.data, Encoded) else {}
     digest = apart.get("secret_sha256") or event.data.get("secret_sha256")
     parts = []
@@ -100,7 +188,10 @@ def parts_of(event: Envelope) -> Sequence[Part]:
         verifier = {"secret_sha256": digest, "since": instant_text(event.happened_at)}
         parts.append(_part(event, VERIFIER, verifier))
     if event.type == ApiKeyIssued.TYPE:
-        parts.append(_part(event, GRANT, {"scopes": list(event.data["scopes"])}))
+        grant: dict[str, Any] = {"scopes": list(event.data["scopes"])}
+        if event.schema_version >= _FIRST_WITH_LIMITS:
+            grant["limits"] = event.data["limits"] or {}
+        parts.append(_part(event, GRANT, grant))
     return parts
 
 
@@ -124,15 +215,38 @@ def credentials_of(parts: Iterable[Part]) -> Sequence[Credential]:
             found[VERIFIER]["since"],
             tuple(found[GRANT]["scopes"]),
             REVOKED in found,
+            RateLimits(**found[GRANT]["limits"]) if "limits" in found[GRANT] else None,
         )
         for (tenant_id, stream), found in keys.items()
         if VERIFIER in found and GRANT in found
     ]
 
 
+def issuers_of(parts: Iterable[Part]) -> Sequence[TrustedIssuer]:
+    """Return the issuers that parts make up, in the order of their ids. Raises: BadPayload."""
+    found = []
+    for part in parts:
+        if part.name == TRUST and (of := _value(part)):
+            named = (of["issuer"], tuple(of["audiences"]), of["jwks_uri"], orjson.dumps(of["keys"]))
+            found.append(TrustedIssuer(part.tenant_id, id_of(part.stream), *named))
+    return sorted(found)
+
+
+def values_of(parts: Iterable[Part]) -> sign_in.Parts:
+    """Return what the parts of one stream say, by their names. Raises: BadPayload."""
+    return {part.name: _value(part) for part in parts}
+
+
 def status_of(part: Part) -> str:
     """Return the status of a tenant's part. Raises: BadPayload."""
     return str(_value(part)["status"])
+
+
+def quota_of(part: Part) -> Quota:
+    """Return the quota of a tenant's part. Raises: BadPayload."""
+    found = _value(part)
+    requests = RateLimits(*(found[f"requests_per_{window}"] for window in RateLimits._fields))
+    return Quota(found["events_per_day"], found["facts_per_day"], found["live_streams"], requests)
 
 
 def tenant_stream(tenant_id: TenantId) -> StreamId:

@@ -114,11 +114,16 @@ class Series(Layout):
     def role(self) -> Role:
         return Role.TIMELINE
 
+    @property
+    def ordered_by_day(self) -> str | None:
+        """Return the layout's `day` where it is what orders rows first."""
+        return self.day if self.day == self.order[0] else None
+
     def check(self, of: Of, *, after: Sequence[Any] | None = None, **asked: bool) -> None:
         """Do nothing if a question may be asked. Raises: ValueError, it may not.
 
         Shape: `of` and `after` are those of `TimelineReader`; `asked` says whether the question is about the layout's
-        `day`, `search` or `value`.
+        `day`, `search` or `value`, or goes by `ordered_by_day`.
         """
         one = {column for column, wanted in of.items() if isinstance(wanted, str)}
         if not one.issuperset(self.series):
@@ -155,8 +160,10 @@ class Documents(Layout):
     """Documents, each the current state of one thing.
 
     Shape: `filters` and `sorts` name the fields that lists may use. They compare as text; of `sorts`, those that are
-    in `numbers` too compare as numbers. `default_sort` is the order of a list where nobody asks for another, "-" before
-    the field for the greatest first. The API lists a view that has an example.
+    in `numbers` too, which may be decimal texts, compare as numbers. Lists may ask for a range of those, and of the
+    `sorts` in `instants`. `default_sort` is the order of a list where nobody asks for another, "-" before the field for
+    the greatest first. `search` names the fields in whose words, and in those of the id, `q` looks; none may be
+    personal. The API lists a view that has an example.
     """
 
     row: type = Patch
@@ -164,7 +171,14 @@ class Documents(Layout):
     filters: tuple[str, ...] = ()
     sorts: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
+    instants: tuple[str, ...] = ()
     default_sort: str = ""
+    search: tuple[str, ...] = ()
+
+    @property
+    def ranges(self) -> tuple[str, ...]:
+        """Return the fields that lists may ask a range of."""
+        return (*self.numbers, *self.instants)
 
     @property
     def role(self) -> Role:

@@ -9,6 +9,9 @@ from schemas.envelope import Envelope, Position, StreamId, TenantId, Topic
 
 OK = "ok"
 
+DEGRADED = "degraded"
+"""What the state of a part begins with that does not do its work, while everything else goes on without it."""
+
 UPDATE = "update this worker to that release"
 """Part of what is said of a view that met a record of a newer release: it goes on when this is done."""
 

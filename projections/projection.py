@@ -1,10 +1,11 @@
 """A projection has a name, the events that it wants, and a function from an event to rows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from domain.message import Event
+from projections.columns import Columns
 from projections.layout import Documents, Facts, Layout, Series
 from projections.rows import Role, Row
 from schemas.envelope import Envelope, Topic
@@ -18,6 +19,8 @@ class Projection:
     Shape: `project(envelope, event)` gives the rows an event changes, from these two values alone; `events` None means
     every decided event. `event` is None then, and for a fact: the envelope is enough. `layout` says
     how its store keeps the rows, and so which of the three stores it is.
+    A view of facts may have `project_columns` too: the same rows in the same order, of many records at once.
+    It raises whatever it likes where a record is not as most are; these records then go through `project`.
     """
 
     name: str
@@ -25,6 +28,7 @@ class Projection:
     topics: tuple[Topic, ...]
     events: tuple[type[Event], ...] | None
     project: Callable[[Envelope, Any], Iterable[Row]]
+    project_columns: Callable[[Sequence[Envelope]], Columns] | None = None
 
     @property
     def role(self) -> Role:

@@ -2,10 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Generic, NamedTuple, TypeVar
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
+
+from pydantic import StringConstraints
 
 R = TypeVar("R")
+
+Party = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""A customer or supplier, as invoices name them."""
 
 
 class Choice(NamedTuple):
@@ -22,9 +27,17 @@ class Longest(NamedTuple):
     rows: str
 
 
+class Span(NamedTuple):
+    """From when to when there is data; the instants mean nothing where there are no rows."""
+
+    first: datetime
+    last: datetime
+    rows: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question(Generic[R]):
-    """A question, as stores answer it and as the API offers it under `/v1/analytics/<name>`.
+    """A question, as stores answer it and as the API offers it, under `/v1/analytics/<name>` or its own `path`.
 
     Shape: `sql` reads `view` by that name, which stands for the asking tenant's own rows in the live build, each once:
     no question can forget the tenant or count a repeat. It reads the views `beside` in the same way, which are of the
@@ -32,7 +45,7 @@ class Question(Generic[R]):
     type of each; `start` and `end` are instants, in SQL `{start:Int64}`, microseconds since 1970. `row` is made of the
     columns of the answer, in their order. The API calls its field `group` what the parameter `by` says, and writes
     Money with all its decimals. With `longest` a question is about the last day where nobody says a time, without it
-    about all times.
+    about all times. `span` takes some of the same parameters and says where the data is, if there is none in that day.
     """
 
     name: str
@@ -42,7 +55,9 @@ class Question(Generic[R]):
     parameters: Mapping[str, Any]
     row: Callable[..., R]
     example: Mapping[str, Any]
+    path: str = ""
     longest: Longest | None = None
+    span: "Question[Span] | None" = None
     beside: tuple[str, ...] = ()
 
     @property

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from projections.layout import Of
@@ -52,6 +53,13 @@ class TimelineReader(Protocol):
         is not about all but the last of them.
         """
 
+    def span(self, view: str, tenant_id: TenantId, *, of: Of) -> tuple[datetime, datetime] | None:
+        """Return the first and the last instant that rows of one series have, or None where there are none.
+
+        Shape: `of` as for `rows`.
+        Raises: StoreUnavailable, safe to retry; ValueError, there is no such view, or `day` does not order its rows.
+        """
+
     def points(
         self,
         view: str,
@@ -93,6 +101,20 @@ class CountRow(NamedTuple):
     rows: int
 
 
+class Bounds(NamedTuple):
+    """A range of a field as `sort_text` has it: `first` ≤ text < `end`, "" where it is open.
+
+    Shape: a field without a value is in no range.
+    """
+
+    first: str = ""
+    end: str = ""
+
+
+NO_FILTERS: Of = MappingProxyType({})
+NO_RANGES: Mapping[str, Bounds] = MappingProxyType({})
+
+
 class DocumentsReader(Protocol):
     """Answers about the current state of things; what lists may use is declared in the layout of each view.
 
@@ -113,28 +135,41 @@ class DocumentsReader(Protocol):
         view: str,
         tenant_id: TenantId,
         *,
-        filters: Mapping[str, str],
+        filters: Of,
+        ranges: Mapping[str, Bounds] = NO_RANGES,
+        words: Sequence[str] = (),
         sort: str,
         descending: bool,
         after: tuple[str, str] | None,
         limit: int,
     ) -> Sequence[Document]:
-        """Return a tenant's documents whose fields equal all the filters, ordered by (sort field, id).
+        """Return a tenant's documents that all filters, ranges and words hold for, ordered by (sort field, id).
 
-        Shape: at most `limit`. Filters compare as text (`as_text`); the sort field as text or, where the layout says
-        so, as a number (`sort_text`), and a document without it comes before all others. `after` is (`sort_text`, id)
-        of the last document already seen; those that come behind it are given.
+        Shape: at most `limit`. Filters compare as text (`as_text`), with one value or with any of several; the sort
+        field and ranges as text or, where the layout says so, as numbers (`sort_text`), and a document without the sort
+        field comes before all others. A document has all `words` (`words_of`) among those of its id and of the layout's
+        `search`. `after` is (`sort_text`, id) of the last document already seen; those that come behind it are given.
         Units: as in `get`.
-        Raises: StoreUnavailable, the store did not answer; safe to retry. ValueError, the view has no such filter or
-        sort field.
+        Raises: StoreUnavailable, the store did not answer; safe to retry. ValueError, the view has no such filter,
+        range, search or sort field. OlderBuild, the live build does not have it yet.
         Source: the events of the view.
         """
 
-    def facets(self, view: str, tenant_id: TenantId, field: str) -> Sequence[CountRow]:
+    def facets(
+        self,
+        view: str,
+        tenant_id: TenantId,
+        field: str,
+        *,
+        filters: Of = NO_FILTERS,
+        ranges: Mapping[str, Bounds] = NO_RANGES,
+        words: Sequence[str] = (),
+    ) -> Sequence[CountRow]:
         """Return the values of a filter field as `find` takes them, greatest number of documents first, then by value.
 
-        Shape: every value that a document of the tenant has; documents without the field are not counted.
+        Shape: every value that a document of the tenant has for which the other filters, ranges and words hold;
+        documents without the field are not counted.
         Units: `rows` counts documents, from 1.
-        Raises: StoreUnavailable, the store did not answer; safe to retry. ValueError, the view has no such filter.
+        Raises: as `find`.
         Source: the events of the view.
         """

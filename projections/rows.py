@@ -30,12 +30,16 @@ class View:
 
 
 class Checkpoint(NamedTuple):
-    """How far a view has read a partition; kept in the store itself, with the rows."""
+    """How far a view has read a partition; kept in the store itself, with the rows.
+
+    Shape: `log` says of which log, and of which epoch of it, the position is; "" where nobody said it.
+    """
 
     topic: Topic
     partition: int
     position: int
     recorded_at: datetime
+    log: str = ""
 
 
 class Patch(NamedTuple):

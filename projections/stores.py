@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from projections.rows import Checkpoint, Row, StoredRow, View
 from schemas.envelope import TenantId
@@ -14,6 +14,17 @@ class StoreUnavailable(Exception):  # noqa: N818
 
 class TooMuchAsked(StoreUnavailable):
     """The store gave up on this one question, and answers others: ask about less; the same again is no use to retry."""
+
+
+class OlderBuild(Exception):  # noqa: N818
+    """The live build is of an earlier version and lacks what is asked for; a retry helps once the view was rebuilt.
+
+    Shape: `part` is what is missing, like filter_status.
+    """
+
+    def __init__(self, detail: str, part: str) -> None:
+        super().__init__(detail)
+        self.part = part
 
 
 class WriteRefused(Exception):  # noqa: N818
@@ -79,6 +90,7 @@ class ViewWriter(Protocol):
 
         Shape: rows in log order; the effect of a row that was applied before is nothing. A checkpoint for each topic
         and partition that the rows come from; none means that they are a replay of parked events, which moves nothing.
+        One that is no further than what is kept changes nothing but this: a log that nobody said is noted.
         What the store says that it wrote is compared with what was sent.
         Raises: StoreUnavailable, also where it wrote less than was sent, safe to retry with the same arguments;
         WriteRefused, at least one row can never be kept, and none of them was.
@@ -102,4 +114,16 @@ class ViewWriter(Protocol):
         """Return the tenants that have a row in the view, in order.
 
         Raises: StoreUnavailable, safe to retry.
+        """
+
+
+@runtime_checkable
+class ScansColumns(Protocol):
+    """Reads rows back as their columns: the stores of all views but documents do."""
+
+    def scan_columns(self, view: View, tenant_id: TenantId) -> Iterator[Sequence[Sequence[Any]]]:
+        """Yield what `scan` yields, some thousand rows at a time, as the values of each column.
+
+        Shape: as in `Columns`; None where a value is missing, which no writer of ours left out.
+        Raises: StoreUnavailable, start again.
         """

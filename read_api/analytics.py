@@ -1,27 +1,25 @@
 """Each question that an analytics view declares gets its route here."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from inspect import Parameter, Signature
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import StringConstraints
 
 from projections.catalog import of_role
-from projections.question import Choice, Longest, Question
+from projections.question import Choice, Longest, Party, Question, Span
 from projections.rows import Role
+from read_api.edge.moments import EXAMPLES, Moment
 from read_api.edge.parameters import End, Start, TimeZone, in_order, window
 from read_api.edge.problems import Problem
-from read_api.edge.responses import Answer, documented, money, table
+from read_api.edge.responses import Answer, money
 from read_api.reading import Read, Reading
-from schemas.values import Currency, Instant, Money
+from read_api.tables import listed, shown, whole
+from schemas.values import Currency, Money
 
 _MOST_GROUPS = 10_000
-
-Party = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 _SHARED: Mapping[str, tuple[Any, Any]] = {
     "start": (Start, None),
@@ -31,21 +29,26 @@ _SHARED: Mapping[str, tuple[Any, Any]] = {
     "timezone": (TimeZone, "UTC"),
     "currency": (Annotated[Currency | None, Query(description="documents of this currency only")], None),
     "party": (Annotated[Party | None, Query(description="documents of this customer or supplier only")], None),
-    "as_of": (Annotated[Instant | None, Query(description="as it stood at this instant; left out: now")], None),
+    "as_of": (
+        Annotated[
+            Moment | None, Query(description="as it stood at this moment; left out: now", openapi_examples=EXAMPLES)
+        ],
+        None,
+    ),
 }
 """The parameters that mean the same in every question, each with its default."""
 
 
 def analytics_router() -> APIRouter:
-    router = APIRouter(prefix="/v1/analytics", tags=["analytics"])
+    router = APIRouter(tags=["analytics"])
     for view in of_role(Role.ANALYTICS):
         for question in view.analytics.questions:
             router.add_api_route(
-                f"/{question.name}",
+                question.path or f"/v1/analytics/{question.name}",
                 _endpoint(question, view.layout.scope),
                 name=question.name,
                 summary=question.summary,
-                responses=documented(question.example),
+                responses=listed(question.example, tuple(question.example)),
             )
     return router
 
@@ -54,12 +57,17 @@ def _endpoint(question: Question[Any], scope: str) -> Callable[..., Awaitable[Re
     amounts = [name for name, hint in get_type_hints(question.row, include_extras=True).items() if hint == Money]
 
     async def answer(read: Read, **parameters: Any) -> Response:
-        parameters |= _time(question.longest, parameters.get("start"), parameters.get("end"), read.as_of.at)
+        said = parameters.get("start"), parameters.get("end")
+        parameters |= _time(question.longest, *said, read.as_of.at)
         if "as_of" in parameters:
             parameters["as_of"] = parameters["as_of"] or read.as_of.at
-        ask = partial(read.answers.analytics.ask, question, read.tenant_id, **parameters)
-        rows = await asyncio.get_running_loop().run_in_executor(read.answers.analytics_threads, ask)
-        return table([_row(row, parameters, amounts) for row in rows], read.as_of)
+        rows = await _ask(read, question, parameters)
+        more: dict[str, Any] = (
+            {"window": shown(parameters["start"], parameters["end"])} if "start" in parameters else {}
+        )
+        if not rows and question.span and not all(said):
+            more["data"] = await _span(read, question.span, parameters)
+        return whole(read, _columns(question, parameters), [_row(row, parameters, amounts) for row in rows], **more)
 
     # FastAPI reads the parameters of a route from its signature
     answer.__signature__ = Signature(  # type: ignore[attr-defined]
@@ -73,11 +81,31 @@ def _endpoint(question: Question[Any], scope: str) -> Callable[..., Awaitable[Re
     return answer
 
 
+async def _ask(read: Read, question: Question[Any], parameters: Mapping[str, Any]) -> Sequence[Any]:
+    return await asyncio.wrap_future(read.asking(question, **parameters))
+
+
+async def _span(read: Read, question: Question[Span], parameters: Mapping[str, Any]) -> Answer | None:
+    """Return from when to when there is data, where a time that nobody said has none."""
+    [span] = await _ask(read, question, {name: parameters[name] for name in question.parameters})
+    return {"first": span.first, "last": span.last} if span.rows else None
+
+
+def _columns(question: Question[Any], parameters: Mapping[str, Any]) -> Sequence[str]:
+    return [parameters["by"] if name == "group" else name for name in get_type_hints(question.row)]
+
+
 def _parameter(name: str, kind: Any) -> Parameter:
+    type_: Any
+    default: Any
     if isinstance(kind, Choice):
         type_, default = Literal[tuple(kind.sql)], kind.default
+    elif name == "party" and kind is Party:
+        # the one who is asked about, and no condition
+        type_, default = kind, Parameter.empty
     else:
-        type_, default = _SHARED.get(name, (kind, Parameter.empty))
+        may_be_left_out = type(None) in get_args(kind)
+        type_, default = _SHARED.get(name, (kind, None if may_be_left_out else Parameter.empty))
     return Parameter(name, Parameter.KEYWORD_ONLY, annotation=type_, default=default)
 
 

@@ -1,21 +1,30 @@
 """All requests share these: the readers that answers are made from, a clock, and bounds."""
 
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import BoundedSemaphore, Event
+from threading import BoundedSemaphore, Event, Lock
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from projections.credentials import Credentials
+from projections.credentials import Credentials, RateLimits
 from projections.keys import KeyFinder
 from projections.operations import Feed, Operations, Progress
 from projections.readers import AnalyticsReader, DocumentsReader, TimelineReader
 from read_api.edge.auth import Authenticator
+from read_api.edge.credential import BEARER, SESSION
+from read_api.edge.issuer_keys import Fetch, IssuerKeys, nothing_fetched
+from read_api.edge.jwt import Tokens
+from read_api.edge.rates import DEFAULT, RateLimiter
+from read_api.edge.sessions import Sessions
+from schemas.envelope import TenantId
 
 LIVE_STREAMS = 100
+"""What one process has at once, of all tenants."""
+
 _ANALYTICS_THREADS = 4
 _WAITING_READS = 16
 
@@ -24,12 +33,39 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class OpenStreams:
+    """Counts the live streams of each tenant. Any thread may call it."""
+
+    def __init__(self) -> None:
+        self._open: Counter[TenantId] = Counter()
+        self._using = Lock()
+
+    def open(self, tenant_id: TenantId, most: int | None) -> bool:
+        """Count one more, unless the tenant has as many as it may; tell which."""
+        with self._using:
+            if most is not None and self._open[tenant_id] >= most:
+                return False
+            self._open[tenant_id] += 1
+            return True
+
+    def close(self, tenant_id: TenantId) -> None:
+        with self._using:
+            self._open[tenant_id] -= 1
+            # whose count stays would be remembered for ever
+            self._open += Counter()
+
+    def of(self, tenant_id: TenantId) -> int:
+        return self._open[tenant_id]
+
+
 @dataclass(kw_only=True)
 class Answers:
     """The readers behind the API, its clock, and its bounds. Call `stop` when the server begins to stop.
 
     Shape: `log` is the tag of the log that tokens and cursors are of, `partitions` how many it has. `credentials` say
-    who may ask, without a view. `personal` has the keys that personal fields are opened with.
+    who may ask, without a view; `fetch` gets the keys of issuers. Without a `limiter` they may ask as much as they
+    like, and `usual_limits` are those of a key that says nothing of its own. `personal` has the keys that personal
+    fields are opened with.
     """
 
     timeline: TimelineReader
@@ -43,6 +79,9 @@ class Answers:
     partitions: int
     cursor_secret: bytes
     log: str
+    limiter: RateLimiter | None = None
+    usual_limits: RateLimits = DEFAULT
+    fetch: Fetch = nothing_fetched
     now: Callable[[], datetime] = _utc_now
     consistency_wait_s: float = 5.0
     heartbeat_s: float = 15.0
@@ -52,15 +91,19 @@ class Answers:
     # a live stream blocks one thread while it waits for news
     live_threads: ThreadPoolExecutor = field(init=False)
     live_slots: BoundedSemaphore = field(init=False)
+    live_of: "OpenStreams" = field(init=False)
     # reads that wait for a view hold a thread of the server's pool: most of the pool stays free
     waiting_slots: BoundedSemaphore = field(init=False)
     stopping: Event = field(init=False)
 
     def __post_init__(self) -> None:
-        self.authenticator = Authenticator(self.credentials)
+        tokens = Tokens(self.credentials, IssuerKeys(self.fetch))
+        others = {BEARER: tokens.caller, SESSION: Sessions(self.credentials).caller}
+        self.authenticator = Authenticator(self.credentials, others, usual=self.usual_limits)
         self.analytics_threads = ThreadPoolExecutor(_ANALYTICS_THREADS, "analytics")
         self.live_threads = ThreadPoolExecutor(LIVE_STREAMS, "live")
         self.live_slots = BoundedSemaphore(LIVE_STREAMS)
+        self.live_of = OpenStreams()
         self.waiting_slots = BoundedSemaphore(_WAITING_READS)
         self.stopping = Event()
 

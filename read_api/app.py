@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 from fastapi_offline import FastAPIOffline
 
-from read_api import audit, live, ops, page, timeline
+from read_api import audit, live, me, ops, page, things, timeline, usage
 from read_api.analytics import analytics_router
 from read_api.answers import Answers
 from read_api.documents import document_routers
@@ -29,10 +29,20 @@ def add_answers(app: FastAPI, answers: Answers) -> None:
     app.state.answers = answers
     app.state.http_metrics = metrics
     app.add_middleware(CountRequests, metrics=metrics)
-    add_edge(app, answers.authenticator.identify, answers.log)
+    add_edge(app, answers.authenticator.identify, answers.log, answers.limiter)
     # the fixed paths of the documents' routers come before their {id}
-    for router in (*document_routers(), timeline.router, analytics_router(), audit.router, ops.router, live.router):
+    for router in (
+        *document_routers(),
+        timeline.router,
+        things.router,
+        analytics_router(),
+        audit.router,
+        ops.router,
+        live.router,
+        usage.router,
+    ):
         app.include_router(router)
+    app.include_router(me.router)
     app.include_router(page.router)
     app.add_api_route(
         "/metrics",

@@ -10,42 +10,120 @@ from pydantic import ValidationError
 
 from projections.history.audit_trail import PROJECTION as TRAIL
 from projections.history.event_rows import EventRow
+from projections.history.events import FOUND
+from projections.history.events import PROJECTION as EVENTS
 from projections.history.stream_history import PROJECTION as HISTORY
 from projections.history.stream_state import state_at
 from projections.personal import Opening
 from projections.readers import TimelineReader
-from read_api.edge.parameters import INSTANT, Cursor, End, Limit, Start, StreamName, in_order, parse_version
+from read_api.edge.moments import EXAMPLES, FORMS, MOMENT
+from read_api.edge.parameters import LONGEST_NAME, Cursor, End, Limit, Start, StreamName, in_order, parse_version
 from read_api.edge.problems import Problem
 from read_api.edge.queries import filter_value
 from read_api.edge.responses import Answer, documented, table
 from read_api.reading import Read, Reading
 from read_api.series import page
+from read_api.tables import WINDOW_EXAMPLE, answer, listed, shown
 from schemas.canonical_json import canonical_json
 from schemas.envelope import Actor, ActorType, Envelope, Position, StreamId, TenantId, Topic
 from schemas.personal import Origin, is_personal
-from schemas.shown import shown, shown_text
+from schemas.shown import shown as plainly
+from schemas.shown import shown_text
+from schemas.values import Id
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 
+EVENT = tuple(TRAIL.layout.example)
+"""The columns of an event."""
+
 _FOLD_ROWS = 500
+_END = 2**63 - 1
 
 
-@router.get("/events", summary="Decided events, newest first", responses=documented(TRAIL.layout.example))
+Types = Annotated[str, Query(max_length=2000, description="event types, with commas; none means all")]
+
+
+def _types(types: str) -> list[str]:
+    return sorted({filter_value(TRAIL.layout, "type", name.strip()) for name in types.split(",") if name.strip()})
+
+
+@router.get("/events", summary="Decided events, newest first", responses=listed(TRAIL.layout.example, EVENT))
 def events(
     *,
     read: Annotated[Read, Depends(Reading(TRAIL.layout.scope, TRAIL.name))],
-    types: Annotated[str, Query(max_length=2000, description="event types, with commas; none means all")] = "",
+    types: Types = "",
     start: Start = None,
     end: End = None,
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Response:
     in_order(start, end)
-    wanted = sorted({filter_value(TRAIL.layout, "type", name.strip()) for name in types.split(",") if name.strip()})
+    wanted = _types(types)
     cursors = read.cursors(types=wanted, start=start, end=end)
     of = {"type": tuple(wanted)} if wanted else {}
-    rows, next_ = page(read, TRAIL, cursors, of=of, start=start, end=end, limit=limit, cursor=cursor)
-    return table([event_answer(row, read.opening) for row in rows], read.as_of, next_=next_)
+
+    def pages(cursor: str | None, limit: int) -> tuple[Sequence[Answer], str | None]:
+        rows, next_ = page(read, TRAIL, cursors, of=of, start=start, end=end, limit=limit, cursor=cursor)
+        return [event_answer(row, read.opening) for row in rows], next_
+
+    return answer(read, EVENT, pages, limit=limit, cursor=cursor, window=shown(start, end))
+
+
+_Text = Annotated[str, Query(max_length=LONGEST_NAME)]
+
+
+@router.get(
+    "/search",
+    summary="Decided events by stream, type, who decided them, what they belong to, and when; newest first",
+    responses=listed(TRAIL.layout.example, EVENT, window=WINDOW_EXAMPLE),
+)
+def search(
+    *,
+    read: Annotated[Read, Depends(Reading(TRAIL.layout.scope, EVENTS.name))],
+    stream: Annotated[_Text, Query(description="the beginning of a stream's name, like invoice-91006")] = "",
+    types: Types = "",
+    actor: Annotated[_Text, Query(description="the id of who decided them, like that of an API key")] = "",
+    correlation_id: Annotated[_Text, Query(description="all that came of one command of a caller: its id")] = "",
+    causation_id: Annotated[_Text, Query(description="what came of one command or event directly: its id")] = "",
+    start: Start = None,
+    end: End = None,
+    happened_from: Start = None,
+    happened_before: End = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Response:
+    in_order(start, end)
+    in_order(happened_from, happened_before)
+    asked = {
+        "stream": stream,
+        "types": ",".join(_types(types)),
+        "actor": actor,
+        "correlation_id": correlation_id,
+        "causation_id": causation_id,
+        "event_id": "",
+        "start": start,
+        "end": end,
+        "happened_from": happened_from,
+        "happened_before": happened_before,
+    }
+    cursors = read.cursors(**asked)
+
+    def pages(cursor: str | None, limit: int) -> tuple[Sequence[Answer], str | None]:
+        before = cursors.read(cursor)[0] if cursor else _END
+        found = read.ask(FOUND, **asked, before=before, limit=limit + 1)
+        next_ = cursors.write((found[limit - 1].position,)) if len(found) > limit else None
+        return [event_answer(row, read.opening) for row in found[:limit]], next_
+
+    return answer(read, EVENT, pages, limit=limit, cursor=cursor, window=shown(start, end))
+
+
+@router.get("/events/{event_id}", summary="One decided event", responses=documented(TRAIL.layout.example))
+def one_event(*, read: Annotated[Read, Depends(Reading(TRAIL.layout.scope, EVENTS.name))], event_id: Id) -> Response:
+    nothing = dict.fromkeys(FOUND.parameters)
+    found = read.ask(FOUND, **{**nothing, "event_id": event_id, "before": _END, "limit": 1})
+    if not found:
+        raise Problem(404, f"no event has the id {event_id}")
+    return table([event_answer(found[0], read.opening)], read.as_of)
 
 
 @router.get(
@@ -61,8 +139,8 @@ def stream_as_of(
         str | None,
         Query(
             max_length=64,
-            description="a version, or an instant of the log",
-            openapi_examples={"version": {"value": "3"}, "instant": {"value": "2026-01-31T08:30:00Z"}},
+            description="a version, or a moment of the log",
+            openapi_examples={"version": {"value": "3"}, **EXAMPLES},
         ),
     ] = None,
     limit: Limit = 20,
@@ -71,21 +149,31 @@ def stream_as_of(
     until = _until(as_of)
     cursors = read.cursors(as_of=as_of)
     after = cursors.read(cursor)[0] if cursor else 0
-    whole = list(_history(read.answers.timeline, read.tenant_id, StreamId(stream)))
+    whole = history_of(read, StreamId(stream))
     if not whole:
         raise Problem(404, f"no stream is called {stream}")
     known = [row for row in whole if _is_known(row, until)]
     # versions count from 1 without a hole
     rows = known[after : after + limit]
     next_ = cursors.write((rows[-1].version,)) if len(known) > after + limit else None
-    state = state_at([read.opening.event(_envelope(row)) for row in known])
+    state = state_at(envelopes(read, known))
     return table(
         [event_answer(row, read.opening) for row in rows],
         read.as_of,
         next_=next_,
         version=known[-1].version if known else 0,
-        state=None if state is None else shown(state),
+        state=None if state is None else plainly(state),
     )
+
+
+def history_of(read: Read, stream: StreamId) -> Sequence[EventRow]:
+    """Return all events of a stream, oldest first."""
+    return list(_history(read.answers.timeline, read.tenant_id, stream))
+
+
+def envelopes(read: Read, rows: Sequence[EventRow]) -> Sequence[Envelope]:
+    """Return events as they were recorded, with what the caller may see of personal fields."""
+    return [read.opening.event(_envelope(row)) for row in rows]
 
 
 def event_answer(row: EventRow, opening: Opening) -> Answer:
@@ -116,9 +204,9 @@ def _until(as_of: str | None) -> int | datetime | None:
     if (version := parse_version(as_of)) is not None:
         return version
     try:
-        return INSTANT.validate_python(as_of)
+        return MOMENT.validate_python(as_of)
     except ValidationError:
-        raise Problem(400, "as_of must be a version like 3 or an instant like 2026-01-31T08:30:00Z") from None
+        raise Problem(400, f"as_of must be a version like 3, {FORMS}") from None
 
 
 def _is_known(row: EventRow, until: int | datetime | None) -> bool:

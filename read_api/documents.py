@@ -1,7 +1,7 @@
 """Each document view that has an example gets its routes here: lists with filters and cursors, and documents."""
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -9,13 +9,17 @@ from projections.catalog import of_role
 from projections.documents import sort_text
 from projections.projection import Projection
 from projections.rows import Document, Role
+from projections.stores import OlderBuild
 from read_api.edge.parameters import Cursor, DocumentId, Limit
 from read_api.edge.problems import Problem
-from read_api.edge.queries import filter_value, nearest
+from read_api.edge.queries import nearest
 from read_api.edge.responses import Answer, documented, table
+from read_api.lists import Asked, asked, parameters
 from read_api.reading import Read, Reading
+from read_api.tables import answer, listed, whole
 
 _FACETS = "filters"
+_FACET = {"field": "status", "value": "…", "count": 12}
 
 
 def document_routers() -> list[APIRouter]:
@@ -31,33 +35,31 @@ def _router(view: Projection) -> APIRouter:
     @router.get(
         "",
         summary=f"List {name}",
-        responses=documented(layout.example),
-        openapi_extra={"parameters": [_parameter(field) for field in layout.filters]},
+        responses=listed(layout.example, _columns(view)),
+        openapi_extra={"parameters": parameters(layout)},
     )
     def find(
         request: Request, read: reads, sort: sorts = layout.default_sort, limit: Limit = 20, cursor: Cursor = None
     ) -> Response:
-        return _list(read, view, filters=_filters(request, view), sort=sort, limit=limit, cursor=cursor)
+        return _list(read, view, request.query_params.multi_items(), sort=sort, limit=limit, cursor=cursor)
 
-    def facets(read: reads) -> Response:
-        rows = [
-            {"field": field, "value": found.group, "count": found.rows}
-            for field in layout.filters
-            for found in read.answers.documents.facets(name, read.tenant_id, field)
-        ]
-        return table(rows, read.as_of)
+    def facets(request: Request, read: reads) -> Response:
+        question = asked(layout, request.query_params.multi_items())
+        rows = [found for field in layout.filters for found in _facets(read, view, field, question)]
+        return whole(read, tuple(_FACET), rows)
 
-    def facets_or_one(read: reads) -> Response:
+    def facets_or_one(request: Request, read: reads) -> Response:
         document = read.answers.documents.get(name, read.tenant_id, _FACETS)
-        return facets(read) if document is None else _one(read, view, document)
+        return facets(request, read) if document is None else _one(read, view, document)
 
     # no id begins with _, so that this path is no document's; the other one is where something has that id
-    for path, answer, of in (("/_filters", facets, ""), ("/filters", facets_or_one, "; or the one with this id")):
+    for path, told, of in (("/_filters", facets, ""), ("/filters", facets_or_one, "; or the one with this id")):
         router.add_api_route(
             path,
-            answer,
-            summary=f"Values that {name} can be filtered by, with counts{of}",
-            responses=documented({"field": layout.filters[0], "value": "…", "count": 12}),
+            told,
+            summary=f"Values that {name} can be filtered by, with counts under what else is asked for{of}",
+            responses=listed({**_FACET, "field": layout.filters[0]}, tuple(_FACET)),
+            openapi_extra={"parameters": parameters(layout)},
         )
 
     @router.get("/{id}", summary=f"One of the {name}", responses=documented(layout.example))
@@ -70,53 +72,71 @@ def _router(view: Projection) -> APIRouter:
     return router
 
 
+def _facets(read: Read, view: Projection, field: str, question: Asked) -> Iterator[Answer]:
+    """Yield the values of a filter under all that is asked for but this filter itself: what else one could choose."""
+    others = {name: wanted for name, wanted in question.filters.items() if name != field}
+    try:
+        found = read.answers.documents.facets(
+            view.name, read.tenant_id, field, filters=others, ranges=question.ranges, words=question.words
+        )
+    except OlderBuild as error:
+        if error.part != f"filter_{field}":
+            raise
+        # a filter that a build of before does not know yet
+        return
+    yield from ({"field": field, "value": one.group, "count": one.rows} for one in found)
+
+
 def _singular(name: str) -> str:
     return name.removesuffix("es") if name.endswith("sses") else name.removesuffix("s")
 
 
 def _one(read: Read, view: Projection, document: Document) -> Response:
-    answer = table(_rows(read, view, [document]), read.as_of)
-    answer.headers["ETag"] = f'"{document.version}"'
-    return answer
-
-
-def _parameter(field: str) -> Mapping[str, Any]:
-    return {"name": field, "in": "query", "required": False, "schema": {"type": "string"}}
-
-
-def _filters(request: Request, view: Projection) -> Mapping[str, str]:
-    # the others are declared, and what is neither was refused
-    asked = request.query_params.items()
-    return {field: filter_value(view.layout, field, value) for field, value in asked if field in view.documents.filters}
+    one = table(_rows(read, view, [document]), read.as_of)
+    one.headers["ETag"] = f'"{document.version}"'
+    return one
 
 
 def _list(
-    read: Read, view: Projection, *, filters: Mapping[str, str], sort: str, limit: int, cursor: str | None
+    read: Read, view: Projection, query: Sequence[tuple[str, str]], *, sort: str, limit: int, cursor: str | None
 ) -> Response:
-    field = sort.removeprefix("-")
-    if field not in view.documents.sorts:
+    field, layout = sort.removeprefix("-"), view.documents
+    if field not in layout.sorts:
         raise Problem(
             400,
-            f"{view.name} cannot be sorted by {field[:100]!r}: {nearest(field, view.documents.sorts)}there are"
-            f" {', '.join(view.documents.sorts)}",
+            f"{view.name} cannot be sorted by {field[:100]!r}: {nearest(field, layout.sorts)}there are"
+            f" {', '.join(layout.sorts)}",
         )
-    cursors = read.cursors(filters=filters, sort=sort)
-    after = cursors.read(cursor) if cursor else None
-    found = read.answers.documents.find(
-        view.name,
-        read.tenant_id,
-        filters=filters,
-        sort=field,
-        descending=sort.startswith("-"),
-        after=(after[0], after[1]) if after else None,
-        limit=limit + 1,
-    )
-    page = found[:limit]
-    next_ = None
-    if len(found) > limit:
-        last = page[-1]
-        next_ = cursors.write((sort_text(view.documents, field, last.fields.get(field)), last.id))
-    return table(_rows(read, view, page), read.as_of, next_=next_)
+    question = asked(layout, query)
+    cursors = read.cursors(**question.said, sort=sort)
+
+    def pages(cursor: str | None, limit: int) -> tuple[Sequence[Answer], str | None]:
+        after = cursors.read(cursor) if cursor else None
+        found = read.answers.documents.find(
+            view.name,
+            read.tenant_id,
+            filters=question.filters,
+            ranges=question.ranges,
+            words=question.words,
+            sort=field,
+            descending=sort.startswith("-"),
+            after=(after[0], after[1]) if after else None,
+            limit=limit + 1,
+        )
+        page, next_ = found[:limit], None
+        if len(found) > limit:
+            last = page[-1]
+            next_ = cursors.write((sort_text(layout, field, last.fields.get(field)), last.id))
+        return _rows(read, view, page), next_
+
+    more = {"ranges": question.shown} if question.shown else {}
+    return answer(read, _columns(view), pages, limit=limit, cursor=cursor, **more)
+
+
+def _columns(view: Projection) -> Sequence[str]:
+    layout = view.documents
+    named = ("id", "version", *layout.example, *layout.filters, *layout.sorts, *layout.search)
+    return tuple(dict.fromkeys(named))
 
 
 def _rows(read: Read, view: Projection, documents: Sequence[Document]) -> Sequence[Answer]:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from threading import BoundedSemaphore
 from time import monotonic, sleep
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -13,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from projections.catalog import TYPES
 from projections.stores import StoreUnavailable
 from read_api.answers import Answers
+from read_api.edge.credential import credential_of
 from read_api.edge.parameters import LONGEST_NAME, parse_positions
 from read_api.edge.problems import Problem
 from read_api.edge.queries import one_of
@@ -63,16 +63,16 @@ def _about(envelope: Envelope) -> str:
 class LiveResponse(StreamingResponse):
     """Gives its slot back however it ends, even if it never began."""
 
-    def __init__(self, events: AsyncIterator[bytes], slots: BoundedSemaphore) -> None:
+    def __init__(self, events: AsyncIterator[bytes], give_back: Callable[[], None]) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__(events, media_type="text/event-stream", headers=headers)
-        self._slots = slots
+        self._give_back = give_back
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._slots.release()
+            self._give_back()
 
 
 @router.get(
@@ -100,10 +100,30 @@ def live(
     wanted = Wanted(wanted_types, stream, StreamId(f"device-{telemetry}") if telemetry else None)
     # a browser that reconnects sends the same address again: its header is the newer of the two
     places = _places(read, wanted, last_event_id or after)
-    slots = read.answers.live_slots
+    return LiveResponse(_events(request, read, wanted, places), _taken_slot(read))
+
+
+def _taken_slot(read: Read) -> Callable[[], None]:
+    """Take a place for one more stream, and return what gives it back. Raises: Problem, there is none."""
+    slots, streams, most = read.answers.live_slots, read.answers.live_of, read.caller.quota.live_streams
+    if not streams.open(read.tenant_id, most):
+        raise Problem(
+            429,
+            f"this tenant has as many live streams as it may have, {most}; close one, or ask the operator for a larger"
+            " quota",
+            retry_after_s=_BUSY_RETRY_S,
+            limit=most,
+            quota="live_streams",
+        )
     if read.answers.stopping.is_set() or not slots.acquire(blocking=False):
+        streams.close(read.tenant_id)
         raise Problem(503, "no live stream is free; try again", retry_after_s=_BUSY_RETRY_S)
-    return LiveResponse(_events(request, read, wanted, places), slots)
+
+    def give_back() -> None:
+        slots.release()
+        streams.close(read.tenant_id)
+
+    return give_back
 
 
 def _places(read: Read, wanted: Wanted, text: str | None) -> Places:
@@ -176,7 +196,7 @@ async def _in_thread(answers: Answers, ask: Callable[[], T]) -> T:
 
 
 def _still_allowed(request: Request, answers: Answers) -> None:
-    require(answers.authenticator.authenticate(request.headers.get("X-API-Key")), "live:read")
+    require(answers.authenticator.authenticate(credential_of(request)), "live:read")
 
 
 def _news(read: Read, wanted: Wanted, places: Places) -> News:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from projections.operations import OK, UPDATE, DeadLetter, PartitionLag, ProjectionStatus, WorkerStatus, sums
+from projections.operations import DEGRADED, OK, UPDATE, DeadLetter, PartitionLag, ProjectionStatus, WorkerStatus, sums
 from read_api.answers import Asked
 from read_api.edge.parameters import Cursor, Limit
 from read_api.edge.problems import RETRY_AFTER_S, Problem
@@ -70,16 +70,21 @@ def alive() -> Response:
 )
 def health(answers: Asked) -> Response:
     # without a key nothing is said but which part it is, and whether a newer release is all that it waits for
-    said = answers.operations.health().items()
-    parts = {name: state if state == OK else UPDATE if UPDATE in state else "failing" for name, state in said}
+    parts = {name: _without_reasons(state) for name, state in answers.operations.health().items()}
     as_of = AsOf(answers.now())._asdict()
-    failing = [name for name, state in parts.items() if state != OK]
+    failing = [name for name, state in parts.items() if state not in (OK, DEGRADED)]
     if failing:
         detail = f"not ready: {', '.join(failing)}"
         if UPDATE in parts.values():
             detail += f"; a newer release wrote to the log: {UPDATE}"
         raise Problem(503, detail, retry_after_s=RETRY_AFTER_S, ready=False, parts=parts, as_of=as_of)
     return Json({"ready": True, "parts": parts, "as_of": as_of})
+
+
+def _without_reasons(state: str) -> str:
+    if state == OK:
+        return OK
+    return UPDATE if UPDATE in state else DEGRADED if state.startswith(DEGRADED) else "failing"
 
 
 @router.get(

@@ -1,25 +1,34 @@
 """Every read comes through here: who asks, with which right, and how far the view must be."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
+from functools import partial
 from time import monotonic
-from typing import Annotated, NamedTuple
+from types import MappingProxyType
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import Header, Request
 
 from projections.operations import Progress
 from projections.personal import Opening
+from projections.question import Question
 from projections.rows import Checkpoint
 from read_api.answers import Answers, Asked
-from read_api.edge.asking import Asking
+from read_api.edge.asking import Known
 from read_api.edge.auth import Caller
 from read_api.edge.cursors import Cursors
+from read_api.edge.forms import Form, form_of
+from read_api.edge.moments import is_relative
 from read_api.edge.parameters import parse_positions
 from read_api.edge.problems import RETRY_AFTER_S, Problem
+from read_api.edge.rates import count_here
 from read_api.edge.responses import AsOf
-from read_api.edge.scopes import may, require
+from read_api.edge.scopes import may, require, require_history
 from schemas.envelope import SYSTEM_TENANT, Position, TenantId, Topic
 from schemas.partitioning import partition_of
+
+R = TypeVar("R")
 
 ConsistentWith = Annotated[
     str | None,
@@ -38,12 +47,17 @@ _SEEN_WITHIN_S = 1.0
 
 
 class Read(NamedTuple):
-    """An allowed read. `as_of` was taken before the store is asked, so the rows are at least that new."""
+    """An allowed read. `as_of` was taken before the store is asked, so the rows are at least that new.
+
+    Shape: `form` is how the caller wants rows, `said` what the query said.
+    """
 
     caller: Caller
     answers: Answers
     as_of: AsOf
     path: str
+    form: Form = Form.JSON
+    said: Mapping[str, str] = MappingProxyType({})
 
     @property
     def tenant_id(self) -> TenantId:
@@ -54,21 +68,40 @@ class Read(NamedTuple):
         """Return what opens personal fields for the caller, or masks them."""
         return Opening(self.answers.personal, allowed=may(self.caller, PERSONAL_SCOPE))
 
+    @property
+    def limited(self) -> bool:
+        """Return whether the caller said how many rows a page has."""
+        return "limit" in self.said
+
+    def asking(self, question: Question[R], **parameters: Any) -> Future[Sequence[R]]:
+        """Ask the analytics in one of the threads that have a session with it. Raises: as `AnalyticsReader.ask`."""
+        ask = partial(self.answers.analytics.ask, question, self.tenant_id, **parameters)
+        return self.answers.analytics_threads.submit(ask)
+
+    def ask(self, question: Question[R], **parameters: Any) -> Sequence[R]:
+        """Do as `asking`, and wait for the answer."""
+        return self.asking(question, **parameters).result()
+
     def cursors(self, **question: object) -> Cursors:
-        return Cursors(self.answers.cursor_secret, self.tenant_id, self.path, question, log=self.answers.log)
+        # a time before now is another instant on each page: the pages of a list are those of what was said
+        moving = {name: text for name, text in self.said.items() if name in question and is_relative(text)}
+        bound = {**question, **moving}
+        return Cursors(self.answers.cursor_secret, self.tenant_id, self.path, bound, log=self.answers.log)
 
 
 class Reading:
     """A dependency: authorise who asks, then wait for the views where the caller asks for it."""
 
-    def __init__(self, resource: str, *views: str) -> None:
+    def __init__(self, resource: str, *views: str, history: bool = False) -> None:
         self._resource = resource
         self._views = views
+        self._history = history
 
-    def __call__(
-        self, request: Request, caller: Asking, answers: Asked, consistent_with: ConsistentWith = None
-    ) -> Read:
+    def __call__(self, request: Request, caller: Known, answers: Asked, consistent_with: ConsistentWith = None) -> Read:
         require(caller, f"{self._resource}:read")
+        if self._history:
+            require_history(caller)
+        count_here(request, caller)
         if consistent_with is not None:
             positions = parse_positions(consistent_with, "X-Consistent-With", answers.log)
             _check_own(caller, positions, answers.partitions)
@@ -76,7 +109,9 @@ class Reading:
                 _wait(answers, view, positions, caller.tenant_id)
                 _check_taken(answers, view, caller.tenant_id, positions)
         places = own_places(caller, _least(answers.progress, self._views), answers.partitions)
-        return Read(caller, answers, AsOf.of(answers.now(), places), request.url.path)
+        as_of = AsOf.of(answers.now(), places)
+        form = form_of(request.headers.get("Accept", ""))
+        return Read(caller, answers, as_of, request.url.path, form, request.query_params)
 
 
 def own_places(caller: Caller, places: Sequence[Checkpoint], partitions: int) -> Sequence[Checkpoint]:

@@ -1,6 +1,6 @@
 """These routes say what a device reported and what happened to it: metrics, logs and history."""
 
-import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -9,33 +9,34 @@ from fastapi import APIRouter, Depends, Query, Response
 from projections.fleet.device_logs import PROJECTION as LOGS
 from projections.fleet.device_logs import LogRow
 from projections.fleet.device_metrics import PROJECTION as METRICS
+from projections.fleet.log_people import people_of
 from projections.history.stream_history import PROJECTION as HISTORY
+from projections.layout import Of
 from projections.readers import Aggregate
-from read_api.audit import event_answer
+from read_api.audit import EVENT, event_answer
 from read_api.edge.parameters import Cursor, End, Filter, Limit, Start, Step, in_order, step_seconds, window
 from read_api.edge.problems import Problem
 from read_api.edge.queries import filter_value
-from read_api.edge.responses import Answer, documented, table
+from read_api.edge.responses import Answer
 from read_api.reading import Read, Reading
 from read_api.series import page
+from read_api.tables import WINDOW_EXAMPLE, answer, listed, shown, whole
 from schemas.values import Id, Name
 
 router = APIRouter(prefix="/v1", tags=["devices", "logs"])
 
 Program = Annotated[Name | None, Query(description="The program that wrote the lines, like sshd")]
 
-# as an import writes them: user and address behind the process id, a user of several words in quotes
-_PEOPLE = re.compile(
-    r'(?:pid=\S+(?: |$))?(?:user=(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<user>[^\s"]\S*))(?: |$))?(?:ip=(?P<ip>\S+))?'
-)
 _MOST_POINTS = 20_000
+_POINT = tuple(METRICS.layout.example)
+_LINE = tuple(LOGS.layout.example)
 _LONGEST_RAW_S = 31 * 86_400
 
 
 @router.get(
     "/devices/{id}/metrics",
     summary="A metric's readings or points over time; without `metric`, the names there are",
-    responses=documented(METRICS.layout.example),
+    responses=listed(METRICS.layout.example, _POINT, window=WINDOW_EXAMPLE),
 )
 def metrics(
     *,
@@ -50,8 +51,8 @@ def metrics(
     timeline = read.answers.timeline
     in_order(start, end)
     if metric is None:
-        names = timeline.series(METRICS.name, read.tenant_id, of={"device_id": id})
-        return table([{"metric": name} for name in names], read.as_of)
+        names = [{"metric": name} for name in timeline.series(METRICS.name, read.tenant_id, of={"device_id": id})]
+        return whole(read, ("metric",), names)
     first, last = window(start, end, read.as_of.at)
     step_s = step_seconds(step)
     _bounded((last - first).total_seconds(), step_s)
@@ -59,7 +60,14 @@ def metrics(
     points = timeline.points(
         METRICS.name, read.tenant_id, of=of, start=first, end=last, step_s=step_s, aggregate=aggregate
     )
-    return table([point._asdict() for point in points], read.as_of)
+    more = {} if points or (start and end) else {"data": _span(read, of)}
+    return whole(read, _POINT, [point._asdict() for point in points], window=shown(first, last), **more)
+
+
+def _span(read: Read, of: Of) -> Answer | None:
+    """Return from when to when there are readings, where a time that nobody said has none."""
+    span = read.answers.timeline.span(METRICS.name, read.tenant_id, of=of)
+    return None if span is None else {"first": span[0], "last": span[1]}
 
 
 def _bounded(span_s: float, step_s: int) -> None:
@@ -70,7 +78,7 @@ def _bounded(span_s: float, step_s: int) -> None:
 
 
 @router.get(
-    "/devices/{id}/logs", summary="A device's log lines, newest first", responses=documented(LOGS.layout.example)
+    "/devices/{id}/logs", summary="A device's log lines, newest first", responses=listed(LOGS.layout.example, _LINE)
 )
 def device_logs(
     *,
@@ -97,7 +105,7 @@ def device_logs(
     )
 
 
-@router.get("/logs", summary="Log lines of all devices, newest first", responses=documented(LOGS.layout.example))
+@router.get("/logs", summary="Log lines of all devices, newest first", responses=listed(LOGS.layout.example, _LINE))
 def logs(
     *,
     read: Annotated[Read, Depends(Reading(LOGS.layout.scope, LOGS.name))],
@@ -142,12 +150,17 @@ def _log_page(
     cursors = read.cursors(device_id=device_id, severity=severity, contains=contains, start=start, end=end, **question)
     asked = {"device_id": device_id, "severity": severity, "event_type": program}
     of = {column: text for column, text in asked.items() if text is not None}
-    rows, next_ = page(read, LOGS, cursors, of=of, start=start, end=end, contains=contains, limit=limit, cursor=cursor)
-    return table([_log_answer(row) for row in rows], read.as_of, next_=next_)
+
+    def pages(cursor: str | None, limit: int) -> tuple[Sequence[Answer], str | None]:
+        time = {"start": start, "end": end}
+        rows, next_ = page(read, LOGS, cursors, of=of, **time, contains=contains, limit=limit, cursor=cursor)
+        return [_log_answer(row) for row in rows], next_
+
+    return answer(read, _LINE, pages, limit=limit, cursor=cursor, window=shown(start, end))
 
 
 def _log_answer(row: LogRow) -> Answer:
-    people = _PEOPLE.match(row.details)
+    people = people_of(row.details)
     return {
         "id": row.fact_id,
         "happened_at": row.happened_at,
@@ -155,8 +168,8 @@ def _log_answer(row: LogRow) -> Answer:
         "severity": row.severity,
         "event_type": row.event_type,
         "program": row.event_type,
-        "user": (people["user"] or people["quoted"] or "") if people else "",
-        "ip": (people["ip"] or "") if people else "",
+        "user": people.user,
+        "ip": people.ip,
         "hostname": row.hostname,
         "summary": row.summary,
         "details": row.details,
@@ -166,16 +179,20 @@ def _log_answer(row: LogRow) -> Answer:
 @router.get(
     "/devices/{id}/history",
     summary="What happened to a device, oldest first",
-    responses=documented(HISTORY.layout.example),
+    responses=listed(HISTORY.layout.example, EVENT),
 )
 def history(
     *,
-    read: Annotated[Read, Depends(Reading("devices", HISTORY.name))],
+    read: Annotated[Read, Depends(Reading("devices", HISTORY.name, history=True))],
     id: Id,  # noqa: A002
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Response:
-    rows, next_ = page(read, HISTORY, read.cursors(), of={"stream": f"device-{id}"}, limit=limit, cursor=cursor)
-    if not rows:
-        raise Problem(404, f"no device has the id {id}")
-    return table([event_answer(row, read.opening) for row in rows], read.as_of, next_=next_)
+
+    def pages(cursor: str | None, limit: int) -> tuple[Sequence[Answer], str | None]:
+        rows, next_ = page(read, HISTORY, read.cursors(), of={"stream": f"device-{id}"}, limit=limit, cursor=cursor)
+        if not rows:
+            raise Problem(404, f"no device has the id {id}")
+        return [event_answer(row, read.opening) for row in rows], next_
+
+    return answer(read, EVENT, pages, limit=limit, cursor=cursor)

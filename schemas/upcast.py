@@ -35,6 +35,10 @@ def _as_lines(data: Payload) -> Payload:
     return {"lines": [{"after_us": 0, "id": None, **data}]}
 
 
+def _as_served(data: Payload) -> Payload:
+    return {"served": [{"after_us": 0, **data}]}
+
+
 def _as_heartbeats(data: Payload) -> Payload:
     return {"heartbeats": [{"after_us": 0, **data}]}
 
@@ -44,17 +48,23 @@ def _with_what_watches_do_since(data: Payload) -> Payload:
     return {**data, **dict.fromkeys(new)}
 
 
+def _without_limits(data: Payload) -> Payload:
+    return {**data, "limits": None}
+
+
 def _as_it_is(data: Payload) -> Payload:
     return data
 
 
 STEPS: Mapping[tuple[str, int], Step] = {
+    ("api.request.served", 1): _as_served,
     ("device.heartbeat", 1): _as_heartbeats,
     ("device.metrics.reported", 1): _as_series,
     ("invoice.received", 1): _with_exact_sums,
     ("log.recorded", 1): _as_lines,
     # the second version has no hash of the secret; that of the first is still what the key is known by
     ("api_key.issued", 1): _as_it_is,
+    ("api_key.issued", 2): _without_limits,
     ("api_key.rotated", 1): _as_it_is,
     # the second version has the same fields, of which some are sealed
     ("lead.captured", 1): _as_it_is,

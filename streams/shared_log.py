@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from schemas.envelope import Entry, StreamId, TenantId, Topic
-from streams.ports import LogReader
+from streams.viewed_log import ViewedLog
 
 _KEPT_ENTRIES = 15_000
 """Of each partition, 30 MB of readings: what followers of different pace are apart."""
@@ -24,9 +24,9 @@ class _Stretch(NamedTuple):
 
 
 class SharedLog:
-    """LogReader that remembers the entries it read last, of each partition."""
+    """ViewedLog that remembers the entries it read last, of each partition."""
 
-    def __init__(self, log: LogReader) -> None:
+    def __init__(self, log: ViewedLog) -> None:
         self._log = log
         self._lock = threading.Lock()
         self._kept: dict[tuple[Topic, int], _Stretch] = {}
@@ -69,6 +69,12 @@ class SharedLog:
 
     def tenants(self, partition: int) -> Sequence[TenantId]:
         return self._log.tenants(partition)
+
+    def identities(self) -> Mapping[Topic, str]:
+        return self._log.identities()
+
+    def starts(self, topic: Topic) -> Sequence[int]:
+        return self._log.starts(topic)
 
 
 def _position(entry: Entry) -> int:

@@ -73,10 +73,6 @@ class Topics(NamedTuple):
     def replies(self) -> str:
         return f"{self.prefix}.replies"
 
-    @property
-    def dead_letters(self) -> str:
-        return f"{self.prefix}.dead-letters"
-
     def beside(self, kind: Beside) -> str:
         return f"{self.prefix}.{kind.value}"
 
@@ -100,7 +96,6 @@ class Topics(NamedTuple):
             # what was decided is in the events: commands and replies are kept only to look at
             TopicSpec(self.commands, self.partitions, _kept_for(7 * _DAY_MS)),
             TopicSpec(self.replies, self.partitions, _kept_for(_DAY_MS // 24)),
-            TopicSpec(self.dead_letters, self.partitions, KEPT_FOR_EVER),
             TopicSpec(self.beside(Beside.MARKS), self.partitions, _kept_for((MARK_DAYS + 1) * _DAY_MS)),
             # the last record of each key is kept for ever: deleted by age, personal data and API keys would be lost
             TopicSpec(self.beside(Beside.KEYS), self.partitions, _COMPACTED, keep=("cleanup.policy",)),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from infra.engines.clickhouse import ClickHouseFront
     from infra.engines.kafka import Kafka
     from infra.engines.mongo import Mongo
+    from infra.engines.redis import Redis
     from infra.engines.registry import Registry
 
 _SHARED = pytest.StashKey[Path]()
@@ -86,6 +87,11 @@ def mongo(full_tier: None, engines_folder: Path) -> "Iterator[Mongo]":
 
 
 @pytest.fixture(scope="session")
+def redis(full_tier: None, engines_folder: Path) -> "Iterator[Redis]":
+    yield from _engine("redis", engines_folder)
+
+
+@pytest.fixture(scope="session")
 def registry(full_tier: None, engines_folder: Path) -> "Iterator[Registry]":
     yield from _engine("registry", engines_folder)
 
@@ -109,6 +115,11 @@ def own_cassandra(full_tier: None, own_folder: Path) -> "Iterator[Cassandra]":
 @pytest.fixture(scope="session")
 def own_mongo(full_tier: None, own_folder: Path) -> "Iterator[Mongo]":
     yield from _engine("mongo", own_folder)
+
+
+@pytest.fixture(scope="session")
+def own_redis(full_tier: None, own_folder: Path) -> "Iterator[Redis]":
+    yield from _engine("redis", own_folder)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from domain.process import (
 from domain.rejection import CommandRejected, Kind
 from projections.projection import Projection
 from projections.rows import Row
-from schemas.envelope import Actor, ActorType
+from schemas.envelope import Actor, ActorType, StreamId
 from tests.examples import Place, envelope_of
 from tests.examples.moments import RECORDED_AT
 
@@ -90,11 +90,15 @@ class Runs:
     def given(self, *history: Event) -> Self:
         return replace(self, history=history)
 
-    def when(self, event: Event, command: Command | None = None) -> Self:
+    def when(self, event: Event, command: Command | None = None, stream: str | None = None) -> Self:
+        """Shape: `stream` is that of the event, where it is not the one of the examples."""
         own = isinstance(event, ProcessAnswered | TimerFired)
         assert own or type(event) in self.process.listens
         if not own:
-            assert self.process.route(event, envelope_of(event)) == self.id
+            envelope = envelope_of(event)
+            if stream is not None:
+                envelope = envelope._replace(stream=StreamId(stream))
+            assert self.process.route(event, envelope) == self.id
         return replace(self, event=event, command=command)
 
     def then(self, *expected: Action) -> None:

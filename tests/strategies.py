@@ -14,6 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from domain.catalog import DECIDERS, FACTS
+from domain.content.item import Platform
+from domain.execution.schedule import Cron, EverySeconds, ScheduleId
 from domain.finance.values import InvoiceNumber, Paid, Party
 from domain.fleet.rules import Failures, RateOfChange, Rule, Threshold
 from domain.fleet.values import Metrics, Severity, TagKey
@@ -21,9 +23,10 @@ from domain.identity.api_key import IssueApiKey, RevokeApiKey, RotateApiKey, Sco
 from domain.identity.tenant import TENANT
 from domain.identity.user import Email, UserId
 from domain.message import Command
+from domain.sales.quote import PartyId, QuoteId
 from schemas.envelope import TenantId
 from schemas.key_ids import key_tag
-from schemas.values import Currency, Day, Id
+from schemas.values import Currency, Day, Id, Zone
 from streams.ports import FactSubmission
 
 BEGAN_AT = datetime(2026, 1, 31, tzinfo=UTC)
@@ -97,7 +100,13 @@ def messages(mark: str = "x") -> Messages:
     readings = st.floats(allow_nan=False, allow_infinity=False)
     known: Known = [
         (Id, ids),
+        (QuoteId, ids),
+        (PartyId, ids),
         (UserId, ids),
+        (ScheduleId, ids),
+        (Platform, st.sampled_from(["blog", "linkedin"])),
+        (Cron, st.just("30 2 * * *")),
+        (EverySeconds, st.just(3_600)),
         (Email, st.sampled_from([f"{mark}@acme.example", f"{mark}@bolt.example"])),
         (InvoiceNumber, st.sampled_from([f"{mark}-1", f"C{mark}-2"])),
         (TagKey, st.sampled_from(["room", "site"])),
@@ -106,6 +115,7 @@ def messages(mark: str = "x") -> Messages:
         (Sha256, st.sampled_from(["a1" * 32, "b2" * 32])),
         (Scope, st.just("*")),
         (Day, st.just("2026-01-31")),
+        (Zone, st.sampled_from(["UTC", "Europe/Berlin"])),
         (Party, st.sampled_from([f"{mark}", f"{mark} ü €"])),
         (Paid, st.sampled_from([Decimal("0.00000001"), Decimal(2)])),
         (Metrics, st.dictionaries(texts, readings, min_size=1, max_size=2)),

@@ -12,7 +12,7 @@ NOT_RUN = ("pip install", "factline engines down")
 """The packages are there, and the engines are those of other tests too."""
 
 
-@pytest.mark.usefixtures("kafka", "cassandra", "mongo", "registry", "clickhouse_front")
+@pytest.mark.usefixtures("kafka", "cassandra", "mongo", "redis", "registry", "clickhouse_front")
 def test_every_command_does_what_the_text_says(engines_folder: Path, tmp_path: Path) -> None:
     port, own = free_port(), f"tour_{os.getpid()}"
     folder = clone(tmp_path)

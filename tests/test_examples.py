@@ -55,4 +55,4 @@ def test_processes_listen_to_what_commands_give_and_are_told_apart_from_streams_
 
 
 def test_a_category_without_rules_has_no_decider() -> None:
-    assert catalog.evolve_for_category("lead_to_cash") is None
+    assert catalog.evolve_for_category("not_a_category") is None

@@ -14,12 +14,13 @@ from typing import NoReturn
 import pytest
 
 FULL = os.environ.get("REQUIRE_ENGINES") == "1"
-DRIVERS = frozenset({"aiokafka", "bson", "cassandra", "confluent_kafka", "faust", "pymongo"})
+DRIVERS = frozenset({"aiokafka", "bson", "cassandra", "confluent_kafka", "faust", "pymongo", "redis"})
 
 _LEFT_OUT = "left out without REQUIRE_ENGINES=1"
 _SUMMARY = """\
 Left out: {tests} tests of real engines, of the page in a browser, and long ones; also every module that imports a
-driver of Kafka, Cassandra or MongoDB. To run them too, install Java 17, Maven, chromium and chromium-driver, then
+driver of Kafka, Cassandra, MongoDB or Redis. To run them too, install Java 17, Maven, redis-server, chromium and
+chromium-driver, then
   REQUIRE_ENGINES=1 make test
 """
 

@@ -156,3 +156,6 @@ CONTENT_PIPELINE = Process(
     evolve=evolve_pipeline,
     react=react_content_pipeline,
 )
+
+PROCESS_COMMANDS = (SettlePublication,)
+"""What only this process may ask."""

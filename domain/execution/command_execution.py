@@ -76,7 +76,7 @@ class CancelExecution(_OfExecution):
 
 @value
 class TimeOutExecution(_OfExecution):
-    """Say that no result came; refused before its time. A process sends it."""
+    """Say that no result came in time; a process sends it."""
 
 
 ExecutionCommand = RunCommand | RunScript | StartExecution | ReportResult | CancelExecution | TimeOutExecution

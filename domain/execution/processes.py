@@ -109,3 +109,6 @@ SCHEDULE_RUNNER = Process(
     route=_id_of,
     react=react_schedule_runner,
 )
+
+PROCESS_COMMANDS = (FireSchedule, TimeOutExecution)
+"""What only these processes may ask."""

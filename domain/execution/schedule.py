@@ -13,10 +13,14 @@ from domain.given import Given
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
 from domain.rejection import conflict, invalid, not_allowed, not_found
 from schemas.envelope import Actor, StreamId
-from schemas.values import Id, Name, Text
+from schemas.values import Id, Text, Zone
 
 ScheduleId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """Short enough to stand in the ids of the executions that it leads to."""
+
+Cron = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+EverySeconds = Annotated[int, Field(strict=True, ge=60, le=366 * 86_400)]
 
 # --- commands
 
@@ -40,9 +44,9 @@ class ScheduleScript(_OfSchedule):
 
     script_id: Id
     device_ids: Annotated[tuple[Id, ...], Field(min_length=1, max_length=100)]
-    cron: Name | None = None
-    every_s: Annotated[int, Field(strict=True, ge=60, le=366 * 86_400)] | None = None
-    timezone: Name = "UTC"
+    cron: Cron | None = None
+    every_s: EverySeconds | None = None
+    timezone: Zone = "UTC"
     timeout_s: TimeoutS | None = None
 
 

@@ -4,8 +4,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, assert_never
 
+from domain.finance.approval_limits import APPROVAL_LIMITS_STREAM, ApprovalLimits
 from domain.finance.content import digest_of
 from domain.finance.invoice import (
+    ApprovalAwaited,
     ApproveInvoice,
     CancelInvoice,
     CategoriseInvoice,
@@ -13,7 +15,6 @@ from domain.finance.invoice import (
     CorrectedLine,
     CorrectInvoice,
     DisputeInvoice,
-    Invoice,
     InvoiceApproved,
     InvoiceCancelled,
     InvoiceCategorised,
@@ -22,29 +23,45 @@ from domain.finance.invoice import (
     InvoiceDisputed,
     InvoiceEvent,
     InvoiceLine,
+    InvoiceOverdue,
     InvoiceReceived,
     InvoiceRejected,
-    InvoiceStatus,
-    Payment,
+    MarkOverdue,
     PaymentRecorded,
     PaymentRefunded,
     ReceiveInvoice,
     RecordPayment,
     RefundPayment,
     RejectInvoice,
+    ReviewInvoice,
+)
+from domain.finance.invoice_state import (
+    OVERDUE_AFTER,
+    Invoice,
+    InvoiceStatus,
+    Payment,
     approved,
     categorised,
     corrected,
     evolve_invoice,
+    is_owed,
+    left_of,
     with_payment,
+    with_refund,
 )
 from domain.finance.values import amount_text, beyond, cut, is_too_large, minus, plus, times, total
 from domain.given import Given
 from domain.message import Decider, classes_of, filled
 from domain.rejection import conflict, invalid, not_allowed, not_found
+from schemas.envelope import Actor, StreamId
 
 
-def decide_invoice(command: InvoiceCommand, state: Invoice | None, _given: Given) -> tuple[InvoiceEvent, ...]:
+def invoice_reads(command: InvoiceCommand, _actor: Actor) -> tuple[StreamId, ...]:
+    """Name the stream of the tenant's limits, where an invoice is held against them."""
+    return (APPROVAL_LIMITS_STREAM,) if isinstance(command, ReviewInvoice) else ()
+
+
+def decide_invoice(command: InvoiceCommand, state: Invoice | None, given: Given) -> tuple[InvoiceEvent, ...]:
     if isinstance(command, ReceiveInvoice):
         return _receive(command, state)
     if state is None:
@@ -52,10 +69,10 @@ def decide_invoice(command: InvoiceCommand, state: Invoice | None, _given: Given
     if command.direction not in {None, state.direction}:
         # recorded before direction was part of the name
         raise not_found(f"{_name(command)} is not known; the one of that name is incoming: leave out its direction")
-    return _go_on(command, state)
+    return _go_on(command, state, given)
 
 
-def _go_on(command: CommandOfKnown, state: Invoice) -> tuple[InvoiceEvent, ...]:
+def _go_on(command: CommandOfKnown, state: Invoice, given: Given) -> tuple[InvoiceEvent, ...]:
     match command:
         case CorrectInvoice():
             return _correct(command, state)
@@ -70,10 +87,24 @@ def _go_on(command: CommandOfKnown, state: Invoice) -> tuple[InvoiceEvent, ...]:
         case DisputeInvoice():
             _refuse_closed(command, state)
             return () if state.disputed else (InvoiceDisputed(reason=command.reason),)
+        case ReviewInvoice():
+            return _review(command, state, given)
+        case RecordPayment() | RefundPayment() | MarkOverdue():
+            return _pay(command, state, given)
+        case _:
+            assert_never(command)
+
+
+def _pay(
+    command: RecordPayment | RefundPayment | MarkOverdue, state: Invoice, given: Given
+) -> tuple[InvoiceEvent, ...]:
+    match command:
         case RecordPayment():
             return _record_payment(command, state)
         case RefundPayment():
             return _refund_payment(command, state)
+        case MarkOverdue():
+            return _mark_overdue(command, state, given)
         case _:
             assert_never(command)
 
@@ -201,7 +232,7 @@ def _record_payment(command: RecordPayment, state: Invoice) -> tuple[InvoiceEven
     paid_total = plus(state.paid_total, command.amount)
     if is_too_large(command.amount) or is_too_large(paid_total):
         raise invalid(f"payment {command.payment_id} has too many digits to be kept exactly")
-    after = with_payment(state, command.payment_id, command.amount, paid_total, refunded=False)
+    after = with_payment(state, command.payment_id, command.amount, paid_total)
     return (
         filled(
             PaymentRecorded,
@@ -229,8 +260,15 @@ def _refund_payment(command: RefundPayment, state: Invoice) -> tuple[InvoiceEven
         raise not_found(f"payment {command.payment_id} is not known on {_name(command)}")
     if payment.refunded:
         return ()
-    paid_total = minus(state.paid_total, payment.amount)
-    after = with_payment(state, command.payment_id, payment.amount, paid_total, refunded=True)
+    left = left_of(payment)
+    amount = left if command.amount is None else command.amount
+    if amount > left:
+        raise conflict(
+            f"a refund of {amount_text(amount)} is more than the {amount_text(left)} {state.currency} that are left of"
+            f" payment {command.payment_id}"
+        )
+    paid_total = minus(state.paid_total, amount)
+    after = with_refund(state, command.payment_id, amount, paid_total)
     return (
         filled(
             PaymentRefunded,
@@ -238,10 +276,33 @@ def _refund_payment(command: RefundPayment, state: Invoice) -> tuple[InvoiceEven
             invoice=command.id,
             currency=state.currency,
             status=after.status.value,
-            **_in_two("amount", payment.amount),
+            **_in_two("amount", amount),
             **_in_two("paid_total", paid_total),
         ),
     )
+
+
+def _mark_overdue(command: MarkOverdue, state: Invoice, given: Given) -> tuple[InvoiceEvent, ...]:
+    if state.overdue or not is_owed(state):
+        return ()
+    if state.due_date is None:
+        raise not_allowed(f"{_name(command)} has no due date")
+    if given.now < (until := state.due_date + OVERDUE_AFTER):
+        raise not_allowed(f"{_name(command)} may be paid until {until.isoformat()}")
+    return (InvoiceOverdue(due_date=state.due_date, status=replace(state, overdue=True).status.value),)
+
+
+def _review(command: ReviewInvoice, state: Invoice, given: Given) -> tuple[InvoiceEvent, ...]:
+    _refuse_closed(command, state)
+    limits: ApprovalLimits | None = given.streams.get(APPROVAL_LIMITS_STREAM)
+    limit = None if limits is None else limits.by_currency.get(state.currency)
+    is_new = state.review not in (InvoiceStatus.APPROVED, InvoiceStatus.PENDING) and not state.disputed
+    if limit is None or not is_new or (state.direction, state.kind) != ("in", "invoice"):
+        return ()
+    if 0 <= state.total <= limit:
+        note = f"within the limit of {amount_text(limit)} {state.currency}"
+        return (InvoiceApproved(note=note, status=approved(state).status.value),)
+    return (ApprovalAwaited(limit=limit, status=replace(state, review=InvoiceStatus.PENDING).status.value),)
 
 
 def _refuse_unpayable(command: RecordPayment, state: Invoice) -> None:
@@ -275,4 +336,5 @@ INVOICE = Decider(
     events=classes_of(InvoiceEvent),
     decide=decide_invoice,
     evolve=evolve_invoice,
+    reads=invoice_reads,
 )

@@ -1,16 +1,12 @@
-"""These are the commands, the events and the state of an invoice and its payments."""
+"""These are the commands and the events of an invoice and its payments."""
 
-from collections.abc import Mapping
-from dataclasses import field, replace
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
-from typing import Annotated, ClassVar, Literal, assert_never
-from urllib.parse import quote
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import quote, unquote
 
 from pydantic import Field
 
-from domain.finance.content import digest_of
 from domain.finance.values import (
     Amount,
     Description,
@@ -23,9 +19,8 @@ from domain.finance.values import (
     Quantity,
     Total,
     UnitPrice,
-    minus,
 )
-from domain.message import Command, Event, known, value
+from domain.message import Command, Event, value
 from schemas.envelope import StreamId
 from schemas.values import Currency, Id, Instant, Money, Name, Text
 
@@ -40,6 +35,12 @@ def invoice_id(party: str, number: str, direction: Direction | None = None) -> s
     """
     name = f"{quote(party, safe='')}:{quote(number, safe='')}"
     return f"in:{name}" if direction == "in" else name
+
+
+def named(id_: str) -> dict[str, Any]:
+    """Return number, party and direction, as the commands of the invoice of this identity take them."""
+    *direction, party, number = id_.split(":")
+    return {"number": unquote(number), "party": unquote(party), "direction": "in" if direction else None}
 
 
 # --- commands
@@ -137,10 +138,21 @@ class RecordPayment(_OfInvoice):
 
 @value
 class RefundPayment(_OfInvoice):
-    """Gives the whole payment back."""
+    """Gives a part of the payment back; where `amount` is left out, all that is left of it."""
 
     payment_id: Id
+    amount: Paid | None = None
     reason: Text = ""
+
+
+@value
+class MarkOverdue(_OfInvoice):
+    """Refused while the invoice is due; a process sends it then."""
+
+
+@value
+class ReviewInvoice(_OfInvoice):
+    """Approves an incoming invoice within the tenant's limit, or lets it wait for a person; a process sends it."""
 
 
 CommandOfKnown = (
@@ -152,6 +164,8 @@ CommandOfKnown = (
     | DisputeInvoice
     | RecordPayment
     | RefundPayment
+    | MarkOverdue
+    | ReviewInvoice
 )
 InvoiceCommand = ReceiveInvoice | CommandOfKnown
 
@@ -248,6 +262,24 @@ class InvoiceDisputed(Event):
 
 
 @value
+class InvoiceOverdue(Event):
+    """Shape: `status` is not OVERDUE where it is disputed, or comes in and is not approved yet."""
+
+    TYPE: ClassVar = "invoice.overdue"
+    due_date: datetime
+    status: str
+
+
+@value
+class ApprovalAwaited(Event):
+    """It comes to more than the limit, and waits for a person."""
+
+    TYPE: ClassVar = "invoice.approval.awaited"
+    limit: Amount
+    status: str
+
+
+@value
 class PaymentRecorded(Event):
     """What it leaves the invoice at is said with it, so that a view need not add up; `exact_…` as in its content."""
 
@@ -290,126 +322,6 @@ InvoiceEvent = (
     | InvoiceDisputed
     | PaymentRecorded
     | PaymentRefunded
+    | InvoiceOverdue
+    | ApprovalAwaited
 )
-
-# --- state
-
-
-class InvoiceStatus(StrEnum):
-    RECEIVED = "RECEIVED"
-    CATEGORISED = "CATEGORISED"
-    APPROVED = "APPROVED"
-    PART_PAID = "PART_PAID"
-    PAID = "PAID"
-    DISPUTED = "DISPUTED"
-    REJECTED = "REJECTED"
-    CANCELLED = "CANCELLED"
-
-
-@value
-class Payment:
-    amount: Decimal
-    refunded: bool
-
-
-@value
-class Invoice:
-    """Shape: `review` is how far it came before any payment; `closed` is REJECTED, CANCELLED or None.
-
-    `line_count` and `content`, the digest of what it says, are for the rules: a stream's shown state leaves them out.
-    """
-
-    kind: str
-    direction: str
-    currency: str
-    total: Decimal
-    line_count: int = field(repr=False)
-    content: str = field(repr=False)
-    category: str | None = None
-    categorised_by: str | None = None
-    review: InvoiceStatus = InvoiceStatus.RECEIVED
-    disputed: bool = False
-    closed: InvoiceStatus | None = None
-    paid_total: Decimal = Decimal(0)
-    payments: Mapping[str, Payment]
-
-    @property
-    def open_amount(self) -> Decimal:
-        return minus(self.total, self.paid_total)
-
-    @property
-    def status(self) -> InvoiceStatus:
-        if self.closed is not None:
-            return self.closed
-        if self.disputed:
-            return InvoiceStatus.DISPUTED
-        if not self.paid_total:
-            return self.review
-        return InvoiceStatus.PART_PAID if self.open_amount else InvoiceStatus.PAID
-
-
-def evolve_invoice(state: Invoice | None, event: InvoiceEvent) -> Invoice:
-    if isinstance(event, InvoiceReceived):
-        return Invoice(
-            kind=event.kind,
-            direction=event.direction,
-            currency=event.currency,
-            total=event.exact_total or event.total,
-            line_count=len(event.lines),
-            content=digest_of(event),
-            payments={},
-        )
-    invoice = known(state)
-    match event:
-        case InvoiceCorrected():
-            return corrected(invoice, event)
-        case InvoiceCategorised():
-            return categorised(invoice, event.category, event.by)
-        case InvoiceApproved():
-            return approved(invoice)
-        case InvoiceRejected():
-            return replace(invoice, closed=InvoiceStatus.REJECTED, disputed=False)
-        case InvoiceCancelled():
-            return replace(invoice, closed=InvoiceStatus.CANCELLED, disputed=False)
-        case InvoiceDisputed():
-            return replace(invoice, disputed=True)
-        case PaymentRecorded():
-            return with_payment(invoice, event.payment_id, *_paid(event), refunded=False)
-        case PaymentRefunded():
-            return with_payment(invoice, event.payment_id, *_paid(event), refunded=True)
-        case _:
-            assert_never(event)
-
-
-def corrected(invoice: Invoice, event: InvoiceCorrected) -> Invoice:
-    """Return the invoice with its right content; what was approved was another one."""
-    review = invoice.review
-    if review is InvoiceStatus.APPROVED:
-        review = InvoiceStatus.CATEGORISED if invoice.category else InvoiceStatus.RECEIVED
-    return replace(
-        invoice,
-        kind=event.kind,
-        currency=event.currency,
-        total=event.exact_total or event.total,
-        line_count=len(event.lines),
-        content=digest_of(event),
-        review=review,
-    )
-
-
-def _paid(event: PaymentRecorded | PaymentRefunded) -> tuple[Decimal, Decimal]:
-    return event.exact_amount or event.amount, event.exact_paid_total or event.paid_total
-
-
-def categorised(invoice: Invoice, category: str, by: str | None) -> Invoice:
-    review = InvoiceStatus.CATEGORISED if invoice.review is InvoiceStatus.RECEIVED else invoice.review
-    return replace(invoice, category=category, categorised_by=by, review=review)
-
-
-def approved(invoice: Invoice) -> Invoice:
-    return replace(invoice, review=InvoiceStatus.APPROVED, disputed=False)
-
-
-def with_payment(invoice: Invoice, payment_id: str, amount: Decimal, paid_total: Decimal, *, refunded: bool) -> Invoice:
-    payments = {**invoice.payments, payment_id: Payment(amount=amount, refunded=refunded)}
-    return replace(invoice, payments=payments, paid_total=paid_total)

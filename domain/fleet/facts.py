@@ -1,7 +1,6 @@
 """Facts are what devices report; they are observations, so nobody decides about them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import StringConstraints
@@ -77,10 +76,13 @@ FleetFact = DeviceHeartbeat | DeviceMetricsReported | LogRecorded
 
 
 class Line(NamedTuple):
-    """A log line of a record: its id, when it happened after the record's time, and what it says, by field."""
+    """A log line of a record: its id, and what it says, by field.
+
+    Units: `after_us` counts microseconds from the record's time.
+    """
 
     id: str
-    after: timedelta
+    after_us: int
     said: Mapping[str, Any]
 
 
@@ -97,7 +99,7 @@ def lines_of(envelope: Envelope) -> Iterator[Line]:
     as each line was that earlier versions wrote.
     """
     for place, line in enumerate(_newest(envelope)["lines"]):
-        yield Line(line["id"] or envelope.id_at(place), timedelta(microseconds=line["after_us"]), line)
+        yield Line(line["id"] or envelope.id_at(place), line["after_us"], line)
 
 
 def _newest(envelope: Envelope) -> Mapping[str, Any]:

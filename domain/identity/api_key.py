@@ -22,6 +22,18 @@ def api_key_stream(key_id: str) -> StreamId:
     return StreamId(f"api_key-{key_id}")
 
 
+Most = Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
+
+
+@value
+class RequestLimits:
+    """How many requests a key may send in a window. Shape: where nothing is said, the server's default holds."""
+
+    minute: Most | None = None
+    hour: Most | None = None
+    day: Most | None = None
+
+
 # --- commands
 
 
@@ -41,6 +53,7 @@ class IssueApiKey(_OfApiKey):
     secret_sha256: Sha256
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=50)]
     name: Name | None = None
+    limits: RequestLimits | None = None
 
 
 @value
@@ -64,12 +77,13 @@ _Verifier = Annotated[str | None, KeptApart()]
 @value
 class ApiKeyIssued(Event):
     TYPE: ClassVar = "api_key.issued"
-    VERSION: ClassVar = 2
+    VERSION: ClassVar = 3
     key_id: str
     prefix: str
     secret_sha256: _Verifier = None
     scopes: tuple[str, ...]
     name: str | None
+    limits: RequestLimits | None = None
 
 
 @value

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, assert_never
 
 from domain.given import Given
-from domain.identity.api_key import IssueApiKey, RotateApiKey, admit_key
+from domain.identity.api_key import IssueApiKey, Most, RotateApiKey, admit_key
 from domain.identity.user import Email, ExpireInvitation
 from domain.message import Command, Decider, Event, Personal, classes_of, filled, known, value
 from domain.rejection import CommandRejected, conflict, invalid, not_allowed, not_found
@@ -50,9 +50,25 @@ class CloseTenant(_OfTenant):
     reason: Text
 
 
-TenantCommand = RegisterTenant | SuspendTenant | ReactivateTenant | CloseTenant
+@value
+class SetQuota(_OfTenant):
+    """How much a tenant may do, in all, in place of what was set before.
 
-OPERATORS_COMMANDS = (RegisterTenant, SuspendTenant, ReactivateTenant)
+    Shape: what is not said has no limit.
+    Units: a day begins with the first event, fact or request of it, and lasts 24 hours.
+    """
+
+    events_per_day: Most | None = None
+    facts_per_day: Most | None = None
+    live_streams: Most | None = None
+    requests_per_minute: Most | None = None
+    requests_per_hour: Most | None = None
+    requests_per_day: Most | None = None
+
+
+TenantCommand = RegisterTenant | SuspendTenant | ReactivateTenant | CloseTenant | SetQuota
+
+OPERATORS_COMMANDS = (RegisterTenant, SuspendTenant, ReactivateTenant, SetQuota)
 """Commands that no key of a tenant may give, also not about its own tenant."""
 
 # --- events
@@ -84,7 +100,18 @@ class TenantClosed(Event):
     reason: str
 
 
-TenantEvent = TenantRegistered | TenantSuspended | TenantReactivated | TenantClosed
+@value
+class TenantQuotaSet(Event):
+    TYPE: ClassVar = "tenant.quota.set"
+    events_per_day: int | None
+    facts_per_day: int | None
+    live_streams: int | None
+    requests_per_minute: int | None
+    requests_per_hour: int | None
+    requests_per_day: int | None
+
+
+TenantEvent = TenantRegistered | TenantSuspended | TenantReactivated | TenantClosed | TenantQuotaSet
 
 # --- state
 
@@ -99,6 +126,7 @@ class TenantStatus(StrEnum):
 class Tenant:
     name: str
     status: TenantStatus
+    quota: TenantQuotaSet | None = None
 
 
 def evolve_tenant(state: Tenant | None, event: TenantEvent) -> Tenant:
@@ -111,6 +139,8 @@ def evolve_tenant(state: Tenant | None, event: TenantEvent) -> Tenant:
             return replace(known(state), status=TenantStatus.ACTIVE)
         case TenantClosed():
             return replace(known(state), status=TenantStatus.CLOSED)
+        case TenantQuotaSet():
+            return replace(known(state), quota=event)
         case _:
             assert_never(event)
 
@@ -134,8 +164,23 @@ def decide_tenant(command: TenantCommand, state: Tenant | None, _given: Given) -
             return (TenantReactivated(reason=command.reason),) if state.status is TenantStatus.SUSPENDED else ()
         case CloseTenant():
             return () if state.status is TenantStatus.CLOSED else (TenantClosed(reason=command.reason),)
+        case SetQuota():
+            if command.tenant_id == SYSTEM_TENANT:
+                raise not_allowed("the operator's own tenant has no quota: nobody else could set another")
+            wanted = filled(TenantQuotaSet, command)
+            return () if wanted == (state.quota or _NO_QUOTA) else (wanted,)
         case _:
             assert_never(command)
+
+
+_NO_QUOTA = TenantQuotaSet(
+    events_per_day=None,
+    facts_per_day=None,
+    live_streams=None,
+    requests_per_minute=None,
+    requests_per_hour=None,
+    requests_per_day=None,
+)
 
 
 def _register(command: RegisterTenant, state: Tenant | None) -> tuple[TenantRegistered]:
@@ -156,7 +201,7 @@ def admit(command: Command, tenant_id: TenantId, tenant: Tenant | None) -> Comma
     if tenant is None:
         return not_found("tenant is not known here; register it with `factline tenants add`")
     # time passes for the invitations of a tenant that may do nothing, too
-    if isinstance(command, SuspendTenant | ReactivateTenant | ExpireInvitation):
+    if isinstance(command, SuspendTenant | ReactivateTenant | SetQuota | ExpireInvitation):
         return None
     if tenant.status is not TenantStatus.ACTIVE:
         return not_allowed(f"tenant is {tenant.status.value}")

@@ -8,12 +8,14 @@ from typing import Annotated, ClassVar, assert_never
 from pydantic import Field, StringConstraints
 
 from domain.given import Given
-from domain.message import Command, Decider, Event, Personal, classes_of, filled, known, value
+from domain.identity.api_key import Sha256
+from domain.message import Command, Decider, Event, KeptApart, Personal, classes_of, filled, known, value
 from domain.rejection import conflict, invalid, not_allowed, not_found
 from schemas.envelope import StreamId
 from schemas.values import Instant, Text
 
 INVITATION_LASTS = timedelta(days=7)
+OFFER_LASTS = timedelta(days=1)
 
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:~-]*$")]
 """An identifier that may be no address: it stands in the name of a stream, where nothing can be erased."""
@@ -27,6 +29,12 @@ class Role(StrEnum):
     USER = "USER"
     VIEWER = "VIEWER"
     AUDITOR = "AUDITOR"
+
+
+PasswordHash = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[\x21-\x7e]+$")]
+
+_Apart = Annotated[str | None, KeptApart()]
+"""A hash that is a credential, and in no payload."""
 
 
 def user_stream(user_id: str) -> StreamId:
@@ -47,11 +55,15 @@ class _OfUser(Command):
 
 @value
 class InviteUser(_OfUser):
-    """Without `expires_at` the invitation lasts seven days."""
+    """Without `expires_at` the invitation lasts seven days.
+
+    Shape: whoever has the text of which `token_sha256` is the hash may join and set a password.
+    """
 
     email: Email
     roles: Annotated[tuple[Role, ...], Field(min_length=1, max_length=5)]
     expires_at: Instant | None = None
+    token_sha256: Sha256 | None = None
 
 
 @value
@@ -69,7 +81,45 @@ class ExpireInvitation(_OfUser):
     """Refused until the invitation is over; a process sends it then."""
 
 
-UserCommand = InviteUser | AcceptInvitation | WithdrawInvitation | ExpireInvitation
+@value
+class ChangeUserRole(_OfUser):
+    roles: Annotated[tuple[Role, ...], Field(min_length=1, max_length=5)]
+
+
+@value
+class DisableUser(_OfUser):
+    """Who is disabled may be invited again."""
+
+    reason: Text = ""
+
+
+@value
+class OfferPassword(_OfUser):
+    """Let whoever has the text of which this is the hash set the password of a user, and so join, for a day."""
+
+    token_sha256: Sha256
+
+
+@value
+class SetPassword(_OfUser):
+    """Who was invited joins with it. The caller has checked the right to do so, and sends a slow hash."""
+
+    password_hash: PasswordHash
+
+
+UserCommand = (
+    InviteUser
+    | AcceptInvitation
+    | WithdrawInvitation
+    | ExpireInvitation
+    | ChangeUserRole
+    | DisableUser
+    | OfferPassword
+    | SetPassword
+)
+
+SERVERS_COMMANDS = (OfferPassword, SetPassword)
+"""Commands that no caller may give: the server has routes that check what they need."""
 
 # --- events
 
@@ -80,6 +130,7 @@ class UserInvited(Event):
     email: Annotated[str, Personal()]
     roles: tuple[str, ...]
     expires_at: datetime
+    token_sha256: _Apart = None
 
 
 @value
@@ -100,7 +151,45 @@ class InvitationExpired(Event):
     expires_at: datetime
 
 
-UserEvent = UserInvited | UserJoined | InvitationWithdrawn | InvitationExpired
+@value
+class UserRoleChanged(Event):
+    TYPE: ClassVar = "user.role.changed"
+    roles: tuple[str, ...]
+
+
+@value
+class UserDisabled(Event):
+    TYPE: ClassVar = "user.disabled"
+    reason: str
+
+
+@value
+class PasswordOffered(Event):
+    TYPE: ClassVar = "user.password.offered"
+    expires_at: datetime
+    token_sha256: _Apart = None
+
+
+@value
+class PasswordSet(Event):
+    """Shape: `number` counts the passwords of the user; whoever signed in with an earlier one has to do so again."""
+
+    TYPE: ClassVar = "user.password.set"
+    roles: tuple[str, ...]
+    number: int
+    password_hash: _Apart = None
+
+
+UserEvent = (
+    UserInvited
+    | UserJoined
+    | InvitationWithdrawn
+    | InvitationExpired
+    | UserRoleChanged
+    | UserDisabled
+    | PasswordOffered
+    | PasswordSet
+)
 
 # --- state
 
@@ -110,6 +199,7 @@ class UserStatus(StrEnum):
     ACTIVE = "ACTIVE"
     WITHDRAWN = "WITHDRAWN"
     EXPIRED = "EXPIRED"
+    DISABLED = "DISABLED"
 
 
 @value
@@ -118,12 +208,21 @@ class User:
     roles: tuple[str, ...]
     expires_at: datetime
     status: UserStatus = UserStatus.INVITED
+    passwords: int = 0
 
 
 def evolve_user(state: User | None, event: UserEvent) -> User:
     match event:
         case UserInvited():
-            return filled(User, event)
+            return filled(User, event, passwords=0 if state is None else state.passwords)
+        case UserRoleChanged():
+            return replace(known(state), roles=event.roles)
+        case UserDisabled():
+            return replace(known(state), status=UserStatus.DISABLED)
+        case PasswordOffered():
+            return known(state)
+        case PasswordSet():
+            return replace(known(state), passwords=event.number)
         case UserJoined():
             return replace(known(state), status=UserStatus.ACTIVE)
         case InvitationWithdrawn():
@@ -142,20 +241,47 @@ def decide_user(command: UserCommand, state: User | None, given: Given) -> tuple
         return _invite(command, state, given)
     if state is None:
         raise not_found(f"user {command.user_id} is not known; invite them first")
-    is_open = state.status is UserStatus.INVITED
     match command:
         case AcceptInvitation():
             return _accept(command, state, given)
-        case WithdrawInvitation():
-            if state.status is UserStatus.ACTIVE:
-                raise not_allowed(f"user {command.user_id} has joined already")
-            return (InvitationWithdrawn(reason=command.reason),) if is_open else ()
-        case ExpireInvitation():
-            if is_open and given.now < state.expires_at:
-                raise not_allowed(
-                    f"the invitation of user {command.user_id} lasts until {state.expires_at.isoformat()}"
-                )
-            return (InvitationExpired(expires_at=state.expires_at),) if is_open else ()
+        case WithdrawInvitation() | ExpireInvitation():
+            return _end_invitation(command, state, given)
+        case SetPassword():
+            joined = _accept(command, state, given)
+            number = state.passwords + 1
+            return (*joined, PasswordSet(roles=state.roles, number=number, password_hash=command.password_hash))
+        case ChangeUserRole() | DisableUser() | OfferPassword():
+            return _change(command, state, given)
+        case _:
+            assert_never(command)
+
+
+def _end_invitation(command: WithdrawInvitation | ExpireInvitation, state: User, given: Given) -> tuple[UserEvent, ...]:
+    is_open = state.status is UserStatus.INVITED
+    if isinstance(command, WithdrawInvitation):
+        if state.status is UserStatus.ACTIVE:
+            raise not_allowed(f"user {command.user_id} has joined already")
+        return (InvitationWithdrawn(reason=command.reason),) if is_open else ()
+    if is_open and given.now < state.expires_at:
+        raise not_allowed(f"the invitation of user {command.user_id} lasts until {state.expires_at.isoformat()}")
+    return (InvitationExpired(expires_at=state.expires_at),) if is_open else ()
+
+
+def _change(command: ChangeUserRole | DisableUser | OfferPassword, state: User, given: Given) -> tuple[UserEvent, ...]:
+    if isinstance(command, DisableUser) and state.status is UserStatus.DISABLED:
+        return ()
+    # an invitation that was made without a token gets one in this way
+    is_offer = isinstance(command, OfferPassword) and state.status is UserStatus.INVITED
+    if state.status is not UserStatus.ACTIVE and not is_offer:
+        raise not_allowed(f"user {command.user_id} has not joined, they are {state.status}")
+    match command:
+        case ChangeUserRole():
+            roles = tuple(role.value for role in command.roles)
+            return () if roles == state.roles else (UserRoleChanged(roles=roles),)
+        case DisableUser():
+            return (UserDisabled(reason=command.reason),)
+        case OfferPassword():
+            return (PasswordOffered(expires_at=given.now + OFFER_LASTS, token_sha256=command.token_sha256),)
         case _:
             assert_never(command)
 
@@ -169,17 +295,22 @@ def _invite(command: InviteUser, state: User | None, given: Given) -> tuple[User
         raise conflict(f"user {command.user_id} has joined already")
     if state is not None and state.status is UserStatus.INVITED and given.now < state.expires_at:
         until = command.expires_at or state.expires_at
-        if (command.email, roles, until) == (state.email, state.roles, state.expires_at):
+        # with a token of its own it is another invitation: the first one's token is not known any more
+        is_same = (command.email, roles, until) == (state.email, state.roles, state.expires_at)
+        if is_same and command.token_sha256 is None:
             return ()
         raise conflict(f"user {command.user_id} is invited already; withdraw that invitation first")
-    return (UserInvited(email=command.email, roles=roles, expires_at=expires_at),)
+    invited = UserInvited(email=command.email, roles=roles, expires_at=expires_at, token_sha256=command.token_sha256)
+    return (invited,)
 
 
-def _accept(command: AcceptInvitation, state: User, given: Given) -> tuple[UserEvent, ...]:
+def _accept(command: AcceptInvitation | SetPassword, state: User, given: Given) -> tuple[UserEvent, ...]:
     if state.status is UserStatus.ACTIVE:
         return ()
     if state.status is UserStatus.WITHDRAWN:
         raise not_allowed(f"the invitation of user {command.user_id} was withdrawn")
+    if state.status is UserStatus.DISABLED:
+        raise not_allowed(f"user {command.user_id} is disabled; invite them again")
     # the process may be a moment late, or not have come to it yet
     if state.status is UserStatus.EXPIRED or given.now >= state.expires_at:
         raise not_allowed(

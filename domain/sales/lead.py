@@ -1,17 +1,21 @@
-"""These are the commands, the events, the state and the rules of a lead."""
+"""These are the commands, the events and the state of a lead."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from enum import StrEnum
-from typing import Annotated, ClassVar, assert_never
+from typing import Annotated, Any, ClassVar, Literal, assert_never
 
 from pydantic import Field
 
-from domain.given import Given
-from domain.message import Command, Decider, Event, Personal, classes_of, filled, known, value
-from domain.rejection import conflict, not_allowed, not_found
+from domain.message import Command, Event, Personal, known, value
+from domain.sales.quote import DraftQuote, QuoteId
 from schemas.envelope import StreamId
 from schemas.values import Id, Name, Text
+
+
+def lead_stream(lead_id: str) -> StreamId:
+    return StreamId(f"lead-{lead_id}")
+
 
 # --- commands
 
@@ -22,7 +26,7 @@ class _OfLead(Command):
 
     @property
     def stream(self) -> StreamId:
-        return StreamId(f"lead-{self.lead_id}")
+        return lead_stream(self.lead_id)
 
 
 @value
@@ -35,6 +39,20 @@ class CaptureLead(_OfLead):
     industry: Name | None = None
     company_size: Annotated[int, Field(strict=True, ge=1)] | None = None
     job_title: Name | None = None
+
+
+@value
+class EnrichLead(_OfLead):
+    """Adds what was found out; what is left out stays as it is. A lead that has a score is scored anew."""
+
+    company: Name | None = None
+    contact_name: Name | None = None
+    email: Name | None = None
+    phone: Name | None = None
+    industry: Name | None = None
+    company_size: Annotated[int, Field(strict=True, ge=1)] | None = None
+    job_title: Name | None = None
+    country: Name | None = None
 
 
 @value
@@ -51,11 +69,40 @@ class AssignLead(_OfLead):
 
 
 @value
+class LogActivity(_OfLead):
+    """The first one that is no note makes a contacted lead of a new one."""
+
+    kind: Literal["call", "email", "meeting", "note"]
+    note: Text = ""
+
+
+@value
+class QualifyLead(_OfLead):
+    """Shape: with an `offer`, that quote is drafted and issued to the lead at once."""
+
+    note: Text = ""
+    offer: DraftQuote | None = None
+
+
+@value
+class QuoteLead(_OfLead):
+    quote_id: QuoteId
+
+
+@value
+class ConvertLead(_OfLead):
+    """The customer is created, unless it is known already."""
+
+    customer_id: Id
+
+
+@value
 class LoseLead(_OfLead):
     reason: Text = ""
 
 
-LeadCommand = CaptureLead | ScoreLead | AssignLead | LoseLead
+CommandOfKnown = EnrichLead | ScoreLead | AssignLead | LogActivity | QualifyLead | QuoteLead | ConvertLead | LoseLead
+LeadCommand = CaptureLead | CommandOfKnown
 
 # --- events
 
@@ -78,6 +125,21 @@ class LeadCaptured(Event):
 
 
 @value
+class LeadEnriched(Event):
+    """Only what changed has a value."""
+
+    TYPE: ClassVar = "lead.enriched"
+    company: str | None
+    contact_name: _OfContact
+    email: _OfContact
+    phone: _OfContact
+    industry: str | None
+    company_size: int | None
+    job_title: _OfContact
+    country: str | None
+
+
+@value
 class LeadScored(Event):
     TYPE: ClassVar = "lead.scored"
     score: int
@@ -93,100 +155,138 @@ class LeadAssigned(Event):
 
 
 @value
+class LeadActivityLogged(Event):
+    TYPE: ClassVar = "lead.activity.logged"
+    kind: str
+    note: Annotated[str, Personal()]
+
+
+@value
+class LeadContacted(Event):
+    TYPE: ClassVar = "lead.contacted"
+    kind: str
+
+
+@value
+class LeadQualified(Event):
+    """Shape: `quote_id` is that of the offer, where there was one, and `customer_id` the customer that it names."""
+
+    TYPE: ClassVar = "lead.qualified"
+    note: str
+    quote_id: str | None
+    customer_id: str | None
+
+
+@value
+class LeadQuoted(Event):
+    TYPE: ClassVar = "lead.quoted"
+    quote_id: str
+
+
+@value
+class LeadConverted(Event):
+    """Shape: `is_new` says that the customer was not known; what is known of it stands beside."""
+
+    TYPE: ClassVar = "lead.converted"
+    customer_id: str
+    is_new: bool
+    assigned_to: str | None
+    company: str | None
+    contact_name: _OfContact
+    email: _OfContact
+    phone: _OfContact
+    industry: str | None
+    country: str | None
+
+
+@value
 class LeadLost(Event):
     TYPE: ClassVar = "lead.lost"
     reason: str
 
 
-LeadEvent = LeadCaptured | LeadScored | LeadAssigned | LeadLost
+LeadEvent = (
+    LeadCaptured
+    | LeadEnriched
+    | LeadScored
+    | LeadAssigned
+    | LeadActivityLogged
+    | LeadContacted
+    | LeadQualified
+    | LeadQuoted
+    | LeadConverted
+    | LeadLost
+)
+
+ENRICHED = tuple(field.name for field in fields(LeadEnriched))
+
+
+def found_out(event: LeadEnriched) -> dict[str, Any]:
+    """Return the fields that the event gives a value."""
+    return {name: given for name in ENRICHED if (given := getattr(event, name)) is not None}
+
 
 # --- state
 
 
 class LeadStatus(StrEnum):
     NEW = "new"
+    CONTACTED = "contacted"
+    QUALIFIED = "qualified"
+    QUOTED = "quoted"
+    CONVERTED = "converted"
     LOST = "lost"
 
 
 @value
 class Lead:
+    """Shape: `captured` holds what is known of it now, with what was found out later."""
+
     captured: LeadCaptured
     status: LeadStatus = LeadStatus.NEW
+    country: str | None = None
     scored: LeadScored | None = None
     assigned_to: str | None = None
+    quote_id: str | None = None
+    customer_id: str | None = None
+
+
+_AFTER = {
+    LeadContacted: LeadStatus.CONTACTED,
+    LeadQualified: LeadStatus.QUALIFIED,
+    LeadLost: LeadStatus.LOST,
+}
 
 
 def evolve_lead(state: Lead | None, event: LeadEvent) -> Lead:
+    if isinstance(event, LeadCaptured):
+        return Lead(captured=event)
+    lead = known(state)
     match event:
-        case LeadCaptured():
-            return Lead(captured=event)
+        case LeadEnriched():
+            return enriched(lead, event)
         case LeadScored():
-            return replace(known(state), scored=event)
+            return replace(lead, scored=event)
         case LeadAssigned():
-            return replace(known(state), assigned_to=event.to)
-        case LeadLost():
-            return replace(known(state), status=LeadStatus.LOST)
+            return replace(lead, assigned_to=event.to)
+        case LeadActivityLogged():
+            return lead
+        case LeadQuoted():
+            return replace(lead, status=LeadStatus.QUOTED, quote_id=event.quote_id)
+        case LeadConverted():
+            return replace(lead, status=LeadStatus.CONVERTED, customer_id=event.customer_id)
+        case LeadContacted() | LeadQualified() | LeadLost():
+            return replace(lead, status=_AFTER[type(event)])
         case _:
             assert_never(event)
 
 
-# --- rules
-
-_SOURCES = {"referral": 25, "organic": 15, "paid": 10}
-_INDUSTRIES = {"healthcare": 20, "finance": 20, "technology": 20, "manufacturing": 20, "medium": 10}
-_SIZES = ((1_000, 25), (100, 15), (10, 5))
-_HOT, _WARM = 70, 40
+def enriched(lead: Lead, event: LeadEnriched) -> Lead:
+    found = found_out(event)
+    country = found.pop("country", lead.country)
+    return replace(lead, captured=replace(lead.captured, **found), country=country)
 
 
-def decide_lead(command: LeadCommand, state: Lead | None, _given: Given) -> tuple[LeadEvent, ...]:
-    if isinstance(command, CaptureLead):
-        if state is not None:
-            raise conflict(f"lead {command.lead_id} is captured already")
-        return (filled(LeadCaptured, command),)
-    if state is None:
-        raise not_found(f"lead {command.lead_id} is not known")
-    match command:
-        case ScoreLead():
-            _refuse_lost(command, state)
-            scored = score(state.captured, command.similarity)
-            return () if scored == state.scored else (scored,)
-        case AssignLead():
-            _refuse_lost(command, state)
-            return () if command.to == state.assigned_to else (filled(LeadAssigned, command),)
-        case LoseLead():
-            return () if state.status is LeadStatus.LOST else (filled(LeadLost, command),)
-        case _:
-            assert_never(command)
-
-
-def score(lead: LeadCaptured, similarity: int) -> LeadScored:
-    """Source: the domain model's lead score."""
-    size = lead.company_size or 0
-    factors = {
-        "email": 10 if lead.email else 0,
-        "phone": 10 if lead.phone else 0,
-        "company": 10 if lead.company else 0,
-        "job_title": 10 if lead.job_title else 0,
-        "industry_known": 5 if lead.industry else 0,
-        "source": _SOURCES.get(lead.source, 5),
-        "industry": _INDUSTRIES.get(lead.industry or "", 5),
-        "size": next((points for least, points in _SIZES if size >= least), 0),
-        "similarity": similarity,
-    }
-    points = min(100, sum(factors.values()))
-    tier = "hot" if points >= _HOT else "warm" if points >= _WARM else "cold"
-    return LeadScored(score=points, tier=tier, factors=factors)
-
-
-def _refuse_lost(command: LeadCommand, state: Lead) -> None:
-    if state.status is LeadStatus.LOST:
-        raise not_allowed(f"lead {command.lead_id} is lost")
-
-
-LEAD = Decider(
-    category="lead",
-    commands=classes_of(LeadCommand),
-    events=classes_of(LeadEvent),
-    decide=decide_lead,
-    evolve=evolve_lead,
-)
+def known_of(lead: Lead, name: str) -> Any:
+    """Return what is known of a field that may be found out."""
+    return lead.country if name == "country" else getattr(lead.captured, name)

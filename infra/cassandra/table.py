@@ -12,9 +12,10 @@ from operator import itemgetter
 from typing import Any
 from zlib import crc32
 
-from infra.instants import from_microseconds, to_microseconds
+from infra.instants import DAY, from_microseconds
+from projections.columns import Columns
 from projections.layout import Days, Every, Series, Shards
-from projections.rows import View
+from projections.rows import Row, View
 
 # Places of one tenant lie in this many partitions.
 SLICES = 64
@@ -22,6 +23,7 @@ SLICES = 64
 REFUSALS = (TypeError, ValueError, AttributeError, OverflowError, struct.error)
 """What a value that is not of its column's type raises."""
 
+_READ_UP_TO = "position bigint, recorded_at bigint"
 _TYPES: Mapping[type, str] = {str: "text", int: "bigint", float: "double", datetime: "bigint"}
 
 LONG, _DOUBLE = struct.Struct(">q").pack, struct.Struct(">d").pack
@@ -30,7 +32,7 @@ _WIRE: Mapping[type, Callable[[Any], bytes]] = {
     str: str.encode,
     int: LONG,
     float: _DOUBLE,
-    datetime: lambda instant: LONG(to_microseconds(instant)),
+    datetime: LONG,
 }
 
 
@@ -60,6 +62,7 @@ class Table:
         self.columns = ", ".join(names)
         self.position = names.index("position")
         self.oldest_first = ", ".join(f"{name} ASC" for name in layout.order)
+        self.newest_first = ", ".join(f"{name} DESC" for name in layout.order)
         self.order_of = itemgetter(*map(names.index, layout.order))
         self.key_of = itemgetter(*map(names.index, layout.key[1:]))
         self.in_key_order = layout.key[1:] == (*layout.series, *layout.order)
@@ -68,7 +71,7 @@ class Table:
         self._series = [names.index(name) for name in layout.series]
         numbers = (*self.cuts, layout.noted) if layout.noted else self.cuts
         self._numbers: Sequence[tuple[int, Callable[[Any], int]]] = [
-            (names.index(cut.of), cut.number) for cut in numbers
+            (names.index(cut.of), _day if isinstance(cut, Days) else cut.number) for cut in numbers
         ]
 
     def schema(self) -> Sequence[str]:
@@ -80,12 +83,14 @@ class Table:
         place = ", ".join(f"{name} {self._types.get(name, 'bigint')}" for name in self.place)
         order = ", ".join(f"{name} {direction}" for name in layout.order)
         tables = (
-            (self.checkpoints, "topic text, partition int, position bigint, recorded_at bigint", "topic, partition"),
+            (self.checkpoints, f"topic text, partition int, {_READ_UP_TO}, log text", "topic, partition"),
             (self.places, f"tenant_id text, slice int, {place}", f"(tenant_id, slice), {', '.join(self.place)}"),
             (self.rows, f"{row}, {cuts}", f"(tenant_id, {', '.join(self.partition)}), {', '.join(layout.order)}"),
         )
         made = [f"CREATE TABLE IF NOT EXISTS {name} ({columns}, PRIMARY KEY ({key}))" for name, columns, key in tables]
-        return (*made[:-1], f"{made[-1]} WITH CLUSTERING ORDER BY ({order})")
+        # an earlier version made them without the log
+        added = f"ALTER TABLE {self.checkpoints} ADD IF NOT EXISTS log text"
+        return (made[0], added, *made[1:-1], f"{made[-1]} WITH CLUSTERING ORDER BY ({order})")
 
     @property
     def insert(self) -> str:
@@ -105,12 +110,12 @@ class Table:
         where = " AND ".join(("tenant_id = ?", "slice = ?", *conditions))
         return f"SELECT {', '.join(columns)} FROM {self.places} WHERE {where} {rest}"
 
-    def encode(self, rows: Sequence[Any]) -> Iterable[tuple[tuple[Any, ...], tuple[bytes, ...]]]:
+    def encode(self, rows: Sequence[Row]) -> Iterable[tuple[tuple[Any, ...], tuple[bytes, ...]]]:
         """Return for each row its tenant and place, and its values as they are sent.
 
         Raises: one of REFUSALS, here or while the rows are taken, a value is not of its column's type.
         """
-        columns = list(zip(*rows, strict=True))
+        columns = Columns.of(self.layout.row, rows).values
         encoded = [list(map(wire, column)) for wire, column in zip(self._wires, columns, strict=True)]
         series = [columns[at] for at in self._series]
         numbers = [map(number, columns[at]) for at, number in self._numbers]
@@ -155,6 +160,10 @@ class Table:
                 decoded[at] = from_microseconds(decoded[at])
         row: Any = self.layout.row
         return row._make(decoded)
+
+
+def _day(microseconds: int) -> int:
+    return microseconds // DAY
 
 
 def _marks(count: int) -> str:

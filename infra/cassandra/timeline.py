@@ -4,7 +4,7 @@ The position is the write time, so the greater one wins in whatever order rows a
 partition is cut as it is.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from heapq import merge
 from itertools import groupby, islice, tee
@@ -38,6 +38,12 @@ _KEY_BYTES = 65_535
 """The longest key of a partition, with what the protocol adds to each of its parts."""
 
 _PART_BYTES = 3
+SCAN_ROWS = 2_000
+
+KNOWN_PLACES = 100_000
+"""Of a view, 25 MB of them: with more all are forgotten, and written once more."""
+
+_Place = tuple[Any, ...]
 
 
 class CassandraTimeline:
@@ -51,6 +57,9 @@ class CassandraTimeline:
         self._connection = Connection(address)
         self._projections = {projection.name: projection for projection in projections}
         self._tables: dict[View, Table] = {}
+        # what this process has written; of a table that is another one since, under its name, nothing is known
+        self._known: dict[View, set[_Place]] = {}
+        self._ids: dict[View, Any] = {}
 
     def close(self) -> None:
         self._connection.close()
@@ -69,6 +78,7 @@ class CassandraTimeline:
         if self.live(view.name) == view:
             raise ValueError(f"{view.table} is live: switch to another build first")
         table = self._table(view)
+        self._known.pop(view, None)
         # a table without checkpoints is read again from the start; checkpoints without a table would lose rows
         for name in (table.checkpoints, table.places, table.rows):
             self._connection.define(f"DROP TABLE IF EXISTS {name}")
@@ -112,26 +122,41 @@ class CassandraTimeline:
         )
 
     def checkpoints(self, view: View) -> Sequence[Checkpoint]:
+        # whoever begins to write a view asks for them first
+        self._forget_other_table(view)
         found = self._connection.ask(
-            f"SELECT topic, partition, position, recorded_at FROM {self._table(view).checkpoints}"
+            f"SELECT topic, partition, position, recorded_at, log FROM {self._table(view).checkpoints}"
         )
         return tuple(
-            Checkpoint(Topic(topic), partition, position, from_microseconds(recorded_at))
-            for topic, partition, position, recorded_at in found
+            Checkpoint(Topic(topic), partition, position, from_microseconds(recorded_at), log or "")
+            for topic, partition, position, recorded_at, log in found
         )
 
     def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
         table = self._table(view)
         if rows:
             places = self._places(table, rows)
-            self._write_all(batches(self._writes(table, places), self._connection.replicas), len(places) + len(rows))
+            known = self._known.setdefault(view, set())
+            news = places.keys() - known
+            try:
+                writes = batches(self._writes(table, places, news), self._connection.replicas)
+                self._write_all(writes, len(news) + len(rows))
+            except (StoreUnavailable, WriteRefused):
+                self._known.pop(view, None)
+                raise
+            if len(known) + len(news) > KNOWN_PLACES:
+                known.clear()
+            known |= news
         if checkpoints:
             insert = self._connection.prepare(
-                f"INSERT INTO {table.checkpoints} (topic, partition, position, recorded_at) VALUES (?, ?, ?, ?) "
-                "USING TIMESTAMP ?"
+                f"INSERT INTO {table.checkpoints} (topic, partition, position, recorded_at, log)"
+                " VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?"
             )
             self._connection.write(
-                insert.bind((at.topic.value, at.partition, at.position, to_microseconds(at.recorded_at), at.position))
+                # of two writes of one position the greater text counts: whoever says the log, not who says nothing
+                insert.bind(
+                    (at.topic.value, at.partition, at.position, to_microseconds(at.recorded_at), at.log, at.position)
+                )
                 for at in checkpoints
             )
 
@@ -149,9 +174,18 @@ class CassandraTimeline:
         if carried < writes:
             raise StoreUnavailable(f"cassandra took {carried} of {writes} writes; the others were never sent")
 
-    def _places(self, table: Table, rows: Sequence[Row]) -> Mapping[tuple[Any, ...], Sequence[Sequence[bytes]]]:
+    def _forget_other_table(self, view: View) -> None:
+        found = self._connection.ask(
+            "SELECT id FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?",
+            *self._table(view).places.split("."),
+        )
+        if self._ids.get(view) != found:
+            self._known.pop(view, None)
+            self._ids[view] = found
+
+    def _places(self, table: Table, rows: Sequence[Row]) -> Mapping[_Place, Sequence[Sequence[bytes]]]:
         """Return the rows by place, as they are sent, once all of them can be kept. Raises: WriteRefused."""
-        places: dict[tuple[Any, ...], list[Sequence[bytes]]] = {}
+        places: dict[_Place, list[Sequence[bytes]]] = {}
         try:
             for place, values in table.encode(rows):
                 places.setdefault(place, []).append(values)
@@ -164,15 +198,17 @@ class CassandraTimeline:
         return places
 
     def _writes(
-        self, table: Table, places: Mapping[tuple[Any, ...], Sequence[Sequence[bytes]]]
+        self, table: Table, places: Mapping[_Place, Sequence[Sequence[bytes]]], news: Collection[_Place]
     ) -> Iterator[Sequence[Any]]:
-        """Yield the writes of one partition after the other: that of the place, those of its rows."""
+        """Yield the writes of one partition after the other: that of its place where it is new, those of its rows."""
         insert = self._connection.prepare(f"{table.insert} USING TIMESTAMP ?")
         insert_place = self._connection.prepare(f"{table.insert_place} USING TIMESTAMP ?")
         position = table.position
-        for (tenant_id, *place), rows in places.items():
-            first = int.from_bytes(rows[0][position], "big")
-            yield [insert_place.bind((tenant_id, slice_of(table.series_of(place)), *place, first))]
+        for whole, rows in places.items():
+            tenant_id, *place = whole
+            if whole in news:
+                first = int.from_bytes(rows[0][position], "big")
+                yield [insert_place.bind((tenant_id, slice_of(table.series_of(place)), *place, first))]
             cuts = [LONG(number) for number in table.cuts_of(place)]
             yield [bound(insert, [*values, *cuts, values[position]]) for values in rows]
 
@@ -181,6 +217,15 @@ class CassandraTimeline:
         return sorted({TenantId(tenant_id) for tenant_id, _ in found})
 
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
+        return map(self._table(view).decode, self._scan(view, tenant_id))
+
+    def scan_columns(self, view: View, tenant_id: TenantId) -> Iterator[Sequence[Sequence[Any]]]:
+        found = self._scan(view, tenant_id)
+        while rows := list(islice(found, SCAN_ROWS)):
+            yield list(zip(*rows, strict=True))
+
+    def _scan(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:
+        """Yield the values of a tenant's rows as they are stored."""
         table = self._table(view)
         slices = range(SLICES) if table.layout.series else (0,)
         statement = table.of_slice(table.place)
@@ -189,10 +234,10 @@ class CassandraTimeline:
         if not table.in_key_order:
             # they lie in another order: each partition is read once, and what it has is sorted
             found = self._connection.ask_each(table.of_partition(table.columns), partitions)
-            yield from map(table.decode, in_order((row for rows in found for row in rows), table.key_of))
+            yield from in_order((row for rows in found for row in rows), table.key_of)
             return
         statement = table.of_partition(table.columns, rest=f"ORDER BY {table.oldest_first}")
-        yield from map(table.decode, self._merged(table, statement, partitions, key=table.order_of))
+        yield from self._merged(table, statement, partitions, key=table.order_of)
 
     def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:
         table = self._table(view)
@@ -274,6 +319,30 @@ class CassandraTimeline:
         group = f"GROUP BY {', '.join(('tenant_id', 'slice', *layout.series))}"
         statement = table.of_slice([last], *(f"{column} = ?" for column in others), rest=group)
         return tuple(text for (text,) in self._connection.ask(statement, tenant_id, slice_of(known), *known))
+
+    def span(self, view: str, tenant_id: TenantId, *, of: Of) -> tuple[datetime, datetime] | None:
+        layout = self._layout(view)
+        layout.check(of, ordered_by_day=True)
+        table = self._live(view)
+        if not table:
+            return None
+        ends = [
+            next(
+                self._found(
+                    table,
+                    tenant_id,
+                    Question(layout, of, None, None, None),
+                    str(layout.day),
+                    f"ORDER BY {order} LIMIT 1 ALLOW FILTERING",
+                    key=itemgetter(0),
+                    newest_first=newest_first,
+                    ahead=layout.shards.count if layout.shards else 1,
+                ),
+                None,
+            )
+            for order, newest_first in ((table.oldest_first, False), (table.newest_first, True))
+        ]
+        return (from_microseconds(ends[0][0]), from_microseconds(ends[1][0])) if ends[0] and ends[1] else None
 
     def points(
         self,

@@ -19,7 +19,7 @@ from infra.cli.groups import Suggesting
 from infra.engines.engine import Engine, EngineFailed
 from infra.engines.java import ToolMissing
 
-NAMES = ("kafka", "cassandra", "mongo", "registry", "clickhouse")
+NAMES = ("kafka", "cassandra", "mongo", "redis", "registry", "clickhouse")
 WATCH_S = 0.5
 LOG_LINES = 200
 
@@ -36,9 +36,10 @@ directory_option = click.option(
 
 @click.group(cls=Suggesting)
 def engines() -> None:
-    """Start and stop Kafka, Cassandra, MongoDB, a schema registry and a stand-in for ClickHouse, for tests and trials.
+    """Start and stop the engines of the distributed profile, for tests and trials.
 
-    Java 17 and Maven are needed. `clickhouse` is the real engine (chDB) behind a thin HTTP front of ours, not a server.
+    Kafka, Cassandra, MongoDB, Redis, a schema registry and a stand-in for ClickHouse: Java 17, Maven and redis-server
+    are needed. `clickhouse` is the real engine (chDB) behind a thin HTTP front of ours, not a server.
     """
 
 

@@ -16,6 +16,7 @@ from schemas.envelope import TenantId
 
 if TYPE_CHECKING:
     from infra.serve.syslog import Syslog
+    from projections.credentials import RateLimits
 
 _LAST_PORT = 65_535
 
@@ -103,8 +104,23 @@ def cli() -> None:
     show_default=True,
     help="The IANA zone of times without an offset.",
 )
+@click.option(
+    "--key-limits",
+    metavar="MINUTE,HOUR,DAY",
+    envvar="FACTLINE_KEY_LIMITS",
+    default="60,1000,10000",
+    show_default=True,
+    help="How many requests a key may send that was issued without limits of its own.",
+)
 def serve(
-    *, data_dir: Path, port: int, profile: str, syslog: str | None, syslog_tenant: str, syslog_timezone: str
+    *,
+    data_dir: Path,
+    port: int,
+    profile: str,
+    syslog: str | None,
+    syslog_tenant: str,
+    syslog_timezone: str,
+    key_limits: str,
 ) -> None:
     """Start the server; Ctrl-C stops it, and the next start has lost nothing.
 
@@ -115,15 +131,30 @@ def serve(
     factline serve
     PORT=9000 DATA_DIR=/var/lib/factline factline serve
     factline serve --syslog 127.0.0.1:5514
+    factline serve --key-limits 600,10000,100000
     """
+    usual_limits = _limits(key_limits)
     listen = _syslog(syslog, syslog_tenant, syslog_timezone) if syslog else None
     if profile == "distributed":
         from infra.cli.worker import gateway  # noqa: PLC0415, the drivers come with an extra
 
-        sys.exit(gateway(data_dir, port=port, syslog=listen))
+        sys.exit(gateway(data_dir, port=port, usual_limits=usual_limits, syslog=listen))
     from infra.serve.embedded import serve as run  # noqa: PLC0415 - the engine takes a second to load; --help should not
 
-    sys.exit(run(data_dir, port=port, syslog=listen))
+    sys.exit(run(data_dir, port=port, usual_limits=usual_limits, syslog=listen))
+
+
+def _limits(text: str) -> "RateLimits":
+    """Return the limits of a minute, an hour and a day. Raises: BadParameter, they are not three numbers from 1."""
+    from projections.credentials import RateLimits  # noqa: PLC0415 - --help need not wait for it
+
+    numbers = [number.strip() for number in text.split(",")]
+    if len(numbers) != len(RateLimits._fields) or not all(n.isascii() and n.isdigit() and int(n) for n in numbers):
+        raise click.BadParameter(
+            f"{text} is no three numbers from 1; write requests a minute, an hour and a day, like 60,1000,10000",
+            param_hint="--key-limits",
+        )
+    return RateLimits(*map(int, numbers))
 
 
 def _syslog(address: str, tenant: str, timezone: str) -> "Syslog":

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import orjson
 
+from domain import catalog
+from domain.identity.tenant import SetQuota
 from factline.client import Client, ServerGone, ServerRefused
 from infra.cli.progress import OnStep
 from infra.collector import settle_collector
@@ -25,6 +27,7 @@ from streams.newer import NeedsUpdate
 from streams.ports import LogDamaged, LogReader, LogUnavailable, Overloaded, Reply, Submission
 from streams.project.parked import TooMuchPoison
 from streams.project.rebuild import Step
+from streams.project.same_log import AnotherLog
 from streams.project.verify import CannotCompare
 from streams.project.view_jobs import BuildDiffers, UnknownProjection, ViewJobs, WrongBuild
 from streams.write.writer import Writer
@@ -85,6 +88,9 @@ class Operator(Protocol):
 
     def suspend_tenant(self, tenant_id: str, reason: str) -> bool:
         """Let none of a tenant's keys do anything; tell if that is new. Raises: Failed."""
+
+    def set_quota(self, tenant_id: str, quota: Answer) -> bool:
+        """Say how much a tenant may do, in the words of the API; tell if that is new. Raises: Failed."""
 
     def reactivate_tenant(self, tenant_id: str, reason: str) -> bool:
         """Let a suspended tenant's keys work again; tell if that is new. Raises: Failed."""
@@ -179,6 +185,10 @@ class SameProcess:
     def reactivate_tenant(self, tenant_id: str, reason: str) -> bool:
         return bool(self._ask(lambda tenants: tenants.reactivate(TenantId(tenant_id), reason, CLI)).events)
 
+    def set_quota(self, tenant_id: str, quota: Answer) -> bool:
+        command = catalog.adapter(SetQuota).validate_python({"tenant_id": tenant_id, **quota})
+        return bool(self._ask(lambda tenants: tenants.set_quota(command, CLI)).events)
+
     def _ask(self, what: Callable[[Tenants], Coroutine[Any, Any, T]]) -> T:
         with named_failures(), self._gate() as gate:
             return asyncio.run(what(Tenants(gate, by_log(self._log))))
@@ -262,8 +272,14 @@ class _Remote:
     def reactivate_tenant(self, tenant_id: str, reason: str) -> bool:
         return self._change(tenant_id, "reactivate", reason)
 
+    def set_quota(self, tenant_id: str, quota: Answer) -> bool:
+        return self._post(tenant_id, "quota", quota)
+
     def _change(self, tenant_id: str, how: str, reason: str) -> bool:
-        body = orjson.dumps({"reason": reason})
+        return self._post(tenant_id, how, {"reason": reason})
+
+    def _post(self, tenant_id: str, how: str, said: Answer) -> bool:
+        body = orjson.dumps(said)
         return bool(self._client.post(f"/v1/tenants/{quote(tenant_id, safe='')}/{how}", body)["events"])
 
     def _job(self, path: str, on_step: OnStep) -> Any:
@@ -291,6 +307,7 @@ _NAMED = (
     UnknownProjection,
     WrongBuild,
     BuildDiffers,
+    AnotherLog,
     CannotCompare,
     StoreUnavailable,
     LogUnavailable,

@@ -19,6 +19,8 @@ from infra.cli.shown import table_of as _table
 _data_dir = data_dir_option("Where the log and the views are kept; a server that has it open is asked through its API.")
 _profile = profile_option("distributed: the log and the stores that the FACTLINE_… variables name.")
 
+_NUMBER = click.IntRange(1, 1_000_000_000)
+
 
 def _where(command: F) -> F:
     """Let a command be told which views it is about: of a directory, of the distributed profile, or of a server."""
@@ -328,4 +330,32 @@ def reactivate(tenant_id: str, reason: str, data_dir: Path, profile: str, *, as_
     with _operator(data_dir, profile) as operator:
         new = operator.reactivate_tenant(tenant_id, reason)
     said = f"{tenant_id} is active again" if new else f"{tenant_id} was active before; nothing was done"
+    _say(said, {"tenant_id": tenant_id, "changed": new}, as_json=as_json)
+
+
+@tenants.command()
+@click.argument("tenant_id")
+@click.option("--events", type=_NUMBER, help="Events that commands may record a day.")
+@click.option("--facts", type=_NUMBER, help="Facts of telemetry that it may record a day.")
+@click.option("--live", type=_NUMBER, help="Live streams that it may have open at once, at each gateway.")
+@click.option("--minute", type=_NUMBER, help="Requests a minute, of all its keys together.")
+@click.option("--hour", type=_NUMBER, help="Requests an hour.")
+@click.option("--day", type=_NUMBER, help="Requests a day.")
+@_where
+def quota(tenant_id: str, data_dir: Path, profile: str, *, as_json: bool, **most: int | None) -> None:
+    """Say how much a tenant may do, in all; what is left out has no limit, and what was set before is forgotten.
+
+    \b
+    factline tenants quota acme --events 10000 --facts 1000000 --live 5 --minute 600
+    factline tenants quota acme                       # no limits any more
+    """
+    wanted = {
+        "events_per_day": most["events"],
+        "facts_per_day": most["facts"],
+        "live_streams": most["live"],
+        **{f"requests_per_{window}": most[window] for window in ("minute", "hour", "day")},
+    }
+    with _operator(data_dir, profile) as operator:
+        new = operator.set_quota(tenant_id, wanted)
+    said = f"{tenant_id} has this quota now" if new else f"{tenant_id} had this quota before; nothing was done"
     _say(said, {"tenant_id": tenant_id, "changed": new}, as_json=as_json)

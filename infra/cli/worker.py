@@ -17,6 +17,7 @@ from infra.release import check_release
 from infra.settings import Settings
 from infra.workers.command_status import CommandStatus
 from infra.workers.status import Address, served
+from projections.credentials import RateLimits
 from projections.stores import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -99,13 +100,14 @@ def commands(*, supervised: bool, status_host: str, status_port: int) -> None:
             worker.run()
 
 
-def gateway(data_dir: Path, *, port: int, syslog: "Syslog | None" = None) -> int:
+def gateway(data_dir: Path, *, port: int, usual_limits: RateLimits, syslog: "Syslog | None" = None) -> int:
     """Run a gateway until it is told to stop; return the exit status."""
     with told():
         check_release()
         from infra.serve.distributed import serve  # noqa: PLC0415, the drivers come with an extra
 
-        return serve(replace(Settings.from_environment(), data_dir=data_dir), port=port, syslog=syslog)
+        settings = replace(Settings.from_environment(), data_dir=data_dir)
+        return serve(settings, port=port, usual_limits=usual_limits, syslog=syslog)
 
 
 for projector in COMMANDS:

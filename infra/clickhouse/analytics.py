@@ -22,6 +22,7 @@ class _ReadUpTo(NamedTuple):
     partition: int
     position: int
     recorded_at: datetime
+    log: str
 
 
 class _Switch(NamedTuple):
@@ -44,7 +45,11 @@ _SCAN = {"max_threads": 1, "max_block_size": 8192}
 
 _FIRST_US = to_microseconds(datetime.min.replace(tzinfo=UTC))
 _END_US = to_microseconds(datetime.max.replace(tzinfo=UTC)) + 1
-_OPEN: Mapping[str, int] = {"start": _FIRST_US, "end": _END_US}
+_OPEN: Mapping[str, Any] = {
+    **dict.fromkeys(("start", "happened_from"), _FIRST_US),
+    **dict.fromkeys(("end", "happened_before"), _END_US),
+    "above": "-inf",
+}
 
 
 class ClickHouseAnalytics:
@@ -56,7 +61,9 @@ class ClickHouseAnalytics:
 
     def __init__(self, dsn: str, projections: Sequence[Projection]) -> None:
         self._layouts = {projection.name: projection.layout for projection in projections}
-        self._connection = Connection(dsn, [create_table(*table) for table in _REGISTRY])
+        made = [create_table(*table) for table in _REGISTRY]
+        # an earlier version made it without the log
+        self._connection = Connection(dsn, [*made, add_columns("checkpoints", _ReadUpTo)])
         self._turns = BoundedSemaphore(
             _EMBEDDED_ANSWERS_AT_ONCE if self._connection.embedded else _SERVER_ANSWERS_AT_ONCE
         )
@@ -146,7 +153,7 @@ class ClickHouseAnalytics:
 
     def checkpoints(self, view: View) -> Sequence[Checkpoint]:
         rows = self._connection.query(
-            "SELECT topic, partition, position, recorded_at FROM checkpoints FINAL "
+            "SELECT topic, partition, position, recorded_at, log FROM checkpoints FINAL "
             "WHERE view = {view:String} ORDER BY topic, partition",
             {"view": view.table},
         )
@@ -159,18 +166,30 @@ class ClickHouseAnalytics:
             self._connection.insert("checkpoints", _ReadUpTo, [_ReadUpTo(view.table, *at) for at in checkpoints])
 
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
-        layout = self._layouts[view.name]
-        row: Any = layout.row
-        sql = (
-            f"SELECT {', '.join(row._fields)} FROM {view.table} FINAL "
-            f"WHERE tenant_id = {{tenant_id:String}} ORDER BY {', '.join(layout.key)}"
-        )
+        row: Any = self._layouts[view.name].row
+        sql = self._of_tenant(view, row._fields)
         with (
             self._connection.client() as client,
             client.query_rows_stream(sql, {"tenant_id": tenant_id}, settings=_SCAN) as stream,
         ):
             for values in stream:
                 yield row(*values)
+
+    def scan_columns(self, view: View, tenant_id: TenantId) -> Iterator[Sequence[Sequence[Any]]]:
+        types = self._layouts[view.name].columns
+        columns = [f"toUnixTimestamp64Micro({name})" if type_ is datetime else name for name, type_ in types.items()]
+        sql = self._of_tenant(view, columns)
+        with (
+            self._connection.client() as client,
+            client.query_column_block_stream(sql, {"tenant_id": tenant_id}, settings=_SCAN) as stream,
+        ):
+            yield from stream
+
+    def _of_tenant(self, view: View, columns: Sequence[str]) -> str:
+        return (
+            f"SELECT {', '.join(columns)} FROM {view.table} FINAL "
+            f"WHERE tenant_id = {{tenant_id:String}} ORDER BY {', '.join(self._layouts[view.name].key)}"
+        )
 
     def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:  # noqa: ARG002
         # nothing is kept beside the row that a reader would go by

@@ -9,15 +9,17 @@ from infra.engines.clickhouse import ClickHouseFront
 from infra.engines.engine import Engine
 from infra.engines.kafka import Kafka
 from infra.engines.mongo import Mongo
+from infra.engines.redis import Redis
 from infra.engines.registry import Registry
 
-ENGINES: tuple[type[Engine], ...] = (Kafka, Cassandra, Mongo, Registry, ClickHouseFront)
+ENGINES: tuple[type[Engine], ...] = (Kafka, Cassandra, Mongo, Redis, Registry, ClickHouseFront)
 ADDRESSES = "engines.json"
 
 _SETTINGS: Mapping[str, tuple[str, str]] = {
     "kafka": ("FACTLINE_KAFKA_BOOTSTRAP", "{bootstrap}"),
     "cassandra": ("FACTLINE_CASSANDRA_CONTACT_POINTS", "{contact_point}:{port}"),
     "mongo": ("FACTLINE_MONGO_URL", "{url}"),
+    "redis": ("FACTLINE_REDIS_URL", "{url}"),
     "registry": ("FACTLINE_REGISTRY_URL", "{url}"),
     "clickhouse": ("FACTLINE_CLICKHOUSE_URL", "{url}/default"),
 }

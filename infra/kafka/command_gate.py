@@ -4,8 +4,7 @@ import asyncio
 import logging
 import random
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
 from typing import Any
@@ -52,6 +51,7 @@ class KafkaCommandGate:
 
         Raises: LogUnavailable, safe to retry.
         """
+        self._failing: dict[str, str] = {}
         self._sealing = sealing
         self._topics = topics
         self._max_in_flight = max_in_flight
@@ -71,7 +71,7 @@ class KafkaCommandGate:
             )
             self._replies.assign([self._end_of_replies(connection.admin())])
         self._threads = [
-            threading.Thread(target=work, name=name, daemon=True)
+            threading.Thread(target=self._go_on, args=(work, name), name=name, daemon=True)
             for work, name in ((self._read_replies, "replies"), (self._report, "command-reports"))
         ]
         for thread in self._threads:
@@ -83,6 +83,11 @@ class KafkaCommandGate:
             thread.join()
         self._producer.flush(1)
         self._replies.close()
+
+    @property
+    def error(self) -> str | None:
+        """Return why answers do not come for now, None where they do."""
+        return "; ".join(f"{name}: {why}" for name, why in list(self._failing.items())) or None
 
     async def execute(self, submission: Submission) -> Reply:
         """Return the reply once it is durable.
@@ -139,17 +144,21 @@ class KafkaCommandGate:
         ends = high_watermarks(admin, self._topics.replies, [self._partition])
         return TopicPartition(self._topics.replies, self._partition, ends[self._partition])
 
-    def _read_replies(self) -> None:
+    def _go_on(self, work: Callable[[], object], name: str) -> None:
         while not self._stopping.is_set():
-            first = self._replies.poll(_POLL_S)
-            if first is None:
-                continue
             try:
-                messages = [first, *self._replies.consume(_REPLIES_AT_ONCE, 0)]
-                self._settle([(_key(message), self._reply(message)) for message in messages if self._is_mine(message)])
-            except Exception:  # noqa: BLE001 - whatever it is: without this thread nobody gets an answer
-                _LOG.exception("reading replies failed; it goes on")
-                time.sleep(_POLL_S)
+                work()
+            except Exception as error:  # noqa: BLE001 - whatever it is: without this thread nobody gets an answer
+                self._failing[name] = f"{type(error).__name__}: {error}"
+                _LOG.exception("the thread %s failed; it goes on", name)
+                self._stopping.wait(_POLL_S)
+            else:
+                self._failing.pop(name, None)
+
+    def _read_replies(self) -> None:
+        if (first := self._replies.poll(_POLL_S)) is not None:
+            messages = [first, *self._replies.consume(_REPLIES_AT_ONCE, 0)]
+            self._settle([(_key(message), self._reply(message)) for message in messages if self._is_mine(message)])
 
     def _is_mine(self, message: Message) -> bool:
         if (error := message.error()) is not None:
@@ -164,8 +173,7 @@ class KafkaCommandGate:
             return OutcomeUnknown(f"the reply cannot be read: {error}")
 
     def _report(self) -> None:
-        while not self._stopping.is_set():
-            self._producer.poll(_POLL_S)
+        self._producer.poll(_POLL_S)
 
     def _settle(self, answers: Sequence[tuple[str, Reply | LogUnavailable]]) -> None:
         """Give the answers to those who wait, in their own thread, with one wake-up for all."""

@@ -3,14 +3,29 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from infra.kafka.followed_topic import FollowedTopic
-from projections.credentials import STATUS, Credential, Part, credentials_of, status_of, tenant_stream
+from projections.credentials import (
+    NO_QUOTA,
+    QUOTA,
+    STATUS,
+    Credential,
+    Part,
+    Quota,
+    TrustedIssuer,
+    credentials_of,
+    issuers_of,
+    quota_of,
+    status_of,
+    tenant_stream,
+)
 from schemas.envelope import StreamId, TenantId
 
 FILLED = b"filled"
 """The key of the record that says, in each partition, that the events of earlier versions are in the topic."""
 
+# what follows the dash in ASCII ends the range
 _KEYS = (b"api_key-", b"api_key.")
 _TENANTS = (b"tenant-", b"tenant.")
+_ISSUERS = (b"issuer-", b"issuer.")
 
 
 def part_name(part: Part) -> bytes:
@@ -36,10 +51,24 @@ class KafkaCredentials:
         parts = _parts(self._topic.between(*_TENANTS))
         return {part.tenant_id: status_of(part) for part in parts if part.name == STATUS}
 
+    def issuers(self, tenant_id: TenantId) -> Sequence[TrustedIssuer]:
+        return issuers_of(part for part in _parts(self._topic.between(*_ISSUERS)) if part.tenant_id == tenant_id)
+
+    def of_stream(self, tenant_id: TenantId, stream: StreamId) -> Sequence[Part]:
+        start = f"{stream}|{tenant_id}".encode()
+        return list(_parts(self._topic.between(start + b"|", start + b"}")))
+
     def status_of(self, tenant_id: TenantId) -> str | None:
-        name = part_name(Part(tenant_stream(tenant_id), tenant_id, STATUS, b""))
-        found = list(_parts(self._topic.find([name])))
-        return status_of(found[0]) if found else None
+        found = self._part_of(tenant_id, STATUS)
+        return status_of(found) if found else None
+
+    def quota_of(self, tenant_id: TenantId) -> Quota:
+        found = self._part_of(tenant_id, QUOTA)
+        return quota_of(found) if found else NO_QUOTA
+
+    def _part_of(self, tenant_id: TenantId, name: str) -> Part | None:
+        found = list(_parts(self._topic.find([part_name(Part(tenant_stream(tenant_id), tenant_id, name, b""))])))
+        return found[0] if found else None
 
 
 def _parts(records: Mapping[bytes, bytes]) -> Iterator[Part]:

@@ -95,11 +95,17 @@ class FollowedTopic:
     def _follow(self) -> None:
         while not self._stopping.is_set():
             try:
+                if self.error is not None:
+                    # what was fetched and not kept is fetched again
+                    self._consumer.assign([TopicPartition(self._name, *at) for at in self._next.items()])
                 self._read()
             except (KafkaException, StoreUnavailable) as error:
                 self.error = str(error)
                 _LOG.warning("%s is not followed for now: %s", self._name, error)
-                self._consumer.assign([TopicPartition(self._name, *at) for at in self._next.items()])
+                self._stopping.wait(_AGAIN_S)
+            except Exception as error:  # noqa: BLE001 - whatever it is: nobody else reads who may ask
+                self.error = f"{type(error).__name__}: {error}"
+                _LOG.exception("%s is not followed for now", self._name)
                 self._stopping.wait(_AGAIN_S)
             else:
                 self.error = None

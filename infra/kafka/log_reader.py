@@ -15,6 +15,7 @@ from infra.kafka.connection import (
     kafka_errors,
     last_stable_offsets,
 )
+from infra.kafka.topics import log_ids
 from schemas.envelope import Entry, Envelope, StreamId, TenantId, Topic
 from schemas.kafka_record import KafkaRecord, decode_kafka, kafka_record, position_of
 from schemas.partitioning import partition_of
@@ -37,19 +38,23 @@ class _Found(NamedTuple):
 
 
 class KafkaLogReader:
-    """LogReader over the topics. Any number of threads may use it, one after the other.
+    """ViewedLog over the topics. Any number of threads may use it, one after the other.
 
     Kafka keeps no index: a stream is found by reading its tenant's partition, a position by searching for it; the place
     where a partition was last read is remembered.
     """
 
-    def __init__(self, connection: Connection, topics: Topics) -> None:
+    def __init__(self, connection: Connection, topics: Topics, group: str | None = None) -> None:
+        """Shape: `group` is one that this user may use, where it is not that of all readers; it is never joined."""
         self.partitions = topics.partitions
         self._topics = topics
         self._lock = threading.Lock()
         self._admin = connection.admin()
         self._consumer: Consumer = connection.consumer(
-            f"{topics.prefix}.readers", enable_partition_eof=True, auto_offset_reset="earliest", fetch_wait_max_ms=10
+            group or f"{topics.prefix}.readers",
+            enable_partition_eof=True,
+            auto_offset_reset="earliest",
+            fetch_wait_max_ms=10,
         )
         # where the consumer stands, with records fetched ahead
         self._assigned: tuple[Topic, int, int] | None = None
@@ -70,6 +75,16 @@ class KafkaLogReader:
         with self._lock, kafka_errors():
             stable = last_stable_offsets(self._admin, self._topics.of(topic), range(self.partitions))
             return [self._end_at(topic, partition, stable[partition]) for partition in range(self.partitions)]
+
+    def identities(self) -> Mapping[Topic, str]:
+        with kafka_errors():
+            found = log_ids(self._admin, [self._topics.of(topic) for topic in Topic])
+        return {topic: found[self._topics.of(topic)] for topic in Topic}
+
+    def starts(self, topic: Topic) -> Sequence[int]:
+        with self._lock, kafka_errors():
+            first = first_offsets(self._admin, self._topics.of(topic), range(self.partitions))
+            return [self._start_at(topic, partition, first[partition]) for partition in range(self.partitions)]
 
     def read(self, topic: Topic, partition: int, *, after: int, limit: int) -> Sequence[Entry]:
         with self._lock, kafka_errors():
@@ -153,6 +168,13 @@ class KafkaLogReader:
             position = self._last_position(topic, partition, stable)
             self._ends[topic, partition] = (stable, position)
         return position
+
+    def _start_at(self, topic: Topic, partition: int, first: int) -> int:
+        if topic is Topic.TELEMETRY or not first:
+            return first
+        found = next(self._from(topic, partition, first))
+        # where all was deleted, the next position is not known
+        return found.position - 1 if isinstance(found, _Found) else 0
 
     def _last_position(self, topic: Topic, partition: int, stable: int) -> int:
         first = first_offsets(self._admin, self._topics.of(topic), [partition])[partition]

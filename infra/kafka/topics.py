@@ -108,6 +108,11 @@ def _configs(admin: AdminClient, specs: Sequence[TopicSpec]) -> list[Mapping[str
 
 def log_id(admin: AdminClient, topic: str) -> str:
     """Return what tells a topic from one of the same name that was made later, or elsewhere. Raises: KafkaException."""
-    described = admin.describe_topics(TopicCollection([topic]))[topic].result(REQUEST_TIMEOUT_S)
-    cluster = admin.describe_cluster().result(REQUEST_TIMEOUT_S)
-    return f"{cluster.cluster_id}/{described.topic_id}"
+    return log_ids(admin, [topic])[topic]
+
+
+def log_ids(admin: AdminClient, topics: Sequence[str]) -> Mapping[str, str]:
+    """Do the same for several topics at once. Raises: KafkaException."""
+    described = admin.describe_topics(TopicCollection(list(topics)))
+    cluster = admin.describe_cluster().result(REQUEST_TIMEOUT_S).cluster_id
+    return {topic: f"{cluster}/{described[topic].result(REQUEST_TIMEOUT_S).topic_id}" for topic in topics}

@@ -4,22 +4,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import bson
 import orjson
 from bson.errors import InvalidDocument
 from bson.raw_bson import RawBSONDocument
-from pymongo import ASCENDING, DESCENDING, InsertOne, UpdateOne
+from pymongo import ASCENDING, DESCENDING, TEXT, InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError, CollectionInvalid, DuplicateKeyError, OperationFailure
 
 from infra.instants import from_microseconds, to_microseconds
 from infra.mongo.connection import Connection, Stored, check_written, errors
-from projections.documents import Folding, check_filter, check_sort, sort_text
-from projections.layout import Documents
+from projections.documents import Folding, check_asked, check_built, searched, sort_text
+from projections.layout import Documents, Of
 from projections.projection import Projection
-from projections.readers import CountRow
+from projections.readers import NO_FILTERS, NO_RANGES, Bounds, CountRow
 from projections.rows import Checkpoint, Document, Patch, Row, StoredRow, View, as_text
 from projections.stores import Holder, WriteRefused
 from schemas.envelope import TenantId, Topic
@@ -32,8 +32,33 @@ _NEVER_KEPT = frozenset({2, 9, 14, 10334, 17280, 17419, 17420})
 
 _IDS_AT_ONCE = 10_000
 
+_SEARCH = "search"
+_WORDS = "words"
+
 # TypeError: not JSON-like. Over 64 bits, a NUL in a name, a document too large: not BSON.
 _REFUSALS = (TypeError, ValueError, OverflowError, AttributeError, InvalidDocument)
+
+
+class _Built(NamedTuple):
+    """What lists can ask a build: an older one that is still live has the fields of its own time."""
+
+    layout: Documents
+    filters: Sequence[str]
+    sorts: Sequence[str]
+    search: bool
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """Return the names that `check_built` knows them by."""
+        found = [*(f"filter_{field}" for field in self.filters), *(f"sort_{field}" for field in self.sorts)]
+        return [*found, *([_SEARCH] if self.search else [])]
+
+    def derived(self, id_: str, fields: Mapping[str, Any]) -> Stored:
+        """Return what lists filter by, sort by and look in, of a document's fields under their own names."""
+        filters = {field: as_text(fields.get(field)) for field in self.filters}
+        sorts = {field: sort_text(self.layout, field, fields.get(field)) for field in self.sorts}
+        words = {_WORDS: list(searched(self.layout, id_, fields))} if self.search else {}
+        return {"filters": filters, "sorts": sorts, **words}
 
 
 class MongoDocuments:
@@ -42,6 +67,7 @@ class MongoDocuments:
     def __init__(self, url: str, projections: Sequence[Projection], *, database: str = "factline") -> None:
         self._connection = Connection(url, database)
         self._projections = {projection.name: projection for projection in projections}
+        self._built: dict[View, _Built] = {}
 
     def close(self) -> None:
         self._connection.close()
@@ -50,18 +76,35 @@ class MongoDocuments:
 
     def create(self, view: View) -> None:
         with errors():
+            built = self._built_as(view)
+            has = {"filters": list(built.filters), "sorts": list(built.sorts), "search": built.search}
+            with suppress(DuplicateKeyError):
+                self._connection["builds"].update_one({"_id": view.table}, {"$setOnInsert": has}, upsert=True)
             with suppress(CollectionInvalid):
                 self._connection.database.create_collection(view.table)
-            for keys in self._indexes(view):
-                self._connection[view.table].create_index(keys)
+            collection = self._connection[view.table]
+            collection.create_index([("tenant_id", ASCENDING), ("id", ASCENDING)])
+            for field in built.filters:
+                collection.create_index([("tenant_id", ASCENDING), (f"filters.{field}", ASCENDING)])
+            for field in built.sorts:
+                collection.create_index([("tenant_id", ASCENDING), (f"sorts.{field}", ASCENDING), ("id", ASCENDING)])
+            if built.search:
+                # "none": no word is left out and none is cut down to its stem
+                collection.create_index([("tenant_id", ASCENDING), (_WORDS, TEXT)], default_language="none")
 
-    def _indexes(self, view: View) -> Iterator[list[tuple[str, int]]]:
-        layout = self._projections[view.name].documents
-        yield [("tenant_id", ASCENDING), ("id", ASCENDING)]
-        for field in layout.filters:
-            yield [("tenant_id", ASCENDING), (f"filters.{field}", ASCENDING)]
-        for field in layout.sorts:
-            yield [("tenant_id", ASCENDING), (f"sorts.{field}", ASCENDING), ("id", ASCENDING)]
+    def _built_as(self, view: View) -> _Built:
+        """Return what a build has, which is written down before it is made and stays as it is."""
+        if view not in self._built:
+            layout = self._projections[view.name].documents
+            built = _Built(layout, layout.filters, layout.sorts, bool(layout.search))
+            if found := self._connection["builds"].find_one({"_id": view.table}):
+                built = _Built(layout, found["filters"], found["sorts"], found["search"])
+            elif indexes := self._connection[view.table].index_information():
+                # made before this was written down: its indexes say what it has
+                fields = [field for index in indexes.values() for field, _ in index["key"]]
+                built = _Built(layout, _below("filters.", fields), _below("sorts.", fields), search=False)
+            self._built[view] = built
+        return self._built[view]
 
     def drop(self, view: View) -> None:
         if self.live(view.name) == view:
@@ -70,6 +113,8 @@ class MongoDocuments:
             # rows without a checkpoint are read again from the start; a checkpoint without rows would lose them
             self._connection["checkpoints"].delete_many({"view": view.table})
             self._connection[view.table].drop()
+            self._connection["builds"].delete_one({"_id": view.table})
+        self._built.pop(view, None)
 
     def live(self, name: str) -> View | None:
         with errors():
@@ -102,7 +147,14 @@ class MongoDocuments:
         with errors():
             found = list(self._connection["checkpoints"].find({"view": view.table}))
         return tuple(
-            Checkpoint(Topic(one["topic"]), one["partition"], one["position"], from_microseconds(one["recorded_at"]))
+            Checkpoint(
+                Topic(one["topic"]),
+                one["partition"],
+                one["position"],
+                from_microseconds(one["recorded_at"]),
+                # an earlier version did not say it
+                one.get("log", ""),
+            )
             for one in found
         )
 
@@ -117,11 +169,11 @@ class MongoDocuments:
 
     def _write(self, view: View, patches: Sequence[Patch]) -> bool:
         """Write what is news; False where another writer came first to some of it. Raises: WriteRefused."""
-        layout, folded = self._projections[view.name].documents, self._found_before(view, patches)
+        built, folded = self._built_as(view), self._found_before(view, patches)
         try:
             for patch in patches:
                 folded.setdefault(_key(patch), _Folding(patch)).take(patch)
-            writes = [one.write(layout) for one in folded.values() if one.changed]
+            writes = [one.write(built) for one in folded.values() if one.changed]
         except _REFUSALS as error:
             raise WriteRefused(f"{view.table}: {error}") from error
         if not writes:
@@ -156,8 +208,9 @@ class MongoDocuments:
         moves = []
         for at in checkpoints:
             place = {"view": view.table, "topic": at.topic.value, "partition": at.partition}
-            reached = {"position": at.position, "recorded_at": to_microseconds(at.recorded_at)}
-            behind = {"_id": "|".join(map(str, place.values())), "position": {"$lt": at.position}}
+            reached = {"position": at.position, "recorded_at": to_microseconds(at.recorded_at), "log": at.log}
+            unsaid = {"position": at.position, "log": {"$in": ["", None]}}
+            behind = {"_id": "|".join(map(str, place.values())), "$or": [{"position": {"$lt": at.position}}, unsaid]}
             moves.append(UpdateOne(behind, {"$set": reached, "$setOnInsert": place}, upsert=True))
         try:
             self._connection["checkpoints"].bulk_write(moves, ordered=False)
@@ -174,17 +227,19 @@ class MongoDocuments:
             return [TenantId(tenant_id) for tenant_id in sorted(self._connection[view.table].distinct("tenant_id"))]
 
     def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:
-        layout = self._projections[view.name].documents
         with errors(), self._connection[view.table].find({"tenant_id": tenant_id}) as found:
+            built = self._built_as(view)
             for one in found:
-                filters, sorts = _derived(layout, one.get("fields", {}))
-                if (filters, sorts) != (one.get("filters"), one.get("sorts")):
+                # names of fields that lists use are stored as they are
+                wanted = built.derived(one["id"], one.get("fields", {}))
+                if any(one.get(part) != derived for part, derived in wanted.items()):
                     yield tenant_id, one["id"]
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
     def get(self, view: str, tenant_id: TenantId, id: str) -> Document | None:  # noqa: A002
-        found = self._found(view, {"_id": f"{tenant_id}|{id}"}, None, 1)
+        live = self.live(view)
+        found = self._found(live, {"_id": f"{tenant_id}|{id}"}, None, 1) if live else ()
         return found[0] if found else None
 
     def find(
@@ -192,47 +247,77 @@ class MongoDocuments:
         view: str,
         tenant_id: TenantId,
         *,
-        filters: Mapping[str, str],
+        filters: Of,
+        ranges: Mapping[str, Bounds] = NO_RANGES,
+        words: Sequence[str] = (),
         sort: str,
         descending: bool,
         after: tuple[str, str] | None,
         limit: int,
     ) -> Sequence[Document]:
-        for field in filters:
-            check_filter(self._projections[view], field)
-        check_sort(self._projections[view], sort)
+        check_asked(self._projections[view], filters=filters, ranges=ranges, words=words, sort=sort)
+        live = self.live(view)
+        if live is None:
+            return ()
         by = f"sorts.{sort}"
-        asked: dict[str, Any] = {"tenant_id": tenant_id}
-        asked |= {f"filters.{field}": value for field, value in filters.items()}
+        with errors():
+            check_built(live.table, [f"sort_{sort}"], self._built_as(live).parts)
+            asked = self._asked(live, tenant_id, filters, ranges, words)
         if after:
             beyond = "$lt" if descending else "$gt"
             # the first condition says nothing new, but it is one that an index can begin with
-            asked[by] = {f"{beyond}e": after[0]}
-            asked["$or"] = [{by: {beyond: after[0]}}, {"id": {beyond: after[1]}}]
+            asked.append({by: {f"{beyond}e": after[0]}})
+            asked.append({"$or": [{by: {beyond: after[0]}}, {"id": {beyond: after[1]}}]})
         direction = DESCENDING if descending else ASCENDING
-        return self._found(view, asked, [(by, direction), ("id", direction)], limit)
+        return self._found(live, {"$and": asked}, [(by, direction), ("id", direction)], limit)
 
-    def facets(self, view: str, tenant_id: TenantId, field: str) -> Sequence[CountRow]:
-        check_filter(self._projections[view], field)
+    def facets(
+        self,
+        view: str,
+        tenant_id: TenantId,
+        field: str,
+        *,
+        filters: Of = NO_FILTERS,
+        ranges: Mapping[str, Bounds] = NO_RANGES,
+        words: Sequence[str] = (),
+    ) -> Sequence[CountRow]:
+        check_asked(self._projections[view], filters=(field, *filters), ranges=ranges, words=words)
         text = f"filters.{field}"
         live = self.live(view)
         if live is None:
             return ()
         with errors():
+            check_built(live.table, [f"filter_{field}"], self._built_as(live).parts)
+            asked = self._asked(live, tenant_id, filters, ranges, words)
             found = self._connection[live.table].aggregate(
                 [
-                    {"$match": {"tenant_id": tenant_id, text: {"$ne": None}}},
+                    {"$match": {"$and": [*asked, {text: {"$ne": None}}]}},
                     {"$group": {"_id": f"${text}", "rows": {"$sum": 1}}},
                     {"$sort": {"rows": DESCENDING, "_id": ASCENDING}},
                 ]
             )
             return tuple(CountRow(one["_id"], one["rows"]) for one in found)
 
-    def _found(self, name: str, asked: Stored, order: list[tuple[str, int]] | None, limit: int) -> Sequence[Document]:
-        """Ask the live build; where nothing is live yet the answer is empty."""
-        live = self.live(name)
-        if live is None:
-            return ()
+    def _asked(
+        self, live: View, tenant_id: TenantId, filters: Of, ranges: Mapping[str, Bounds], words: Sequence[str]
+    ) -> list[Stored]:
+        """Return what must hold of documents, all of it. Raises: OlderBuild, the build cannot be asked that."""
+        parts = [f"filter_{field}" for field in filters] + [f"sort_{field}" for field in ranges]
+        check_built(live.table, [*parts, *([_SEARCH] if words else [])], self._built_as(live).parts)
+        asked: list[Stored] = [{"tenant_id": tenant_id}]
+        for field, wanted in filters.items():
+            asked.append({f"filters.{field}": wanted if isinstance(wanted, str) else {"$in": list(wanted)}})
+        for field, bounds in ranges.items():
+            # a field without a value is kept as "", before all others
+            least = {"$gte": bounds.first} if bounds.first else {"$gt": ""}
+            asked.append({f"sorts.{field}": {**least, **({"$lt": bounds.end} if bounds.end else {})}})
+        if words:
+            # in quotation marks all of them must be there, but a part of a word would do: the second one is exact
+            asked.append({"$text": {"$search": " ".join(f'"{word}"' for word in words)}})
+            asked.append({_WORDS: {"$all": list(words)}})
+        return asked
+
+    def _found(self, live: View, asked: Stored, order: list[tuple[str, int]] | None, limit: int) -> Sequence[Document]:
         with errors():
             return tuple(map(_document, self._connection[live.table].find(asked, sort=order, limit=limit)))
 
@@ -258,17 +343,15 @@ class _Folding(Folding):
         if self.moves(patch):
             self.fields.update({_stored_name(name): value for name, value in patch.fields.items()})
 
-    def write(self, layout: Documents) -> Any:
+    def write(self, built: _Built) -> Any:
         """Return the write that only takes place where the document is still as it was found."""
-        filters, sorts = _derived(layout, self.fields)
         document = RawBSONDocument(
             bson.encode(
                 {
                     **self._who,
                     "orders": self.orders,
                     "fields": self.fields,
-                    "filters": filters,
-                    "sorts": sorts,
+                    **built.derived(self._who["id"], self.fields),
                 }
             )
         )
@@ -280,10 +363,8 @@ class _Folding(Folding):
         return UpdateOne({"_id": self._who["_id"]}, [{"$replaceWith": replaced}])
 
 
-def _derived(layout: Documents, fields: Mapping[str, Any]) -> tuple[dict[str, str | None], dict[str, str]]:
-    """Return what lists filter by and sort by, of a document's fields."""
-    filters = {field: as_text(fields.get(field)) for field in layout.filters}
-    return filters, {field: sort_text(layout, field, fields.get(field)) for field in layout.sorts}
+def _below(prefix: str, paths: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(path.removeprefix(prefix) for path in paths if path.startswith(prefix)))
 
 
 def _key(patch: Patch) -> str:

@@ -19,6 +19,8 @@ from fastapi_offline import FastAPIOffline
 
 from infra.data_dir import GATEWAYS, DataDir, DataDirInUse, cursor_secret
 from infra.distributed import Gateway
+from infra.jwks import fetching
+from infra.limits.redis import RedisRateLimiter
 from infra.master_key import FINGERPRINTS
 from infra.river.scorer import new_scorer
 from infra.serve.distributed_views import Views, open_views
@@ -26,13 +28,16 @@ from infra.serve.first_start import first_start
 from infra.serve.http import Server, listen
 from infra.serve.syslog import OpenSyslog, Syslog, listening, open_syslog
 from infra.settings import Settings
+from projections.credentials import RateLimits
 from projections.operations import Operations
 from read_api.answers import Answers
 from read_api.app import add_answers
+from read_api.edge.rates import DEFAULT
 from read_api.edge.tokens import log_tag
 from streams.correlate.preview import Stored
 from streams.intake.http.app import add_intake
 from streams.intake.http.telemetry import TelemetryGate
+from streams.intake.http.usage import recording
 from streams.intake.http.watches import watches_router
 from streams.project.feed import LogFeed
 
@@ -42,7 +47,7 @@ _TELEMETRY_TIMEOUT_S = 15.0
 
 
 class _Operations:
-    """Operations of the cluster, and whether this gateway knows the keys."""
+    """Operations of the cluster, and whether this gateway knows the keys, gets answers and counts with others."""
 
     def __init__(self, operations: Operations, gateway: Gateway) -> None:
         self.projections = operations.projections
@@ -52,11 +57,20 @@ class _Operations:
         self._gateway = gateway
 
     def health(self) -> Mapping[str, str]:
-        return {**self._operations.health(), "keys": self._gateway.follows}
+        answers = self._gateway.commands.error or "ok"
+        limiter = self._gateway.limiter
+        parts = {**self._operations.health(), "keys": self._gateway.follows, "answers": answers}
+        return parts | {"rate_limits": limiter.health} if isinstance(limiter, RedisRateLimiter) else parts
 
 
 def create_app(
-    gateway: Gateway, views: Views, folder: DataDir, *, cursor_secret: bytes, syslog: OpenSyslog | None = None
+    gateway: Gateway,
+    views: Views,
+    folder: DataDir,
+    *,
+    cursor_secret: bytes,
+    usual_limits: RateLimits = DEFAULT,
+    syslog: OpenSyslog | None = None,
 ) -> FastAPI:
     """Return the gateway as one application; its lifespan starts and stops what runs beside the requests."""
     answers = Answers(
@@ -65,6 +79,7 @@ def create_app(
         documents=views.documents,
         credentials=gateway.credentials,
         personal=gateway.personal,
+        fetch=fetching(os.environ),
         progress=views.operations,
         operations=_Operations(views.operations, gateway),
         feed=LogFeed(gateway.live_log),
@@ -72,14 +87,19 @@ def create_app(
         cursor_secret=cursor_secret,
         # topics that are made anew are another log: there is no other epoch of one
         log=log_tag(gateway.log_id, 1),
+        limiter=gateway.limiter,
+        usual_limits=usual_limits,
     )
     taking = ThreadPoolExecutor(_TELEMETRY_THREADS, "telemetry")
     telemetry = TelemetryGate(gateway.telemetry, taking, timeout_s=_TELEMETRY_TIMEOUT_S)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         starting = asyncio.create_task(first_start(gateway.commands, gateway.log, folder.keep_operator_key))
-        async with listening(syslog, gateway.commands.execute, telemetry.append):
+        async with (
+            listening(syslog, gateway.commands.execute, telemetry.append),
+            recording(app.state.usage, telemetry.append),
+        ):
             yield
         starting.cancel()
         with suppress(asyncio.CancelledError):
@@ -116,7 +136,7 @@ def _folder(parent: Path) -> Iterator[DataDir]:
             return
 
 
-def serve(settings: Settings, *, port: int, syslog: Syslog | None = None) -> int:
+def serve(settings: Settings, *, port: int, usual_limits: RateLimits = DEFAULT, syslog: Syslog | None = None) -> int:
     """Run a gateway until it is told to stop; return the exit status.
 
     Raises: CannotStart, LogUnavailable: see Gateway; OSError, a port is taken.
@@ -133,7 +153,9 @@ def serve(settings: Settings, *, port: int, syslog: Syslog | None = None) -> int
         closing(listen(port, host)) as sock,
     ):
         secret = settings.cursor_secret or cursor_secret(gateways)
-        app = create_app(gateway, views, folder, cursor_secret=secret, syslog=open_syslog(syslog))
+        app = create_app(
+            gateway, views, folder, cursor_secret=secret, usual_limits=usual_limits, syslog=open_syslog(syslog)
+        )
         address = f"http://{host}:{sock.getsockname()[1]}"
         folder.announce(address)
         click.echo(f"factline {version('factline')} gateway on {address}  (data in {folder.path})")

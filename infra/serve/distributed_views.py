@@ -12,8 +12,9 @@ from infra.sqlite.scratch import scratch
 from infra.stores import open_stores
 from projections.readers import AnalyticsReader, DocumentsReader, TimelineReader
 from projections.rows import Role
-from streams.ports import Clock, LogReader, Stores, WorkerGroup
+from streams.ports import Clock, Stores, WorkerGroup
 from streams.project.distributed_operations import DistributedOperations
+from streams.viewed_log import ViewedLog
 
 _PROBED = "probe"
 """No view is called so: that nothing of it is live is a quick answer."""
@@ -28,7 +29,7 @@ class Views(NamedTuple):
 
 @contextmanager
 def open_views(
-    settings: Settings, folder: Path, log: LogReader, clock: Clock, groups: Callable[[], Sequence[WorkerGroup]]
+    settings: Settings, folder: Path, log: ViewedLog, clock: Clock, groups: Callable[[], Sequence[WorkerGroup]]
 ) -> Iterator[Views]:
     """Open the stores; none is asked before somebody reads.
 

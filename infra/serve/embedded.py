@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +18,16 @@ from domain.message import Command
 from infra.collector import settle_collector
 from infra.data_dir import cursor_secret
 from infra.embedded import DEMO_TENANT, Embedded
+from infra.jwks import fetching
+from infra.limits.memory import MemoryRateLimiter
 from infra.master_key import FINGERPRINTS
 from infra.river.scorer import new_scorer
 from infra.serve.http import Server, listen
 from infra.serve.syslog import OpenSyslog, Syslog, listening, open_syslog
+from projections.credentials import RateLimits
 from read_api.answers import Answers
 from read_api.app import add_answers
+from read_api.edge.rates import DEFAULT
 from read_api.edge.tokens import log_tag
 from schemas.envelope import Actor, ActorType
 from streams.correlate.preview import Stored
@@ -30,15 +35,23 @@ from streams.identifiers import new_id
 from streams.intake.host_metrics import HostMetrics
 from streams.intake.http.app import add_intake
 from streams.intake.http.telemetry import TelemetryGate
+from streams.intake.http.usage import recording
 from streams.intake.http.watches import watches_router
 from streams.ports import Reply, Submission
 from streams.project.feed import LogFeed
 from streams.write.gate import CommandGate
 
 _HOST = Actor(ActorType.SYSTEM, "host-metrics")
+_HOST_AGAIN_S = 60.0
 
 
-def create_app(embedded: Embedded, *, host_metrics: bool = True, syslog: OpenSyslog | None = None) -> FastAPI:
+def create_app(
+    embedded: Embedded,
+    *,
+    host_metrics: bool = True,
+    usual_limits: RateLimits = DEFAULT,
+    syslog: OpenSyslog | None = None,
+) -> FastAPI:
     """Return the whole server as one application; its lifespan starts and stops what runs beside the requests."""
     views = embedded.views
     answers = Answers(
@@ -47,12 +60,15 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True, syslog: OpenSys
         documents=views.documents,
         credentials=embedded.credentials,
         personal=embedded.keys,
+        fetch=fetching(os.environ),
         progress=views.operations,
         operations=views.operations,
         feed=LogFeed(embedded.log),
         partitions=embedded.log.partitions,
         cursor_secret=cursor_secret(embedded.dir.path),
         log=log_tag(*embedded.identity),
+        limiter=MemoryRateLimiter(),
+        usual_limits=usual_limits,
     )
     deciding = ThreadPoolExecutor(1, "writer")
     taking = ThreadPoolExecutor(1, "telemetry")
@@ -66,13 +82,16 @@ def create_app(embedded: Embedded, *, host_metrics: bool = True, syslog: OpenSys
         return telemetry.busy() or commands.busy()
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         commands.start()
         for runner in views.runners:
             runner.start(give_way=busy)
         views.correlator.start(decide, give_way=busy)
         reporter = asyncio.create_task(_report_host(commands, telemetry)) if host_metrics else None
-        async with listening(syslog, commands.execute, telemetry.append):
+        async with (
+            listening(syslog, commands.execute, telemetry.append),
+            recording(app.state.usage, telemetry.append),
+        ):
             yield
         if reporter is not None:
             reporter.cancel()
@@ -104,16 +123,18 @@ async def _report_host(commands: CommandGate, telemetry: TelemetryGate) -> None:
             Submission(new_id(), DEMO_TENANT, f"fleet.{type(command).__name__}", command, _HOST)
         )
 
-    try:
-        await HostMetrics(
-            execute, lambda facts: telemetry.append(DEMO_TENANT, facts, _HOST), version=version("factline")
-        ).run()
-    except Exception:
-        # a machine that cannot be read is no reason to refuse everyone else's events
-        logging.getLogger(__name__).exception("this machine's readings stopped")
+    while True:
+        try:
+            await HostMetrics(
+                execute, lambda facts: telemetry.append(DEMO_TENANT, facts, _HOST), version=version("factline")
+            ).run()
+        except Exception:
+            # a machine that cannot be read is no reason to refuse everyone else's events
+            logging.getLogger(__name__).exception("this machine's readings stopped; they begin again in a minute")
+        await asyncio.sleep(_HOST_AGAIN_S)
 
 
-def serve(data_dir: Path, *, port: int, syslog: Syslog | None = None) -> int:
+def serve(data_dir: Path, *, port: int, usual_limits: RateLimits = DEFAULT, syslog: Syslog | None = None) -> int:
     """Run the server on 127.0.0.1 until it is told to stop; return the exit status.
 
     Raises: DataDirError, the directory cannot be used; OSError, a port is taken.
@@ -123,7 +144,7 @@ def serve(data_dir: Path, *, port: int, syslog: Syslog | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), Embedded.open(data_dir) as embedded, closing(listen(port)) as sock:
         with _undisturbed():
-            app = create_app(embedded, syslog=open_syslog(syslog))
+            app = create_app(embedded, usual_limits=usual_limits, syslog=open_syslog(syslog))
             address = f"http://127.0.0.1:{sock.getsockname()[1]}"
             embedded.dir.announce(address)
             # last of all that can fail: the key that it returns is shown this once

@@ -38,4 +38,6 @@ async def first_start(gate: Gate, log: LogReader, keep: Callable[[str], None]) -
             _LOG.error("the operator could not be given a key: %s", replies[-1].refusal.reason)
         except (LogUnavailable, Overloaded) as error:
             _LOG.warning("the operator has no key yet: %s", error)
+        except Exception:  # noqa: BLE001 - a disk that is full, say: nobody else gives it one, and nobody waits for this
+            _LOG.exception("the operator has no key yet")
         await asyncio.sleep(_AGAIN_S)

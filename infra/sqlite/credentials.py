@@ -1,4 +1,4 @@
-"""The embedded log keeps what API keys are compared with in a table, written with the events that it follows from."""
+"""The embedded log keeps what says who may ask in a table, written with the events that it follows from."""
 
 import sqlite3
 import threading
@@ -10,8 +10,22 @@ from eventsourcing.sqlite import SQLiteCursor
 
 from infra.sqlite.bulk import insert_many
 from infra.sqlite.datastore import store_errors
-from projections.credentials import STATUS, Credential, Part, credentials_of, parts_of, status_of, tenant_stream
-from schemas.envelope import Envelope, TenantId
+from projections.credentials import (
+    NO_QUOTA,
+    QUOTA,
+    STATUS,
+    Credential,
+    Part,
+    Quota,
+    TrustedIssuer,
+    credentials_of,
+    issuers_of,
+    parts_of,
+    quota_of,
+    status_of,
+    tenant_stream,
+)
+from schemas.envelope import Envelope, StreamId, TenantId
 
 CREATE_CREDENTIALS = """
     CREATE TABLE IF NOT EXISTS credentials (
@@ -59,10 +73,24 @@ class SqliteCredentials:
     def tenants(self) -> Mapping[TenantId, str]:
         return {part.tenant_id: status_of(part) for part in self._parts("part = ?", STATUS)}
 
+    def issuers(self, tenant_id: TenantId) -> Sequence[TrustedIssuer]:
+        return issuers_of(self._parts("tenant_id = ? AND stream GLOB 'issuer-*'", tenant_id))
+
+    def of_stream(self, tenant_id: TenantId, stream: StreamId) -> Sequence[Part]:
+        return self._parts("(stream, tenant_id) = (?, ?)", stream, tenant_id)
+
     def status_of(self, tenant_id: TenantId) -> str | None:
+        found = self._part_of(tenant_id, STATUS)
+        return status_of(found) if found else None
+
+    def quota_of(self, tenant_id: TenantId) -> Quota:
+        found = self._part_of(tenant_id, QUOTA)
+        return quota_of(found) if found else NO_QUOTA
+
+    def _part_of(self, tenant_id: TenantId, name: str) -> Part | None:
         of = "(stream, tenant_id, part) = (?, ?, ?)"
-        [*found] = self._parts(of, tenant_stream(tenant_id), tenant_id, STATUS)
-        return status_of(found[0]) if found else None
+        [*found] = self._parts(of, tenant_stream(tenant_id), tenant_id, name)
+        return found[0] if found else None
 
     def _parts(self, where: str, *values: Any) -> list[Part]:
         with self._using, store_errors(self._path):

@@ -1,16 +1,16 @@
 """This keeps the document views in SQLite, each document as JSON, and answers from them."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import orjson
 
 from infra.sqlite.bulk import insert_many
-from infra.sqlite.views import SqliteViews, check_written, live_build
-from projections.documents import Folding, check_filter, check_sort, sort_text
-from projections.layout import Documents
-from projections.readers import CountRow
+from infra.sqlite.views import SqliteViews, check_written, live_build, marks, words_table
+from projections.documents import Folding, check_asked, check_built, searched, sort_text
+from projections.layout import Documents, Of
+from projections.readers import NO_FILTERS, NO_RANGES, Bounds, CountRow
 from projections.rows import Document, Patch, Row, StoredRow, View, as_text
 from schemas.envelope import TenantId
 
@@ -20,6 +20,16 @@ _JSON = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
 _FEW = 1_000
 
 _SELECT = "SELECT tenant_id, id, event_order, fields FROM"
+
+_SEARCH = "search"
+
+
+class _Condition(NamedTuple):
+    """What rows must be. A `{plus}` before its column keeps SQLite, which has no statistics, from using that index."""
+
+    column: str
+    sql: str
+    values: Sequence[str]
 
 
 class SqliteDocuments(SqliteViews):
@@ -38,31 +48,45 @@ class SqliteDocuments(SqliteViews):
             "fields TEXT NOT NULL",
             *(f"{column} TEXT" for column in filters),
             *(f"{column} TEXT NOT NULL DEFAULT ''" for column in sorts),
-            "PRIMARY KEY (tenant_id, id)",
+            # a number of its own, which VACUUM leaves as it is, for the rows of the words
+            *(("number INTEGER PRIMARY KEY", "UNIQUE (tenant_id, id)") if layout.search else ()),
+            *(() if layout.search else ("PRIMARY KEY (tenant_id, id)",)),
         )
+        # every word is one already: letters and digits of any language, with blanks between
+        words = f"CREATE VIRTUAL TABLE \"{words_table(view)}\" USING fts5(words, tokenize = 'ascii')"
         return (
             f'CREATE TABLE "{view.table}" ({", ".join(columns)}) STRICT',
             *(f'CREATE INDEX "{view.table}_{n}" ON "{view.table}" ({keys})' for n, keys in enumerate(indexes, 1)),
+            *([words] if layout.search else []),
         )
 
     def _write(self, connection: sqlite3.Connection, view: View, rows: Sequence[Row]) -> None:
         layout = self._projections[view.name].documents
-        documents = _folded(connection, view, [row for row in rows if isinstance(row, Patch)])
-        texts = _text_columns(connection, view)
+        patches = [row for row in rows if isinstance(row, Patch)]
+        before = _found_before(connection, view, patches)
+        new = {(patch.tenant_id, patch.id) for patch in patches} - before.keys()
+        documents = _folded(before, patches)
+        built = _built(connection, view)
+        texts = _text_columns(built)
         names = ("event_order", "telemetry_order", "fields", *texts)
         sent = [
             (*key, *document.orders.values(), _json(document.fields), *_texts(layout, texts, document.fields))
             for key, document in documents.items()
             if document.changed
         ]
-        before = connection.total_changes
+        changes = connection.total_changes
         insert_many(
             connection,
             f'INSERT INTO "{view.table}" (tenant_id, id, {", ".join(names)})',
             sent,
             f"ON CONFLICT (tenant_id, id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in names)}",
         )
-        check_written(view.table, len(sent), connection.total_changes - before)
+        check_written(view.table, len(sent), connection.total_changes - changes)
+        if _SEARCH in built:
+            named = {
+                (patch.tenant_id, patch.id) for patch in patches if not patch.fields.keys().isdisjoint(layout.search)
+            }
+            _write_words(connection, view, {key: _words(layout, key, documents[key].fields) for key in named | new})
 
     def _select(self, view: View) -> str:
         return f'{_SELECT} "{view.table}"'
@@ -73,45 +97,55 @@ class SqliteDocuments(SqliteViews):
     def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:
         layout = self._projections[view.name].documents
         with self._database.read() as connection:
-            columns = _text_columns(connection, view)
+            built = _built(connection, view)
+            columns = _text_columns(built)
+            words = f'(SELECT words FROM "{words_table(view)}" WHERE rowid = number)' if _SEARCH in built else "NULL"
             found = connection.execute(
-                f'SELECT id, fields{"".join(f", {name}" for name in columns)} FROM "{view.table}" WHERE tenant_id = ?',
+                f'SELECT {", ".join(("id", "fields", words, *columns))} FROM "{view.table}" WHERE tenant_id = ?',
                 (tenant_id,),
             )
-            for id_, fields, *texts in found:
-                if texts != list(_texts(layout, columns, orjson.loads(fields))):
+            for id_, text, kept, *texts in found:
+                fields = orjson.loads(text)
+                wanted = _words(layout, (tenant_id, id_), fields) if _SEARCH in built else None
+                if kept != wanted or texts != list(_texts(layout, columns, fields)):
                     yield tenant_id, id_
 
     # --- answers
 
     def get(self, view: str, tenant_id: TenantId, id: str) -> Document | None:  # noqa: A002
-        found = self._query(view, f"{_SELECT} {{table}} WHERE tenant_id = ? AND id = ?", (tenant_id, id))
-        return _document(found[0]) if found else None
+        with self._database.read() as connection:
+            live = live_build(connection, view)
+            sql = f'{_SELECT} "{live.table}" WHERE tenant_id = ? AND id = ?' if live else ""
+            found = connection.execute(sql, (tenant_id, id)).fetchone() if live else None
+            return _document(found) if found else None
 
     def find(
         self,
         view: str,
         tenant_id: TenantId,
         *,
-        filters: Mapping[str, str],
+        filters: Of,
+        ranges: Mapping[str, Bounds] = NO_RANGES,
+        words: Sequence[str] = (),
         sort: str,
         descending: bool,
         after: tuple[str, str] | None,
         limit: int,
     ) -> Sequence[Document]:
-        for field in filters:
-            check_filter(self._projections[view], field)
-        check_sort(self._projections[view], sort)
+        check_asked(self._projections[view], filters=filters, ranges=ranges, words=words, sort=sort)
         with self._database.read() as connection:
             live = live_build(connection, view)
             if not live:
                 return ()
-            asked = filters.items()
-            few = next((field for field, value in asked if _few(connection, live, tenant_id, field, value)), None)
-            # a plus before a column keeps SQLite, which has no statistics, from choosing that column's index
-            where = ["tenant_id = ?", *(f"{'' if field == few else '+'}filter_{field} = ?" for field in filters)]
-            values: list[Any] = [tenant_id, *filters.values()]
+            asked = _conditions(connection, live, filters, ranges, words, sort=f"sort_{sort}")
+            few = next((one for one in asked if _few(connection, live, tenant_id, one)), None)
             sorted_by = f"{'+' if few else ''}sort_{sort}"
+            where = ["tenant_id = ?"]
+            values: list[Any] = [tenant_id]
+            for one in asked:
+                narrows = one is few or (few is None and one.column == sorted_by)
+                where.append(one.sql.format(plus="" if narrows else "+"))
+                values.extend(one.values)
             beyond, order = ("<", "DESC") if descending else (">", "ASC")
             if after:
                 where.append(f"({sorted_by}, id) {beyond} (?, ?)")
@@ -122,35 +156,57 @@ class SqliteDocuments(SqliteViews):
             """
             return tuple(map(_document, connection.execute(sql, (*values, limit))))
 
-    def facets(self, view: str, tenant_id: TenantId, field: str) -> Sequence[CountRow]:
-        check_filter(self._projections[view], field)
+    def facets(
+        self,
+        view: str,
+        tenant_id: TenantId,
+        field: str,
+        *,
+        filters: Of = NO_FILTERS,
+        ranges: Mapping[str, Bounds] = NO_RANGES,
+        words: Sequence[str] = (),
+    ) -> Sequence[CountRow]:
+        check_asked(self._projections[view], filters=(field, *filters), ranges=ranges, words=words)
         column = f"filter_{field}"
-        sql = f"""
-            SELECT {column}, count(*) FROM {{table}} WHERE tenant_id = ? AND {column} IS NOT NULL
-            GROUP BY {column} ORDER BY count(*) DESC, {column}
-        """
-        return tuple(CountRow(*found) for found in self._query(view, sql, (tenant_id,)))
-
-    def _query(self, name: str, sql: str, values: Sequence[Any]) -> Sequence[Any]:
-        """Ask the live build, which stands for `{table}`; where nothing is live yet the answer is empty."""
         with self._database.read() as connection:
-            view = live_build(connection, name)
-            return connection.execute(sql.format(table=f'"{view.table}"'), values).fetchall() if view else ()
+            live = live_build(connection, view)
+            if not live:
+                return ()
+            check_built(live.table, [column], _built(connection, live))
+            asked = _conditions(connection, live, filters, ranges, words)
+            few = next((one for one in asked if _few(connection, live, tenant_id, one)), None)
+            where = [one.sql.format(plus="" if one is few else "+") for one in asked]
+            own = f"{'+' if few else ''}{column}"
+            sql = f"""
+                SELECT {column}, count(*) FROM "{live.table}"
+                WHERE {" AND ".join(("tenant_id = ?", f"{own} IS NOT NULL", *where))}
+                GROUP BY {column} ORDER BY count(*) DESC, {column}
+            """
+            values = [tenant_id, *(value for one in asked for value in one.values)]
+            return tuple(CountRow(*found) for found in connection.execute(sql, values))
 
 
-def _folded(connection: sqlite3.Connection, view: View, patches: Sequence[Patch]) -> Mapping[tuple[str, str], Folding]:
-    """Read each document once and put all its patches on it: one writer, so nothing changes in between."""
-    ids: dict[str, set[str]] = {}
+def _found_before(
+    connection: sqlite3.Connection, view: View, patches: Sequence[Patch]
+) -> dict[tuple[TenantId, str], Folding]:
+    ids: dict[TenantId, set[str]] = {}
     for patch in patches:
         ids.setdefault(patch.tenant_id, set()).add(patch.id)
     sql = f"""
         SELECT id, event_order, telemetry_order, fields FROM "{view.table}"
         WHERE tenant_id = ? AND id IN (SELECT value FROM json_each(?))
     """
-    documents: dict[tuple[str, str], Folding] = {}
+    documents: dict[tuple[TenantId, str], Folding] = {}
     for tenant_id, wanted in ids.items():
         for id_, events, telemetry, fields in connection.execute(sql, (tenant_id, _json(sorted(wanted)))):
             documents[tenant_id, id_] = Folding(events, telemetry, orjson.loads(fields))
+    return documents
+
+
+def _folded(
+    documents: dict[tuple[TenantId, str], Folding], patches: Sequence[Patch]
+) -> Mapping[tuple[TenantId, str], Folding]:
+    """Put all patches on documents that were read once: one writer, so nothing changes in between."""
     for patch in patches:
         key = (patch.tenant_id, patch.id)
         if key not in documents:
@@ -159,19 +215,68 @@ def _folded(connection: sqlite3.Connection, view: View, patches: Sequence[Patch]
     return documents
 
 
-def _few(connection: sqlite3.Connection, view: View, tenant_id: TenantId, field: str, value: str) -> bool:
-    """Return whether sorting all documents with this value costs less than looking for them in sorted order."""
+def _words(layout: Documents, key: tuple[TenantId, str], fields: Mapping[str, Any]) -> str:
+    return " ".join(searched(layout, key[1], fields))
+
+
+def _write_words(connection: sqlite3.Connection, view: View, words: Mapping[tuple[TenantId, str], str]) -> None:
+    connection.executemany(
+        f"""
+        INSERT OR REPLACE INTO "{words_table(view)}" (rowid, words)
+        SELECT number, ? FROM "{view.table}" WHERE tenant_id = ? AND id = ?
+        """,
+        [(text, *key) for key, text in words.items()],
+    )
+
+
+def _conditions(
+    connection: sqlite3.Connection,
+    view: View,
+    filters: Of,
+    ranges: Mapping[str, Bounds],
+    words: Sequence[str],
+    **sorted_by: str,
+) -> Sequence[_Condition]:
+    """Raises: OlderBuild, the build lacks a column that is asked for."""
+    asked = []
+    for field, wanted in filters.items():
+        values = (wanted,) if isinstance(wanted, str) else wanted
+        asked.append(_Condition(f"filter_{field}", f"{{plus}}filter_{field} IN ({marks(len(values))})", values))
+    for field, bounds in ranges.items():
+        column = f"sort_{field}"
+        # a field without a value is kept as "", before all others
+        first = f"{{plus}}{column} >= ?" if bounds.first else f"{{plus}}{column} > ?"
+        end = f" AND {{plus}}{column} < ?" if bounds.end else ""
+        asked.append(_Condition(column, first + end, [bounds.first, *([bounds.end] if bounds.end else [])]))
+    if words:
+        match = f'SELECT rowid FROM "{words_table(view)}" WHERE words MATCH ?'
+        asked.append(_Condition(_SEARCH, f"{{plus}}number IN ({match})", [" ".join(f'"{word}"' for word in words)]))
+    check_built(view.table, [*(one.column for one in asked), *sorted_by.values()], _built(connection, view))
+    return asked
+
+
+def _few(connection: sqlite3.Connection, view: View, tenant_id: TenantId, asked: _Condition) -> bool:
+    """Return whether sorting all documents of which this holds costs less than looking for them in sorted order."""
     found = connection.execute(
-        f'SELECT count(*) FROM (SELECT 1 FROM "{view.table}" WHERE tenant_id = ? AND filter_{field} = ? LIMIT ?)',
-        (tenant_id, value, _FEW),
+        f"""
+        SELECT count(*) FROM (
+            SELECT 1 FROM "{view.table}" WHERE tenant_id = ? AND {asked.sql.format(plus="")} LIMIT ?
+        )
+        """,
+        (tenant_id, *asked.values, _FEW),
     )
     return bool(found.fetchone()[0] < _FEW)
 
 
-def _text_columns(connection: sqlite3.Connection, view: View) -> Sequence[str]:
-    # asked of the table: an older build that is still live has the fields of its own time
-    found = connection.execute("SELECT name FROM pragma_table_info(?)", (view.table,))
-    return tuple(name for (name,) in found if name.startswith(("filter_", "sort_")))
+def _built(connection: sqlite3.Connection, view: View) -> Collection[str]:
+    """Return what a build can be asked by. An older one that is still live has the fields of its own time."""
+    names = [name for _, name, *_ in connection.execute(f'PRAGMA table_info("{view.table}")')]
+    # only a table with words numbers its rows
+    return [*_text_columns(names), *([_SEARCH] if "number" in names else [])]
+
+
+def _text_columns(names: Iterable[str]) -> Sequence[str]:
+    return tuple(name for name in names if name.startswith(("filter_", "sort_")))
 
 
 def _json(value: Any) -> str:

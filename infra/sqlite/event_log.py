@@ -110,7 +110,7 @@ class CommandRecorder(SQLiteApplicationRecorder):
 
 
 class SqliteEventLog:
-    """EventLog and TelemetryLog in a folder: `events.sqlite` and `telemetry.sqlite`, one partition.
+    """EventLog, ViewedLog and TelemetryLog in a folder: `events.sqlite` and `telemetry.sqlite`, one partition.
 
     One process at a time; any number of its threads may read, one may append.
     Raises: LogUnavailable, safe to retry; LogDamaged.
@@ -127,6 +127,7 @@ class SqliteEventLog:
         Raises: LogUnavailable, safe to retry; LogDamaged.
         """
         self._clock = clock or SystemClock()
+        self._identity = identity
         files = [folder / name for name in LOG_FILES]
         for file in files:
             if made and not file.exists():
@@ -191,6 +192,13 @@ class SqliteEventLog:
 
     def ends(self, topic: Topic) -> Sequence[int]:
         return [self.end(topic, PARTITION)]
+
+    def identities(self) -> Mapping[Topic, str]:
+        return dict.fromkeys(Topic, str(self._identity or ""))
+
+    def starts(self, topic: Topic) -> Sequence[int]:
+        del topic
+        return [0]
 
     def read(self, topic: Topic, partition: int, *, after: int, limit: int) -> Sequence[Entry]:
         del partition

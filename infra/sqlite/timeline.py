@@ -11,6 +11,7 @@ from typing import Any
 from infra.instants import from_microseconds, to_microseconds
 from infra.sqlite.bulk import MOST_VALUES, insert_many
 from infra.sqlite.views import SqliteViews, check_written, distinct, live_build, marks
+from projections.columns import Columns
 from projections.layout import Layout, Of, Series
 from projections.projection import Projection
 from projections.readers import Aggregate, MetricPoint
@@ -31,6 +32,9 @@ _AGGREGATES: Mapping[Aggregate, str] = {
 }
 
 
+SCAN_ROWS = 2_000
+
+
 class _Shape:
     """A row class as a table's columns; instants are microseconds since the epoch, amounts are text."""
 
@@ -44,13 +48,13 @@ class _Shape:
         # a row that is mostly key lies in the tree of its key; wide rows are better off in a heap
         self._options = "STRICT, WITHOUT ROWID" if 2 * len(layout.key) > len(columns) else "STRICT"
         self._indexes = layout.indexes if isinstance(layout, Series) else ()
-        # what is stored otherwise than it is, by the column's number: there, and back
-        self._ways: list[tuple[int, Callable[[Any], Any], Callable[[Any], Any]]] = []
-        for at, type_ in enumerate(columns.values()):
-            if type_ is datetime:
-                self._ways.append((at, to_microseconds, from_microseconds))
-            elif type_ is Decimal:
-                self._ways.append((at, str, Decimal))
+        self._amounts = [at for at, type_ in enumerate(columns.values()) if type_ is Decimal]
+        # what is stored otherwise than it is, by the column's number, and its way back
+        self._back: list[tuple[int, Callable[[Any], Any]]] = [
+            (at, from_microseconds if type_ is datetime else Decimal)
+            for at, type_ in enumerate(columns.values())
+            if type_ in (datetime, Decimal)
+        ]
 
     def ddl(self, table: str) -> Sequence[str]:
         key = ", ".join(self._key)
@@ -88,15 +92,19 @@ class _Shape:
             there += count
         return there
 
-    def encode(self, row: Row) -> Sequence[Any]:
-        values: list[Any] = list(row)
-        for at, there, _ in self._ways:
-            values[at] = there(values[at])
-        return values
+    def encode(self, rows: Sequence[Row]) -> Sequence[Sequence[Any]]:
+        columns = self.amounts(list(Columns.of(self._row, rows).values), str)
+        return list(zip(*columns, strict=True))
+
+    def amounts(self, columns: list[Sequence[Any]], way: Callable[[Any], Any]) -> list[Sequence[Any]]:
+        """Let the columns of amounts become text, or come back from it."""
+        for at in self._amounts:
+            columns[at] = list(map(way, columns[at]))
+        return columns
 
     def decode(self, values: Sequence[Any]) -> Any:
         decoded = list(values)
-        for at, _, back in self._ways:
+        for at, back in self._back:
             decoded[at] = back(decoded[at])
         return self._row._make(decoded)
 
@@ -141,15 +149,24 @@ class SqliteTimeline(SqliteViews):
         return self._shape(view.name).ddl(view.table)
 
     def _write(self, connection: sqlite3.Connection, view: View, rows: Sequence[Row]) -> None:
+        if not rows:
+            return
         shape = self._shape(view.name)
         into, on_conflict = shape.upsert(view.table)
-        sent = [shape.encode(row) for row in rows]
+        sent = shape.encode(rows)
         before = connection.total_changes
         insert_many(connection, into, sent, on_conflict)
         written = connection.total_changes - before
         if written < len(sent):
             # what was not written must be there already, as it was sent or as it was written later
             check_written(view.table, len(sent), shape.count_there(connection, view.table, sent))
+
+    def scan_columns(self, view: View, tenant_id: TenantId) -> Iterator[Sequence[Sequence[Any]]]:
+        shape = self._shape(view.name)
+        with self._database.read() as connection:
+            found = connection.execute(self._of_tenant(view), (tenant_id,))
+            while rows := found.fetchmany(SCAN_ROWS):
+                yield shape.amounts(list(zip(*rows, strict=True)), Decimal)
 
     def _select(self, view: View) -> str:
         return f'SELECT {self._shape(view.name).columns} FROM "{view.table}"'
@@ -198,6 +215,22 @@ class SqliteTimeline(SqliteViews):
         column = self._layout(view).last_of_series(of)
         with self._live(view) as (connection, build):
             return distinct(connection, build, column, {"tenant_id": tenant_id, **of}) if build else ()
+
+    def span(self, view: str, tenant_id: TenantId, *, of: Of) -> tuple[datetime, datetime] | None:
+        layout = self._layout(view)
+        layout.check(of, ordered_by_day=True)
+        where = _Conditions(layout, tenant_id, of, start=None, end=None)
+        with self._live(view) as (connection, build):
+            if not build:
+                return None
+            ends = [
+                connection.execute(
+                    f'SELECT {layout.day} FROM "{build.table}" WHERE {where} ORDER BY {layout.day} {direction} LIMIT 1',
+                    where.values,
+                ).fetchone()
+                for direction in ("ASC", "DESC")
+            ]
+            return (from_microseconds(ends[0][0]), from_microseconds(ends[1][0])) if ends[0] else None
 
     def points(
         self,

@@ -37,7 +37,8 @@ CREATE TABLE IF NOT EXISTS views (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS checkpoints (
     name TEXT NOT NULL, build INTEGER NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL,
-    position INTEGER NOT NULL, recorded_at INTEGER NOT NULL, PRIMARY KEY (name, build, topic, partition)
+    position INTEGER NOT NULL, recorded_at INTEGER NOT NULL, log TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (name, build, topic, partition)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS holders (
     name TEXT NOT NULL PRIMARY KEY, who TEXT NOT NULL, until INTEGER NOT NULL
@@ -173,6 +174,10 @@ class SqliteViews(ABC):
         # NORMAL: a commit survives `kill -9`. Power loss may take the last ones back, rows and checkpoint together
         # because they are in one file, and then the worker reads on from that older checkpoint.
         self._database = Database(path, _REGISTRY, synchronous="NORMAL", belongs_to=belongs_to)
+        with self._database.write() as connection:
+            if "log" not in [row[1] for row in connection.execute("PRAGMA table_info(checkpoints)")]:
+                # a file of an earlier version
+                connection.execute("ALTER TABLE checkpoints ADD COLUMN log TEXT NOT NULL DEFAULT ''")
         self._projections = {projection.name: projection for projection in projections}
 
     def close(self) -> None:
@@ -203,7 +208,8 @@ class SqliteViews(ABC):
         with self._database.write() as connection:
             if live_build(connection, view.name) == view:
                 raise ValueError(f"{view.table} is live: switch to another build first")
-            connection.execute(f'DROP TABLE IF EXISTS "{view.table}"')
+            for table in (view.table, words_table(view)):
+                connection.execute(f'DROP TABLE IF EXISTS "{table}"')
             for table in ("views", "checkpoints"):
                 connection.execute(f"DELETE FROM {table} WHERE name = ? AND build = ?", (view.name, view.build))
 
@@ -236,12 +242,12 @@ class SqliteViews(ABC):
     def checkpoints(self, view: View) -> Sequence[Checkpoint]:
         with self._database.read() as connection:
             found = connection.execute(
-                "SELECT topic, partition, position, recorded_at FROM checkpoints WHERE name = ? AND build = ?",
+                "SELECT topic, partition, position, recorded_at, log FROM checkpoints WHERE name = ? AND build = ?",
                 (view.name, view.build),
             ).fetchall()
         return tuple(
-            Checkpoint(Topic(topic), partition, position, from_microseconds(recorded_at))
-            for topic, partition, position, recorded_at in found
+            Checkpoint(Topic(topic), partition, position, from_microseconds(recorded_at), log)
+            for topic, partition, position, recorded_at, log in found
         )
 
     def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
@@ -253,13 +259,13 @@ class SqliteViews(ABC):
             _move(connection, view, checkpoints)
 
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
-        key = ", ".join(self._projections[view.name].layout.key)
         with self._database.read() as connection:
-            for values in connection.execute(
-                f"{self._select(view)} WHERE tenant_id = ? ORDER BY {key}",
-                (tenant_id,),
-            ):
+            for values in connection.execute(self._of_tenant(view), (tenant_id,)):
                 yield self._stored(view, values)
+
+    def _of_tenant(self, view: View) -> str:
+        key = ", ".join(self._projections[view.name].layout.key)
+        return f"{self._select(view)} WHERE tenant_id = ? ORDER BY {key}"
 
     def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:  # noqa: ARG002
         # nothing is kept beside the row that a reader would go by
@@ -268,6 +274,11 @@ class SqliteViews(ABC):
     def tenants(self, view: View) -> Sequence[TenantId]:
         with self._database.read() as connection:
             return tuple(TenantId(tenant) for tenant in distinct(connection, view, "tenant_id", {}))
+
+
+def words_table(view: View) -> str:
+    """Return the name of the table of a build's words; a build that is not searched has none."""
+    return f"{view.table}_words"
 
 
 def check_written(table: str, sent: int, written: int) -> None:
@@ -307,13 +318,14 @@ def _builds(connection: sqlite3.Connection, name: str) -> Sequence[View]:
 def _move(connection: sqlite3.Connection, view: View, checkpoints: Sequence[Checkpoint]) -> None:
     connection.executemany(
         """
-        INSERT INTO checkpoints (name, build, topic, partition, position, recorded_at) VALUES (?, ?, ?, ?, ?, ?)
+        INSERT INTO checkpoints (name, build, topic, partition, position, recorded_at, log) VALUES (?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (name, build, topic, partition)
-        DO UPDATE SET position = excluded.position, recorded_at = excluded.recorded_at
+        DO UPDATE SET position = excluded.position, recorded_at = excluded.recorded_at, log = excluded.log
         WHERE excluded.position > checkpoints.position
+           OR excluded.position = checkpoints.position AND checkpoints.log = ''
         """,
         [
-            (view.name, view.build, at.topic.value, at.partition, at.position, to_microseconds(at.recorded_at))
+            (view.name, view.build, at.topic.value, at.partition, at.position, to_microseconds(at.recorded_at), at.log)
             for at in checkpoints
         ],
     )

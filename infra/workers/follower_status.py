@@ -35,11 +35,13 @@ class FollowerStatus(Status):
             return f"waiting: {self._app.sink_error}"
         if self._app.sink_state == "starting" or not self._app.batches.is_reading:
             return "starting: its partitions are being assigned"
+        if self._app.look_error is not None:
+            return f"waiting: {self._app.look_error}"
         return "; ".join(f"{name} stopped: {why}" for name, why in self._sink.stopped.items()) or None
 
     @property
-    def behind(self) -> int:
-        return sum(lag.events for lag in self.lags())
+    def behind(self) -> int | None:
+        return None if self._app.look_error is not None else sum(lag.events for lag in self.lags())
 
     def lags(self) -> Iterator[Lag]:
         for tp, chain in list(self._app.chains.items()):

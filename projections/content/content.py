@@ -76,8 +76,10 @@ PROJECTION = Projection(
     layout=Documents(
         filters=("status", "kind", "distribution", "requested_by"),
         values={"status": ContentStatus},
-        sorts=("changed_at", "requested_at", "publish_at"),
+        sorts=("changed_at", "requested_at", "publish_at", "title", "status"),
+        instants=("changed_at", "requested_at", "publish_at"),
         default_sort="-changed_at",
+        search=("title", "brief", "body"),
         scope="content",
         example={
             "id": "patch-day",

@@ -54,6 +54,7 @@ PROJECTION = Projection(
         values={"status": DistributionStatus},
         sorts=("changed_at", "views", "engagement"),
         numbers=("views", "engagement"),
+        instants=("changed_at",),
         default_sort="-changed_at",
         scope="content",
         example={

@@ -56,6 +56,7 @@ PROJECTION = Projection(
         filters=("status", "script_id"),
         values={"status": ScheduleStatus},
         sorts=("next_run_at", "last_due_at"),
+        instants=("next_run_at", "last_due_at"),
         default_sort="next_run_at",
         scope="scripts",
         example={

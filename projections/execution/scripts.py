@@ -19,7 +19,9 @@ PROJECTION = Projection(
     layout=Documents(
         filters=("shell", "digest"),
         sorts=("name", "changed_at"),
+        instants=("changed_at",),
         default_sort="name",
+        search=("name",),
         scope="scripts",
         example={
             "id": "disk",

@@ -15,7 +15,7 @@ from domain.finance.values import amount_text
 from projections.finance.invoices import status_after
 from projections.layout import Facts
 from projections.projection import Projection
-from projections.question import Choice, Question
+from projections.question import Choice, Party, Question
 from schemas.envelope import Envelope, StreamId, TenantId, Topic
 from schemas.values import Instant, Money
 
@@ -205,6 +205,108 @@ payments count from the moment they happened. A credit note is less, whatever it
 Units: exact decimals, never added over currencies.
 """
 
+
+class StatementRow(NamedTuple):
+    at: datetime
+    what: str
+    invoice: str
+    number: str
+    due_at: datetime
+    currency: str
+    amount: Money
+    balance: Money
+
+
+STATEMENT = Question(
+    name="statement",
+    summary="What a customer or supplier was invoiced and what was paid, one after the other, with the balance",
+    view="invoice_balances",
+    sql="""
+        SELECT at, what, invoice, number, due, currency, amount, balance
+        FROM (
+            SELECT
+                *,
+                sum(amount) OVER (
+                    PARTITION BY currency ORDER BY at, invoice, turn ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+                ) AS balance
+            FROM (
+                SELECT
+                    substring(stream, 9) AS invoice,
+                    number,
+                    due,
+                    currency,
+                    arrayJoin(
+                        arrayConcat(
+                            [(toUInt32(0), issued, kind, if(kind = 'credit_note', -abs(whole), whole))],
+                            arrayMap(
+                                (one, sum, before, turn) -> (
+                                    toUInt32(turn), one.2, if(sum < before, 'refund', 'payment'), before - sum
+                                ),
+                                paid,
+                                sums,
+                                arrayPopBack(arrayPushFront(sums, toDecimal256(0, 16))),
+                                arrayEnumerate(paid)
+                            )
+                        )
+                    ) AS entry,
+                    entry.1 AS turn,
+                    entry.2 AS at,
+                    entry.3 AS what,
+                    entry.4 AS amount
+                FROM (
+                    SELECT
+                        stream,
+                        argMaxIf(invoice_balances.number, version, says = 'content') AS number,
+                        argMaxIf(invoice_balances.party, version, says = 'content') AS party,
+                        argMaxIf(invoice_balances.currency, version, says = 'content') AS currency,
+                        argMaxIf(invoice_balances.kind, version, says = 'content') AS kind,
+                        argMaxIf(invoice_balances.direction, version, says = 'content') AS direction,
+                        argMaxIf(issued_at, version, says = 'content') AS issued,
+                        argMaxIf(due_at, version, says = 'content') AS due,
+                        toDecimal256(argMaxIf(total, version, says = 'content'), 16) AS whole,
+                        argMax(invoice_balances.status, version) AS status,
+                        arraySort(groupArrayIf((version, invoice_balances.at, paid_total), says = 'payment')) AS paid,
+                        arrayMap(one -> toDecimal256OrZero(one.3, 16), paid) AS sums
+                    FROM invoice_balances
+                    GROUP BY stream
+                )
+                WHERE status NOT IN ('REJECTED', 'CANCELLED')
+                    AND direction = {direction:String}
+                    AND party = {party:String}
+                    AND ({currency:String} = '' OR currency = {currency:String})
+            )
+        )
+        WHERE at >= fromUnixTimestamp64Micro({start:Int64}, 'UTC') AND at < fromUnixTimestamp64Micro({end:Int64}, 'UTC')
+        ORDER BY currency, at, invoice, turn
+        LIMIT {limit:UInt32}
+    """,
+    parameters={
+        "party": Party,
+        "direction": str,
+        "currency": str,
+        "start": Instant,
+        "end": Instant,
+        "limit": int,
+    },
+    row=StatementRow,
+    example={
+        "at": "2026-01-31T00:00:00Z",
+        "what": "invoice",
+        "invoice": "91006:R-1",
+        "number": "R-1",
+        "due_at": "2026-02-14T00:00:00Z",
+        "currency": "EUR",
+        "amount": "150.0000",
+        "balance": "150.0000",
+    },
+)
+"""Invoices, credit notes, payments and refunds of one party, each currency by itself and in order of time.
+
+Shape: `amount` is what it adds to the balance: a credit note and a payment are less than nothing. `balance` counts from
+the beginning, also where `start` leaves out the first. What was rejected or cancelled is left out, with its payments.
+Units: exact decimals. `start` ≤ at < `end`.
+"""
+
 PROJECTION = Projection(
     name="invoice_balances",
     layout=Facts(
@@ -212,7 +314,7 @@ PROJECTION = Projection(
         key=("tenant_id", "stream", "version"),
         day="at",
         scope="analytics",
-        questions=(RECEIVABLES,),
+        questions=(RECEIVABLES, STATEMENT),
     ),
     topics=(Topic.EVENTS,),
     events=INVOICE.events,

@@ -5,6 +5,7 @@ from typing import Any, assert_never
 
 from domain.finance.decide_invoice import INVOICE
 from domain.finance.invoice import (
+    ApprovalAwaited,
     Direction,
     DocumentKind,
     InvoiceApproved,
@@ -13,12 +14,13 @@ from domain.finance.invoice import (
     InvoiceCorrected,
     InvoiceDisputed,
     InvoiceEvent,
+    InvoiceOverdue,
     InvoiceReceived,
     InvoiceRejected,
-    InvoiceStatus,
     PaymentRecorded,
     PaymentRefunded,
 )
+from domain.finance.invoice_state import InvoiceStatus
 from domain.finance.values import amount_text
 from projections.fields import decided, instant_text
 from projections.layout import Documents
@@ -57,6 +59,10 @@ def _fields(event: InvoiceEvent) -> dict[str, Any]:
             return {"status": status_after(event), "status_reason": event.reason}
         case PaymentRecorded() | PaymentRefunded():
             return {"paid_total": amount_text(event.exact_paid_total or event.paid_total), "status": event.status}
+        case InvoiceOverdue():
+            return {"status": event.status}
+        case ApprovalAwaited():
+            return {"status": event.status, "status_reason": f"more than the limit of {amount_text(event.limit)}"}
         case _:
             assert_never(event)
 
@@ -72,7 +78,15 @@ def status_after(event: InvoiceEvent) -> str:
             return InvoiceStatus.CANCELLED.value
         case InvoiceDisputed():
             return InvoiceStatus.DISPUTED.value
-        case InvoiceCorrected() | InvoiceCategorised() | InvoiceApproved() | PaymentRecorded() | PaymentRefunded():
+        case (
+            InvoiceCorrected()
+            | InvoiceCategorised()
+            | InvoiceApproved()
+            | PaymentRecorded()
+            | PaymentRefunded()
+            | InvoiceOverdue()
+            | ApprovalAwaited()
+        ):
             return event.status
         case _:
             assert_never(event)
@@ -97,10 +111,24 @@ def _content(event: InvoiceReceived | InvoiceCorrected) -> dict[str, Any]:
 PROJECTION = Projection(
     name="invoices",
     layout=Documents(
-        filters=("status", "party", "kind", "country", "direction"),
+        filters=("status", "party", "kind", "country", "direction", "currency", "category"),
         values={"status": InvoiceStatus, "kind": DocumentKind, "direction": Direction},
-        sorts=("issue_date", "number", "party"),
+        sorts=(
+            "issue_date",
+            "number",
+            "party",
+            "due_date",
+            "status",
+            "direction",
+            "currency",
+            "net",
+            "total",
+            "paid_total",
+        ),
+        numbers=("net", "total", "paid_total"),
+        instants=("issue_date", "due_date"),
         default_sort="-issue_date",
+        search=("number", "party", "category", "status_reason"),
         scope="invoices",
         example={
             "id": "536365",

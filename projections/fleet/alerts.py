@@ -42,10 +42,13 @@ def _fields(envelope: Envelope, event: AlertEvent) -> dict[str, Any]:
 PROJECTION = Projection(
     name="alerts",
     layout=Documents(
-        filters=("status", "severity", "device_id"),
+        filters=("status", "severity", "device_id", "rule"),
         values={"status": AlertStatus, "severity": Severity},
-        sorts=("raised_at", "severity", "status"),
+        sorts=("raised_at", "severity", "status", "device_id", "rule", "value", "resolved_at"),
+        numbers=("value",),
+        instants=("raised_at", "resolved_at"),
         default_sort="-raised_at",
+        search=("rule", "device_id", "acknowledged_note", "resolved_note"),
         scope="alerts",
         example={"id": "cpu-web-1", "version": 1, "severity": "critical", "device_id": "web-1", "status": "OPEN"},
     ),

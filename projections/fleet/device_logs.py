@@ -1,11 +1,13 @@
 """What did the devices of a tenant log?"""
 
-from datetime import datetime
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from domain.fleet.fact_records import LogRecord
 from domain.fleet.facts import lines_of
 from domain.fleet.values import Severity
+from projections.columns import Columns, microseconds
 from projections.fields import fact_order, id_of
 from projections.layout import Days, Series, Shards
 from projections.projection import Projection
@@ -37,7 +39,7 @@ def project(envelope: Envelope, _event: None) -> list[LogRow]:
     return [
         LogRow(
             tenant_id=envelope.tenant_id,
-            happened_at=envelope.happened_at + line.after,
+            happened_at=envelope.happened_at + timedelta(microseconds=line.after_us),
             fact_id=line.id,
             device_id=line.said["device_id"] or sender,
             severity=line.said["severity"],
@@ -49,6 +51,40 @@ def project(envelope: Envelope, _event: None) -> list[LogRow]:
         )
         for line in lines_of(envelope)
     ]
+
+
+def project_columns(envelopes: Sequence[Envelope]) -> Columns:
+    tenants: list[str] = []
+    instants: list[int] = []
+    ids: list[str] = []
+    devices: list[str] = []
+    orders: list[int] = []
+    said: list[Mapping[str, Any]] = []
+    for envelope in envelopes:
+        first, sender, before = microseconds(envelope.happened_at), id_of(envelope.stream), len(said)
+        for id_, after_us, line in lines_of(envelope):
+            ids.append(id_)
+            instants.append(first + after_us)
+            devices.append(line["device_id"] or sender)
+            said.append(line)
+        count = len(said) - before
+        tenants += [envelope.tenant_id] * count
+        orders += [fact_order(envelope)] * count
+    return Columns(
+        LogRow,
+        (
+            tenants,
+            instants,
+            ids,
+            devices,
+            [line["severity"] for line in said],
+            [line["event_type"] or "" for line in said],
+            [line["hostname"] or "" for line in said],
+            [line["summary"] for line in said],
+            [line["details"] for line in said],
+            orders,
+        ),
+    )
 
 
 PROJECTION = Projection(
@@ -84,4 +120,5 @@ PROJECTION = Projection(
     topics=(Topic.TELEMETRY,),
     events=(LogRecord,),
     project=project,
+    project_columns=project_columns,
 )

@@ -1,7 +1,7 @@
 """What did a device measure?"""
 
 from domain.fleet.fact_records import MetricsRecord
-from projections.fleet.metric_rows import MetricRow, project
+from projections.fleet.metric_rows import MetricRow, project, project_columns
 from projections.layout import Days, Series
 from projections.projection import Projection
 from schemas.envelope import Topic
@@ -22,4 +22,5 @@ PROJECTION = Projection(
     topics=(Topic.TELEMETRY,),
     events=(MetricsRecord,),
     project=project,
+    project_columns=project_columns,
 )

@@ -57,10 +57,12 @@ def _fields(envelope: Envelope, event: DeviceEvent) -> dict[str, Any]:
 PROJECTION = Projection(
     name="devices",
     layout=Documents(
-        filters=("status", "os_type", "device_type"),
+        filters=("status", "os_type", "device_type", "organization_id"),
         values={"status": DeviceStatus},
-        sorts=("hostname", "status", "last_seen_at"),
+        sorts=("hostname", "status", "last_seen_at", "os_type", "registered_at"),
+        instants=("last_seen_at", "registered_at"),
         default_sort="hostname",
+        search=("hostname", "serial", "manufacturer", "model", "os_version"),
         scope="devices",
         example={
             "id": "web-1",

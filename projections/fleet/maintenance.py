@@ -39,8 +39,10 @@ PROJECTION = Projection(
     layout=Documents(
         filters=("status", "device_id", "tag_key"),
         values={"status": Literal["PLANNED", "CANCELLED"]},
-        sorts=("begins_at", "ends_at"),
+        sorts=("begins_at", "ends_at", "status", "tag_key", "tag_value"),
+        instants=("begins_at", "ends_at"),
         default_sort="-begins_at",
+        search=("reason", "device_id", "tag_key", "tag_value"),
         scope="watches",
         example={
             "id": "update-berlin",

@@ -55,8 +55,10 @@ PROJECTION = Projection(
     layout=Documents(
         filters=("status", "kind", "severity"),
         values={"status": Literal["ACTIVE", "REMOVED"], "kind": Literal[tuple(KINDS)], "severity": Severity},
-        sorts=("name", "defined_at"),
+        sorts=("name", "defined_at", "kind", "severity", "status"),
+        instants=("defined_at",),
         default_sort="name",
+        search=("name",),
         scope="watches",
         example={
             "id": "cpu",

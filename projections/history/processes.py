@@ -25,7 +25,8 @@ def project(envelope: Envelope, event: Event) -> tuple[Patch]:
 
 def _fields(event: Any) -> dict[str, Any]:
     if isinstance(event, _NOTES):
-        return {"step": event.step} if hasattr(event, "step") else {}
+        said = {"step": getattr(event, "step", ""), "last_error": getattr(event, "failure", "")}
+        return {name: text for name, text in said.items() if text}
     due_at = "" if event.next_due_at is None else instant_text(event.next_due_at)
     fields = {"state": event.standing, "next_timer": event.next_timer or "", "next_due_at": due_at}
     match event:
@@ -44,8 +45,10 @@ PROJECTION = Projection(
     layout=Documents(
         filters=("name", "state", "step", "instance"),
         values={"name": Literal[tuple(PROCESS_BY_NAME)], "state": Standing},
-        sorts=("updated_at", "next_due_at", "began_at"),
+        sorts=("updated_at", "next_due_at", "began_at", "name", "instance", "state", "next_timer"),
+        instants=("updated_at", "next_due_at", "began_at"),
         default_sort="-updated_at",
+        search=("name", "instance", "step", "last_error"),
         scope="processes",
         example={
             "id": "invitation_expiry-ann",

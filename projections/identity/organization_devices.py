@@ -18,6 +18,7 @@ PROJECTION = Projection(
         filters=("devices",),
         sorts=("devices", "changed_at"),
         numbers=("devices",),
+        instants=("changed_at",),
         default_sort="-devices",
         scope="organizations",
         example={"id": "org-1", "version": 14, "devices": 12, "changed_at": "2026-01-31T08:30:00.000000Z"},

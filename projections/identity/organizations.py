@@ -39,8 +39,10 @@ PROJECTION = Projection(
     layout=Documents(
         filters=("status", "category"),
         values={"status": Literal["ACTIVE", "ARCHIVED"]},
-        sorts=("name", "created_at"),
+        sorts=("name", "created_at", "category", "status"),
+        instants=("created_at",),
         default_sort="name",
+        search=("name", "category"),
         scope="organizations",
         example={"id": "org-1", "version": 2, "name": "North", "category": "retail", "status": "ACTIVE"},
     ),

@@ -1,11 +1,13 @@
 """Which tenant is this, and may it do anything?"""
 
+from dataclasses import asdict
 from typing import Any, assert_never
 
 from domain.identity.tenant import (
     TENANT,
     TenantClosed,
     TenantEvent,
+    TenantQuotaSet,
     TenantReactivated,
     TenantRegistered,
     TenantStatus,
@@ -38,6 +40,8 @@ def _fields(envelope: Envelope, event: TenantEvent) -> dict[str, Any]:
             return {"status": TenantStatus.ACTIVE.value, "status_reason": event.reason}
         case TenantClosed():
             return {"status": TenantStatus.CLOSED.value, "status_reason": event.reason}
+        case TenantQuotaSet():
+            return {"quota": asdict(event)}
         case _:
             assert_never(event)
 

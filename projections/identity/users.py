@@ -1,4 +1,4 @@
-"""Who is invited, until when, and who has joined?"""
+"""Who is invited, until when, who has joined, and with which roles?"""
 
 from typing import Any, assert_never
 
@@ -6,9 +6,13 @@ from domain.identity.user import (
     USER,
     InvitationExpired,
     InvitationWithdrawn,
+    PasswordOffered,
+    PasswordSet,
+    UserDisabled,
     UserEvent,
     UserInvited,
     UserJoined,
+    UserRoleChanged,
     UserStatus,
 )
 from projections.fields import decided, instant_text
@@ -41,6 +45,14 @@ def _fields(event: UserEvent, at: str) -> dict[str, Any]:
             return {"status": UserStatus.WITHDRAWN.value, "status_reason": event.reason, "ended_at": at}
         case InvitationExpired():
             return {"status": UserStatus.EXPIRED.value, "ended_at": at}
+        case UserRoleChanged():
+            return {"roles": list(event.roles)}
+        case UserDisabled():
+            return {"status": UserStatus.DISABLED.value, "status_reason": event.reason, "ended_at": at}
+        case PasswordOffered():
+            return {"password_offered_at": at}
+        case PasswordSet():
+            return {"password_set_at": at}
         case _:
             assert_never(event)
 
@@ -50,7 +62,8 @@ PROJECTION = Projection(
     layout=Documents(
         filters=("status",),
         values={"status": UserStatus},
-        sorts=("invited_at", "expires_at"),
+        sorts=("invited_at", "expires_at", "status"),
+        instants=("invited_at", "expires_at"),
         default_sort="-invited_at",
         scope="users",
         example={

@@ -1,39 +1,87 @@
 """Every route, of reads and of writes, learns here who asks."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request, Security
-from fastapi.security import APIKeyHeader
+from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
 
 from read_api.edge.auth import Caller
 from read_api.edge.contract import add_contract
+from read_api.edge.credential import COOKIE, credential_of
 from read_api.edge.paths import SlashesOfIds
 from read_api.edge.problems import PROBLEMS, add_problems
 from read_api.edge.queries import known_parameters
+from read_api.edge.rates import CountCallers, RateLimiter, count, seen
+from read_api.edge.scopes import require, require_operator
+from read_api.edge.usage import UsageMeter
 
 _API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="ak_<id>.sk_<secret>")
+_TOKEN = HTTPBearer(auto_error=False, bearerFormat="JWT", description="of an issuer that the tenant trusts")
+_COOKIE = APIKeyCookie(name=COOKIE, auto_error=False, description="of a user who signed in")
 
 Identify = Callable[[str | None], Awaitable[Caller]]
 
 
-def add_edge(app: FastAPI, identify: Identify, log: str) -> None:
+def add_edge(app: FastAPI, identify: Identify, log: str, limiter: RateLimiter | None = None) -> None:
     """Let the routes of an application know who asks, refuse what they do not read, and answer with problems.
 
-    Shape: call it before routes are added. `identify` is told what came as `X-API-Key`; it does not block the event
-    loop. `log` is the tag of the log that tokens are of.
+    Shape: call it before routes are added. `identify` is told what `credential_of` finds; it does not block the event
+    loop. `log` is the tag of the log that tokens are of. Without a limiter nothing is limited.
     """
     app.state.log = log
+    app.state.limiter = limiter
+    app.state.usage = UsageMeter()
     app.state.identify = identify
     app.router.dependencies.append(Depends(known_parameters))
     add_problems(app, PROBLEMS)
     add_contract(app)
+    app.add_middleware(CountCallers)
     app.add_middleware(SlashesOfIds)
 
 
-async def _caller(request: Request, key: Annotated[str | None, Security(_API_KEY)]) -> Caller:
-    caller: Caller = await request.app.state.identify(key)
+async def _known(
+    request: Request,
+    # these only say in the document of the API what `credential_of` looks for
+    _key: Annotated[str | None, Security(_API_KEY)],
+    _token: Annotated[Any, Security(_TOKEN)],
+    _cookie: Annotated[str | None, Security(_COOKIE)],
+) -> Caller:
+    caller: Caller = await request.app.state.identify(credential_of(request))
+    seen(request, caller)
     return caller
 
 
-Asking = Annotated[Caller, Depends(_caller)]
+Known = Annotated[Caller, Depends(_known)]
+"""Who asks; whoever takes this looks at the right to its route first, and then counts the request."""
+
+
+async def _counted(request: Request, caller: Known) -> Caller:
+    await count(request, caller)
+    return caller
+
+
+Asking = Annotated[Caller, Depends(_counted)]
+"""Who asks, of a route that needs no certain right. Raises: TooMany."""
+
+
+class Allowed:
+    """A dependency: who asks, with the right `to` this; a request without it is not counted. Raises: TooMany."""
+
+    def __init__(self, to: str) -> None:
+        self._to = to
+
+    async def __call__(self, request: Request, caller: Known) -> Caller:
+        self.check(caller)
+        await count(request, caller)
+        return caller
+
+    def check(self, caller: Caller) -> None:
+        require(caller, self._to)
+
+
+class Operating(Allowed):
+    """A dependency: the operator, who alone may do what `to` says. Raises: TooMany."""
+
+    def check(self, caller: Caller) -> None:
+        require_operator(caller, self._to)

@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 from fastapi import Query
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, TypeAdapter
 
+from read_api.edge.moments import EXAMPLES, Moment
 from read_api.edge.paths import as_shown
 from read_api.edge.problems import Problem
 from read_api.edge.tokens import check_log
@@ -54,12 +55,9 @@ def _example(value: Any) -> Any:
 
 Limit = Annotated[int, Query(ge=1, le=100, description="rows of one page")]
 Cursor = Annotated[str | None, Query(max_length=4096, description="`next` of the page before")]
-Start = Annotated[
-    Instant | None, Query(description="from this instant on", openapi_examples=_example("2026-01-31T00:00:00Z"))
-]
-End = Annotated[
-    Instant | None, Query(description="before this instant", openapi_examples=_example("2026-02-01T00:00:00Z"))
-]
+_FORMS = "an instant, a day (its first moment in UTC), or a time before now"
+Start = Annotated[Moment | None, Query(description=f"from this moment on: {_FORMS}", openapi_examples=EXAMPLES)]
+End = Annotated[Moment | None, Query(description=f"before this moment: {_FORMS}", openapi_examples=EXAMPLES)]
 Step = Annotated[
     str,
     AfterValidator(_step_s),

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
-from projections.stores import StoreUnavailable, TooMuchAsked
+from projections.stores import OlderBuild, StoreUnavailable, TooMuchAsked
 from schemas.values import in_words
 
 RETRY_AFTER_S = 1
@@ -122,6 +122,7 @@ PROBLEMS: Mapping[type[Exception], ProblemOf] = {
     TooMuchAsked: lambda *_: Problem(
         422, "the store gave up on this question, it asks for too much; ask about a shorter time, or for fewer rows"
     ),
+    OlderBuild: lambda _request, error: Problem(409, str(error)),
     # what the store said may name hosts and files: it belongs in the log, not in an answer
     StoreUnavailable: lambda *_: Problem(503, "a store does not answer; try again", retry_after_s=RETRY_AFTER_S),
     RequestValidationError: _invalid,

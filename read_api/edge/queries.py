@@ -20,18 +20,20 @@ _SHOWN = 100
 async def known_parameters(request: Request) -> None:
     """Do nothing where the route reads each parameter of the query: a dependency of every route.
 
-    Raises: Problem, a parameter is none of the route's, or is given twice, so that something meant would be ignored.
+    Raises: Problem, a parameter is none of the route's, or is given twice where it has one value, so that something
+    meant would be ignored.
     """
     asked = [name for name, _ in request.query_params.multi_items()]
     if not asked:
         return
-    known = _parameters_of(request.scope["route"])
+    route = request.scope["route"]
+    known = _parameters_of(route)
     for name in asked:
         if name not in known:
             takes = f"takes {', '.join(known)}" if known else "takes no parameters"
             path = request.url.path[:_SHOWN]
             raise Problem(400, f"there is no parameter {name[:_SHOWN]!r}: {nearest(name, known)}{path} {takes}")
-        if asked.count(name) > 1:
+        if asked.count(name) > 1 and name not in _repeatable(route):
             raise Problem(400, f"the parameter {name} is given twice; give it once")
 
 
@@ -39,6 +41,12 @@ def _parameters_of(route: APIRoute) -> Sequence[str]:
     """Return what a route reads of the query: what it and its dependencies declare, and what is described beside."""
     described = [one["name"] for one in (route.openapi_extra or {}).get("parameters", ()) if one["in"] == "query"]
     return sorted({*_declared(route.dependant), *described})
+
+
+def _repeatable(route: APIRoute) -> Sequence[str]:
+    """Return the parameters that are described as lists: each of their values is a parameter of that name."""
+    described = (route.openapi_extra or {}).get("parameters", ())
+    return [one["name"] for one in described if one["schema"].get("type") == "array"]
 
 
 def _declared(dependant: Dependant) -> Iterator[str]:

@@ -1,31 +1,67 @@
-"""The scopes of a key say what its caller may do, and some things only the operator's key may."""
+"""Scopes of a key or roles of a user say what a caller may do, and some things only the operator may."""
 
 from collections.abc import Iterable
 
-from read_api.edge.auth import Caller, Forbidden
+from read_api.edge.auth import Caller, CredentialKind, Forbidden
+from read_api.edge.roles import MANAGE, PERMISSIONS, roles_allow, scopes_of
 from schemas.envelope import SYSTEM_TENANT
 
 
 def may(caller: Caller, scope: str) -> bool:
+    if caller.organization_id is not None:
+        # no answer is limited to an organization yet, and such a caller may not see the others
+        return False
+    if caller.kind is not CredentialKind.API_KEY:
+        return roles_allow(caller.roles, scope)
     resource = scope.partition(":")[0]
     return not {"*", f"{resource}:*", scope}.isdisjoint(caller.scopes)
 
 
 def require(caller: Caller, scope: str) -> None:
-    """Do nothing where the key has the scope, like `devices:read`. Raises: Forbidden."""
-    if not may(caller, scope):
-        # the two texts that callers know
-        who = f"api key {caller.key_id}" if scope.endswith(":read") else "this api key"
-        raise Forbidden(f"{who} lacks the scope {scope}")
+    """Do nothing where the caller has the scope, like `devices:read`. Raises: Forbidden."""
+    if may(caller, scope):
+        return
+    if caller.organization_id is not None:
+        raise Forbidden("a token that is limited to an organization may do nothing yet; ask for one without the claim")
+    if caller.kind is not CredentialKind.API_KEY:
+        raise Forbidden(f"{_roles(caller)} may not do this; it takes what a key does with the scope {scope}")
+    # the two texts that callers know
+    who = f"api key {caller.id}" if scope.endswith(":read") else "this api key"
+    raise Forbidden(f"{who} lacks the scope {scope}")
+
+
+def _roles(caller: Caller) -> str:
+    return f"the role {' or '.join(caller.roles)}" if caller.roles else "a user without a role"
+
+
+def require_history(caller: Caller) -> None:
+    """Do nothing where the caller may see what was. Raises: Forbidden.
+
+    Shape: a key sees the history of a thing with the scope of the thing, as it always did.
+    """
+    if caller.kind is not CredentialKind.API_KEY:
+        require(caller, "history:read")
 
 
 def require_to_grant(caller: Caller, scopes: Iterable[str]) -> None:
-    """Do nothing where the caller's key has all these scopes itself. Raises: Forbidden."""
+    """Do nothing where the caller has all these scopes itself. Raises: Forbidden."""
     if lacking := [scope for scope in scopes if not may(caller, scope)]:
-        raise Forbidden(f"this api key lacks {', '.join(lacking)}, so a key that it makes cannot have that")
+        who = "this api key" if caller.kind is CredentialKind.API_KEY else _roles(caller)
+        raise Forbidden(f"{who} lacks {', '.join(lacking)}, so a key that it makes cannot have that")
+
+
+def require_to_grant_roles(caller: Caller, roles: Iterable[str]) -> None:
+    """Do nothing where the caller may itself do all that these roles may. Raises: Forbidden."""
+    if lacking := [role for role in roles if not all(may(caller, scope) for scope in scopes_of(role))]:
+        who = "this api key" if caller.kind is CredentialKind.API_KEY else _roles(caller)
+        raise Forbidden(f"{who} may not do all that {', '.join(lacking)} may, so it gives nobody that role")
 
 
 def require_operator(caller: Caller, to: str) -> None:
-    """Do nothing where the key is the operator's. Raises: Forbidden, it may not do what `to` says."""
-    if caller.tenant_id != SYSTEM_TENANT:
+    """Do nothing where the caller is the operator: a key of the operator's tenant, or a user who manages that tenant.
+
+    Raises: Forbidden, it may not do what `to` says.
+    """
+    is_user = caller.kind is not CredentialKind.API_KEY
+    if caller.tenant_id != SYSTEM_TENANT or (is_user and PERMISSIONS[MANAGE].roles.isdisjoint(caller.roles)):
         raise Forbidden(f"only the operator's key may {to}")

@@ -15,7 +15,8 @@ from domain.fleet.rules import Failures, Level, Rule
 from domain.fleet.seen import Seen, Subject
 from domain.fleet.watch import Watch
 from schemas.envelope import TenantId, Topic
-from streams.ports import LogReader, WatchState
+from streams.ports import WatchState
+from streams.viewed_log import ViewedLog
 
 _LOG = logging.getLogger(__name__)
 
@@ -25,13 +26,15 @@ FORMAT = 2
 
 class Progress(NamedTuple):
     """Shape: the positions of the last event and of the last fact that were looked at, both of the partition that is
-    followed; and by their numbers those of the last events of all other partitions.
+    followed; and by their numbers those of the last events of all other partitions. `logs` says of each topic which log
+    these are of, where somebody said it.
     """
 
     events: int = 0
     facts: int = 0
     format: int = 1
     elsewhere: Mapping[int, int] = {}
+    logs: Mapping[Topic, str] = {}
 
     @property
     def records(self) -> int:
@@ -107,6 +110,7 @@ class _KeptWindow(NamedTuple):
 
 _PROGRESS, _KEPT, _DEFINITION = TypeAdapter(Progress), TypeAdapter(Kept), TypeAdapter(_Definition)
 _OF_ONE = TypeAdapter(tuple[int, int, int])
+_UNSAID = TypeAdapter(tuple[int, int, int, Mapping[int, int]])
 _WINDOW, _TAGS, _ENDED = TypeAdapter(_KeptWindow), TypeAdapter(Tags), TypeAdapter(Ended)
 _PROGRESS_KEY, _DEFINITION_PREFIX, _KNOWN_PREFIX = "progress", "watch|", "seen|"
 _WINDOW_PREFIX, _TAGS_PREFIX, _ENDED_PREFIX = "maintenance|", "tags|", "ended|"
@@ -119,8 +123,11 @@ def key_of(tenant_id: TenantId, of: Subject) -> str:
 
 def progress_state(progress: Progress) -> WatchState:
     now = progress._replace(format=FORMAT)
-    # a log of one partition has no other
-    value = _PROGRESS.dump_json(now) if now.elsewhere else _OF_ONE.dump_json(now[:3])
+    if now.logs:
+        value = _PROGRESS.dump_json(now)
+    else:
+        # where nobody said which log it is; a log of one partition has no other
+        value = _UNSAID.dump_json(now[:4]) if now.elsewhere else _OF_ONE.dump_json(now[:3])
     return WatchState(_PROGRESS_KEY, progress.records, value)
 
 
@@ -223,11 +230,25 @@ def _defined(value: bytes) -> tuple[TenantId, Defined]:
 
 
 class LogEndsEarly(Exception):  # noqa: N818
-    """An older log was restored below what correlation knows: a retry gives the same answer, see what it says to do."""
+    """What correlation knows is of another log, or an older one was restored below it: a retry gives the same answer.
+
+    The message says what to do.
+    """
 
 
-def check_ends(progress: Progress, partition: int, log: LogReader) -> None:
-    """Compare what was read with what there is. Raises: LogEndsEarly; LogUnavailable, safe to retry."""
+def check_log(progress: Progress, partition: int, log: ViewedLog) -> Progress:
+    """Compare what was read with what there is; return the progress, which says now of which log it is.
+
+    Shape: what an earlier version kept, which did not say it, is taken over.
+    Raises: LogEndsEarly; LogUnavailable, safe to retry.
+    """
+    logs = {topic: log_id for topic, log_id in log.identities().items() if log_id}
+    if progress.logs and logs and progress.logs != logs:
+        was, is_ = (", ".join(sorted(set(one.values()))) for one in (progress.logs, logs))
+        raise LogEndsEarly(
+            f"correlation has read another log, {was}, and not this one, {is_};"
+            " remove what correlation keeps, it is made again from the log"
+        )
     read = {**progress.elsewhere, partition: progress.events}
     events = [(Topic.EVENTS, number, read.get(number, 0), end) for number, end in enumerate(log.ends(Topic.EVENTS))]
     facts = (Topic.TELEMETRY, partition, progress.facts, log.end(Topic.TELEMETRY, partition))
@@ -237,3 +258,4 @@ def check_ends(progress: Progress, partition: int, log: LogReader) -> None:
                 f"correlation has read {topic.value}/{number} up to {position}, the log ends at {end}:"
                 " an older log was restored below it; remove what correlation keeps, it is made again from the log"
             )
+    return progress._replace(logs=logs or progress.logs)

@@ -10,7 +10,8 @@ from schemas.envelope import Topic
 from streams.correlate.run import Correlation
 from streams.correlate.sending import Send
 from streams.newer import NeedsUpdate
-from streams.ports import Clock, LogReader, LogUnavailable, NewScorer, Overloaded, SystemClock, WatchStates
+from streams.ports import Clock, LogUnavailable, NewScorer, Overloaded, SystemClock, WatchStates
+from streams.viewed_log import ViewedLog
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class LocalCorrelator:
     None before it has begun.
     """
 
-    def __init__(self, log: LogReader, states: WatchStates, new_scorer: NewScorer, clock: Clock | None = None) -> None:
+    def __init__(self, log: ViewedLog, states: WatchStates, new_scorer: NewScorer, clock: Clock | None = None) -> None:
         self.error: str | None = None
         self.read: Mapping[Topic, int] | None = None
         self._log = log

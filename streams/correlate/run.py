@@ -14,6 +14,7 @@ from domain.fleet.observe import sample_of, taken
 from domain.fleet.rules import Anomaly, NoData
 from domain.fleet.seen import NOTHING_SEEN, Seen, is_open
 from domain.fleet.watch import WATCH, WatchEvent
+from domain.message import Fact
 from schemas.envelope import Entry, Envelope, TenantId, Undecodable
 from streams.correlate.awaited import Awaited
 from streams.correlate.calendar import TYPES as CALENDAR_TYPES
@@ -25,7 +26,7 @@ from streams.correlate.kept import (
     Kept,
     Loaded,
     Progress,
-    check_ends,
+    check_log,
     definition_state,
     key_of,
     load,
@@ -36,6 +37,7 @@ from streams.correlate.past import LookBack
 from streams.correlate.sending import Send, send_all
 from streams.newer import NeedsUpdate
 from streams.ports import LogReader, NewScorer, WatchState, WatchStates
+from streams.viewed_log import ViewedLog
 
 KEEP_EVERY = 10_000
 """Records after which it is kept how far they were read, where nothing else was to be kept: they are read again."""
@@ -94,13 +96,19 @@ class Correlation:
     def has_watches(self) -> bool:
         return bool(self._watches)
 
-    def check(self, log: LogReader) -> None:
-        """Compare what was read with what there is. Raises: LogEndsEarly; LogUnavailable, safe to retry."""
-        check_ends(self._progress, self._partition, log)
+    def check(self, log: ViewedLog) -> None:
+        """Compare what was read with what there is.
+
+        Raises: LogEndsEarly; StoreUnavailable, LogUnavailable, safe to retry.
+        """
+        unsaid = not self._progress.logs
+        self._progress = check_log(self._progress, self._partition, log)
+        if unsaid and self._progress.logs and self._progress.records:
+            self._keep()
         if self._progress.format < FORMAT:
             # what an earlier version did not look for in the events is looked for now
             elsewhere = dict.fromkeys(self._progress.elsewhere, 0)
-            self._progress = Progress(0, self.facts, FORMAT, elsewhere)
+            self._progress = Progress(0, self.facts, FORMAT, elsewhere, self._progress.logs)
 
     def read_events(self, entries: Sequence[Entry]) -> None:
         """Learn of watches that were defined and removed, of alerts that were resolved, and of maintenance.
@@ -298,6 +306,9 @@ class Correlation:
     # --- facts
 
     def _show_all(self, watches: Definitions, record: Envelope) -> None:
+        if not record.stream.startswith(f"{Fact.CATEGORY}-"):
+            # watches are of devices
+            return
         for fact in facts_of(record):
             for defined, device_id in watches.looking_at(fact):
                 self._show(defined, device_id, fact)

@@ -1,28 +1,34 @@
 """In the distributed profile a Faust app keeps the views of one store up to date, batch by batch."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from datetime import datetime
+from math import inf
 from pathlib import Path
 
 from faust.types import TP
 
 from projections.projection import Projection
 from projections.rows import Role, View
-from projections.stores import ViewWriter
+from projections.stores import StoreUnavailable, ViewWriter
 from schemas.envelope import Entry, Topic
 from schemas.kafka_record import decode_kafka, kafka_record, position_of
 from streams.faust.batch_agent import Broker, SinkApp
 from streams.faust.batch_transport import Committed, Limits, Record
 from streams.newer import NeedsUpdate
-from streams.ports import Clock, DeadLetters
+from streams.ports import Clock, DeadLetters, LogUnavailable
 from streams.project.first_build import is_level
 from streams.project.parked import TooMuchPoison
-from streams.project.run import ProjectionRun
+from streams.project.run import UNSAID, ProjectionRun
+from streams.project.same_log import extent_of
 from streams.topics import Topics
+from streams.viewed_log import ViewedLog
 
 _LOG = logging.getLogger(__name__)
+
+_OF = "@"
 
 _BATCH_BYTES = 2 * 1024 * 1024
 """A record of facts may hold thousands of rows: this much of them are 150,000 at most."""
@@ -36,11 +42,11 @@ LIMITS: Mapping[Role, Limits] = {
 
 
 class LogHasHole(Exception):  # noqa: N818
-    """A partition's events went on past a position that was never read; a process that starts again reads it."""
+    """A partition went on past a position that was never read; a process that starts again reads it or says why not."""
 
 
 class ProjectionSink:
-    """All views of one role, each with its own checkpoint in the store.
+    """All views of one role, each with its own checkpoint in the store, which says of which log it is.
 
     Shape: `read` are the topics it needs; `runs` are of the present assignment; `stopped` says which views gave up, and
     why.
@@ -51,6 +57,7 @@ class ProjectionSink:
         projections: Sequence[Projection],
         *,
         topics: Topics,
+        log: ViewedLog,
         store: ViewWriter,
         dead_letters: DeadLetters,
         clock: Clock,
@@ -60,6 +67,8 @@ class ProjectionSink:
         self.read = frozenset(topic for projection in projections for topic in projection.topics)
         self._projections = projections
         self._topics = {topics.of(topic): topic for topic in Topic}
+        self._log = log
+        self._logs = UNSAID
         self._store = store
         self._dead_letters = dead_letters
         self._clock = clock
@@ -68,21 +77,39 @@ class ProjectionSink:
     def starts(self, committed: Mapping[TP, Committed | None]) -> Mapping[TP, int]:
         """Read every checkpoint again, another process may have moved it, and start where the last of the views is.
 
-        Shape: the mark of a commit is the position it reached. A view that is behind it (a new one, or a store that
-        was restored) starts at the offset that its next record cannot be before: a record's offset is at least its
-        position - 1.
+        Shape: the mark of a commit is the position it reached, and the log. A view that is behind it (a new one, or a
+        store that was restored) starts at the offset that its next record cannot be before: a record's offset is at
+        least its position - 1. A view that was not made from this log stops.
         """
+        with _log_errors():
+            self._logs = self._log.identities()
         before = {run.view for run in self.runs}
         self.runs = [self._open(projection) for projection in self._projections]
         for run in self.runs:
             if run.view not in before:
                 self.stopped.pop(run.projection.name, None)
+        self._check_log()
         starts: dict[TP, int] = {}
         for tp, at in committed.items():
-            reached = self._reached(self._topics[tp.topic], tp.partition)
-            if at is None or not at.mark or reached < int(at.mark):
+            topic = self._topics[tp.topic]
+            reached = self._reached(topic, tp.partition)
+            if reached is not None and (at is None or reached < _position(at.mark, self._logs.get(topic, ""))):
                 starts[tp] = reached
         return starts
+
+    def _check_log(self) -> None:
+        with _log_errors():
+            # asked after the checkpoints were read: they do not seem to be past its end
+            extent = extent_of(self._log)
+        for run in self.runs:
+            if why_not := extent.why_not(run.view, run.reached.values()):
+                self._stop(run, why_not)
+            else:
+                run.take_over()
+
+    def _stop(self, run: ProjectionRun, why: str) -> None:
+        self.stopped[run.projection.name] = why
+        _LOG.error("%s stopped, started again it tries again: %s", run.projection.name, why)
 
     def apply(self, batches: Mapping[TP, Sequence[Record]]) -> Mapping[TP, str]:
         marks: dict[TP, str] = {}
@@ -90,8 +117,12 @@ class ProjectionSink:
         for tp, records in batches.items():
             topic = self._topics[tp.topic]
             reached = self._reached(topic, tp.partition)
+            if reached is None:
+                # nobody has read it: whoever reads it next starts at its own checkpoint
+                marks[tp] = ""
+                continue
             entries = [entry for record in records if (entry := _entry(topic, record, reached)) is not None]
-            marks[tp] = str(entries[-1].position if entries else reached)
+            marks[tp] = f"{entries[-1].position if entries else reached}{_OF}{self._logs.get(topic, '')}"
             if entries:
                 news.append(entries)
         going = [run for run in self.runs if run.projection.name not in self.stopped]
@@ -105,6 +136,11 @@ class ProjectionSink:
         for one in done:
             one.result()
         return marks
+
+    def is_elsewhere(self) -> bool:
+        """Notice a topic that was made anew: it is another log, whose records do not follow those that were read."""
+        with _log_errors():
+            return bool(self._logs) and self._log.identities() != self._logs
 
     def look(self) -> bool:
         """Notice a view that was switched, to be read from the checkpoint of its new build; and streams set free.
@@ -129,14 +165,14 @@ class ProjectionSink:
 
     def _run(self, run: ProjectionRun, news: Sequence[Sequence[Entry]]) -> None:
         for first in (entries[0] for entries in news):
-            # facts may go, when they are old; decided events never do
-            if first.topic is Topic.EVENTS and first.position > run.position(first.topic, first.partition) + 1:
+            before = run.position(first.topic, first.partition)
+            # facts may have gone before a view began, as old as they were; decided events never go
+            if first.position > before + 1 and (before or first.topic is Topic.EVENTS):
                 raise LogHasHole(f"{run.view.table} met {first.topic}/{first.partition}/{first.position} too early")
         try:
             run.run(*news)
         except (TooMuchPoison, NeedsUpdate) as error:
-            self.stopped[run.projection.name] = str(error)
-            _LOG.error("%s stopped, started again it tries again: %s", run.projection.name, error)
+            self._stop(run, str(error))
 
     def _open(self, projection: Projection) -> ProjectionRun:
         view = self._store.live(projection.name)
@@ -145,15 +181,30 @@ class ProjectionSink:
             self._store.create(view)
             if is_level(self._store, view, self._projections):
                 self._store.switch(view)
-        return ProjectionRun(projection, view, self._store, self._dead_letters, self._clock)
+        return ProjectionRun(projection, view, self._store, self._dead_letters, self._clock, logs=self._logs)
 
     def _runs(self, topic: Topic) -> Sequence[ProjectionRun]:
         return [run for run in self.runs if topic in run.projection.topics]
 
-    def _reached(self, topic: Topic, partition: int) -> int:
-        runs = self._runs(topic)
-        going = [run for run in runs if run.projection.name not in self.stopped]
-        return min(run.position(topic, partition) for run in going or runs)
+    def _reached(self, topic: Topic, partition: int) -> int | None:
+        """Return what all views have read that go on, None where none does."""
+        going = [run for run in self._runs(topic) if run.projection.name not in self.stopped]
+        return min((run.position(topic, partition) for run in going), default=None)
+
+
+def _position(mark: str, log: str) -> float:
+    """Return the position that a commit's mark says, beyond every position where it is not of this log."""
+    position, _, of = mark.partition(_OF)
+    return int(position) if of == log and position else inf
+
+
+@contextmanager
+def _log_errors() -> Iterator[None]:
+    """Let the agent wait for the log as it waits for a store."""
+    try:
+        yield
+    except LogUnavailable as error:
+        raise StoreUnavailable(str(error)) from error
 
 
 def _entry(topic: Topic, record: Record, reached: int) -> Entry | None:
@@ -167,9 +218,14 @@ def _entry(topic: Topic, record: Record, reached: int) -> Entry | None:
     return decode_kafka(raw, topic=topic, partition=record.partition, position=position)
 
 
+def group_of(role: Role, topics: Topics) -> str:
+    """Return the consumer group of the workers of a role."""
+    return f"{topics.prefix}.{role.value}"
+
+
 def create_app(role: Role, sink: ProjectionSink, *, broker: Broker, topics: Topics, data_dir: Path) -> SinkApp:
     """Return the app of one role: its consumer group, its agent, its views. Any number of processes may run it."""
     read = [topics.of(topic) for topic in Topic if topic in sink.read]
     return SinkApp(
-        f"{topics.prefix}.{role.value}", topics=read, sink=sink, broker=broker, limits=LIMITS[role], data_dir=data_dir
+        group_of(role, topics), topics=read, sink=sink, broker=broker, limits=LIMITS[role], data_dir=data_dir
     )

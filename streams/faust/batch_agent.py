@@ -51,6 +51,13 @@ class Sink(Protocol):
         Raises: StoreUnavailable, they are tried again, for as long as it takes.
         """
 
+    def is_elsewhere(self) -> bool:
+        """Tell whether the topics are another log than the one that `starts` saw; asked every LOOK_S.
+
+        Shape: asked also of a process that has no partition: it has none where the topics are gone.
+        Raises: StoreUnavailable, the log does not say, asked again.
+        """
+
     def look(self) -> bool:
         """Tell whether everything is to be read anew, from where `starts` says; asked every LOOK_S.
 
@@ -69,7 +76,8 @@ class Broker(NamedTuple):
 class SinkApp(BatchApp):
     """A worker: one consumer group, one agent, one sink.
 
-    Shape: `sink_state` is "waiting" while the sink does not answer; `sink_error` says why.
+    Shape: `sink_state` is "waiting" while the sink does not answer; `sink_error` says why, and `look_error` why it was
+    not looked at last time.
     """
 
     def __init__(
@@ -102,6 +110,7 @@ class SinkApp(BatchApp):
         self.sink = sink
         self.sink_state: State = "starting"
         self.sink_error: str | None = None
+        self.look_error: str | None = None
         self.applied = 0
         self._turn = asyncio.Lock()
         self._arrived: deque[EventT[Any]] = deque()
@@ -188,11 +197,19 @@ class SinkApp(BatchApp):
     async def _look(self) -> None:
         while not self.should_stop:
             await self.sleep(LOOK_S)
-            # an outage is waited out where a batch is
-            with suppress(StoreUnavailable):
+            try:
+                if await self._in_thread(self.sink.is_elsewhere):
+                    # a consumer whose topics were deleted does not find those that have their names since
+                    _LOG.critical("%s ends: its topics were made anew; its successor compares them", self.conf.id)
+                    end_process()
                 # between two assignments, or without a partition, what the sink knows is not this process's any more
                 if self.chains and await self._in_thread(self.sink.look):
                     self.batches.read_anew()
+            except StoreUnavailable as unavailable:
+                # seen also where no batch comes that would meet it
+                self.look_error = str(unavailable)
+            else:
+                self.look_error = None
 
     async def _in_thread(self, work: Any, *args: Any) -> Any:
         try:

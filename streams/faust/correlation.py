@@ -1,5 +1,6 @@
 """In the distributed profile a Faust app shows batches of facts to the watches of their tenants."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -10,13 +11,17 @@ from faust.types import TP
 from projections.stores import StoreUnavailable
 from schemas.envelope import Envelope, Topic
 from schemas.kafka_record import decode_kafka, kafka_record
+from streams.correlate.kept import LogEndsEarly
 from streams.correlate.run import Correlation
 from streams.correlate.sending import Send
 from streams.faust.batch_agent import Broker, SinkApp
 from streams.faust.batch_transport import Committed, Limits, Record
 from streams.newer import NeedsUpdate
-from streams.ports import LogReader, LogUnavailable, NewScorer, Overloaded, SystemClock, WatchStates
+from streams.ports import LogUnavailable, NewScorer, Overloaded, SystemClock, WatchStates
 from streams.topics import Topics
+from streams.viewed_log import ViewedLog
+
+_LOG = logging.getLogger(__name__)
 
 LIMITS = Limits(batch_records=5_000)
 READ_EVENTS = 5_000
@@ -30,10 +35,11 @@ class CorrelationSink:
     """
 
     def __init__(
-        self, *, topics: Topics, log: LogReader, states: WatchStates, send: Send, new_scorer: NewScorer
+        self, *, topics: Topics, log: ViewedLog, states: WatchStates, send: Send, new_scorer: NewScorer
     ) -> None:
         self.stopped: Mapping[str, str] = {}
         self._log = log
+        self._logs: Mapping[Topic, str] = {}
         self._states = states
         self._send = send
         self._new_scorer = new_scorer
@@ -45,19 +51,27 @@ class CorrelationSink:
     def starts(self, committed: Mapping[TP, Committed | None]) -> Mapping[TP, int]:
         """Start where correlation itself is: what it knows is kept with the position that it was read up to.
 
-        Shape: the offset of a record of facts is its position - 1.
+        Shape: the offset of a record of facts is its position - 1. Over a log that is not the one it knows, it stops.
         """
-        self._read_at = {}
+        self._read_at, self.stopped = {}, {}
         self._partitions = {tp.partition: self._open(tp.partition) for tp in committed}
         with _unavailable():
-            for correlation in self._partitions.values():
-                correlation.check(self._log)
+            self._logs = self._log.identities()
+            try:
+                for correlation in self._partitions.values():
+                    correlation.check(self._log)
+            except LogEndsEarly as error:
+                _LOG.error("correlation stopped: %s", error)
+                self.stopped, self._partitions = {"correlation": str(error)}, {}
+                return {}
         return {tp: self._partitions[tp.partition].facts for tp in committed}
 
     def _open(self, partition: int) -> Correlation:
         return Correlation(partition, self._states, self._send, self._new_scorer, partitions=self._of_log)
 
     def apply(self, batches: Mapping[TP, Sequence[Record]]) -> Mapping[TP, str]:
+        if self.stopped:
+            return dict.fromkeys(batches, "")
         with _unavailable():
             try:
                 self._read_events()
@@ -68,6 +82,11 @@ class CorrelationSink:
                 raise
             self._settle()
         return {tp: str(self._partitions[tp.partition].facts) for tp in batches}
+
+    def is_elsewhere(self) -> bool:
+        """Notice a topic that was made anew: it is another log than the one that correlation knows."""
+        with _unavailable():
+            return bool(self._logs) and self._log.identities() != self._logs
 
     def look(self) -> bool:
         """Learn of watches although no facts come, and let time pass where all is read: devices are missed."""

@@ -7,20 +7,22 @@ from datetime import datetime
 from functools import partial
 from heapq import merge
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from projections.catalog import PROJECTIONS
-from projections.operations import DeadLetter, ProjectionStatus, WorkerStatus, sums
+from projections.operations import DeadLetter, ProjectionStatus, State, WorkerStatus, sums
 from projections.projection import Projection
 from projections.rows import Checkpoint, Role, View
 from schemas.envelope import Position, TenantId, Topic
-from streams.ports import Clock, LogReader, Stores, WorkerGroup
+from streams.ports import Clock, Stores, WorkerGroup
 from streams.project.asking import ANSWER_S, Askers
 from streams.project.lag import Ends, Oldest, ends_of, lags_of, places, status_of
 from streams.project.operations import LEARN_S
 from streams.project.parked import letter_at, parked_page
 from streams.project.rebuild import Site
+from streams.project.same_log import Extent, extent_of
 from streams.project.view_jobs import OpenScratch, UnknownProjection, ViewJobs
+from streams.viewed_log import ViewedLog
 
 FIRST_PAUSE_S = 0.005
 MAX_PAUSE_S = 0.05
@@ -30,28 +32,38 @@ NOTICE_S = 3.0
 """Workers look about once a second which build is live and which streams are parked."""
 
 
+class _Read(NamedTuple):
+    """What a store says of a view that readers see."""
+
+    live: View | None
+    reached: Sequence[Checkpoint]
+
+
 class _Looked(NamedTuple):
     """What a store says of a view."""
 
     live: View | None
-    builds: Sequence[View]
     reached: Sequence[Checkpoint]
+    builds: Sequence[View]
     rebuilding: bool
     parked: tuple[int, int]
+
+
+R = TypeVar("R", _Read, _Looked)
 
 
 class DistributedOperations(ViewJobs):
     """Operations and Progress of the distributed profile, and its jobs; any thread may call any method.
 
     Shape: nothing is known but what the stores and the log say, so that a view whose worker stopped is one whose lag
-    grows. What a worker says of itself is at its own `/ready`.
+    grows, or one that was not made from this log. What a worker says of itself is at its own `/ready`.
     """
 
     def __init__(
         self,
         stores: Mapping[Role, Stores],
         *,
-        log: LogReader,
+        log: ViewedLog,
         clock: Clock,
         scratch: OpenScratch,
         groups: Callable[[], Sequence[WorkerGroup]] = tuple,
@@ -102,13 +114,9 @@ class DistributedOperations(ViewJobs):
 
     def projections(self) -> Sequence[ProjectionStatus]:
         now = self._clock.now()
-        questions: dict[str, Callable[[], Any]] = {role.value: partial(self._look, role) for role in self._stores}
-        looked = self._askers.ask(questions | {LOG: partial(ends_of, self._log)})
-        ends, problem = _ends(looked[LOG])
-        known: dict[str, _Looked] = {}
-        for role in self._stores:
-            found = looked[role.value]
-            known |= {} if isinstance(found, Exception) else found
+        looked, known, extent = self._ask_all(self._look)
+        ends: Ends = {} if isinstance(extent, Exception) else extent.ends
+        problem = str(extent) if isinstance(extent, Exception) else None
         reached = [
             place for name, of in known.items() for place in places(of.reached, ends, self._projections[name].topics)
         ]
@@ -117,6 +125,7 @@ class DistributedOperations(ViewJobs):
         for name, projection in self._projections.items():
             answer, of_view = looked[projection.role.value], known.get(name)
             error = str(answer) if isinstance(answer, Exception) else problem
+            stopped = _why_not(of_view, extent)
             statuses.append(
                 status_of(
                     projection,
@@ -126,12 +135,26 @@ class DistributedOperations(ViewJobs):
                     ends=ends,
                     now=now,
                     recorded_at=self._oldest.recorded_at,
-                    state="waiting" if error else "rebuilding" if of_view and of_view.rebuilding else "live",
+                    state="waiting" if error else "stopped" if stopped else _state(of_view),
                     parked=of_view.parked if of_view else None,
-                    error=error,
+                    error=error or stopped,
                 )
             )
         return statuses
+
+    def _ask_all(self, of_role: Callable[[Role], Mapping[str, R]]) -> tuple[Mapping[str, Any], Mapping[str, R], Any]:
+        """Ask stores and log at once; return the answers, what is known of each view, and the log's extent or fault."""
+        questions: dict[str, Callable[[], Any]] = {role.value: partial(of_role, role) for role in self._stores}
+        looked = self._askers.ask(questions | {LOG: partial(extent_of, self._log)})
+        known: dict[str, R] = {}
+        for role in self._stores:
+            found = looked[role.value]
+            known |= {} if isinstance(found, Exception) else found
+        extent = looked[LOG]
+        if isinstance(extent, Extent) and any(_is_past(at, extent.ends) for of in known.values() for at in of.reached):
+            # a view may have read what came after the log was asked
+            extent = self._askers.ask({LOG: partial(extent_of, self._log)})[LOG]
+        return looked, known, extent
 
     def _learn(self, reached: Sequence[Position], ends: Ends) -> None:
         if ends:
@@ -147,8 +170,8 @@ class DistributedOperations(ViewJobs):
                 builds = views.builds(name)
                 looked[name] = _Looked(
                     live,
-                    builds,
                     views.checkpoints(live) if live else (),
+                    builds,
                     self._moves([view for view in builds if live is None or view.build > live.build], projection),
                     (len(dead_letters.parked_streams(live.table)), dead_letters.count(live.table)) if live else (0, 0),
                 )
@@ -199,20 +222,15 @@ class DistributedOperations(ViewJobs):
         return list(islice(merge(*pages, key=_place), limit))
 
     def health(self) -> Mapping[str, str]:
-        questions = {role.value: partial(self._role_health, role) for role in self._stores}
-        said = self._askers.ask(questions | {LOG: partial(self._log_health)})
-        return {part: str(answer) for part, answer in said.items()}
+        looked, _, extent = self._ask_all(self._read)
+        said = {role.value: _said(looked[role.value], extent) for role in self._stores}
+        return said | {LOG: str(extent) if isinstance(extent, Exception) else "ok"}
 
-    def _log_health(self) -> str:
-        self._log.end(Topic.EVENTS, 0)
-        return "ok"
-
-    def _role_health(self, role: Role) -> str:
+    def _read(self, role: Role) -> Mapping[str, _Read]:
+        """Return how far the views are that readers see. Raises: StoreUnavailable."""
         views = self._stores[role].views
-        missing = [name for name, of in self._projections.items() if of.role is role and views.live(name) is None]
-        if missing:
-            return f"not live yet: {', '.join(missing)}; wait for their worker, or run factline migrate"
-        return "ok"
+        live = {name: views.live(name) for name, of in self._projections.items() if of.role is role}
+        return {name: _Read(view, views.checkpoints(view) if view else ()) for name, view in live.items()}
 
     # --- ViewJobs
 
@@ -233,6 +251,31 @@ class DistributedOperations(ViewJobs):
 
 def _place(letter: DeadLetter) -> tuple[str, Topic, int, int]:
     return letter[:4]
+
+
+def _is_past(at: Checkpoint, ends: Ends) -> bool:
+    return at.position > ends.get((at.topic, at.partition), at.position)
+
+
+def _why_not(of_view: _Read | _Looked | None, extent: Any) -> str | None:
+    """Return why a view's worker does not go on over this log, None where it does or nobody knows."""
+    if of_view is None or of_view.live is None or not isinstance(extent, Extent):
+        return None
+    return extent.why_not(of_view.live, of_view.reached)
+
+
+def _said(answer: Any, extent: Any) -> str:
+    """Return how the views of a role are."""
+    if isinstance(answer, Exception):
+        return str(answer)
+    missing = [name for name, of_view in answer.items() if of_view.live is None]
+    if missing:
+        return f"not live yet: {', '.join(missing)}; wait for their worker, or run factline migrate"
+    return "; ".join(why for of_view in answer.values() if (why := _why_not(of_view, extent))) or "ok"
+
+
+def _state(of_view: _Looked | None) -> State:
+    return "rebuilding" if of_view and of_view.rebuilding else "live"
 
 
 def _ends(answer: Any) -> tuple[Ends, str | None]:

@@ -13,9 +13,11 @@ from projections.rows import Checkpoint, Role, View
 from projections.stores import StoreUnavailable, ViewWriter
 from schemas.envelope import Entry, Topic
 from streams.newer import NeedsUpdate
-from streams.ports import Clock, DeadLetters, LogReader, LogUnavailable
+from streams.ports import Clock, DeadLetters, LogUnavailable
 from streams.project.parked import TooMuchPoison
 from streams.project.run import ProjectionRun
+from streams.project.same_log import extent_of
+from streams.viewed_log import ViewedLog
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ class RoleRunner:
         role: Role,
         projections: Sequence[Projection],
         *,
-        log: LogReader,
+        log: ViewedLog,
         store: ViewWriter,
         dead_letters: DeadLetters,
         clock: Clock,
@@ -78,18 +80,16 @@ class RoleRunner:
         # also where there is a table: one of an earlier version may lack columns
         if live is None or live in self.store.builds(projection.name):
             self.store.create(view)
-        run = ProjectionRun(projection, view, self.store, self._dead_letters, self._clock)
+        run = ProjectionRun(projection, view, self.store, self._dead_letters, self._clock, logs=self._log.identities())
+        why_not = extent_of(self._log).why_not(view, run.reached.values())
+        if why_not is None:
+            run.take_over()
         with self.lock:
             self.runs[projection.name] = run
             self.stopped.pop(projection.name, None)
             (self.building.discard if live else self.building.add)(projection.name)
-            if ahead := [place for place in run.reached if run.position(*place) > self._log.end(*place)]:
-                topic, partition = ahead[0]
-                self.stopped[projection.name] = (
-                    f"{view.table} has read {topic.value}/{partition} up to {run.position(topic, partition)},"
-                    f" the log ends at {self._log.end(topic, partition)}: an older log was restored below it;"
-                    " rebuild the view"
-                )
+            if why_not is not None:
+                self.stopped[projection.name] = why_not
             elif not live and self._unread(run) == 0:
                 self._bring_live(run)
         return run
@@ -156,8 +156,13 @@ class RoleRunner:
                 self._stopping.wait(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
                 backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
             except Exception as error:  # noqa: BLE001 - a fault nobody foresaw: going on could lose records
-                self.state, self.error = "stopped", str(error)
                 _LOG.exception("%s views stopped", self.role.value)
+                if builds:
+                    # the views that are live go on, and would say that all is well
+                    for name in self.building - self.stopped.keys():
+                        self.stopped[name] = f"{name} is not built any more: {type(error).__name__}: {error}"
+                else:
+                    self.state, self.error = "stopped", str(error)
                 return
             else:
                 self.state, self.error, backoff_s = "live", None, 0.1

@@ -7,7 +7,7 @@ from projections.operations import DeadLetter, PartitionLag, ProjectionStatus, S
 from projections.rows import Checkpoint, View
 from schemas.envelope import Position, TenantId, Topic
 from streams.correlate.local import STOPPED, LocalCorrelator
-from streams.ports import Clock, DeadLetters, LogReader, LogUnavailable
+from streams.ports import Clock, DeadLetters, LogUnavailable
 from streams.project.asking import Askers, Unanswered
 from streams.project.lag import Ends, Oldest, ends_of, lags_of, places, status_of
 from streams.project.local_runner import RoleRunner
@@ -15,6 +15,7 @@ from streams.project.parked import letter_at, parked_page
 from streams.project.rebuild import Site
 from streams.project.run import ProjectionRun
 from streams.project.view_jobs import OpenScratch, UnknownProjection, ViewJobs
+from streams.viewed_log import ViewedLog
 
 LOG = "log"
 
@@ -32,7 +33,7 @@ class LocalOperations(ViewJobs):
         self,
         runners: Sequence[RoleRunner],
         *,
-        log: LogReader,
+        log: ViewedLog,
         dead_letters: DeadLetters,
         clock: Clock,
         scratch: OpenScratch,

@@ -1,7 +1,7 @@
 """A view is built anew beside the live one: it reads the log, catches up, and is switched to."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from math import inf
 from typing import Any, NamedTuple
@@ -9,14 +9,20 @@ from typing import Any, NamedTuple
 from projections.projection import Projection
 from projections.rows import View
 from projections.stores import StoreUnavailable, ViewWriter
-from streams.ports import Clock, DeadLetters, LogReader
-from streams.project.lag import ends_of, positions_of
+from schemas.envelope import Topic
+from streams.ports import Clock, DeadLetters
+from streams.project.lag import Ends, ends_of, positions_of
 from streams.project.local_runner import BATCH_ENTRIES
 from streams.project.parked import forget
 from streams.project.run import ProjectionRun
+from streams.project.same_log import AnotherLog, extent_of
+from streams.viewed_log import ViewedLog
+
+BATCH: Mapping[Topic, int] = {Topic.EVENTS: BATCH_ENTRIES, Topic.TELEMETRY: 4 * BATCH_ENTRIES}
+"""Read at once of a partition: facts are small, and one insert costs some stores as much as thousands of them."""
 
 NEAR = 1_000
-"""A round over all partitions that read no more than this has caught up."""
+"""What reads the log up to here has caught up. Units: positions of all partitions."""
 
 PASS_S = 5.0
 _IDLE_S = 0.05
@@ -43,8 +49,8 @@ class Site(NamedTuple):
     reopen: Callable[[], Any]
     notice_s: float
 
-    def run(self, view: View, clock: Clock) -> ProjectionRun:
-        return ProjectionRun(self.projection, view, self.views, self.dead_letters, clock)
+    def run(self, view: View, clock: Clock, log: ViewedLog) -> ProjectionRun:
+        return ProjectionRun(self.projection, view, self.views, self.dead_letters, clock, logs=log.identities())
 
 
 def new_build(site: Site) -> View:
@@ -62,7 +68,7 @@ def bring_live(
     site: Site,
     view: View,
     *,
-    log: LogReader,
+    log: ViewedLog,
     clock: Clock,
     on_step: Callable[[Step], None],
     compare: Callable[[View], None],
@@ -72,10 +78,14 @@ def bring_live(
 
     Shape: the live build is kept up to date by others and answers until the switch. `max_rate` is records a second; a
     build that may read less than is recorded never catches up.
-    Raises: StoreUnavailable, LogUnavailable, TooMuchPoison, NeedsUpdate: the live build is as it was, try again. What
-    `compare` raises, of a build that is not as the log says.
+    Raises: StoreUnavailable, LogUnavailable, TooMuchPoison, NeedsUpdate: the live build is as it was, try again.
+    AnotherLog; what `compare` raises, of a build that is not as the log says.
     """
-    follower = _Follower(site, site.run(view, clock), log, on_step, max_rate)
+    run = site.run(view, clock, log)
+    if why_not := extent_of(log).why_not(view, run.reached.values()):
+        raise AnotherLog(why_not)
+    run.take_over()
+    follower = _Follower(site, run, log, on_step, max_rate)
     follower.catch_up()
     compare(view)
     # what came while it was compared
@@ -97,26 +107,26 @@ def bring_live(
 
 class _Follower:
     def __init__(
-        self, site: Site, run: ProjectionRun, log: LogReader, on_step: Callable[[Step], None], max_rate: float | None
+        self, site: Site, run: ProjectionRun, log: ViewedLog, on_step: Callable[[Step], None], max_rate: float | None
     ) -> None:
         self._site = site
         self._run = run
         self._log = log
         self._on_step = on_step
         self._max_rate = max_rate
-        # several small reads a second rather than a large one and a long pause
-        self._limit = max(1, min(BATCH_ENTRIES, int(max_rate / 4))) if max_rate else BATCH_ENTRIES
         self._free_at = 0.0
-        self._has_more = True
 
     def catch_up(self) -> None:
-        """Read until rounds are small, or no longer become smaller: then each reads what came during the one before."""
+        """Read what is there, then what came meanwhile, until that is little or no longer becomes less."""
         before: float = inf
         while True:
-            read = self.advance()
-            if not self._has_more and (read <= NEAR or read > before / 2):
+            ends = self._ends()
+            while self._unread(ends) and self.advance():
+                pass
+            came = self._unread(self._ends())
+            if came <= NEAR or came > before / 2:
                 return
-            before = read
+            before = came
 
     def has_passed(self, live: View | None) -> bool:
         reached = self._site.views.checkpoints(live) if live else ()
@@ -124,18 +134,19 @@ class _Follower:
 
     def advance(self) -> int:
         """Apply a batch of each partition; return how many records that were."""
-        read, self._has_more = 0, False
+        read = 0
         for topic in self._run.projection.topics:
+            # several small reads a second rather than a large one and a long pause
+            limit = max(1, min(BATCH[topic], int(self._max_rate / 4))) if self._max_rate else BATCH[topic]
             for partition in range(self._log.partitions):
                 after = self._run.position(topic, partition)
-                batch = self._log.read(topic, partition, after=after, limit=self._limit)
+                batch = self._log.read(topic, partition, after=after, limit=limit)
                 if batch:
                     self._check_there()
                     with self._site.hold():
                         self._run.run(batch)
                     self._pace(len(batch))
                 read += len(batch)
-                self._has_more |= len(batch) >= self._limit
         self._on_step(self._progress())
         return read
 
@@ -159,6 +170,12 @@ class _Follower:
             self._free_at = max(now, self._free_at) + records / self._max_rate
             time.sleep(self._free_at - now)
 
+    def _ends(self) -> Ends:
+        return {place: end for place, end in ends_of(self._log).items() if place[0] in self._run.projection.topics}
+
+    def _unread(self, ends: Ends) -> int:
+        return sum(max(0, end - self._run.position(*place)) for place, end in ends.items())
+
     def _progress(self) -> Step:
-        ends = {place: end for place, end in ends_of(self._log).items() if place[0] in self._run.projection.topics}
+        ends = self._ends()
         return Step(done=sum(self._run.position(*place) for place in ends), total=sum(ends.values()))

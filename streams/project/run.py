@@ -1,9 +1,12 @@
 """This applies batches of the log to one view, once, and parks the streams of records that it cannot take."""
 
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from domain import catalog
+from projections.columns import Columns
 from projections.operations import DeadLetter
 from projections.projection import Projection
 from projections.rows import Checkpoint, Row, View
@@ -12,6 +15,11 @@ from schemas.envelope import UNKNOWN_TYPE, Entry, Envelope, Position, StreamKey,
 from streams.newer import NeedsUpdate
 from streams.ports import Clock, DeadLetters
 from streams.project.parked import Parked, place_of
+
+_LOG = logging.getLogger(__name__)
+
+UNSAID: Mapping[Topic, str] = MappingProxyType({})
+"""The log of a build that is compared with it and thrown away: nobody asks which one it was."""
 
 
 class Effect(NamedTuple):
@@ -28,9 +36,18 @@ class ProjectionRun:
     """
 
     def __init__(
-        self, projection: Projection, view: View, store: ViewWriter, dead_letters: DeadLetters, clock: Clock
+        self,
+        projection: Projection,
+        view: View,
+        store: ViewWriter,
+        dead_letters: DeadLetters,
+        clock: Clock,
+        *,
+        logs: Mapping[Topic, str] = UNSAID,
     ) -> None:
+        """Shape: `logs` says of each topic which log it is of; the checkpoints carry it."""
         self.projection = projection
+        self._logs = logs
         self.view = view
         self._store = store
         self._clock = clock
@@ -44,6 +61,19 @@ class ProjectionRun:
     def position(self, topic: Topic, partition: int) -> int:
         reached = self.reached.get((topic, partition))
         return reached.position if reached else 0
+
+    def take_over(self) -> None:
+        """Say in the checkpoints of an earlier version, which did not, that they are of this log.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+        unsaid = [
+            at._replace(log=log) for at in self.reached.values() if not at.log and (log := self._log_of(at.topic))
+        ]
+        if unsaid:
+            _LOG.warning("%s did not say of which log it is; it is taken for one of this log", self.view.table)
+            self._store.apply(self.view, (), *unsaid)
+            self.reached |= {(at.topic, at.partition): at for at in unsaid}
 
     def run(self, *batches: Sequence[Entry], left_out: Collection[Position] = ()) -> None:
         """Apply batches and move the checkpoints past them; each holds records of one topic and partition, in order.
@@ -61,11 +91,49 @@ class ProjectionRun:
 
     def _apply(self, news: Sequence[Sequence[Entry]], left_out: Collection[Position]) -> None:
         checkpoints = [self._checkpoint(some[-1]) for some in news]
+        if left_out:
+            news = [[entry for entry in some if place_of(entry) not in left_out] for some in news]
+        if not self._apply_columns(news, checkpoints):
+            self._apply_rows(news, checkpoints)
+        for checkpoint in checkpoints:
+            self.reached[checkpoint.topic, checkpoint.partition] = checkpoint
+
+    def _apply_columns(self, news: Sequence[Sequence[Entry]], checkpoints: Sequence[Checkpoint]) -> bool:
+        """Apply batches in which nothing is unusual as columns; False where they must be looked at one by one."""
+        columns = self._columns(news)
+        if columns is None:
+            return False
+        try:
+            self._store.apply(self.view, columns, *checkpoints)
+        except WriteRefused:
+            # none of them was kept: which of them it is about will be found among their rows
+            return False
+        return True
+
+    def _columns(self, news: Sequence[Sequence[Entry]]) -> Columns | None:
+        project, types = self.projection.project_columns, self._types
+        if project is None or types is None:
+            return None
+        facts: list[Envelope] = []
+        for some in news:
+            if not some or some[0].topic not in self.projection.topics:
+                continue
+            for entry in some:
+                if entry.type in types or entry.type == UNKNOWN_TYPE:
+                    if isinstance(entry, Undecodable):
+                        return None
+                    facts.append(entry)
+        try:
+            return project(facts)
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 - what is raised, and for which of them, their rows will show
+            return None
+
+    def _apply_rows(self, news: Sequence[Sequence[Entry]], checkpoints: Sequence[Checkpoint]) -> None:
         effects: list[Effect] = []
         letters: list[DeadLetter] = []
         for some in news:
-            if left_out:
-                some = [entry for entry in some if place_of(entry) not in left_out]  # noqa: PLW2901
             self._project(some, effects, letters)
         # parked before the checkpoints pass them: a crash in between writes the same letters again
         self.parked.park(letters)
@@ -74,8 +142,6 @@ class ProjectionRun:
         except WriteRefused:
             self.parked.park(self._apply_apart(effects))
             self._store.apply(self.view, (), *checkpoints)
-        for checkpoint in checkpoints:
-            self.reached[checkpoint.topic, checkpoint.partition] = checkpoint
 
     def retry(self, entry: Entry) -> str | None:
         """Apply a parked record without moving the checkpoint; return why it still fails, or None.
@@ -166,4 +232,7 @@ class ProjectionRun:
 
     def _checkpoint(self, last: Entry) -> Checkpoint:
         recorded_at = last.recorded_at if isinstance(last, Envelope) else self._clock.now()
-        return Checkpoint(last.topic, last.partition, last.position, recorded_at)
+        return Checkpoint(last.topic, last.partition, last.position, recorded_at, self._log_of(last.topic))
+
+    def _log_of(self, topic: Topic) -> str:
+        return self._logs.get(topic, "")

@@ -1,26 +1,21 @@
 """This proves that a view equals the log: it folds the log into an empty store and compares the two."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import date, datetime
-from decimal import Decimal
-from hashlib import blake2b
+from datetime import date
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
-import orjson
-
 from projections.layout import Layout
 from projections.projection import Projection
-from projections.rows import Document, StoredRow, View
+from projections.rows import StoredRow, View
 from projections.stores import ViewWriter
 from schemas.envelope import Position, TenantId, Topic
 from streams.ports import Clock, DeadLetters, LogReader
+from streams.project.digests import digests_of
 from streams.project.lag import ends_of, positions_of
-from streams.project.local_runner import BATCH_ENTRIES
 from streams.project.parked import names_of, places, record_at
-from streams.project.rebuild import Step
+from streams.project.rebuild import BATCH, Step
 from streams.project.run import ProjectionRun
 
 MAX_EXAMPLES = 10
@@ -155,7 +150,7 @@ class _Sides:
         total = sum(until.values())
         for (topic, partition), end in until.items():
             while (after := self._run.position(topic, partition)) < end:
-                batch = self._log.read(topic, partition, after=after, limit=min(BATCH_ENTRIES, end - after))
+                batch = self._log.read(topic, partition, after=after, limit=min(BATCH[topic], end - after))
                 due = [entry for entry in batch if entry.position <= end]
                 if not due:
                     # facts that were old are gone
@@ -167,8 +162,8 @@ class _Sides:
         """Return how many rows the build has, and which days of which tenants are not as expected."""
         rows, groups = 0, set[_Group]()
         for tenant_id in sorted({*self._of.store.tenants(self._of.view), *self._scratch.tenants(self._view)}):
-            found = _digests(self._of.store.scan(self._of.view, tenant_id), self._layout)
-            wanted = _digests(self._scratch.scan(self._view, tenant_id), self._layout)
+            found = digests_of(self._of.store, self._of.view, tenant_id, self._layout)
+            wanted = digests_of(self._scratch, self._view, tenant_id, self._layout)
             rows += sum(count for count, _ in found.values())
             groups |= {(tenant_id, day) for day in found.keys() | wanted.keys() if found.get(day) != wanted.get(day)}
         return rows, groups
@@ -219,44 +214,13 @@ def _passed(of: Compared, log: LogReader) -> _Places:
                 " `factline projections list` says how it is; its worker must run, then verify again"
             )
         time.sleep(_POLL_S)
-    for place, position in reached.items():
-        if position > ends.get(place, 0) and position > (end := log.end(*place)):
-            raise CannotCompare(
-                f"{of.view.table} has read {place[0].value}/{place[1]} up to {position}, the log ends at {end}:"
-                " an older log was restored below it; rebuild the view"
-            )
     return reached
-
-
-def _digests(rows: Iterator[StoredRow], layout: Layout) -> Mapping[date | None, tuple[int, int]]:
-    """Return the number of rows of each day and the sum of their digests, in which their order does not matter."""
-    counts, sums = Counter[date | None](), Counter[date | None]()
-    for row in rows:
-        day = _day(row, layout)
-        counts[day] += 1
-        sums[day] += _digest(row)
-    return {day: (count, sums[day]) for day, count in counts.items()}
 
 
 def _day(row: StoredRow, layout: Layout) -> date | None:
     # a row that nothing of ours wrote may lack it
     instant = getattr(row, layout.day) if layout.day else None
     return instant.date() if instant else None
-
-
-def _digest(row: StoredRow) -> int:
-    """Two rows that are equal may differ in it (1 and 1.0), not the other way round: their rows are compared then."""
-    if isinstance(row, Document):
-        text = orjson.dumps((row.id, row.version, dict(row.fields)), option=orjson.OPT_SORT_KEYS)
-    else:
-        text = repr([_plain(value) for value in row]).encode()
-    return int.from_bytes(blake2b(text, digest_size=16).digest(), "big")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value.normalize()) if isinstance(value, Decimal) else value
 
 
 _Key = tuple[TenantId, tuple[Any, ...]]

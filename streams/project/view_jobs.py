@@ -13,10 +13,12 @@ from projections.projection import Projection
 from projections.rows import View
 from projections.stores import Holder, StoreUnavailable, ViewWriter
 from streams.identifiers import new_id
-from streams.ports import Clock, DeadLetters, LogReader
+from streams.ports import Clock, DeadLetters
 from streams.project.parked import Retried, discard, forget, retry
 from streams.project.rebuild import Site, Step, bring_live, new_build
+from streams.project.same_log import extent_of
 from streams.project.verify import CannotCompare, Compared, Scratch, Verdict, compare, verify
+from streams.viewed_log import ViewedLog
 
 LEASE = timedelta(minutes=10)
 """A job that was killed keeps others from the builds of its view for no longer; one that works on holds them on."""
@@ -51,7 +53,7 @@ class BuildDiffers(Exception):  # noqa: N818
 class ViewJobs(ABC):
     """The jobs; a subclass knows who else writes the views."""
 
-    def __init__(self, log: LogReader, clock: Clock, scratch: OpenScratch) -> None:
+    def __init__(self, log: ViewedLog, clock: Clock, scratch: OpenScratch) -> None:
         self._log = log
         self._clock = clock
         self._scratch = scratch
@@ -122,6 +124,9 @@ class ViewJobs(ABC):
         live = site.views.live(name)
         if live is None:
             raise CannotCompare(f"no build of {name} is live yet: wait until it is built, or run factline migrate")
+        reached = site.views.checkpoints(live)
+        if why_not := extent_of(self._log).why_not(live, reached):
+            raise CannotCompare(why_not)
         return self._compared(verify, site, live, on_step)
 
     def _bring_live(
@@ -171,7 +176,7 @@ class ViewJobs(ABC):
             return discarded
 
     def _retry(self, site: Site, view: View) -> Retried:
-        apply = site.run(view, self._clock).retry
+        apply = site.run(view, self._clock, self._log).retry
         return retry(site.dead_letters, view.table, self._log, apply, notice_s=site.notice_s)
 
     def _build(self, name: str, build: int) -> View:

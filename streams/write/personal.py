@@ -8,8 +8,8 @@ from projections.keys import KeyFinder, KeyMaker, KeysUnusable
 from projections.personal import opened, origin_of
 from projections.stores import StoreUnavailable
 from schemas.envelope import Entry, Envelope, StreamId, StreamKey, TenantId, Topic, Undecodable
-from schemas.payload import BadPayload, encoded
-from schemas.personal import personal_fields, seal_payload, subjects
+from schemas.payload import BadPayload, Encoded, encoded
+from schemas.personal import Keys, personal_fields, seal_payload, subjects
 from schemas.sealed import Tampered
 from streams.ports import Answered, Batch, CommandKey, Due, EventLog, LogUnavailable
 
@@ -26,13 +26,14 @@ def sealed(events: Sequence[Envelope], keys: KeyMaker) -> Sequence[Envelope]:
     with _key_errors():
         found = keys.make({subject for event in personal for subject in subjects(origin_of(event), event.data)})
     return [
-        event._replace(
-            data=encoded(event.type, event.schema_version, seal_payload(origin_of(event), event.data, found))
-        )
-        if personal_fields(event.type, event.schema_version)
-        else event
+        event._replace(data=_sealed(event, found)) if personal_fields(event.type, event.schema_version) else event
         for event in events
     ]
+
+
+def _sealed(event: Envelope, keys: Keys) -> Encoded:
+    apart = event.data.apart if isinstance(event.data, Encoded) else None
+    return encoded(event.type, event.schema_version, seal_payload(origin_of(event), event.data, keys), apart)
 
 
 def opened_all(entries: Iterable[Entry], keys: KeyFinder) -> Sequence[Entry]:

@@ -16,6 +16,7 @@ PARTS = (
     "kafka_writer",
     "faust_delivery",
     "stores",
+    "columns",
     "projectors",
 )
 """Modules beside this one; `python -m tests.benchmarks stores` measures one alone."""

@@ -2,27 +2,22 @@
 
 import os
 import random
-import signal
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import httpx
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
-from infra.engines import process
 from infra.kafka.connection import PARTITION_END, Connection, high_watermarks, last_stable_offsets
 from infra.kafka.partitions import SESSION_TIMEOUT_MS
 from schemas.envelope import Envelope, Topic
 from schemas.kafka_record import decode_kafka, kafka_record, position_of
 from streams.topics import Topics
-from tests.chaos.embedded import free_port
+from tests.chaos.deployment import TENANTS, Deployment
 from tests.chaos.history import (
     Findings,
     History,
@@ -38,15 +33,13 @@ from tests.chaos.history import (
     tag,
     tags_devices,
 )
-from tests.cluster import master_key_file
+from tests.chaos.invitations import Ended, ends_of, invites, over
+from tests.chaos.keys import Again, used_again, uses_keys_again
 
 if TYPE_CHECKING:
     from infra.engines.kafka import Kafka
 
-MACHINES = 2
-TENANTS = ("acme", "bolt", "core")
 _PAUSE_S = 0.02
-_STARTS_WITHIN_S = 90.0
 _ENDS_WITHIN_S = 90.0
 _PAUSED_S = SESSION_TIMEOUT_MS / 1000 + 3
 _HAS_TO_BE_STARTED_AGAIN = (1, 3)
@@ -86,144 +79,17 @@ class Result(NamedTuple):
     unasked: int
     transactions_left_open: int
     log: Findings
+    keys: Again
+    processes: Ended
     failures: Sequence[str]
 
     def as_json(self) -> dict[str, Any]:
-        return {**self._asdict(), "log": self.log._asdict()}
-
-
-class Member:
-    """A worker or gateway as a process; `keep` starts it again when it has ended by itself."""
-
-    def __init__(
-        self,
-        name: str,
-        arguments: Sequence[str],
-        environment: Mapping[str, str],
-        folder: Path,
-        *,
-        module: str = "infra.cli.main",
-    ) -> None:
-        self.name = name
-        self.log = folder / f"{name}.log"
-        self.ended: list[int] = []
-        self._pid_file = folder / f"{name}.pid"
-        # `env` becomes the program: the process is tethered to this one, and has no orphans
-        settings = [f"{key}={value}" for key, value in environment.items()]
-        self._command = ["env", *settings, sys.executable, "-m", module, *arguments]
-        self._lock = threading.Lock()
-        self._child = self._spawn()
-
-    def _spawn(self) -> Any:
-        return process.spawn(self._command, log=self.log, pid_file=self._pid_file, detach=False)
-
-    def keep(self) -> None:
-        # whoever holds the lock has ended it, and starts it again
-        if not self._lock.acquire(blocking=False):
-            return
-        try:
-            if (status := self._child.poll()) is not None:
-                self.ended.append(status)
-                self._child = self._spawn()
-        finally:
-            self._lock.release()
-
-    def kill(self, away_s: float) -> None:
-        """End it with SIGKILL, and start it again after a while."""
-        with self._lock:
-            self._child.kill()
-            self._child.wait()
-            time.sleep(away_s)
-            self._child = self._spawn()
-
-    def end(self, away_s: float) -> None:
-        """End it in order, as a deployment does, and start it again; the status of one that did not is kept."""
-        with self._lock:
-            self._child.terminate()
-            # one that had only begun to start has no say in how it ends
-            if (status := self._child.wait(_ENDS_WITHIN_S)) not in (0, -signal.SIGTERM):
-                self.ended.append(status)
-            time.sleep(away_s)
-            self._child = self._spawn()
-
-    def pause(self, for_s: float) -> None:
-        self._child.send_signal(signal.SIGSTOP)
-        time.sleep(for_s)
-        self._child.send_signal(signal.SIGCONT)
-
-    def stop(self) -> None:
-        """End it in order, by force if that takes too long."""
-        self._child.terminate()
-        try:
-            self._child.wait(30)
-        finally:
-            self._child.kill()
-            self._child.wait()
-
-
-class Deployment:
-    """Two machines with a worker and a gateway each, over one broker."""
-
-    def __init__(self, kafka: "Kafka", registry_url: str, topics: Topics, folder: Path) -> None:
-        self.kafka, self.topics, self._folder = kafka, topics, folder
-        ports = [free_port() for _ in range(MACHINES)]
-        self.addresses = [f"http://127.0.0.1:{port}" for port in ports]
-        common = {
-            "FACTLINE_KAFKA_BOOTSTRAP": kafka.bootstrap,
-            "FACTLINE_REGISTRY_URL": registry_url,
-            "FACTLINE_TOPIC_PREFIX": topics.prefix,
-            "FACTLINE_PARTITIONS": str(topics.partitions),
-            "FACTLINE_MASTER_KEY_FILE": master_key_file(folder),
+        return {
+            **self._asdict(),
+            "log": self.log._asdict(),
+            "keys": self.keys._asdict(),
+            "processes": self.processes._asdict(),
         }
-        migrating = process.run(
-            ["env", *(f"{k}={v}" for k, v in common.items()), f"DATA_DIR={folder}", *cli("migrate", "--only", "log")]
-        )
-        assert migrating.returncode == 0, migrating.stdout + migrating.stderr
-        self.workers, self.gateways = [], []
-        for n, port in enumerate(ports):
-            here = common | {"DATA_DIR": str(folder / f"machine-{n}"), "PORT": str(port)}
-            self.workers.append(Member(f"worker-{n}", ["worker", "commands"], here, folder))
-            self.gateways.append(Member(f"gateway-{n}", ["serve", "--profile", "distributed"], here, folder))
-        self._stopping = threading.Event()
-        self._keeper = threading.Thread(target=self._keep)
-        self._keeper.start()
-
-    @property
-    def members(self) -> list[Member]:
-        return [*self.workers, *self.gateways]
-
-    def _keep(self) -> None:
-        while not self._stopping.wait(0.1):
-            for member in self.members:
-                member.keep()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._keeper.join()
-        # gateways first: what they have sent is still decided
-        for member in [*self.gateways, *self.workers]:
-            member.stop()
-
-    def keys(self) -> Mapping[str, str]:
-        """Register the tenants; return an API key for each."""
-        operator = _until(self._operator_key, _STARTS_WITHIN_S)
-        with httpx.Client(headers={"X-API-Key": operator}, timeout=30, trust_env=False) as client:
-            return {tenant: _until(partial(self._register, client, tenant), _STARTS_WITHIN_S) for tenant in TENANTS}
-
-    def _operator_key(self) -> str | None:
-        found = sorted(self._folder.glob("machine-*/gateways/*/operator.key"))
-        return found[0].read_text().strip() if found else None
-
-    def _register(self, client: httpx.Client, tenant: str) -> str | None:
-        try:
-            answer = client.post(f"{self.addresses[0]}/v1/tenants", json={"tenant_id": tenant, "name": tenant})
-        except httpx.TransportError:
-            return None
-        if answer.status_code in (401, 503):
-            return None
-        assert answer.status_code == 201, answer.text
-        key: str = answer.json()["api_key"]
-        return key
 
 
 class Arena:
@@ -314,6 +180,8 @@ def run(
                     rivals_for(f"{tenant}-shared", f"{tenant}-two"),
                     asks_in_vain(f"{tenant}-nothing"),
                     asks_twice(f"{tenant}-twice"),
+                    uses_keys_again(f"{tenant}-keys"),
+                    invites(f"{tenant}-guest"),
                     does_not_wait(f"{tenant}-gone"),
                 ):
                     callers.start(caller)
@@ -331,6 +199,7 @@ def run(
                 say(f"{n} of {len(faults)} faults: {what}, {time.monotonic() - asked:.1f} s")
             _probe(sessions, len(faults) + 1)
             won = arena.finish()
+        _wait_for_ends(connection, topics, history)
         say("proving")
     left_open = _left_open(connection, topics)
     events = read_topic(connection, topics, Topic.EVENTS)
@@ -338,9 +207,13 @@ def run(
     asked_ids, answered = set(history.asked), {id_ for id_, _, _ in history.commands}
     caused = {event.command_id for event in events if event.event_id not in before}
     unanswered = asked_ids - answered
-    unasked = len(caused - asked_ids)
+    # what processes ask has ids that no caller can name
+    unasked = len({id_ for id_ in caused - asked_ids if not id_.startswith("system ")})
+    again, ends = used_again(history, events), ends_of(history.invited, events)
     ended = Counter(f"{m.name} with {status}" for m in deployment.members for status in m.ended)
+    # the totals stand first
     differences = findings.holes + findings.wrong_answers + findings.versions_won_twice + unasked
+    differences += sum(again[2:]) + sum(ends[3:])
     failures = [
         f"{found} {name}"
         for name, found in {
@@ -349,6 +222,8 @@ def run(
             "differences between the log and what was answered": differences,
             "rounds of two commands that were not won by exactly one": rounds - won,
             "transactions left open": left_open,
+            **{f"of keys: {name}": getattr(again, name) for name in Again._fields[2:]},
+            **{f"of processes: {name}": getattr(ends, name) for name in Ended._fields[3:]},
         }.items()
         if found
     ]
@@ -384,6 +259,8 @@ def run(
         unasked=unasked,
         transactions_left_open=left_open,
         log=findings,
+        keys=again,
+        processes=ends,
         failures=failures,
     )
 
@@ -416,6 +293,14 @@ def _probe(sessions: Mapping[str, Session], n: int) -> None:
         session.commands([tag(f"probe-{tenant}-{n}", f"probe-{tenant}", str(n))])
 
 
+def _wait_for_ends(connection: Connection, topics: Topics, history: History) -> None:
+    """Wait until no invitation is open any more."""
+    deadline = time.monotonic() + _ENDS_WITHIN_S
+    while not over(history.invited, read_topic(connection, topics, Topic.EVENTS)):
+        assert time.monotonic() < deadline, "an invitation does not end"
+        time.sleep(0.5)
+
+
 def read_topic(connection: Connection, topics: Topics, topic: Topic) -> list[Envelope]:
     """Read a topic from its beginning, what was committed of it, without any index of ours."""
     found: list[Envelope] = []
@@ -446,15 +331,3 @@ def _left_open(connection: Connection, topics: Topics) -> int:
     stable = last_stable_offsets(admin, topics.events, partitions)
     high = high_watermarks(admin, topics.events, partitions)
     return sum(stable[n] != high[n] for n in partitions)
-
-
-def _until(find: Callable[[], str | None], timeout_s: float) -> str:
-    deadline = time.monotonic() + timeout_s
-    while (found := find()) is None:
-        assert time.monotonic() < deadline, "it did not come to that in time"
-        time.sleep(0.1)
-    return found
-
-
-def cli(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "infra.cli.main", *arguments]

@@ -19,11 +19,14 @@ import httpx
 from infra.sqlite.event_log import SqliteEventLog
 from schemas.envelope import Topic
 from tests.chaos.history import Findings, History, calling, check, read_all, reports, rivals_for, tags_devices
+from tests.chaos.invitations import Ended, ends_of, invites
+from tests.chaos.keys import Again, used_again, uses_keys_again
 from tests.infra.server_process import ServerProcess, factline
 
 INVOICES = Path(__file__).parents[2].parent / "shared" / "data" / "online-retail"
 TENANT = "demo"
 ROUNDS = 100
+_ENDS_WITHIN_S = 60.0
 _NO_SERVER = 2
 
 Say = Callable[[str], None]
@@ -47,6 +50,8 @@ class Result(NamedTuple):
     tries: int
     broken_connections: int
     log: Findings
+    keys: Again
+    processes: Ended
     rounds_won_once: int
     rounds: int
     verified: bool
@@ -57,11 +62,18 @@ class Result(NamedTuple):
         return {
             **self._asdict(),
             "log": found._asdict(),
+            "keys": self.keys._asdict(),
+            "processes": self.processes._asdict(),
             "commands": self.commands_answered,
             "facts": self.facts_answered,
             "lost": found.lost,
             "doubled": found.doubled + found.facts_doubled,
-            "differences": found.holes + found.wrong_answers + found.versions_won_twice,
+            "differences": found.holes
+            + found.wrong_answers
+            + found.versions_won_twice
+            # the totals of both stand first
+            + sum(self.keys[2:])
+            + sum(self.processes[3:]),
         }
 
 
@@ -112,13 +124,20 @@ def run(*, kills: int, seed: int, folder: Path, files: Sequence[Path], say: Say)
         importer = Importer(files, server)
         importer.start()
         with calling([server.address], server.api_key, history, seed=seed) as callers:
-            for caller in (tags_devices("a"), tags_devices("b"), reports("meter")):
+            for caller in (
+                tags_devices("a"),
+                tags_devices("b"),
+                reports("meter"),
+                uses_keys_again("keys"),
+                invites("guest"),
+            ):
                 callers.start(caller)
             for name in ("one", "two"):
                 callers.start(rivals_for("shared", name))
             while_starting = _kill_again_and_again(server, kills, chance, say)
             importer.finish()
         again = importer.once(*files)
+        _wait_for_ends(server, history)
         rounds_won_once = _rounds(server, ROUNDS)
         say("proving")
         verified = factline("verify", "--data-dir", str(server.data_dir))
@@ -126,7 +145,9 @@ def run(*, kills: int, seed: int, folder: Path, files: Sequence[Path], say: Say)
         status = server.stop()
     rows, sum_of_files = _sum(files)
     with closing(SqliteEventLog(server.data_dir)) as log:
-        findings = check(history, read_all(log, Topic.EVENTS), read_all(log, Topic.TELEMETRY))
+        events = read_all(log, Topic.EVENTS)
+        findings = check(history, events, read_all(log, Topic.TELEMETRY))
+    keys, processes = used_again(history, events), ends_of(history.invited, events)
     failures = [*importer.failures]
     if again.returncode != 0 or "accepted: 0\n" not in again.stderr + again.stdout:
         failures.append(f"a last import of everything: {again.stdout[-300:]} {again.stderr[-300:]}")
@@ -134,7 +155,8 @@ def run(*, kills: int, seed: int, folder: Path, files: Sequence[Path], say: Say)
         failures.append(f"verify: {verified.stdout} {verified.stderr}")
     if (rows, sum_of_files) != (rows_answered, sum_answered):
         failures.append(f"files have {rows} rows for {sum_of_files}, revenue has {rows_answered} for {sum_answered}")
-    failures += [f"{name}: {found}" for name, found in findings._asdict().items() if name in _MUST_BE_0 and found]
+    all_found = {**findings._asdict(), **keys._asdict(), **processes._asdict()}
+    failures += [f"{name}: {found}" for name, found in all_found.items() if name in _MUST_BE_0 and found]
     if rounds_won_once != ROUNDS:
         failures.append(f"{ROUNDS - rounds_won_once} rounds of two commands were not won by exactly one")
     if status != 0 or "Traceback" in server.errors:
@@ -155,6 +177,8 @@ def run(*, kills: int, seed: int, folder: Path, files: Sequence[Path], say: Say)
         tries=history.tries,
         broken_connections=history.broken,
         log=findings,
+        keys=keys,
+        processes=processes,
         rounds_won_once=rounds_won_once,
         rounds=ROUNDS,
         verified=verified.returncode == 0,
@@ -162,7 +186,25 @@ def run(*, kills: int, seed: int, folder: Path, files: Sequence[Path], say: Say)
     )
 
 
-_MUST_BE_0 = {"lost", "doubled", "facts_doubled", "holes", "wrong_answers", "versions_won_twice"}
+_MUST_BE_0 = {
+    *("lost", "doubled", "facts_doubled", "holes", "wrong_answers", "versions_won_twice"),
+    *Again._fields[2:],
+    *Ended._fields[3:],
+}
+
+
+def _wait_for_ends(server: ServerProcess, history: History) -> None:
+    """Wait until no invitation is open any more."""
+    deadline = time.monotonic() + _ENDS_WITHIN_S
+    with server.client() as client:
+        while True:
+            answer = client.get("/v1/users/filters")
+            rows = answer.json()["rows"] if answer.is_success else []
+            counts = {row["value"]: row["count"] for row in rows if row["field"] == "status"}
+            if sum(counts.values()) >= len(history.invited) and not counts.get("INVITED"):
+                return
+            assert time.monotonic() < deadline, f"an invitation does not end: {counts}"
+            time.sleep(0.2)
 
 
 def _kill_again_and_again(server: ServerProcess, kills: int, chance: random.Random, say: Say) -> int:

@@ -35,6 +35,10 @@ class History:
         self.asked: list[str] = []
         self.commands: list[Answered] = []
         self.facts: list[str] = []
+        # what was told first, as said again, and what was told then; and of other commands under the same key
+        self.repeated: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
+        self.reused: list[Mapping[str, Any]] = []
+        self.invited: list[Any] = []
         self.tries = 0
         self.broken = 0
 
@@ -45,50 +49,53 @@ class Session:
     def __init__(self, addresses: Sequence[str], api_key: str, history: History, *, pause_s: float = 0) -> None:
         self._addresses = addresses
         self._client = httpx.Client(headers={"X-API-Key": api_key}, timeout=_TIMEOUT_S, trust_env=False)
-        self._history = history
+        self.history = history
         self._pause_s = pause_s
 
     def close(self) -> None:
         self._client.close()
 
     def commands(self, items: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        self._history.asked += [item["id"] for item in items]
-        replies: list[Mapping[str, Any]] = self._ask("/v1/commands", items)["replies"]
+        self.history.asked += [item["id"] for item in items]
+        replies: list[Mapping[str, Any]] = self.ask("/v1/commands", items)["replies"]
         for item, reply in zip(items, replies, strict=True):
-            self._history.commands.append(Answered(item["id"], item.get("expected_version"), reply))
+            self.history.commands.append(Answered(item["id"], item.get("expected_version"), reply))
         return replies
 
     def command(self, item: Mapping[str, Any]) -> Mapping[str, Any]:
         """Send one command the way that has its id and expected version in headers."""
-        self._history.asked.append(item["id"])
+        self.history.asked.append(item["id"])
         path = "/v1/commands/" + item["command"].replace(".", "/")
         headers = {"Idempotency-Key": item["id"], "If-Match": f'"{item["expected_version"]}"'}
-        reply: Mapping[str, Any] = self._ask(path, item["body"], headers)
-        self._history.commands.append(Answered(item["id"], item["expected_version"], reply))
+        reply: Mapping[str, Any] = self.ask(path, item["body"], headers)
+        self.history.commands.append(Answered(item["id"], item["expected_version"], reply))
         return reply
 
     def forget(self, item: Mapping[str, Any], timeout_s: float) -> None:
         """Send a command once, and do not look at what became of it."""
-        self._history.asked.append(item["id"])
+        self.history.asked.append(item["id"])
         with suppress(httpx.TransportError):
             self._client.post(f"{self._addresses[0]}/v1/commands", json=[item], timeout=timeout_s)
 
     def facts(self, facts: Sequence[Mapping[str, Any]]) -> None:
-        answer = self._ask("/v1/telemetry", facts)
+        answer = self.ask("/v1/telemetry", facts)
         assert answer["refused"] == []
         assert answer["accepted"] + answer["repeated"] == len(facts)
-        self._history.facts += map(_name_of, facts)
+        self.history.facts += map(_name_of, facts)
 
-    def _ask(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Any:
+    def ask(
+        self, path: str, body: Any, headers: Mapping[str, str] | None = None, *, final: Sequence[int] = (200, 409)
+    ) -> Any:
+        """Ask until there is an answer with one of the final statuses; return its JSON."""
         deadline = time.monotonic() + _ANSWERED_WITHIN_S
         for address in cycle(self._addresses):
-            self._history.tries += 1
+            self.history.tries += 1
             try:
                 answer = self._client.post(address + path, json=body, headers=headers)
             except httpx.TransportError:
-                self._history.broken += 1
+                self.history.broken += 1
             else:
-                if answer.status_code in (200, 409):
+                if answer.status_code in final:
                     time.sleep(self._pause_s)
                     return answer.json()
                 # 401: the view of the keys is being read; 5xx: the server is ending, or no writer answers

@@ -30,7 +30,7 @@ from projections.stores import StoreUnavailable
 from schemas.envelope import Position, Topic
 from streams.ports import Stores, SystemClock
 from streams.project.distributed_operations import DistributedOperations
-from tests.chaos.distributed import Member, cli
+from tests.chaos.deployment import Member, cli
 from tests.cluster import Cluster
 
 PARTITIONS = 4

@@ -33,3 +33,5 @@ def test_nothing_answered_is_lost_or_doubled_when_workers_and_gateways_are_kille
     assert result.refused > 100
     assert result.facts > 0
     assert result.unanswered > 0
+    assert result.keys.repeated > 10
+    assert result.processes.expired > 0

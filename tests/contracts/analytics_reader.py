@@ -17,6 +17,7 @@ from projections.fleet.metric_rows import MetricRow
 from projections.fleet.metrics_5m import POINTS
 from projections.history.event_rows import EventRow
 from projections.history.events import COUNTS, EventCount
+from projections.identity.api_usage import USAGE, Usage, UsageRow
 from projections.layout import Facts
 from projections.projection import Projection
 from projections.question import Choice, Question
@@ -27,7 +28,7 @@ from schemas.envelope import StreamId, TenantId, Topic
 from tests.contracts.samples import ACME, BOLT, checkpoint, projection
 
 FACTS, EVENTS, METRICS = View("invoice_facts", 1), View("events", 1), View("metrics_5m", 1)
-BALANCES = View("invoice_balances", 1)
+BALANCES, USED = View("invoice_balances", 1), View("api_usage", 1)
 NOON = datetime(2010, 12, 1, 12, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 GREATEST = Decimal("99999999999999.9999")
@@ -74,6 +75,7 @@ def analytics_projections() -> Sequence[Projection]:
         "events": EventRow,
         "metrics_5m": MetricRow,
         "invoice_balances": BalanceRow,
+        "api_usage": UsageRow,
     }
     deals = Facts(row=InvoiceLineRow, key=("tenant_id", "party", "stream", "line"), questions=(TRADED,))
     return (
@@ -122,6 +124,19 @@ def reading(
     return MetricRow(tenant, device, metric, at, value, "%", position)
 
 
+def served(
+    key: str,
+    status: int,
+    requests: int,
+    ms: int,
+    *,
+    at: datetime = NOON,
+    route: str = "GET /v1/devices",
+    tenant: TenantId = ACME,
+) -> UsageRow:
+    return UsageRow(tenant, "gateway-1", at, key, route, status, requests, ms, 1)
+
+
 class AnalyticsReaderContract:
     """Inherit it in a class named Test… and override `empty`: a fresh store, opened with `analytics_projections()`."""
 
@@ -131,7 +146,7 @@ class AnalyticsReaderContract:
 
     @pytest.fixture
     def store(self, empty: Analytics) -> Analytics:
-        for view in (FACTS, EVENTS, METRICS, BALANCES, DEALS):
+        for view in (FACTS, EVENTS, METRICS, BALANCES, DEALS, USED):
             empty.create(view)
             empty.switch(view)
         return empty
@@ -255,6 +270,29 @@ class AnalyticsReaderContract:
 
     def test_no_events_give_no_counts(self, store: Analytics) -> None:
         assert list(store.ask(COUNTS, ACME, start=None, end=None)) == []
+
+    # --- usage ------------------------------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize(
+        ("by", "expected"),
+        [
+            ("key", [Usage("one", 12, 3, 2, 60), Usage("other", 3, 0, 0, 30)]),
+            ("route", [Usage("GET /v1/devices", 10, 0, 2, 60), Usage("POST /v1/telemetry", 5, 3, 0, 30)]),
+            ("day", [Usage("2010-12-01", 13, 3, 2, 60), Usage("2010-12-02", 2, 0, 0, 30)]),
+        ],
+    )
+    def test_usage_is_counted_by_key_route_and_day(self, store: Analytics, by: str, expected: list[Usage]) -> None:
+        rows = [
+            served("one", 200, 5, 10),
+            served("one", 500, 2, 20),
+            served("one", 429, 3, 0, route="POST /v1/telemetry"),
+            served("one", 200, 2, 30, at=NOON + timedelta(days=1), route="POST /v1/telemetry"),
+            served("other", 200, 3, 30),
+            served("one", 200, 9, 90, tenant=BOLT),
+        ]
+        store.apply(USED, rows, checkpoint(6, topic=Topic.TELEMETRY))
+        store.apply(USED, rows[:1], checkpoint(6, topic=Topic.TELEMETRY))
+        assert list(store.ask(USAGE, ACME, by=by, start=None, end=None)) == expected
 
     # --- metrics ----------------------------------------------------------------------------------------------------
 

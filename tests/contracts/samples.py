@@ -11,6 +11,7 @@ from projections.finance.invoice_facts import InvoiceLineRow
 from projections.fleet.device_logs import LogRow
 from projections.fleet.metric_rows import MetricRow
 from projections.history.event_rows import EventRow
+from projections.identity.api_usage import UsageRow
 from projections.layout import Documents, Facts, Layout
 from projections.projection import Projection
 from projections.rows import Checkpoint, Document, Patch, Role, Row, StoredRow
@@ -30,8 +31,8 @@ def sample(row: type, n: int, *, position: int | None = None, tenant: TenantId =
     """Return the n-th row of a class; rows of one `n` have one key, `mark` tells one writing of it from another."""
     at = n if position is None else position
     text = f"{mark} 'quoted' \"{n}\"\n\\ {{}} % ü 漢 🚀"
-    if row is MetricRow:
-        return MetricRow(tenant, "device-1", f"metric-{n:06}", instant(n), n + 0.1 + len(mark), "°C", at)
+    if row in (MetricRow, UsageRow):
+        return _of_numbers(row, n, tenant, mark, at)
     if row is LogRow:
         return LogRow(tenant, instant(n), f"fact-{n:06}", "device-1", "error", "disk", "host-1", text, "{}", at)
     if row is EventRow:
@@ -53,6 +54,12 @@ def sample(row: type, n: int, *, position: int | None = None, tenant: TenantId =
         fields = {"name": text, "count": n, "share": 0.1, "on": True, "none": None, "list": [1, {"a": "b"}]}
         return Patch(tenant, f"device-{n:06}", "events", at, fields)
     raise ValueError(f"no sample of {row}; add one here")
+
+
+def _of_numbers(row: type, n: int, tenant: TenantId, mark: str, at: int) -> Row:
+    if row is MetricRow:
+        return MetricRow(tenant, "device-1", f"metric-{n:06}", instant(n), n + 0.1 + len(mark), "°C", at)
+    return UsageRow(tenant, "gateway-1", instant(n), f"key-{n:06}", "GET /v1/devices", 200, n, len(mark), at)
 
 
 def samples(row: type, count: int, *, after: int = 0, tenant: TenantId = ACME) -> list[Row]:

@@ -168,6 +168,20 @@ class TimelineReaderContract:
         assert self.points(store) == [MetricPoint(NOON, 1.0, 1)]
         assert self.points(store, step_s=60) == [MetricPoint(NOON, 1.0, 1)]
 
+    def test_the_span_of_a_series_is_from_its_first_to_its_last_instant(self, store: Store) -> None:
+        far = timedelta(days=40)
+        rows = [reading(NOON + n * far, 1.0, position=n + 1) for n in range(3)]
+        rows.append(reading(NOON - far, 1.0, device="other"))
+        rows.append(reading(NOON + 9 * far, 1.0, tenant=BOLT))
+        self.write(store, "device_metrics", rows)
+        of = {"device_id": "web-1", "metric": "cpu"}
+        assert store.span("device_metrics", ACME, of=of) == (NOON, NOON + 2 * far)
+        assert store.span("device_metrics", ACME, of={**of, "metric": "disk"}) is None
+        self.write(store, "device_logs", [line(n) for n in (3, 1, 2)])
+        assert store.span("device_logs", ACME, of={}) == (NOON + SECOND, NOON + 3 * SECOND)
+        with pytest.raises(ValueError, match="ordered_by_day"):
+            store.span("audit_trail", ACME, of={})
+
     @pytest.mark.parametrize(
         ("aggregate", "values"),
         [

@@ -6,14 +6,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from itertools import chain
 from threading import Event
 from typing import Any, Protocol
 
 import pytest
 
+from projections.columns import Columns
 from projections.projection import Projection
 from projections.rows import Patch, Row, View
-from projections.stores import Holder, StoreUnavailable, ViewWriter, WriteRefused
+from projections.stores import Holder, ScansColumns, StoreUnavailable, ViewWriter, WriteRefused
 from schemas.envelope import TenantId, Topic
 from tests.contracts.samples import (
     ACME,
@@ -235,6 +237,18 @@ class ViewWriterContract:
             store.apply(V1, rows[at : at + 5_000], checkpoint(min(at + 5_000, len(rows))))
         assert list(store.scan(V1, ACME)) == stored(rows)
 
+    def test_what_is_scanned_as_columns_are_the_columns_of_the_rows(self, store: Store, row: type) -> None:
+        store.create(V1)
+        rows = [*reversed(samples(row, 2_500)), sample(row, 1, tenant=BOLT)]
+        store.apply(V1, rows, checkpoint(2_500))
+        if row is Patch:
+            assert not isinstance(store, ScansColumns)
+            return
+        assert isinstance(store, ScansColumns)
+        blocks = list(store.scan_columns(V1, ACME))
+        found = [list(chain.from_iterable(column)) for column in zip(*blocks, strict=True)]
+        assert found == [list(column) for column in Columns.of(row, stored(rows[:-1])).values]
+
     def test_a_scan_may_be_left_before_its_end(self, store: Store, row: type) -> None:
         store.create(V1)
         store.apply(V1, samples(row, 100), checkpoint(100))
@@ -350,6 +364,21 @@ class ViewWriterContract:
         store.apply(V1, [], checkpoint(7))
         store.apply(V1, [], checkpoint(6))
         assert list(store.checkpoints(V1)) == [checkpoint(7)]
+
+    def test_a_checkpoint_keeps_of_which_log_it_is(self, store: Store) -> None:
+        store.create(V1)
+        store.apply(V1, [], checkpoint(7)._replace(log="one/1"))
+        store.apply(V1, [], checkpoint(6)._replace(log="one/1"))
+        assert list(store.checkpoints(V1)) == [checkpoint(7)._replace(log="one/1")]
+        store.apply(V1, [], checkpoint(8)._replace(log="one/1"))
+        assert list(store.checkpoints(V1)) == [checkpoint(8)._replace(log="one/1")]
+
+    def test_a_log_that_nobody_said_is_noted_where_the_checkpoint_stands(self, store: Store) -> None:
+        store.create(V1)
+        store.apply(V1, [], checkpoint(7), checkpoint(9, partition=12))
+        said = checkpoint(7)._replace(log="one/1")
+        store.apply(V1, [], said)
+        assert sorted(store.checkpoints(V1)) == [said, checkpoint(9, partition=12)]
 
     # --- what goes wrong --------------------------------------------------------------------------------------------
 

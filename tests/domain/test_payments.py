@@ -11,13 +11,12 @@ from pydantic import ValidationError
 from domain.catalog import adapter
 from domain.finance.decide_invoice import INVOICE, decide_invoice
 from domain.finance.invoice import (
-    Invoice,
     InvoiceReceived,
     PaymentRecorded,
     RecordPayment,
     RefundPayment,
-    evolve_invoice,
 )
+from domain.finance.invoice_state import Invoice, evolve_invoice
 from domain.message import Command, Event
 from domain.rejection import CommandRejected, Kind
 from tests.examples.finance import (

@@ -1,10 +1,19 @@
 """The rules for tenants."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
-from domain.identity.tenant import TENANT, CloseTenant, SuspendTenant, Tenant, TenantStatus, admit
+from domain.identity.tenant import (
+    TENANT,
+    CloseTenant,
+    SetQuota,
+    SuspendTenant,
+    Tenant,
+    TenantQuotaSet,
+    TenantStatus,
+    admit,
+)
 from domain.message import Command
 from domain.rejection import Kind
 from schemas.envelope import TenantId
@@ -15,8 +24,10 @@ from tests.examples.identity import (
     EXPIRE_INVITATION,
     INVITE_USER,
     ISSUE_KEY,
+    QUOTA_SET,
     REACTIVATE_TENANT,
     REGISTER_TENANT,
+    SET_QUOTA,
     SUSPEND_TENANT,
     TENANT_CLOSED,
     TENANT_REACTIVATED,
@@ -80,6 +91,25 @@ def test_closed_tenant_stays_closed() -> None:
 def test_operators_own_tenant_stays_active(command: Command) -> None:
     tenant.given(TENANT_REGISTERED).when(command).then_refused(
         Kind.NOT_ALLOWED, "the operator's own tenant stays active: nobody else could make it active again"
+    )
+
+
+def test_quota_is_set_and_set_anew_and_taken_away() -> None:
+    tenant.given(TENANT_REGISTERED).when(SET_QUOTA).then(QUOTA_SET)
+    tenant.given(TENANT_REGISTERED, QUOTA_SET).when(SET_QUOTA).then_nothing()
+    nothing = TenantQuotaSet(**dict.fromkeys(field.name for field in fields(QUOTA_SET)))
+    tenant.given(TENANT_REGISTERED, QUOTA_SET).when(SetQuota(tenant_id="acme")).then(nothing)
+    tenant.given(TENANT_REGISTERED).when(SetQuota(tenant_id="acme")).then_nothing()
+
+
+def test_suspended_tenant_gets_a_quota_before_it_may_go_on() -> None:
+    assert admit(SET_QUOTA, ACME, Tenant(name="Acme", status=TenantStatus.SUSPENDED)) is None
+    tenant.given(TENANT_REGISTERED, TENANT_SUSPENDED).when(SET_QUOTA).then(QUOTA_SET)
+
+
+def test_operators_own_tenant_has_no_quota() -> None:
+    tenant.given(TENANT_REGISTERED).when(SetQuota(tenant_id="system", events_per_day=1)).then_refused(
+        Kind.NOT_ALLOWED, "the operator's own tenant has no quota: nobody else could set another"
     )
 
 

@@ -12,10 +12,18 @@ from domain.message import Event
 from domain.rejection import Kind
 from tests.examples.identity import (
     ACCEPT_INVITATION,
+    CHANGE_ROLE,
+    DISABLE_USER,
     EXPIRE_INVITATION,
     INVITATION_EXPIRED,
     INVITATION_WITHDRAWN,
     INVITE_USER,
+    OFFER_PASSWORD,
+    PASSWORD_OFFERED,
+    PASSWORD_SET,
+    ROLE_CHANGED,
+    SET_PASSWORD,
+    USER_DISABLED,
     USER_INVITED,
     USER_JOINED,
     WITHDRAW_INVITATION,
@@ -97,6 +105,56 @@ def test_invitation_expires_when_it_is_over_and_not_before() -> None:
     user.given(USER_INVITED, INVITATION_EXPIRED).when(EXPIRE_INVITATION, OVER).then_nothing()
     user.given(USER_INVITED).when(EXPIRE_INVITATION, ALMOST).then_refused(
         Kind.NOT_ALLOWED, f"the invitation of user ann lasts until {UNTIL}"
+    )
+
+
+joined = user.given(USER_INVITED, USER_JOINED)
+
+
+def test_who_sets_a_password_with_an_invitation_joins() -> None:
+    user.given(USER_INVITED).when(SET_PASSWORD).then(USER_JOINED, PASSWORD_SET)
+    user.given(USER_INVITED).when(SET_PASSWORD, OVER).then_refused(
+        Kind.NOT_ALLOWED, f"the invitation of user ann expired at {UNTIL}; invite them again"
+    )
+
+
+def test_passwords_are_counted_also_over_a_second_invitation() -> None:
+    joined.when(SET_PASSWORD).then(PASSWORD_SET)
+    second = replace(PASSWORD_SET, number=2)
+    again = user.given(USER_INVITED, USER_JOINED, PASSWORD_SET, USER_DISABLED, USER_INVITED)
+    again.when(SET_PASSWORD).then(USER_JOINED, second)
+
+
+def test_password_is_offered_to_who_joined_or_was_invited() -> None:
+    joined.when(OFFER_PASSWORD).then(PASSWORD_OFFERED)
+    user.given(USER_INVITED).when(OFFER_PASSWORD).then(PASSWORD_OFFERED)
+    user.given(USER_INVITED, INVITATION_WITHDRAWN).when(OFFER_PASSWORD).then_refused(
+        Kind.NOT_ALLOWED, "user ann has not joined, they are WITHDRAWN"
+    )
+
+
+def test_roles_are_changed_once() -> None:
+    joined.when(CHANGE_ROLE).then(ROLE_CHANGED)
+    user.given(USER_INVITED, USER_JOINED, ROLE_CHANGED).when(CHANGE_ROLE).then_nothing()
+    user.given(USER_INVITED).when(CHANGE_ROLE).then_refused(
+        Kind.NOT_ALLOWED, "user ann has not joined, they are INVITED"
+    )
+
+
+def test_disabled_user_does_nothing_until_they_are_invited_again() -> None:
+    joined.when(DISABLE_USER).then(USER_DISABLED)
+    disabled = user.given(USER_INVITED, USER_JOINED, USER_DISABLED)
+    disabled.when(DISABLE_USER).then_nothing()
+    disabled.when(CHANGE_ROLE).then_refused(Kind.NOT_ALLOWED, "user ann has not joined, they are DISABLED")
+    disabled.when(SET_PASSWORD).then_refused(Kind.NOT_ALLOWED, "user ann is disabled; invite them again")
+    disabled.when(INVITE_USER).then(USER_INVITED)
+
+
+def test_invitation_with_a_token_is_another_one() -> None:
+    with_token = replace(INVITE_USER, token_sha256="c3" * 32)
+    user.given().when(with_token).then(replace(USER_INVITED, token_sha256="c3" * 32))
+    user.given(USER_INVITED).when(with_token).then_refused(
+        Kind.CONFLICT, "user ann is invited already; withdraw that invitation first"
     )
 
 

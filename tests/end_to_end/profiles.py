@@ -180,8 +180,37 @@ def first_part(tenant: Tenant) -> None:
             "fleet.DefineWatch", watch_id=kind["kind"], name=f"{kind['kind']} of nothing", severity="warning", rule=kind
         )
     tenant.command("fleet.RemoveWatch", watch_id="rate_of_change", reason="too loud")
+    _sell(tenant)
     for what in IMPORTS[tenant.id]:
         tenant.import_(*what)
+
+
+def _sell(tenant: Tenant) -> None:
+    """Leads and quotes as far as no moment of the server's own is in them."""
+    for name, countries in (("bob", ["DE"]), ("eve", ["FR"])):
+        tenant.command(
+            "sales.RegisterRepresentative", representative_id=name, expertise=["retail"], countries=countries
+        )
+    for n, (source, ending) in enumerate((("referral", "fr"), ("paid", "example"), ("referral", "de"))):
+        about = {
+            "company": f"Firm {n} ä",
+            "email": f"ann@firm.{ending}",
+            "industry": "finance",
+            "company_size": 10 ** (n + 1),
+        }
+        tenant.command("sales.CaptureLead", lead_id=f"l{n}", source=source, **about)
+    line = {"product": "seat", "quantity": "10.5", "unit_price": "99.9001"}
+    offer = {"quote_id": "q1", "lines": [line], "currency": "EUR", "valid_until": "2999-01-01T00:00:00Z"}
+    tenant.command("sales.LogActivity", lead_id="l0", kind="call", note="asked for ten seats")
+    tenant.command("sales.QualifyLead", lead_id="l0", offer=offer)
+    tenant.command("sales.LoseLead", lead_id="l1", reason="no budget")
+    tenant.command("sales.QualifyLead", lead_id="l2", note="has a budget")
+    tenant.command("sales.ConvertLead", lead_id="l2", customer_id="firm")
+    tenant.command("sales.UpdateCustomer", customer_id="firm", industry="retail")
+    tenant.command("sales.DraftQuote", **{**offer, "quote_id": "q2"}, customer_id="firm")
+    tenant.command("sales.VoidQuote", quote_id="q2", reason="wrong price")
+    tenant.command("finance.SetApprovalLimit", currency="EUR", limit="0.5")
+    tenant.command("finance.SetBudget", category="hosting", currency="EUR", amount="1")
 
 
 def second_part(tenant: Tenant, invoices: Sequence[Mapping[str, Any]]) -> None:
@@ -207,7 +236,7 @@ def second_part(tenant: Tenant, invoices: Sequence[Mapping[str, Any]]) -> None:
         party="a supplier: £",
         direction="in",
         issue_date="2011-02-28T23:59:59.999999+01:00",
-        due_date="2011-03-31T00:00:00Z",
+        due_date="2999-03-31T00:00:00Z",
         currency="EUR",
         country="Österreich",
         tax="-0.0001",

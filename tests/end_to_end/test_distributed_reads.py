@@ -133,6 +133,7 @@ def test_store_that_is_away_stops_no_command_no_other_answer_and_no_gateway_from
                 "documents": "failing",
                 "log": "ok",
                 "keys": "ok",
+                "answers": "ok",
             }
     finally:
         own_mongo.resume()

@@ -42,6 +42,7 @@ DIFFERS: Mapping[str, str] = {
     "began_at": "when the log got the first event of a process",
     "updated_at": "when the log got the last event of a process",
     "workers": "of other kinds in each profile",
+    "window": "ends at the moment of the answer, where nobody says when",
     "next": "signed with a secret of the server's own; every page is followed",
 }
 """Fields that are not compared, and why."""
@@ -55,6 +56,7 @@ LEFT_OUT: Mapping[str, str] = {
     "/metrics": "counts this process's own requests",
     "/v1/ops/health": "the distributed profile has other parts; that all are well is asked below",
     "/docs": "a page about the API",
+    "/v1/usage": "counts what was asked of each server",
 }
 """Paths that are not compared, and why."""
 
@@ -252,6 +254,15 @@ def _receivables(_facts: Facts) -> Iterator[Question]:
         yield Question("/v1/analytics/receivables", {"by": by, "as_of": as_of, "timezone": "Europe/Berlin"})
 
 
+def _sales(name: str) -> Callable[[Facts], Iterator[Question]]:
+    path = f"/v1/analytics/{name}"
+    return lambda _facts: (
+        Question(path, {"by": by, **more})
+        for by in ("source", "month", "none")
+        for more in ({}, {"timezone": "Europe/Berlin", "limit": 1}, {"end": "2011-01-01T00:00:00Z"})
+    )
+
+
 def _event_counts(facts: Facts) -> Iterator[Question]:
     return (Question("/v1/analytics/events", query) for query in _bounds(facts))
 
@@ -285,6 +296,43 @@ def _once(*paths: str) -> Callable[[Facts], Iterator[Question]]:
     return lambda _facts: chain((Question(path) for path in paths), (Question(path, key="narrow") for path in paths))
 
 
+def _log_counts(_facts: Facts) -> Iterator[Question]:
+    path = "/v1/analytics/logs"
+    for by in ("program", "device", "severity", "user", "ip", "hostname", "day", "hour"):
+        yield Question(path, {"by": by, "timezone": "Europe/Berlin"})
+    yield Question(path, {"by": "ip", "contains": "failed password", "limit": 5})
+    yield Question(path, {"by": "user", "program": "sshd", "start": "2015-12-10", "end": "2015-12-11"})
+
+
+def _top(_facts: Facts) -> Iterator[Question]:
+    for metric, aggregate in product(("cpu", "latency", "nothing"), AGGREGATES):
+        yield Question("/v1/metrics/top", {"metric": metric, "aggregate": aggregate, **SHORT})
+    yield Question("/v1/metrics/top", {"metric": "cpu", "above": 50, **SHORT})
+
+
+def _statement(_facts: Facts) -> Iterator[Question]:
+    for party in ("17850", "13047", "nobody"):
+        yield Question("/v1/analytics/statement", {"party": party})
+        yield Question("/v1/analytics/statement", {"party": party, "start": "2010-12-01T12:00:00Z"})
+
+
+def _states(facts: Facts) -> Iterator[Question]:
+    for device, as_of in product((*facts.devices, "nobody"), (*facts.marks, "2014-02-20T12:00:00Z")):
+        yield Question(f"/v1/devices/{device}/state", {"as_of": as_of})
+
+
+def _search(facts: Facts) -> Iterator[Question]:
+    path = "/v1/audit/search"
+    for query in _bounds(facts):
+        yield Question(path, {"limit": PAGE, "types": "device.tagged,device.registered", **query})
+    yield Question(path, {"stream": "invoice-1", "happened_before": "2010-12-02", "limit": PAGE})
+    yield Question(path, {"actor": "nobody"})
+
+
+def _documents(facts: Facts) -> Iterator[Question]:
+    return (Question(f"/v1/invoices/{id_}/document") for id_ in (*facts.invoices, "nobody"))
+
+
 LISTS = [f"/v1/{view.name}" for view in of_role(Role.DOCUMENTS) if view.layout.example]
 
 QUESTIONS: Mapping[str, Callable[[Facts], Iterator[Question]]] = {
@@ -301,9 +349,19 @@ QUESTIONS: Mapping[str, Callable[[Facts], Iterator[Question]]] = {
     "/v1/logs": _all_logs,
     "/v1/analytics/revenue": _revenue,
     "/v1/analytics/receivables": _receivables,
+    "/v1/analytics/funnel": _sales("funnel"),
+    "/v1/analytics/quoted": _sales("quoted"),
     "/v1/analytics/events": _event_counts,
     "/v1/analytics/timeseries": _series,
+    "/v1/analytics/content": _once("/v1/analytics/content"),
+    "/v1/analytics/logs": _log_counts,
+    "/v1/analytics/statement": _statement,
+    "/v1/metrics/top": _top,
+    "/v1/devices/{id}/state": _states,
+    "/v1/invoices/{id}/document": _documents,
+    "/v1/audit/search": _search,
     "/v1/audit/events": _audit,
+    "/v1/audit/events/{event_id}": _each("/v1/audit/events/{id}"),
     "/v1/audit/streams/{stream}": _streams,
     "/v1/ops/alive": _once("/v1/ops/alive"),
     "/v1/ops/lag": _once("/v1/ops/lag"),

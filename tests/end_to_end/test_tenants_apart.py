@@ -131,8 +131,13 @@ def _questions(path: str, mark: str, tenant_id: TenantId) -> Iterator[tuple[str,
             "end": "2026-03-07T00:00:00Z",
         }
         query |= {} if path == "/v1/analytics/timeseries" else {"step": "1h"}
+    if path == "/v1/metrics/top":
+        query = {"metric": mark, "start": "2026-01-31", "end": "2026-03-07"}
+    if path == "/v1/analytics/statement":
+        query = {"party": mark}
     names = re.findall(r"\{(\w+)\}", path)
     choices = {
+        "event_id": [f"{mark}-1"],
         "id": [f"{mark}-1", f"{mark}:{mark}-1", f"in:{mark}:{mark}-1"],
         "stream": [
             f"device-{mark}-1",
@@ -185,5 +190,5 @@ def _of_nobody(question: tuple[str, dict[str, Any]], mark: str) -> tuple[str, di
 
 def _shape(answer: httpx.Response, mark: str) -> tuple[int, str]:
     """Return an answer without the moment it was given and the name it was asked for."""
-    text = re.sub(r'"as_of":\{[^}]*\}', "", answer.text)
+    text = re.sub(r'"(as_of|window)":\{[^}]*\}', "", answer.text)
     return answer.status_code, text.replace(mark, "?")

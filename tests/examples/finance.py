@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from domain.finance import invoice
+from domain.finance import approval_limits, budget, budget_monitor, invoice
 from tests.examples.moments import HAPPENED_AT, RECORDED_AT
 
 RECEIVE_INVOICE = invoice.ReceiveInvoice(
@@ -53,6 +53,8 @@ DISPUTE_INVOICE = invoice.DisputeInvoice(**INVOICE, reason="wrong price")
 RECORD_PAYMENT = invoice.RecordPayment(
     **INVOICE, payment_id="p1", amount=Decimal("10.00"), method="bank transfer", reference="GB-1"
 )
+MARK_OVERDUE = invoice.MarkOverdue(**INVOICE)
+REVIEW_INVOICE = invoice.ReviewInvoice(**INVOICE, direction="in")
 REFUND_PAYMENT = invoice.RefundPayment(**INVOICE, payment_id="p1", reason="returned")
 
 RECEIVED = invoice.InvoiceReceived(
@@ -135,4 +137,24 @@ REFUNDED = invoice.PaymentRefunded(
     reason="returned",
     paid_total=Decimal(0),
     status="RECEIVED",
+)
+OVERDUE = invoice.InvoiceOverdue(due_date=datetime(2010, 12, 31, tzinfo=UTC), status="OVERDUE")
+APPROVAL_AWAITED = invoice.ApprovalAwaited(limit=Decimal("10.00"), status="PENDING")
+
+SET_APPROVAL_LIMIT = approval_limits.SetApprovalLimit(currency="GBP", limit=Decimal("10.00"))
+APPROVAL_LIMIT_SET = approval_limits.ApprovalLimitSet(currency="GBP", limit=Decimal("10.00"))
+
+SET_BUDGET = budget.SetBudget(category="hosting", currency="GBP", amount=Decimal("500.00"), timezone="Europe/Berlin")
+RECORD_SPEND = budget.RecordSpend(
+    category="hosting", currency="GBP", invoice="in:aws:7", amount=Decimal("120.5"), spent_at=RECORDED_AT
+)
+BUDGET_SET = budget.BudgetSet(
+    category="hosting", currency="GBP", amount=Decimal("500.00"), period="month", timezone="Europe/Berlin"
+)
+SPEND_RECORDED = budget.SpendRecorded(
+    invoice="in:aws:7", amount=Decimal("120.5"), within="2026-01", spent=Decimal("120.5")
+)
+BUDGET_EXCEEDED = budget.BudgetExceeded(within="2026-01", amount=Decimal("500.00"), spent=Decimal("500.01"))
+BILL_NOTED = budget_monitor.BillNoted(
+    currency="GBP", total=Decimal("16.32495"), issued_at=HAPPENED_AT, category="sales", approved=True, counted=True
 )

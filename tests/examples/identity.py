@@ -1,6 +1,6 @@
 """One valid example of every command, event and fact of the identity context."""
 
-from domain.identity import api_key, organization, organization_devices, processes, tenant, user
+from domain.identity import api_key, issuer, organization, organization_devices, processes, session, tenant, user
 from tests.examples.moments import RECORDED_AT
 
 SHA_1, SHA_2 = "a1" * 32, "b2" * 32
@@ -8,14 +8,37 @@ SHA_1, SHA_2 = "a1" * 32, "b2" * 32
 REGISTER_TENANT = tenant.RegisterTenant(tenant_id="acme", name="Acme", domain="acme.example", owner_id="ann")
 SUSPEND_TENANT = tenant.SuspendTenant(tenant_id="acme", reason="unpaid")
 REACTIVATE_TENANT = tenant.ReactivateTenant(tenant_id="acme", reason="paid")
+SET_QUOTA = tenant.SetQuota(
+    tenant_id="acme",
+    events_per_day=1_000,
+    facts_per_day=1_000_000,
+    live_streams=5,
+    requests_per_minute=600,
+)
 CLOSE_TENANT = tenant.CloseTenant(tenant_id="acme", reason="moved away")
-ISSUE_KEY = api_key.IssueApiKey(key_id="k1", secret_sha256=SHA_1, scopes=("devices:read", "commands:write"), name="ci")
+LIMITS = api_key.RequestLimits(minute=600, hour=6_000)
+ISSUE_KEY = api_key.IssueApiKey(
+    key_id="k1", secret_sha256=SHA_1, scopes=("devices:read", "commands:write"), name="ci", limits=LIMITS
+)
 ROTATE_KEY = api_key.RotateApiKey(key_id="k1", secret_sha256=SHA_2)
 REVOKE_KEY = api_key.RevokeApiKey(key_id="k1", reason="leaked")
 INVITE_USER = user.InviteUser(user_id="ann", email="ann@acme.example", roles=(user.Role.ADMIN,))
 ACCEPT_INVITATION = user.AcceptInvitation(user_id="ann")
 WITHDRAW_INVITATION = user.WithdrawInvitation(user_id="ann", reason="another one came")
 EXPIRE_INVITATION = user.ExpireInvitation(user_id="ann")
+CHANGE_ROLE = user.ChangeUserRole(user_id="ann", roles=(user.Role.AUDITOR, user.Role.USER))
+DISABLE_USER = user.DisableUser(user_id="ann", reason="left the company")
+OFFER_PASSWORD = user.OfferPassword(user_id="ann", token_sha256=SHA_1)
+SET_PASSWORD = user.SetPassword(user_id="ann", password_hash="$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA")
+START_SESSION = session.StartSession(session_id="s1", user_id="ann", secret_sha256=SHA_1, password=1)
+END_SESSION = session.EndSession(session_id="s1", reason="signed out")
+TRUST_ISSUER = issuer.TrustIssuer(
+    issuer_id="keycloak",
+    issuer="https://id.acme.example/realms/acme",
+    audiences=("factline",),
+    jwks_uri="https://id.acme.example/realms/acme/protocol/openid-connect/certs",
+)
+DISTRUST_ISSUER = issuer.DistrustIssuer(issuer_id="keycloak", reason="moved to another one")
 CREATE_ORGANIZATION = organization.CreateOrganization(
     organization_id="org-1", name="North", category="retail", employees=40, contract_start="2026-01-01"
 )
@@ -27,9 +50,22 @@ REMOVE_DEVICE = organization_devices.RemoveDevice(organization_id="org-1", devic
 TENANT_REGISTERED = tenant.TenantRegistered(name="Acme", domain="acme.example", owner_id="ann")
 TENANT_SUSPENDED = tenant.TenantSuspended(reason="unpaid")
 TENANT_REACTIVATED = tenant.TenantReactivated(reason="paid")
+QUOTA_SET = tenant.TenantQuotaSet(
+    events_per_day=1_000,
+    facts_per_day=1_000_000,
+    live_streams=5,
+    requests_per_minute=600,
+    requests_per_hour=None,
+    requests_per_day=None,
+)
 TENANT_CLOSED = tenant.TenantClosed(reason="moved away")
 KEY_ISSUED = api_key.ApiKeyIssued(
-    key_id="k1", prefix="ak_k1", secret_sha256=SHA_1, scopes=("devices:read", "commands:write"), name="ci"
+    key_id="k1",
+    prefix="ak_k1",
+    secret_sha256=SHA_1,
+    scopes=("devices:read", "commands:write"),
+    name="ci",
+    limits=LIMITS,
 )
 KEY_ROTATED = api_key.ApiKeyRotated(key_id="k1", secret_sha256=SHA_2)
 KEY_REVOKED = api_key.ApiKeyRevoked(key_id="k1", reason="leaked")
@@ -39,6 +75,22 @@ USER_INVITED = user.UserInvited(
 USER_JOINED = user.UserJoined(roles=("ADMIN",))
 INVITATION_WITHDRAWN = user.InvitationWithdrawn(reason="another one came")
 INVITATION_EXPIRED = user.InvitationExpired(expires_at=RECORDED_AT + user.INVITATION_LASTS)
+
+ROLE_CHANGED = user.UserRoleChanged(roles=("AUDITOR", "USER"))
+USER_DISABLED = user.UserDisabled(reason="left the company")
+PASSWORD_OFFERED = user.PasswordOffered(expires_at=RECORDED_AT + user.OFFER_LASTS, token_sha256=SHA_1)
+PASSWORD_SET = user.PasswordSet(roles=("ADMIN",), number=1, password_hash=SET_PASSWORD.password_hash)
+SESSION_STARTED = session.SessionStarted(
+    user_id="ann", expires_at=RECORDED_AT + session.SESSION_LASTS, password=1, secret_sha256=SHA_1
+)
+SESSION_ENDED = session.SessionEnded(reason="signed out")
+ISSUER_TRUSTED = issuer.IssuerTrusted(
+    issuer="https://id.acme.example/realms/acme",
+    audiences=("factline",),
+    jwks_uri=None,
+    keys=(issuer.PublicKey(kty="EC", kid="k1", crv="P-256", x="x" * 43, y="y" * 43),),
+)
+ISSUER_DISTRUSTED = issuer.IssuerDistrusted(reason="moved to another one")
 
 ONBOARDING_STEP_DONE = processes.OnboardingStepDone(step="first_key")
 TENANT_ONBOARDED = processes.TenantOnboarded(steps=("first_key", "invite_owner"))

@@ -11,6 +11,8 @@ import pytest
 from domain.catalog import EVENTS
 from domain.message import FactRecord
 from projections.catalog import PROJECTIONS, of_role
+from projections.documents import sort_text
+from projections.fields import instant_text
 from projections.history.event_rows import EventRow
 from projections.projection import Projection
 from projections.question import Choice, Question
@@ -56,13 +58,29 @@ def test_fields_of_documents_are_json_like(view: Projection) -> None:
 @pytest.mark.parametrize("view", of_role(Role.DOCUMENTS), ids=lambda view: view.name)
 def test_lists_filter_and_sort_by_fields_that_documents_have(view: Projection) -> None:
     fields: dict[str, Any] = {name: value for patch in patches(view) for name, value in patch.fields.items()}
-    filters, sorts, numbers = view.documents.filters, view.documents.sorts, view.documents.numbers
-    assert {*filters, *sorts} <= set(fields)
+    layout = view.documents
+    filters, sorts, numbers, instants = layout.filters, layout.sorts, layout.numbers, layout.instants
+    assert {*filters, *sorts, *layout.search} <= set(fields)
     assert sorts
     # stores make columns and paths of these names
     assert all(name.isidentifier() for name in (*filters, *sorts))
-    assert set(numbers) <= set(sorts)
-    assert all(isinstance(fields[name], int | float if name in numbers else str) for name in (*filters, *sorts))
+    assert {*numbers, *instants} <= set(sorts)
+    assert set(numbers).isdisjoint(instants)
+    assert all(isinstance(fields[name], str) for name in (*filters, *sorts, *layout.search) if name not in numbers)
+    assert all(sort_text(layout, name, fields[name]) for name in numbers)
+    for name in instants:
+        values = [patch.fields[name] for patch in patches(view) if patch.fields.get(name)]
+        assert values == [instant_text(datetime.fromisoformat(value)) for value in values]
+    # what is sealed in the log is not written down in the open beside it
+    assert view.personal.isdisjoint({*filters, *sorts, *layout.search})
+
+
+@pytest.mark.parametrize("view", of_role(Role.DOCUMENTS), ids=lambda view: view.name)
+def test_parameters_of_a_list_have_names_of_their_own(view: Projection) -> None:
+    layout = view.documents
+    ends = [f"{field}_{end}" for field in layout.ranges for end in ("from", "before")]
+    names = [*layout.filters, *ends, "q", "sort", "limit", "cursor"]
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize("view", of_role(Role.DOCUMENTS), ids=lambda view: view.name)
@@ -76,6 +94,17 @@ def test_a_listed_view_says_all_that_its_routes_need(view: Projection) -> None:
     assert layout.scope
     assert layout.filters
     assert layout.default_sort.removeprefix("-") in layout.sorts
+
+
+COLUMNAR = [view for view in PROJECTIONS if view.project_columns is not None]
+
+
+@pytest.mark.parametrize("view", COLUMNAR, ids=lambda view: view.name)
+def test_only_facts_of_known_types_are_projected_in_columns(view: Projection) -> None:
+    # of decided events the streams that are parked would have to be left out
+    assert view.topics == (Topic.TELEMETRY,)
+    assert view.events
+    assert view.role is not Role.DOCUMENTS
 
 
 QUESTIONS = [question for view in of_role(Role.ANALYTICS) for question in view.analytics.questions]

@@ -16,12 +16,27 @@ from projections.fleet.device_logs import LogRow
 from projections.fleet.metric_rows import MetricRow
 from projections.history import audit_trail, events, stream_history
 from projections.history.event_rows import EventRow
+from projections.identity import api_usage
+from projections.identity.api_usage import UsageRow
+from projections.sales import lead_funnel
+from projections.sales.lead_funnel import StepRow
 from schemas.canonical_json import canonical_json
 from schemas.envelope import StreamId
 from tests.examples import ACME, EVENTS, Place, stored
 from tests.examples.finance import CANCELLED, CORRECTED, PAID_IN_PART, RECEIVED, REFUNDED
 from tests.examples.fleet import LOG, LOG_RECORD, METRICS, METRICS_RECORD, RETIRED
 from tests.examples.moments import HAPPENED_AT, RECORDED_AT
+from tests.examples.operations import SERVED_RECORD
+from tests.examples.sales import (
+    CAPTURED,
+    CONTACTED,
+    CONVERTED,
+    LOST,
+    QUALIFIED,
+    QUOTE_ACCEPTED,
+    QUOTE_ISSUED,
+    QUOTED,
+)
 from tests.given_when_then import Rows
 
 EVENT_ID = "01943b1e-7a00-7000-8000-000000000001"
@@ -66,6 +81,13 @@ def test_stores_keep_the_last_record_and_before_it_the_first_fact_of_earlier_ver
     assert [len(each) for each in orders] == [1] * 4
     assert [min(each) for each in orders] == sorted(min(each) for each in orders)
     assert len(set.union(*orders)) == 4
+
+
+def test_each_count_of_a_record_makes_a_row_of_usage() -> None:
+    Rows(api_usage.PROJECTION).when(SERVED_RECORD).then(
+        UsageRow(ACME, "42", HAPPENED_AT, "k1", "GET /v1/devices/{id}", 200, 3, 12, TURN + 7),
+        UsageRow(ACME, "42", at(5), "k2", "POST /v1/telemetry", 429, 1, 0, TURN + 7),
+    )
 
 
 def log_row(device_id: str, event_type: str, hostname: str, details: str) -> LogRow:
@@ -199,3 +221,19 @@ def test_every_event_of_an_invoice_says_how_it_stands() -> None:
         type(REFUNDED): ("payment", "RECEIVED", *nothing, "0.0000", 7),
         type(CANCELLED): ("status", "CANCELLED", *nothing, "", 7),
     }
+
+
+def test_every_step_of_a_lead_and_its_quotes_is_a_row_of_the_funnel() -> None:
+    steps: dict[Any, tuple[Any, ...]] = {
+        CAPTURED: ("lead-l1", 3, "l1", "captured", HAPPENED_AT, "referral", "", "", 7),
+        CONTACTED: ("lead-l1", 3, "l1", "contacted", HAPPENED_AT, "", "", "", 7),
+        QUALIFIED: ("lead-l1", 3, "l1", "qualified", HAPPENED_AT, "", "", "", 7),
+        QUOTED: ("lead-l1", 3, "l1", "quoted", HAPPENED_AT, "", "", "", 7),
+        CONVERTED: ("lead-l1", 3, "l1", "converted", HAPPENED_AT, "", "", "", 7),
+        LOST: ("lead-l1", 3, "l1", "lost", HAPPENED_AT, "", "", "", 7),
+        QUOTE_ISSUED: ("quote-q1", 3, "l1", "issued", HAPPENED_AT, "", "EUR", "1183.80995000", 7),
+        QUOTE_ACCEPTED: ("quote-q1", 3, "l1", "accepted", HAPPENED_AT, "", "EUR", "1183.80995000", 7),
+        replace(QUOTE_ISSUED, lead_id=None): ("quote-q1", 3, "", "issued", HAPPENED_AT, "", "EUR", "1183.80995000", 7),
+    }
+    for event, row in steps.items():
+        Rows(lead_funnel.PROJECTION).when(event, Place(version=3)).then(StepRow(ACME, *row))

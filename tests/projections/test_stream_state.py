@@ -22,7 +22,7 @@ def test_stream_without_events_has_no_state() -> None:
 
 
 def test_stream_of_a_category_without_rules_has_no_state() -> None:
-    assert state_at([envelope_of(REGISTERED)._replace(stream=StreamId("lead_to_cash-1"))]) is None
+    assert state_at([envelope_of(REGISTERED)._replace(stream=StreamId("not_a_category-1"))]) is None
 
 
 def test_device_is_known_as_its_events_left_it() -> None:
@@ -55,15 +55,16 @@ def test_invoice_is_known_with_its_status_and_exact_amounts() -> None:
         "categorised_by": "rule 7",
         "review": "APPROVED",
         "disputed": False,
+        "overdue": False,
         "closed": None,
         "paid_total": "10.00000000",
         "open_amount": "6.32495000",
-        "payments": {"p1": {"amount": "10.00000000", "refunded": False}},
+        "payments": {"p1": {"amount": "10.00000000", "refunded": False, "returned": "0"}},
     }
 
 
 def test_tenant_and_key_are_known_as_their_events_left_them() -> None:
-    assert state(TENANT_REGISTERED, TENANT_SUSPENDED) == {"name": "Acme", "status": "SUSPENDED"}
+    assert state(TENANT_REGISTERED, TENANT_SUSPENDED) == {"name": "Acme", "status": "SUSPENDED", "quota": None}
     key = state(KEY_ISSUED, KEY_ROTATED)
     assert key == {"secret_sha256": None, "scopes": ["devices:read", "commands:write"], "revoked": False}
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from infra.sqlite.documents import SqliteDocuments
-from projections.credentials import Credential
+from projections.credentials import NO_QUOTA, Credential, Part, Quota, RateLimits, TrustedIssuer
 from projections.rows import Document
-from schemas.envelope import TenantId
+from schemas.envelope import StreamId, TenantId
 
 
 class KeysOfDocuments:
@@ -31,12 +31,26 @@ class KeysOfDocuments:
         found = self._documents.tenants(view) if view else ()
         return {tenant_id: str(self.status_of(tenant_id)) for tenant_id in found}
 
+    def issuers(self, tenant_id: TenantId) -> Sequence[TrustedIssuer]:
+        del tenant_id
+        return ()
+
+    def of_stream(self, tenant_id: TenantId, stream: StreamId) -> Sequence[Part]:
+        del tenant_id, stream
+        return ()
+
     def status_of(self, tenant_id: TenantId) -> str | None:
         found = self._documents.get("tenants", tenant_id, tenant_id)
         return found.fields.get("status") if found else None
+
+    def quota_of(self, tenant_id: TenantId) -> Quota:
+        found = self._documents.get("tenants", tenant_id, tenant_id)
+        quota = found.fields.get("quota") if found else None
+        return Quota(**{**quota, "requests": RateLimits(**quota.get("requests", {}))}) if quota else NO_QUOTA
 
     def _credential(self, found: Document) -> Credential:
         of = found.fields
         since = str(of.get("rotated_at") or of.get("issued_at", ""))
         scopes, revoked = tuple(of.get("scopes", ())), bool(of.get("revoked"))
-        return Credential(found.tenant_id, found.id, str(of.get("secret_sha256", "")), since, scopes, revoked)
+        limits = RateLimits(**of["limits"]) if "limits" in of else None
+        return Credential(found.tenant_id, found.id, str(of.get("secret_sha256", "")), since, scopes, revoked, limits)

@@ -26,6 +26,15 @@ def test_a_part_that_fails_makes_it_not_ready_without_telling_strangers_why(nobo
     assert response.headers["retry-after"] == "1"
 
 
+def test_a_part_that_the_others_go_on_without_is_told_and_leaves_it_ready(nobody: Caller, world: World) -> None:
+    world.operations.parts = {"log": "ok", "rate_limits": "degraded: requests are not limited, 10.0.0.7 is away"}
+    answer, numbers = nobody.get("/v1/ops/health"), nobody.get("/metrics").text
+    world.operations.parts = {"log": "ok"}
+    assert answer.status_code == 200
+    assert answer.json()["parts"] == {"log": "ok", "rate_limits": "degraded"}
+    assert 'factline_up{part="rate_limits"} 0.0' in numbers
+
+
 def test_lag_and_projections_are_listed(acme: Caller) -> None:
     lag = {
         "projection": "devices",

@@ -6,11 +6,14 @@ from fastapi import FastAPI
 
 from projections.credentials import Credentials
 from read_api.edge.problems import Problem, ProblemOf, add_problems
+from streams.intake.http.accounts import Accounts
 from streams.intake.http.bodies import BodyBudget
 from streams.intake.http.commands import STATUS, BatchGate, commands_router
 from streams.intake.http.keys import keys_router
 from streams.intake.http.onboarding import Refused, Tenants
 from streams.intake.http.operator import operator_router
+from streams.intake.http.passwords import Passwords
+from streams.intake.http.sign_in import sign_in_router
 from streams.intake.http.telemetry import TelemetryGate, telemetry_router
 from streams.intake.http.tenants import tenant_list_router, tenants_router
 from streams.intake.live_keys import by_credentials
@@ -38,6 +41,7 @@ def add_intake(
     app.include_router(tenants_router(tenants))
     app.include_router(tenant_list_router(credentials))
     app.include_router(keys_router(tenants))
+    app.include_router(sign_in_router(Accounts(commands, credentials, Passwords())))
     app.include_router(operator_router(operations))
 
 

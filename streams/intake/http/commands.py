@@ -12,16 +12,22 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from domain import catalog
+from domain.content import processes as content
+from domain.execution import processes as execution
 from domain.identity.organization_devices import PROCESS_COMMANDS
+from domain.identity.session import SIGN_IN_COMMANDS
 from domain.identity.tenant import OPERATORS_COMMANDS
+from domain.identity.user import SERVERS_COMMANDS
 from domain.message import Command
 from domain.rejection import Kind
-from read_api.edge.asking import Asking
+from read_api.edge.asking import Known
 from read_api.edge.auth import Caller
 from read_api.edge.direct_route import DirectRoute
 from read_api.edge.parameters import INSTANT, parse_version
 from read_api.edge.problems import Problem, faults, faulty
 from read_api.edge.queries import nearest
+from read_api.edge.quotas import check_quota, use_quota
+from read_api.edge.rates import count
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require
 from read_api.edge.tokens import token
@@ -50,10 +56,11 @@ STATUS: Mapping[Kind, HTTPStatus] = {
 
 MAX_DEADLINE_S = 86_400
 
+_OF_PROCESSES = (*PROCESS_COMMANDS, *content.PROCESS_COMMANDS, *execution.PROCESS_COMMANDS)
+_NOT_PUBLIC = (*OPERATORS_COMMANDS, *_OF_PROCESSES, *SERVERS_COMMANDS, *SIGN_IN_COMMANDS)
+
 PUBLIC: Mapping[str, type[Command]] = {
-    name: command
-    for name, command in catalog.COMMANDS.items()
-    if command not in (*OPERATORS_COMMANDS, *PROCESS_COMMANDS)
+    name: command for name, command in catalog.COMMANDS.items() if command not in _NOT_PUBLIC
 }
 
 _TURN_S = 0.02
@@ -92,7 +99,10 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
         responses=REPLIED,
         openapi_extra=one_command_docs(PUBLIC),
     )
-    async def one_command(context: str, name: str, request: Request, caller: Asking) -> Response:
+    async def one_command(context: str, name: str, request: Request, caller: Known) -> Response:
+        _allowed(f"{context}.{name}", caller)
+        await count(request, caller)
+        await check_quota(request, caller, "events")
         media_type(request.headers.get("Content-Type", ""), JSON)
         async with body_of(request) as body:
             item = {
@@ -104,6 +114,7 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
                 "deadline": request.headers.get("X-Deadline"),
             }
             reply = await gate.execute(_submission(item, caller, request.headers.get("traceparent"), fingerprint_key))
+        await use_quota(request, caller, "events", _recorded(reply))
         return _answer(reply, request.app.state.log)
 
     @router.post(
@@ -112,16 +123,24 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
         responses=REPLIES,
         openapi_extra=batch_docs(MAX_COMMANDS),
     )
-    async def batch(request: Request, caller: Asking) -> Response:
+    async def batch(request: Request, caller: Known) -> Response:
+        await count(request, caller)
+        await check_quota(request, caller, "events")
         media_type(request.headers.get("Content-Type", ""), JSON)
         async with body_of(request) as body:
             items = json_of(body)
             if not isinstance(items, list) or len(items) > MAX_COMMANDS:
                 raise Problem(400, f"the body must be a JSON array of at most {MAX_COMMANDS} commands")
             answers = await _answers(gate, items, caller, fingerprint_key, request.app.state.log)
+        recorded = sum(len(answer.get("events", ())) for answer in answers if not answer.get("repeated"))
+        await use_quota(request, caller, "events", recorded)
         return Json({"replies": answers})
 
     return router
+
+
+def _recorded(reply: Reply) -> int:
+    return 0 if reply.repeated else len(reply.events)
 
 
 async def _answers(
@@ -216,12 +235,7 @@ def _answer(reply: Reply, log: str) -> Response:
 
 def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None, key: bytes) -> Submission:
     name = str(item.get("command"))
-    command_class = PUBLIC.get(name)
-    if command_class is None:
-        raise Problem(
-            404, f"there is no command {name[:100]!r}: {nearest(name[:100], PUBLIC)}/docs lists what there is"
-        )
-    require(caller, f"{name.partition('.')[0]}:write")
+    command_class = _allowed(name, caller)
     body = item.get("body")
     try:
         command: Command = catalog.adapter(command_class).validate_python(body)
@@ -241,6 +255,16 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
         deadline=_deadline(item.get("deadline")),
         command_hash=fingerprint(name, body, expected_version, key=key),
     )
+
+
+def _allowed(name: str, caller: Caller) -> type[Command]:
+    """Return the command of a name, which the caller may give. Raises: Problem (404); Forbidden."""
+    command_class = PUBLIC.get(name)
+    if command_class is None:
+        hint = nearest(name[:100], PUBLIC)
+        raise Problem(404, f"there is no command {name[:100]!r}: {hint}/docs lists what there is")
+    require(caller, f"{name.partition('.')[0]}:write")
+    return command_class
 
 
 def _command_id(given: Any) -> str:

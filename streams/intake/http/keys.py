@@ -2,26 +2,29 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from domain.identity.api_key import Scope
-from read_api.edge.asking import Asking
+from domain.identity.api_key import RequestLimits, Scope
+from read_api.edge.asking import Allowed
+from read_api.edge.auth import Caller
 from read_api.edge.responses import Json, answered
-from read_api.edge.scopes import require, require_to_grant
+from read_api.edge.scopes import require_to_grant
 from read_api.edge.tokens import token_of
 from schemas.values import Name
 from streams.intake.http.described import described_body
+from streams.intake.http.grants import require_to_grant_limits
 from streams.intake.http.onboarding import Tenants
 from streams.intake.http.tenants import read_body
 
-_EXAMPLE = {"name": "agent of web-1", "scopes": ["devices:read"]}
+_EXAMPLE = {"name": "agent of web-1", "scopes": ["devices:read"], "limits": {"minute": 600}}
 
 
 class _Key(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: Name
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=50)]
+    limits: RequestLimits | None = None
 
 
 def keys_router(tenants: Tenants) -> APIRouter:
@@ -38,15 +41,16 @@ def keys_router(tenants: Tenants) -> APIRouter:
         ),
         openapi_extra=described_body(_Key, _EXAMPLE),
     )
-    async def new_key(request: Request, caller: Asking) -> Response:
-        require(caller, "identity:write")
+    async def new_key(request: Request, caller: Annotated[Caller, Depends(Allowed("identity:write"))]) -> Response:
         wanted = await read_body(request, _Key)
         require_to_grant(caller, wanted.scopes)
-        given = await tenants.give_key(caller.tenant_id, caller.actor, wanted.scopes, wanted.name)
+        require_to_grant_limits(caller, wanted.limits)
+        given = await tenants.give_key(caller.tenant_id, caller.actor, wanted.scopes, wanted.name, limits=wanted.limits)
         answer = {
             "key_id": given.key_id,
             "name": wanted.name,
             "scopes": wanted.scopes,
+            "limits": wanted.limits,
             "api_key": given.api_key,
             "position": given.reply.position and token_of(request, given.reply.position),
         }

@@ -5,9 +5,9 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from domain import catalog
-from domain.identity.api_key import IssueApiKey, Scope
+from domain.identity.api_key import IssueApiKey, RequestLimits, Scope
 from domain.identity.processes import FIRST_KEY, TENANT_ONBOARDING
-from domain.identity.tenant import ReactivateTenant, RegisterTenant, SuspendTenant
+from domain.identity.tenant import ReactivateTenant, RegisterTenant, SetQuota, SuspendTenant
 from domain.message import Command
 from domain.rejection import Kind
 from read_api.edge.auth import secret_sha256
@@ -20,6 +20,9 @@ from streams.ports import LogUnavailable, Refusal, Reply, Submission
 from streams.write.processes import actor_of, asked_id
 
 EVERYTHING: tuple[Scope, ...] = ("*",)
+
+OWN_HOUSE = RequestLimits(minute=600_000, hour=36_000_000, day=864_000_000)
+"""Limits of the keys that a server or its operator makes: ten thousand requests a second, the whole day long."""
 
 _FIRST = "first"
 _FIRST_NAME = "first key"
@@ -42,11 +45,16 @@ class NewKey(NamedTuple):
 
 
 def new_key(
-    tenant_id: TenantId, scopes: tuple[Scope, ...] = EVERYTHING, name: str | None = None, *, unique: str | None = None
+    tenant_id: TenantId,
+    scopes: tuple[Scope, ...] = EVERYTHING,
+    name: str | None = None,
+    *,
+    limits: RequestLimits | None = OWN_HOUSE,
+    unique: str | None = None,
 ) -> NewKey:
     """Make a key; its id ends with `unique`, or with something random."""
     key_id, secret = key_tag(tenant_id) + (unique or secrets.token_hex(8)), secrets.token_urlsafe(32)
-    command = IssueApiKey(key_id=key_id, secret_sha256=secret_sha256(secret), scopes=scopes, name=name)
+    command = IssueApiKey(key_id=key_id, secret_sha256=secret_sha256(secret), scopes=scopes, name=name, limits=limits)
     return NewKey(f"ak_{key_id}.sk_{secret}", command)
 
 
@@ -121,10 +129,16 @@ class Tenants:
         return await self.give_key(tenant_id, actor)
 
     async def give_key(
-        self, tenant_id: TenantId, actor: Actor, scopes: tuple[Scope, ...] = EVERYTHING, name: str | None = None
+        self,
+        tenant_id: TenantId,
+        actor: Actor,
+        scopes: tuple[Scope, ...] = EVERYTHING,
+        name: str | None = None,
+        *,
+        limits: RequestLimits | None = OWN_HOUSE,
     ) -> Given:
         """Give a tenant one more key."""
-        key = new_key(tenant_id, scopes, name)
+        key = new_key(tenant_id, scopes, name, limits=limits)
         reply = await self._accepted(_submission(tenant_id, key.command, actor))
         return Given(key.text, key.command.key_id, reply)
 
@@ -137,6 +151,10 @@ class Tenants:
         """Let a suspended tenant's keys work again. Shape: no events where it was active."""
         command = ReactivateTenant(tenant_id=tenant_id, reason=reason)
         return await self._accepted(_submission(tenant_id, command, actor))
+
+    async def set_quota(self, command: SetQuota, actor: Actor) -> Reply:
+        """Say how much a tenant may do. Shape: no events where it is what was set before."""
+        return await self._accepted(_submission(TenantId(command.tenant_id), command, actor))
 
     async def _accepted(self, submission: Submission) -> Reply:
         reply = await self._answered(submission)

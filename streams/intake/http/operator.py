@@ -10,9 +10,8 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 
 from projections.operations import DeadLetter
-from read_api.edge.asking import Asking
+from read_api.edge.asking import Operating
 from read_api.edge.responses import Json, answered
-from read_api.edge.scopes import require_operator
 from schemas.shown import shown_text
 from streams.project.rebuild import Step
 from streams.project.verify import Verdict
@@ -33,12 +32,11 @@ _STEPS = answered(
 _LETTERS = answered('{"view": "devices_v1", "reason": "…"}\n', "A line for each", media_type=_NDJSON, schema=_LINE)
 
 
-async def _operator(caller: Asking) -> None:
-    require_operator(caller, "do this; it is in DATA_DIR/operator.key")
+_OPERATOR = Depends(Operating("do this; it is in DATA_DIR/operator.key"))
 
 
 def operator_router(operations: ViewJobs) -> APIRouter:
-    router = APIRouter(prefix="/v1/operator", tags=["operator"], dependencies=[Depends(_operator)])
+    router = APIRouter(prefix="/v1/operator", tags=["operator"], dependencies=[_OPERATOR])
 
     async def known(name: str) -> str:
         if name not in operations.names():

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired, Union, cast
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -23,13 +23,14 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from domain.catalog import FACTS
+from domain.catalog import SENT
 from domain.message import Fact
-from read_api.edge.asking import Asking
+from read_api.edge.asking import Allowed
+from read_api.edge.auth import Caller
 from read_api.edge.contract import REF
 from read_api.edge.problems import Problem, faults
+from read_api.edge.quotas import check_quota, use_quota
 from read_api.edge.responses import Json, answered
-from read_api.edge.scopes import require
 from read_api.edge.tokens import token_of
 from schemas.envelope import Actor, TenantId
 from schemas.values import Id, Instant
@@ -65,7 +66,7 @@ def _message(fact: type[Fact]) -> Any:
     return create_model(f"{fact.__name__}Message", __config__=ConfigDict(extra="forbid"), **fields)
 
 
-_ANY_FACT: Any = Annotated[Union[tuple(_message(fact) for fact in FACTS)], Field(discriminator="type")]  # noqa: UP007
+_ANY_FACT: Any = Annotated[Union[tuple(_message(fact) for fact in SENT)], Field(discriminator="type")]  # noqa: UP007
 _FACT: TypeAdapter[Any] = TypeAdapter(_ANY_FACT)
 
 _USUAL_INSTANT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$"
@@ -97,11 +98,11 @@ def _closed(name: str, types: Mapping[str, Any]) -> Any:
     return made
 
 
-_ANY_USUAL: Any = Annotated[Union[tuple(_usual(fact) for fact in FACTS)], Field(discriminator="type")]  # noqa: UP007
+_ANY_USUAL: Any = Annotated[Union[tuple(_usual(fact) for fact in SENT)], Field(discriminator="type")]  # noqa: UP007
 _USUAL: TypeAdapter[dict[str, Any]] = TypeAdapter(_ANY_USUAL)
 _ALL_USUAL: TypeAdapter[list[dict[str, Any]]] = TypeAdapter(Annotated[list[_ANY_USUAL], FailFast()])
-_ID_FIELDS: Mapping[type[Fact], str] = {fact: f"{fact.CATEGORY}_id" for fact in FACTS}
-_CLASSES: Mapping[str, type[Fact]] = {fact.TYPE: fact for fact in FACTS}
+_ID_FIELDS: Mapping[type[Fact], str] = {fact: f"{fact.CATEGORY}_id" for fact in SENT}
+_CLASSES: Mapping[str, type[Fact]] = {fact.TYPE: fact for fact in SENT}
 
 
 class _CloudEvent(BaseModel):
@@ -207,12 +208,13 @@ def telemetry_router(gate: TelemetryGate) -> APIRouter:
         responses=answered(_ANSWER, "What was taken is durable"),
         openapi_extra={"parameters": [_KEY_HEADER], "requestBody": {"required": True, "content": _DOCS}},
     )
-    async def telemetry(request: Request, caller: Asking) -> Response:
-        require(caller, "telemetry:write")
+    async def telemetry(request: Request, caller: Annotated[Caller, Depends(Allowed("telemetry:write"))]) -> Response:
+        await check_quota(request, caller, "facts")
         parse = reader_of(request.headers, _PARSERS, MAX_FACTS)
         key = _key(request.headers.get("Idempotency-Key"))
         async with body_of(request) as body:
             reply, refused = await gate.take(caller.tenant_id, body, parse, caller.actor, key)
+        await use_quota(request, caller, "facts", reply.accepted)
         answer = {
             "accepted": reply.accepted,
             "repeated": reply.repeated,

@@ -3,22 +3,23 @@
 import asyncio
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from domain.identity.api_key import Scope
+from domain.identity.api_key import Most, RequestLimits, Scope
+from domain.identity.tenant import SetQuota
 from domain.identity.user import Email, UserId
 from projections.credentials import Credentials
-from read_api.edge.asking import Asking
+from read_api.edge.asking import Operating
+from read_api.edge.auth import Caller
 from read_api.edge.responses import Json, answered
-from read_api.edge.scopes import require_operator
 from read_api.edge.tokens import token_of
 from schemas.envelope import TenantId
 from schemas.values import Name, TenantName, Text
 from streams.intake.http.bodies import body_of
 from streams.intake.http.commands import invalid
 from streams.intake.http.described import described_body
-from streams.intake.http.onboarding import EVERYTHING, Given, Owner, Tenants
+from streams.intake.http.onboarding import EVERYTHING, OWN_HOUSE, Given, Owner, Tenants
 from streams.ports import Reply
 
 B = TypeVar("B", bound=BaseModel)
@@ -41,6 +42,19 @@ class _OperatorsKey(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: Name | None = None
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=50)] = EVERYTHING
+    limits: RequestLimits = OWN_HOUSE
+
+
+class _Quota(BaseModel):
+    """Shape: what is left out has no limit."""
+
+    model_config = ConfigDict(extra="forbid")
+    events_per_day: Most | None = None
+    facts_per_day: Most | None = None
+    live_streams: Most | None = None
+    requests_per_minute: Most | None = None
+    requests_per_hour: Most | None = None
+    requests_per_day: Most | None = None
 
 
 class _Why(BaseModel):
@@ -56,8 +70,7 @@ def tenant_list_router(credentials: Credentials) -> APIRouter:
         summary="Every tenant and its status; for the operator's key only",
         responses=answered({"rows": [{"tenant_id": "acme", "status": "ACTIVE"}], "next": None}),
     )
-    async def all_tenants(caller: Asking) -> Response:
-        require_operator(caller, "list tenants")
+    async def all_tenants(_caller: Annotated[Caller, Depends(Operating("list tenants"))]) -> Response:
         found = await asyncio.to_thread(credentials.tenants)
         rows = [{"tenant_id": tenant_id, "status": status} for tenant_id, status in sorted(found.items())]
         return Json({"rows": rows, "next": None})
@@ -77,8 +90,9 @@ def tenants_router(tenants: Tenants) -> APIRouter:
             _NewTenant, {"tenant_id": "acme", "name": "Acme Ltd", "owner_id": "ann", "owner_email": "ann@acme.example"}
         ),
     )
-    async def new_tenant(request: Request, caller: Asking) -> Response:
-        require_operator(caller, "register tenants")
+    async def new_tenant(
+        request: Request, caller: Annotated[Caller, Depends(Operating("register tenants"))]
+    ) -> Response:
         wanted = await read_body(request, _NewTenant)
         owner = Owner(wanted.owner_id, wanted.owner_email)
         given = await tenants.add(TenantId(wanted.tenant_id), wanted.name, caller.actor, owner)
@@ -91,11 +105,14 @@ def tenants_router(tenants: Tenants) -> APIRouter:
         responses=answered({**_GIVEN, "scopes": ["*"]}, "Issued", status=201),
         openapi_extra=described_body(_OperatorsKey, {"name": "instead of the lost one", "scopes": ["*"]}),
     )
-    async def give_key(tenant_id: _Tenant, request: Request, caller: Asking) -> Response:
-        require_operator(caller, "give keys to tenants")
+    async def give_key(
+        tenant_id: _Tenant, request: Request, caller: Annotated[Caller, Depends(Operating("give keys to tenants"))]
+    ) -> Response:
         wanted = await read_body(request, _OperatorsKey)
-        given = await tenants.give_key(TenantId(tenant_id), caller.actor, wanted.scopes, wanted.name)
-        return _given(request, tenant_id, given, scopes=wanted.scopes)
+        given = await tenants.give_key(
+            TenantId(tenant_id), caller.actor, wanted.scopes, wanted.name, limits=wanted.limits
+        )
+        return _given(request, tenant_id, given, scopes=wanted.scopes, limits=wanted.limits)
 
     @router.post(
         "/v1/tenants/{tenant_id}/suspend",
@@ -103,8 +120,9 @@ def tenants_router(tenants: Tenants) -> APIRouter:
         responses=_CHANGED,
         openapi_extra=described_body(_Why, {"reason": "unpaid"}),
     )
-    async def suspend(tenant_id: _Tenant, request: Request, caller: Asking) -> Response:
-        require_operator(caller, "suspend tenants")
+    async def suspend(
+        tenant_id: _Tenant, request: Request, caller: Annotated[Caller, Depends(Operating("suspend tenants"))]
+    ) -> Response:
         wanted = await read_body(request, _Why)
         return _changed(request, tenant_id, await tenants.suspend(TenantId(tenant_id), wanted.reason, caller.actor))
 
@@ -114,10 +132,24 @@ def tenants_router(tenants: Tenants) -> APIRouter:
         responses=_CHANGED,
         openapi_extra=described_body(_Why, {"reason": "paid"}),
     )
-    async def reactivate(tenant_id: _Tenant, request: Request, caller: Asking) -> Response:
-        require_operator(caller, "reactivate tenants")
+    async def reactivate(
+        tenant_id: _Tenant, request: Request, caller: Annotated[Caller, Depends(Operating("reactivate tenants"))]
+    ) -> Response:
         wanted = await read_body(request, _Why)
         return _changed(request, tenant_id, await tenants.reactivate(TenantId(tenant_id), wanted.reason, caller.actor))
+
+    @router.post(
+        "/v1/tenants/{tenant_id}/quota",
+        summary="How much a tenant may do, in place of what was set before; for the operator's key only",
+        responses=answered({"tenant_id": "acme", "events": ["tenant.quota_set"], "position": "events/0/12"}),
+        openapi_extra=described_body(_Quota, {"events_per_day": 1_000, "live_streams": 5, "requests_per_minute": 600}),
+    )
+    async def set_quota(
+        tenant_id: _Tenant, request: Request, caller: Annotated[Caller, Depends(Operating("set quotas of tenants"))]
+    ) -> Response:
+        wanted = await read_body(request, _Quota)
+        command = SetQuota(tenant_id=tenant_id, **wanted.model_dump())
+        return _changed(request, tenant_id, await tenants.set_quota(command, caller.actor))
 
     return router
 

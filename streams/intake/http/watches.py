@@ -3,21 +3,21 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
 from domain import catalog
 from domain.fleet.rules import NoData
 from domain.fleet.watch import DefineWatch, Watch, check_watch
 from domain.rejection import CommandRejected
-from read_api.edge.asking import Asking
+from read_api.edge.asking import Allowed
+from read_api.edge.auth import Caller
 from read_api.edge.parameters import INSTANT, in_order
 from read_api.edge.problems import Problem, faults, faulty
 from read_api.edge.responses import AsOf, documented, table
-from read_api.edge.scopes import require
 from streams.correlate.preview import Preview, Stored, TooMuch, preview
 from streams.intake.http.bodies import body_of
 from streams.intake.http.described import body_of_schema, schema_of
@@ -64,8 +64,7 @@ def watches_router(
         responses=documented(_ROW, looked_at={"devices": 1, "samples": 2_016}),
         openapi_extra={"requestBody": body_of_schema(_schema(), _EXAMPLE)},
     )
-    async def look(request: Request, caller: Asking) -> Response:
-        require(caller, "watches:read")
+    async def look(request: Request, caller: Annotated[Caller, Depends(Allowed("watches:read"))]) -> Response:
         async with body_of(request) as body:
             asked = _asked(body)
         end = _instant(asked, "end") or now()

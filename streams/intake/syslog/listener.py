@@ -73,8 +73,8 @@ class SyslogListener:
         if self._recording is not None:
             self._recording.cancel()
             await asyncio.gather(self._recording, return_exceptions=True)
-        while batch := self._batch or self._taken():
-            self._batch = []
+        while self._batch or not self._waiting.empty():
+            batch, self._batch = self._batch or self._taken(), []
             if not await self._send(batch):
                 left = len(batch) + self._waiting.qsize()
                 _LOG.error("syslog: %d messages were not recorded: the log does not take them", left)
@@ -112,7 +112,7 @@ class SyslogListener:
         while True:
             if not self._batch:
                 first = await self._waiting.get()
-                self._batch = [heard(first, self._zone)]
+                self._batch = self._heard([first])
                 # what comes together is recorded together
                 await asyncio.sleep(_PAUSE_S)
                 self._batch += self._taken()
@@ -122,8 +122,17 @@ class SyslogListener:
                 await asyncio.sleep(_AGAIN_S)
 
     def _taken(self) -> list[Heard]:
-        waiting = [self._waiting.get_nowait() for _ in range(min(_BATCH, self._waiting.qsize()))]
-        return [heard(received, self._zone) for received in waiting]
+        return self._heard([self._waiting.get_nowait() for _ in range(min(_BATCH, self._waiting.qsize()))])
+
+    def _heard(self, messages: Sequence[Received]) -> list[Heard]:
+        """Return the lines that messages are; one that nobody foresaw costs its own line and no other."""
+        lines: list[Heard] = []
+        for received in messages:
+            try:
+                lines.append(heard(received, self._zone))
+            except Exception:  # noqa: BLE001 - whatever it is: nobody else records the others
+                _LOG.exception("syslog: a message of %s was not recorded", received.sender)
+        return lines
 
     async def _send(self, lines: Sequence[Heard]) -> bool:
         """Record a batch; False if the log does not take it now: its ids stay, so that it may be sent again."""
@@ -135,6 +144,9 @@ class SyslogListener:
                 await self._append(self._tenant_id, known, _ACTOR)
         except (LogUnavailable, Overloaded) as error:
             self._say(f"messages wait: {error}")
+            return False
+        except Exception as error:  # noqa: BLE001 - whatever it is: nobody else records them
+            self._say(f"messages wait, for a fault nobody foresaw: {type(error).__name__}: {error}")
             return False
         return True
 

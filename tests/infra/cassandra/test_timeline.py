@@ -12,19 +12,23 @@ import pytest
 from cassandra.cluster import Cluster
 
 from infra.cassandra import connection as connection_cassandra
+from infra.cassandra import timeline as timeline_cassandra
 from infra.cassandra.connection import CassandraAddress
 from infra.cassandra.dead_letters import CassandraDeadLetters
 from infra.cassandra.timeline import CassandraTimeline
+from projections.catalog import of_role
 from projections.fleet.device_logs import LogRow
+from projections.fleet.metric_rows import MetricRow
 from projections.history.event_rows import EventRow
 from projections.projection import Projection
 from projections.readers import MetricPoint
-from projections.rows import View
+from projections.rows import Role, View
 from projections.stores import StoreUnavailable, WriteRefused
 from schemas.envelope import StreamId
 from tests.contracts.dead_letters import DeadLettersContract
+from tests.contracts.fact_columns import FactColumnsContract
 from tests.contracts.new_views import NOON, NewViewsContract
-from tests.contracts.samples import ACME, checkpoint, sample, stored
+from tests.contracts.samples import ACME, checkpoint, sample, samples, stored
 from tests.contracts.timeline_reader import TimelineReaderContract, decided, line, reading
 from tests.contracts.view_writer import V1, Store, ViewWriterContract, projections_of, reopening
 from tests.contracts.wide_rows import WideRowsContract
@@ -72,6 +76,16 @@ def until_it_answers(ask: Callable[[], object], outage: AbstractContextManager[N
         with suppress(StoreUnavailable):
             ask()
             return
+
+
+def test_checkpoints_of_an_earlier_version_are_read_once_the_table_was_brought_up_to_date(place: str) -> None:
+    with closing(opened(place, projections_of(EventRow))) as store:
+        store.create(V1)
+        store.apply(V1, [], checkpoint(7)._replace(log="one/1"))
+        store._connection.define(f"ALTER TABLE {store._table(V1).checkpoints} DROP log")
+    with closing(opened(place, projections_of(EventRow))) as store:
+        store.create(V1)
+        assert list(store.checkpoints(V1)) == [checkpoint(7)]
 
 
 class TestWriter(ViewWriterContract):
@@ -122,6 +136,36 @@ def test_a_key_that_is_too_long_is_refused_and_not_waited_for(place: str) -> Non
         assert list(store.scan(V1, ACME)) == [row]
 
 
+def test_a_place_is_written_once_but_to_each_table_of_a_name(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        closing(opened(place, projections_of(MetricRow))) as store,
+        closing(opened(place, projections_of(MetricRow))) as operator,
+    ):
+        sent: list[int] = []
+        write_all = store._write_all
+
+        def counted(batched: Any, writes: int) -> None:
+            sent.append(writes)
+            write_all(batched, writes)
+
+        monkeypatch.setattr(store, "_write_all", counted)
+        store.create(V1)
+        assert not store.checkpoints(V1)
+        rows, again = samples(MetricRow, 3), [sample(MetricRow, n, position=n + 10) for n in (1, 2, 3)]
+        store.apply(V1, rows, checkpoint(3))
+        assert len(store.checkpoints(V1)) == 1
+        store.apply(V1, [*again, sample(MetricRow, 4)], checkpoint(13))
+        operator.drop(V1)
+        operator.create(V1)
+        assert not store.checkpoints(V1)
+        store.apply(V1, rows, checkpoint(3))
+        assert list(store.scan(V1, ACME)) == stored(rows)
+        monkeypatch.setattr(timeline_cassandra, "KNOWN_PLACES", 3)
+        store.apply(V1, [sample(MetricRow, 4)], checkpoint(4))
+        store.apply(V1, again, checkpoint(13))
+        assert sent == [6, 5, 6, 2, 6]
+
+
 def test_what_the_server_refuses_for_what_it_says_is_refused_and_not_waited_for(place: str) -> None:
     with closing(opened(place, projections_of(LogRow))) as store:
         store.create(V1)
@@ -130,6 +174,16 @@ def test_what_the_server_refuses_for_what_it_says_is_refused_and_not_waited_for(
             store.apply(V1, [row, row._replace(fact_id="x" * 70_000)])
         store.apply(V1, [row], checkpoint(1))
         assert list(store.scan(V1, ACME)) == [row]
+
+
+class TestColumns(FactColumnsContract):
+    role = Role.TIMELINE
+    examples = 3
+
+    @pytest.fixture
+    def store(self, place: str) -> Iterator[CassandraTimeline]:
+        with closing(opened(place, of_role(Role.TIMELINE))) as store:
+            yield store
 
 
 class TestWideRows(WideRowsContract):

@@ -58,6 +58,8 @@ def test_operator_works_on_a_directory_without_a_server(stopped: Path) -> None:
     assert "tenant is SUSPENDED" in run(stopped, "tenants", "key", "acme", status=2)
     assert "acme is active again" in run(stopped, "tenants", "reactivate", "acme")
     assert run(stopped, "tenants", "key", "acme").startswith("ak_")
+    assert "acme has this quota now" in run(stopped, "tenants", "quota", "acme", "--events", "100", "--minute", "60")
+    assert "nothing was done" in run(stopped, "tenants", "quota", "acme", "--minute", "60", "--events", "100")
     assert "tenant is not known here" in run(stopped, "tenants", "suspend", "nobody", status=2)
 
 
@@ -83,6 +85,8 @@ def test_operator_works_through_the_server_that_has_the_directory(server: Server
             if answer.status_code != 401:
                 break
         assert answer.status_code == 200
+        assert "acme has this quota now" in run(folder, "tenants", "quota", "acme", "--live", "3")
+        eventually(lambda: "live_streams" in client.get("/v1/usage").json()["quotas"])
         assert "acme is suspended" in run(folder, "tenants", "suspend", "acme", "--reason", "unpaid")
         eventually(lambda: client.get("/v1/devices").status_code == 403)
         assert "the tenant is SUSPENDED" in client.get("/v1/devices").json()["detail"]

@@ -33,6 +33,7 @@ from tests.contracts.analytics_reader import (
     line,
     reading,
 )
+from tests.contracts.fact_columns import UnusualFactsContract
 from tests.contracts.samples import ACME, BOLT, checkpoint, sample, samples, stored
 from tests.contracts.view_writer import V1, Store, ViewWriterContract
 from tests.contracts.wide_rows import WideRowsContract
@@ -46,6 +47,16 @@ class TestAnswers(AnalyticsReaderContract):
     def empty(self, tmp_path: Path) -> Iterator[ClickHouseAnalytics]:
         with closing(ClickHouseAnalytics(f"chdb://{tmp_path}", analytics_projections())) as store:
             yield store
+
+
+def test_checkpoints_of_an_earlier_version_are_read_and_do_not_say_their_log(tmp_path: Path) -> None:
+    with closing(ClickHouseAnalytics(f"chdb://{tmp_path}", analytics_projections())) as store:
+        store.create(METRICS)
+        store.apply(METRICS, [], checkpoint(7)._replace(log="one/1"))
+        with store._connection.client() as client:
+            client.command("ALTER TABLE checkpoints DROP COLUMN log")
+    with closing(ClickHouseAnalytics(f"chdb://{tmp_path}", analytics_projections())) as store:
+        assert list(store.checkpoints(METRICS)) == [checkpoint(7)]
 
 
 class TestViews(ViewWriterContract):
@@ -83,6 +94,16 @@ class TestViews(ViewWriterContract):
         store.apply(V1, [first], checkpoint(4))
         store.apply(V1, [second])
         assert list(store.scan(V1, ACME)) == stored([second])
+
+
+class TestColumns(UnusualFactsContract):
+    role = Role.ANALYTICS
+    examples = 15
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[ClickHouseAnalytics]:
+        with closing(ClickHouseAnalytics(f"chdb://{tmp_path / 'analytics'}", of_role(Role.ANALYTICS))) as store:
+            yield store
 
 
 class TestWideRows(WideRowsContract):

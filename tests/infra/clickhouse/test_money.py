@@ -19,8 +19,8 @@ from domain.finance.invoice import (
     RecordPayment,
     RefundPayment,
     RejectInvoice,
-    evolve_invoice,
 )
+from domain.finance.invoice_state import evolve_invoice
 from infra.clickhouse.analytics import ClickHouseAnalytics
 from projections.finance.invoice_balances import PROJECTION as BALANCES
 from projections.finance.invoice_balances import RECEIVABLES

@@ -86,7 +86,7 @@ def test_several_gateways_find_a_port_each() -> None:
     assert last - first >= 1
 
 
-@pytest.mark.parametrize("name", ["cassandra", "registry"])
+@pytest.mark.parametrize("name", ["cassandra", "redis", "registry"])
 def test_service_without_a_password_is_not_published(name: str) -> None:
     assert "ports" not in SERVICES[name]
 

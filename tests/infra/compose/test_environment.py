@@ -79,6 +79,7 @@ def test_every_engine_s_address_is_told(name: str) -> None:
         "cassandra": f"{cassandra}:{port}",
         "clickhouse": found.stores.clickhouse_url,
         "mongo": found.stores.mongo_url,
+        "redis": str(found.redis_url),
     }
     assert {engine: f"{engine}:{LISTENS[engine]}" in address for engine, address in told.items()} == dict.fromkeys(
         ENGINES, True

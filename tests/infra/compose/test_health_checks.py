@@ -25,6 +25,8 @@ PROGRAMS = {
     "clickhouse": "wget",
     # 8.0/Dockerfile of docker-library/mongo adds mongodb-org-shell
     "mongo": "mongosh",
+    # debian/Dockerfile of docker-library/redis builds both, redis-server and redis-cli
+    "redis": "redis-cli",
     # our own Dockerfile: FROM python, then factline
     "gateway": "python",
     **dict.fromkeys(WORKERS, "factline"),

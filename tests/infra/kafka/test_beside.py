@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka import TopicPartition
 
-from domain.identity.api_key import IssueApiKey, RevokeApiKey
+from domain.identity.api_key import IssueApiKey, RequestLimits, RevokeApiKey
+from domain.identity.session import EndSession, StartSession
+from domain.identity.tenant import SetQuota
+from domain.identity.user import DisableUser, InviteUser, Role, SetPassword
 from domain.sales.lead import CaptureLead, ScoreLead
 from infra.kafka.beside import DESTROYED, key_name
 from infra.kafka.command_gate import KafkaCommandGate
@@ -22,9 +25,12 @@ from infra.kafka.key_finder import KafkaKeyFinder
 from infra.kafka.log_reader import KafkaLogReader
 from infra.kafka.sealed_commands import SealedCommands
 from infra.master_key import MasterKey
+from projections.credentials import Quota, RateLimits, values_of
 from projections.keys import KeysUnusable
 from projections.personal import opened
-from schemas.envelope import Envelope, StreamId, Topic
+from projections.sign_in import Parts, member_of, offer_of, session_of
+from projections.stores import StoreUnavailable
+from schemas.envelope import Envelope, StreamId, TenantId, Topic
 from schemas.key_ids import key_tag
 from schemas.personal import ERASED
 from streams.ports import Batch, Reply, SystemClock
@@ -33,6 +39,7 @@ from streams.write.worker import CommandWorker
 from streams.write.writer import Writer
 from tests.cluster import MASTER_KEY, Cluster, until
 from tests.contracts.event_log import ACME
+from tests.examples.identity import DISTRUST_ISSUER, TRUST_ISSUER
 from tests.streams.kit import register, register_tenant, submission, tag
 
 if TYPE_CHECKING:
@@ -186,17 +193,76 @@ def test_gateway_knows_keys_and_tenants_of_their_own_topic_and_no_event_has_a_ha
 ) -> None:
     key, digest = f"{key_tag(ACME)}one", "a1" * 32
     writer = Writer(log, SystemClock())
-    issue = IssueApiKey(key_id=key, secret_sha256=digest, scopes=("*",))
-    writer.write([submission(issue, tenant="acme")])
+    issue = IssueApiKey(key_id=key, secret_sha256=digest, scopes=("*",), limits=RequestLimits(minute=5))
+    quota = SetQuota(tenant_id="acme", live_streams=3)
+    writer.write([submission(issue, tenant="acme"), submission(quota, tenant="acme")])
     with closing(known(cluster, tmp_path)) as topic:
         credentials = KafkaCredentials(topic)
         until(lambda: bool(credentials.find(key)), 30)
         assert [one[:3] for one in credentials.find(key)] == [(ACME, key, digest)]
         assert credentials.status_of(ACME) == credentials.tenants()[ACME] == "ACTIVE"
         assert credentials.find(key[:-1]) == []
+        assert credentials.find(key)[0].limits == RateLimits(minute=5)
+        assert credentials.quota_of(ACME) == Quota(live_streams=3)
         writer.write([submission(RevokeApiKey(key_id=key), tenant="acme")])
         until(lambda: credentials.of_tenant(ACME)[0].revoked, 30)
     assert not any(digest.encode() in value for value in records(cluster, cluster.topics.events))
+
+
+def test_topic_is_followed_on_after_a_fault_that_nobody_foresaw_and_meanwhile_nobody_is_let_in(
+    cluster: Cluster, log: KafkaEventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = f"{key_tag(ACME)}one"
+    with closing(known(cluster, tmp_path)) as topic:
+        keep = topic._kept.keep
+        broken = True
+
+        def failing(*what: Any) -> None:
+            if broken:
+                raise KeyError("nobody foresaw it")
+            keep(*what)
+
+        monkeypatch.setattr(topic._kept, "keep", failing)
+        issue = IssueApiKey(key_id=key, secret_sha256="a1" * 32, scopes=("*",))
+        Writer(log, SystemClock()).write([submission(issue, tenant="acme")])
+        until(lambda: topic.error is not None, 30)
+        assert topic.error == "KeyError: 'nobody foresaw it'"
+        with pytest.raises(StoreUnavailable, match="nobody foresaw it"):
+            KafkaCredentials(topic).find(key)
+        broken = False
+        until(lambda: topic.error is None, 30)
+        until(lambda: bool(KafkaCredentials(topic).find(key)), 30)
+
+
+def test_gateway_knows_issuers_users_and_sessions_and_when_they_are_out(
+    cluster: Cluster, log: KafkaEventLog, tmp_path: Path
+) -> None:
+    writer = Writer(log, SystemClock())
+    invite = InviteUser(user_id="sam", email="sam@acme.example", roles=(Role.USER,), token_sha256="c3" * 32)
+    hashed = SetPassword(user_id="sam", password_hash="$argon2id$of-sam")
+    start = StartSession(session_id="s1", user_id="sam", secret_sha256="d4" * 32, password=1)
+    for command in (TRUST_ISSUER, invite, hashed, start):
+        [reply] = writer.write([submission(command, tenant="acme")])
+        assert reply.refusal is None
+    with closing(known(cluster, tmp_path)) as topic:
+        credentials = KafkaCredentials(topic)
+
+        def parts(stream: str) -> Parts:
+            return values_of(credentials.of_stream(ACME, StreamId(stream)))
+
+        until(lambda: session_of(parts("session-s1")) is not None, 30)
+        assert member_of(parts("user-sam")) == (("USER",), "$argon2id$of-sam", 1)
+        assert offer_of(parts("user-sam")) is None
+        assert [one[:3] for one in credentials.issuers(ACME)] == [(ACME, "keycloak", TRUST_ISSUER.issuer)]
+        assert not credentials.issuers(TenantId("bolt"))
+        assert not credentials.of_stream(TenantId("bolt"), StreamId("user-sam"))
+        for last in (DISTRUST_ISSUER, DisableUser(user_id="sam"), EndSession(session_id="s1")):
+            writer.write([submission(last, tenant="acme")])
+        until(lambda: session_of(parts("session-s1")) is None, 30)
+        assert member_of(parts("user-sam")) is None
+        assert not credentials.issuers(ACME)
+    secrets = (b"c3" * 32, b"d4" * 32, b"argon2id")
+    assert not any(secret in value for value in records(cluster, cluster.topics.events) for secret in secrets)
 
 
 def test_worker_takes_over_the_keys_that_an_earlier_version_recorded(

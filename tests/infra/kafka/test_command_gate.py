@@ -3,7 +3,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +15,7 @@ from schemas.envelope import Topic
 from streams.ports import OutcomeUnknown, Overloaded, SystemClock
 from streams.write.worker import CommandWorker
 from streams.write.writer import Writer
-from tests.cluster import PARTITIONS, Cluster
+from tests.cluster import PARTITIONS, Cluster, until
 from tests.streams.kit import accepted, register, register_tenant
 
 if TYPE_CHECKING:
@@ -110,6 +110,40 @@ def test_replies_of_one_gateway_do_not_reach_another(cluster: Cluster, tmp_path:
         closing(KafkaCommandGate(cluster.connection, cluster.topics)) as other,
     ):
         asyncio.run(calls(one, other))
+
+
+class Failing:
+    """A consumer that fails when it is told to."""
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+        self.fails = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._consumer, name)
+
+    def poll(self, timeout_s: float) -> Any:
+        if self.fails:
+            raise KeyError("nobody foresaw it")
+        return self._consumer.poll(timeout_s)
+
+
+def test_replies_are_read_on_after_a_fault_that_nobody_foresaw_which_is_told_of(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    async def call(gate: KafkaCommandGate, tenant: str) -> None:
+        assert accepted(await gate.execute(register_tenant(tenant)))
+
+    with working(cluster, tmp_path), closing(KafkaCommandGate(cluster.connection, cluster.topics)) as gate:
+        replies: Any = Failing(gate._replies)
+        gate._replies = replies
+        asyncio.run(call(gate, "acme"))
+        until(lambda: gate.error is None, 10)
+        replies.fails = True
+        until(lambda: gate.error == "replies: KeyError: 'nobody foresaw it'", 10)
+        replies.fails = False
+        asyncio.run(call(gate, "bolt"))
+        until(lambda: gate.error is None, 10)
 
 
 def test_without_a_worker_the_outcome_is_unknown_and_the_same_id_is_answered_later(

@@ -61,6 +61,20 @@ def test_key_that_was_kept_is_good_however_many_answers_were_lost(
     assert [f"api_key-{key.removeprefix('ak_').partition('.sk_')[0]}"] == keys_issued(log)
 
 
+def test_operator_gets_a_key_once_the_disk_takes_it(log: SqliteEventLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_AGAIN_S", 0.0)
+    kept: list[str] = []
+
+    def keep(key: str) -> None:
+        kept.append(key)
+        if len(kept) == 1:
+            raise OSError("no space left on device")
+
+    asyncio.run(first_start(Gate(log, 0), log, keep))
+    assert len(kept) == 2
+    assert len(keys_issued(log)) == 1
+
+
 def test_later_start_gives_no_second_key(log: SqliteEventLog) -> None:
     assert len(started(log)) == 1
     assert started(log) == []

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from domain.catalog import facts_of
+from domain.operations.served import ApiRequestServed
 from infra.kafka.log_reader import KafkaLogReader
 from infra.migrate import schema_registry
 from infra.settings import Settings
@@ -27,6 +28,7 @@ from tests.infra.cluster_process import ClusterProcess
 
 if TYPE_CHECKING:
     from infra.engines.kafka import Kafka
+    from infra.engines.redis import Redis
     from infra.engines.registry import Registry
 
 TENANT = TenantId("acme")
@@ -46,11 +48,12 @@ class Running(NamedTuple):
 
 
 @pytest.fixture
-def running(own_kafka: "Kafka", registry: "Registry", tmp_path: Path) -> Iterator[Running]:
+def running(own_kafka: "Kafka", registry: "Registry", redis: "Redis", tmp_path: Path) -> Iterator[Running]:
     cluster = Cluster(own_kafka.bootstrap)
     schema_registry(Settings(cluster.bootstrap, registry.url, tmp_path, cluster.topics)).register()
     worker = ClusterProcess("worker commands --supervise", cluster, registry.url, tmp_path / "worker")
-    gateway = ClusterProcess("serve --profile distributed", cluster, registry.url, tmp_path / "gateway")
+    counting = {"FACTLINE_REDIS_URL": redis.url}
+    gateway = ClusterProcess("serve --profile distributed", cluster, registry.url, tmp_path / "gateway", more=counting)
     with closing(worker), closing(gateway):
         worker.run()
         gateway.run()
@@ -107,15 +110,17 @@ def in_log(cluster: Cluster, topic: Topic) -> Sequence[Envelope]:
             entry
             for partition in range(reader.partitions)
             for entry in reader.read(topic, partition, after=0, limit=1_000_000)
-            if isinstance(entry, Envelope) and entry.tenant_id == TENANT
+            # how much was asked is recorded by the gateway itself
+            if isinstance(entry, Envelope) and entry.tenant_id == TENANT and entry.type != ApiRequestServed.TYPE
         ]
     return entries if topic is Topic.EVENTS else [fact for record in entries for fact in facts_of(record)]
 
 
-def test_gateway_takes_commands_and_facts_of_those_it_knows(running: Running) -> None:
+def test_gateway_takes_commands_and_facts_of_those_it_knows_as_often_as_they_may(running: Running) -> None:
     client = running.client
     # no store runs here: the answer is that those are away, and what is written needs none
-    assert client.get("/v1/ops/health").json()["parts"]["keys"] == "ok"
+    parts = client.get("/v1/ops/health").json()["parts"]
+    assert (parts["keys"], parts["rate_limits"]) == ("ok", "ok")
     first, again = register(client, "web-1").json(), register(client, "web-1").json()
     assert first["outcome"] == "accepted"
     assert again == {**first, "repeated": True}
@@ -127,6 +132,19 @@ def test_gateway_takes_commands_and_facts_of_those_it_knows(running: Running) ->
                 assert answer.headers["Content-Type"] == "application/problem+json"
     assert [event.stream for event in in_log(running.cluster, Topic.EVENTS)][-1] == "device-web-1"
     assert [fact.event_id for fact in in_log(running.cluster, Topic.TELEMETRY)] == [fact_id("fact-1")]
+    check_limits(client)
+
+
+def check_limits(client: httpx.Client) -> None:
+    wanted = {"name": "slow", "scopes": ["fleet:write"], "limits": {"minute": 2}}
+    key = client.post("/v1/keys", json=wanted).json()["api_key"]
+    with httpx.Client(base_url=client.base_url, headers={"X-API-Key": key}, trust_env=False) as slow:
+        first = known(lambda: register(slow, "slow-1"))
+        assert first.headers["X-RateLimit-Remaining-Minute"] == "1"
+        assert register(slow, "slow-2").is_success
+        denied = register(slow, "slow-3")
+        assert denied.status_code == 429
+        assert 50 < int(denied.headers["Retry-After"]) <= 60
 
 
 class Answer(NamedTuple):

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from domain.identity.api_key import IssueApiKey, RevokeApiKey, RotateApiKey
+from domain.identity.api_key import IssueApiKey, RequestLimits, RevokeApiKey, RotateApiKey
+from domain.identity.tenant import SetQuota
 from infra.sqlite.credentials import SqliteCredentials
 from infra.sqlite.event_log import SqliteEventLog
+from projections.credentials import NO_QUOTA, Quota, RateLimits
 from schemas.envelope import Envelope, StreamId, TenantId, Topic
 from schemas.key_ids import key_tag
 from streams.ports import Batch, LogIdentity, SystemClock
@@ -67,6 +69,20 @@ def test_key_is_known_at_once_and_its_hash_is_in_no_event(
     assert not any(digest(secret).encode() in states for secret in ("first", "second"))
 
 
+def test_limits_of_a_key_and_the_quota_of_its_tenant_are_known_at_once(
+    log: SqliteEventLog, credentials: SqliteCredentials
+) -> None:
+    writer = Writer(log, SystemClock())
+    assert credentials.quota_of(DEMO) == NO_QUOTA
+    own = IssueApiKey(key_id=KEY, secret_sha256=digest("first"), scopes=("*",), limits=RequestLimits(minute=5))
+    quota = SetQuota(tenant_id="demo", events_per_day=9, requests_per_day=7)
+    writer.write([register_tenant("demo"), submission(own), submission(quota)])
+    assert [one.limits for one in credentials.find(KEY)] == [RateLimits(minute=5)]
+    assert credentials.quota_of(DEMO) == Quota(events_per_day=9, requests=RateLimits(day=7))
+    writer.write([submission(SetQuota(tenant_id="demo"))])
+    assert credentials.quota_of(DEMO) == NO_QUOTA
+
+
 def test_key_and_event_are_written_together_or_not_at_all(
     log: SqliteEventLog, credentials: SqliteCredentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,4 +123,7 @@ def test_keys_of_an_earlier_version_are_taken_over_once_from_their_events(tmp_pa
         ):
             assert [one.secret_sha256 for one in credentials.find("old")] == [digest("rotated")]
             assert [one.secret_sha256 for one in credentials.find(KEY)] == [digest("v2")]
+            # a key of before is not limited, one of today that says nothing has the limits that are usual
+            assert [one.limits for one in credentials.find("old")] == [None]
+            assert [one.limits for one in credentials.find(KEY)] == [RateLimits()]
             assert credentials.status_of(DEMO) == "ACTIVE"

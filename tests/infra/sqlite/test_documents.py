@@ -11,6 +11,7 @@ from infra.sqlite.documents import SqliteDocuments
 from projections.projection import Projection
 from projections.rows import Patch
 from tests.contracts.documents_reader import DocumentsContract
+from tests.contracts.lists import ListsContract
 from tests.contracts.view_writer import ViewWriterContract
 from tests.contracts.wide_rows import WideRowsContract
 from tests.infra.sqlite.test_timeline import locked
@@ -50,6 +51,16 @@ class TestWideRows(WideRowsContract):
 
 
 class TestDocuments(DocumentsContract):
+    @staticmethod
+    def open(place: str, projections: Sequence[Projection]) -> SqliteDocuments:
+        return SqliteDocuments(place, projections)
+
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> str:
+        return str(tmp_path / "views.db")
+
+
+class TestLists(ListsContract):
     @staticmethod
     def open(place: str, projections: Sequence[Projection]) -> SqliteDocuments:
         return SqliteDocuments(place, projections)

@@ -16,6 +16,7 @@ from projections.fleet.metric_rows import MetricRow
 from projections.history.event_rows import EventRow
 from projections.projection import Projection
 from projections.rows import Role, View
+from tests.contracts.fact_columns import UnusualFactsContract
 from tests.contracts.new_views import NewViewsContract
 from tests.contracts.timeline_reader import TimelineReaderContract
 from tests.contracts.view_writer import ViewWriterContract
@@ -51,6 +52,27 @@ class TestWriter(ViewWriterContract):
     @pytest.fixture
     def outage(self, place: str) -> Callable[[], AbstractContextManager[None]]:
         return lambda: locked(place)
+
+
+class TestColumns(UnusualFactsContract):
+    role = Role.TIMELINE
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[SqliteTimeline]:
+        with closing(SqliteTimeline(tmp_path / "views.db", of_role(Role.TIMELINE))) as store:
+            yield store
+
+
+class TestColumnsOfScratch(TestColumns):
+    """`verify` keeps the rows of analytics here too."""
+
+    role = Role.ANALYTICS
+    examples = 20
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[SqliteTimeline]:
+        with closing(SqliteTimeline(tmp_path / "views.db", of_role(Role.ANALYTICS))) as store:
+            yield store
 
 
 class TestWideRows(WideRowsContract):

@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -61,6 +62,17 @@ def test_a_full_disk_is_an_outage_and_the_batch_fits_once_there_is_room(timeline
     writer.execute("PRAGMA max_page_count = 1000000")
     timeline.apply(METRICS, samples(MetricRow, 5_000, after=10), checkpoint(5_010))
     assert list(timeline.scan(METRICS, ACME)) == stored(samples(MetricRow, 5_010))
+
+
+def test_checkpoints_of_an_earlier_version_are_read_and_do_not_say_their_log(tmp_path: Path) -> None:
+    views = of_role(Role.TIMELINE)
+    with closing(SqliteTimeline(tmp_path / "timeline.db", views)) as store:
+        store.create(METRICS)
+        store.apply(METRICS, [], checkpoint(7)._replace(log="one/1"))
+    with closing(sqlite3.connect(tmp_path / "timeline.db")) as connection:
+        connection.execute("ALTER TABLE checkpoints DROP COLUMN log")
+    with closing(SqliteTimeline(tmp_path / "timeline.db", views)) as store:
+        assert list(store.checkpoints(METRICS)) == [checkpoint(7)]
 
 
 def test_a_path_that_cannot_be_opened_is_an_outage(tmp_path: Path) -> None:

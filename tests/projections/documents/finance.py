@@ -1,18 +1,26 @@
 """What each event of the finance context sets in its documents."""
 
-from projections.finance import invoices
+from projections.finance import approval_limits, budgets, invoices
+from projections.history import processes
 from tests.examples.finance import (
+    APPROVAL_AWAITED,
+    APPROVAL_LIMIT_SET,
     APPROVED,
+    BILL_NOTED,
+    BUDGET_EXCEEDED,
+    BUDGET_SET,
     CANCELLED,
     CATEGORISED,
     CORRECTED,
     DISPUTED,
+    OVERDUE,
     PAID_IN_PART,
     RECEIVED,
     REFUNDED,
     REJECTED,
+    SPEND_RECORDED,
 )
-from tests.projections.documents import HAPPENED, Case
+from tests.projections.documents import HAPPENED, RECORDED, Case
 
 CASES: list[Case] = [
     (
@@ -69,4 +77,38 @@ CASES: list[Case] = [
     (invoices.PROJECTION, "17850:536365", DISPUTED, {"status": "DISPUTED", "status_reason": "wrong price"}),
     (invoices.PROJECTION, "17850:536365", PAID_IN_PART, {"status": "PART_PAID", "paid_total": "10.0000"}),
     (invoices.PROJECTION, "17850:536365", REFUNDED, {"status": "RECEIVED", "paid_total": "0.0000"}),
+    (invoices.PROJECTION, "17850:536365", OVERDUE, {"status": "OVERDUE"}),
+    (
+        invoices.PROJECTION,
+        "17850:536365",
+        APPROVAL_AWAITED,
+        {"status": "PENDING", "status_reason": "more than the limit of 10.0000"},
+    ),
+    (
+        approval_limits.PROJECTION,
+        "GBP",
+        APPROVAL_LIMIT_SET,
+        {"currency": "GBP", "limit": "10.0000", "set_at": HAPPENED},
+    ),
+    (
+        budgets.PROJECTION,
+        "hosting:GBP",
+        BUDGET_SET,
+        {
+            "category": "hosting",
+            "currency": "GBP",
+            "amount": "500.0000",
+            "period": "month",
+            "timezone": "Europe/Berlin",
+            "set_at": HAPPENED,
+        },
+    ),
+    (budgets.PROJECTION, "hosting:GBP", SPEND_RECORDED, {"last_period": "2026-01", "last_spent": "120.5000"}),
+    (budgets.PROJECTION, "hosting:GBP", BUDGET_EXCEEDED, {"exceeded_in": "2026-01", "exceeded_at": HAPPENED}),
+    (
+        processes.PROJECTION,
+        "budget_monitor-acme",
+        BILL_NOTED,
+        {"last_event": "bill.noted", "updated_at": RECORDED},
+    ),
 ]

@@ -1,12 +1,14 @@
 """What each event of the identity context sets in its documents."""
 
 from projections.history import processes
-from projections.identity import api_keys, organization_devices, organizations, tenants, users
+from projections.identity import api_keys, issuers, organization_devices, organizations, sessions, tenants, users
 from tests.examples.identity import (
     DEVICE_ADDED,
     DEVICE_REMOVED,
     INVITATION_EXPIRED,
     INVITATION_WITHDRAWN,
+    ISSUER_DISTRUSTED,
+    ISSUER_TRUSTED,
     KEY_ISSUED,
     KEY_REVOKED,
     KEY_ROTATED,
@@ -14,11 +16,18 @@ from tests.examples.identity import (
     ORGANIZATION_ARCHIVED,
     ORGANIZATION_CREATED,
     ORGANIZATION_UPDATED,
+    PASSWORD_OFFERED,
+    PASSWORD_SET,
+    QUOTA_SET,
+    ROLE_CHANGED,
+    SESSION_ENDED,
+    SESSION_STARTED,
     TENANT_CLOSED,
     TENANT_ONBOARDED,
     TENANT_REACTIVATED,
     TENANT_REGISTERED,
     TENANT_SUSPENDED,
+    USER_DISABLED,
     USER_INVITED,
     USER_JOINED,
 )
@@ -33,6 +42,21 @@ CASES: list[Case] = [
     ),
     (tenants.PROJECTION, "acme", TENANT_SUSPENDED, {"status": "SUSPENDED", "status_reason": "unpaid"}),
     (tenants.PROJECTION, "acme", TENANT_REACTIVATED, {"status": "ACTIVE", "status_reason": "paid"}),
+    (
+        tenants.PROJECTION,
+        "acme",
+        QUOTA_SET,
+        {
+            "quota": {
+                "events_per_day": 1_000,
+                "facts_per_day": 1_000_000,
+                "live_streams": 5,
+                "requests_per_minute": 600,
+                "requests_per_hour": None,
+                "requests_per_day": None,
+            }
+        },
+    ),
     (tenants.PROJECTION, "acme", TENANT_CLOSED, {"status": "CLOSED", "status_reason": "moved away"}),
     (
         api_keys.PROJECTION,
@@ -71,6 +95,51 @@ CASES: list[Case] = [
         {"status": "WITHDRAWN", "status_reason": "another one came", "ended_at": HAPPENED},
     ),
     (users.PROJECTION, "ann", INVITATION_EXPIRED, {"status": "EXPIRED", "ended_at": HAPPENED}),
+    (users.PROJECTION, "ann", ROLE_CHANGED, {"roles": ["AUDITOR", "USER"]}),
+    (
+        users.PROJECTION,
+        "ann",
+        USER_DISABLED,
+        {"status": "DISABLED", "status_reason": "left the company", "ended_at": HAPPENED},
+    ),
+    (users.PROJECTION, "ann", PASSWORD_OFFERED, {"password_offered_at": HAPPENED}),
+    (users.PROJECTION, "ann", PASSWORD_SET, {"password_set_at": HAPPENED}),
+    (
+        sessions.PROJECTION,
+        "s1",
+        SESSION_STARTED,
+        {
+            "user_id": "ann",
+            "status": "STARTED",
+            "started_at": HAPPENED,
+            "expires_at": "2026-01-31T20:30:00.250000Z",
+        },
+    ),
+    (
+        sessions.PROJECTION,
+        "s1",
+        SESSION_ENDED,
+        {"status": "ENDED", "status_reason": "signed out", "ended_at": HAPPENED},
+    ),
+    (
+        issuers.PROJECTION,
+        "keycloak",
+        ISSUER_TRUSTED,
+        {
+            "issuer": "https://id.acme.example/realms/acme",
+            "audiences": ["factline"],
+            "jwks_uri": "",
+            "key_ids": ["k1"],
+            "status": "TRUSTED",
+            "changed_at": HAPPENED,
+        },
+    ),
+    (
+        issuers.PROJECTION,
+        "keycloak",
+        ISSUER_DISTRUSTED,
+        {"status": "DISTRUSTED", "status_reason": "moved to another one", "changed_at": HAPPENED},
+    ),
     (
         processes.PROJECTION,
         "tenant_onboarding-acme",

@@ -12,7 +12,7 @@ from domain.fleet.planned import Window
 from domain.fleet.rules import Failures, Level, Threshold
 from domain.fleet.seen import Seen, Subject, Track
 from domain.fleet.watch import Watch
-from schemas.envelope import TenantId
+from schemas.envelope import TenantId, Topic
 from streams.correlate.kept import (
     FORMAT,
     Ended,
@@ -178,6 +178,13 @@ def test_maintenance_tags_and_ended_alerts_are_kept_as_at_their_release() -> Non
 def test_progress_in_the_events_of_other_partitions_is_kept_beside_it() -> None:
     progress = Progress(4, 500, FORMAT, {1: 7, 3: 2})
     state = WatchState("progress", 513, b'[4,500,2,{"1":7,"3":2}]')
+    assert progress_state(progress) == state
+    assert load([state]).progress == progress
+
+
+def test_progress_says_of_which_log_it_is() -> None:
+    progress = Progress(4, 500, FORMAT, {1: 7}, {Topic.EVENTS: "one/1", Topic.TELEMETRY: "two/1"})
+    state = WatchState("progress", 511, b'[4,500,2,{"1":7},{"events":"one/1","telemetry":"two/1"}]')
     assert progress_state(progress) == state
     assert load([state]).progress == progress
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from domain.catalog import event_from
 from domain.fleet.alert import AlertRaised, AlertResolved, ResolveAlert
 from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported, LogRecorded
-from domain.fleet.rules import Anomaly, Failures, RateOfChange, Rule, Threshold
+from domain.fleet.rules import Anomaly, Failures, NoData, RateOfChange, Rule, Threshold
 from domain.fleet.watch import DefineWatch, RemoveWatch
 from domain.identity.tenant import SuspendTenant
 from domain.message import Fact
@@ -32,6 +32,7 @@ from streams.correlate.sending import Send
 from streams.newer import NeedsUpdate
 from streams.ports import (
     FactSubmission,
+    LogIdentity,
     LogUnavailable,
     Overloaded,
     Refusal,
@@ -41,6 +42,7 @@ from streams.ports import (
     WatchState,
 )
 from streams.write.writer import Writer
+from tests.examples.operations import SERVED
 from tests.streams.kit import TESTER, register_tenant, submission
 from tests.streams.project.test_run import unknown_from_now_on
 
@@ -130,6 +132,15 @@ def test_watch_raises_an_alert_when_it_happened_and_resolves_it(place: Place) ->
         severity="warning", rule="w1 of acme", device_id="web-1", value=95, threshold=90, window=None
     )
     assert event_from(resolved) == AlertResolved(note="quiet for 60 s")
+
+
+def test_process_that_says_how_much_was_asked_is_no_device_whose_silence_is_watched(place: Place) -> None:
+    place.write(define(NoData(after_s=60)))
+    place.report(cpu(0, 50), said(0, SERVED, "gateway-of-ours"))
+    place.correlate()
+    kept = b"".join(file.read_bytes() for file in place.folder.glob("correlation.sqlite*"))
+    assert b"web-1" in kept
+    assert b"gateway-of-ours" not in kept
 
 
 def test_brute_force_is_found_by_host_and_device(place: Place) -> None:
@@ -290,6 +301,21 @@ def test_older_log_below_what_is_known_is_noticed(place: Place, tmp_path: Path) 
     with pytest.raises(LogEndsEarly, match="an older log was restored below it; remove"):
         older.correlate()
     older.log.close()
+
+
+def test_what_is_known_of_another_log_is_not_gone_on_with_and_what_says_nothing_is_taken_over_once(
+    place: Place,
+) -> None:
+    place.write(define())
+    place.report(cpu(0, 95))
+    # nobody said which log it is, as in an earlier version
+    place.correlate()
+    place.log._identity = LogIdentity("here", 1)
+    place.correlate()
+    place.log._identity = LogIdentity("here", 2)
+    with pytest.raises(LogEndsEarly, match="has read another log, here/1, and not this one, here/2; remove"):
+        place.correlate()
+    assert len(place.alerts()) == 1
 
 
 def test_thread_that_met_an_older_log_stops_and_says_so(place: Place, tmp_path: Path) -> None:

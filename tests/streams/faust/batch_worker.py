@@ -73,6 +73,9 @@ class SqliteSink:
         self._fail()
         return str(numbers[-1])
 
+    def is_elsewhere(self) -> bool:
+        return False
+
     def look(self) -> bool:
         return False
 

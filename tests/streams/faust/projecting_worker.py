@@ -5,6 +5,8 @@ import logging
 import sys
 from pathlib import Path
 
+from infra.kafka.connection import Connection
+from infra.kafka.log_reader import KafkaLogReader
 from infra.sqlite import views as sqlite_views
 from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.documents import SqliteDocuments
@@ -26,11 +28,15 @@ def main() -> None:
     documents = SqliteDocuments(Path(folder) / "documents.sqlite", of_role(Role.DOCUMENTS))
     letters = SqliteDeadLetters(Path(folder) / "dead_letters.sqlite")
     topics, clock = Topics(prefix, 2), SystemClock()
-    sink = ProjectionSink(of_role(Role.DOCUMENTS), topics=topics, store=documents, dead_letters=letters, clock=clock)
+    log = KafkaLogReader(Connection(bootstrap), topics)
+    sink = ProjectionSink(
+        of_role(Role.DOCUMENTS), topics=topics, log=log, store=documents, dead_letters=letters, clock=clock
+    )
     broker = Broker(bootstrap, session_timeout_s=6.0)
     app = create_app(Role.DOCUMENTS, sink, broker=broker, topics=topics, data_dir=Path(folder))
     with served(FollowerStatus(app, sink, clock), Address("127.0.0.1", int(port))):
         asyncio.run(run(app))
+    log.close()
     documents.close()
     letters.close()
 

@@ -26,9 +26,11 @@ from projections.rows import Document, Role, View
 from schemas.envelope import Envelope, Position, StreamId, TenantId, Topic
 from schemas.kafka_record import encode_kafka
 from schemas.partitioning import partition_of
+from streams.faust.batch_agent import UNEXPECTED
 from streams.ports import Stores, SystemClock
 from streams.project.distributed_operations import DistributedOperations
 from streams.project.rebuild import Step
+from streams.project.verify import CannotCompare
 from streams.topics import Topics
 from tests.examples import envelope_of
 from tests.examples.fleet import REGISTERED, TAGGED
@@ -48,6 +50,15 @@ class Log:
         self._producer = connection.producer(transactional_id=prefix)
         self._producer.init_transactions()
         self._ends = [0, 0]
+
+    def delete(self) -> None:
+        """Delete the topics."""
+        for future in self._admin.delete_topics([spec.name for spec in self.topics.specs()]).values():
+            future.result(WAIT_S)
+        deadline = time.monotonic() + WAIT_S
+        while any(spec.name in self._admin.list_topics(timeout=10).topics for spec in self.topics.specs()):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
     def write(self, *events: Envelope, spoiled: bool = False) -> None:
         self._producer.begin_transaction()
@@ -241,6 +252,39 @@ def test_worker_follows_a_switch_and_a_switch_back_and_loses_nothing(
         projector.start()
         assert operations.wait_for(["devices"], log.end("acme"), WAIT_S)
         assert operations.verify("devices", ignore)[:3] == ("devices_v2", 23, 0)
+
+
+def test_topic_that_is_made_anew_under_a_worker_stops_its_views_until_they_are_rebuilt(
+    kafka: Kafka, log: Log, projector: Projector, tmp_path: Path
+) -> None:
+    log.write(*(registered(str(n)) for n in range(3)))
+    projector.wait_ready()
+    before = projector.devices()
+    log.delete()
+    # a log that is away is no log that was read to its end
+    gone = projector.wait_for(lambda answer: answer.text.startswith('{"ready": false, "problem": "waiting: kafka'))
+    assert gone["lag"] is None
+    anew = Log(kafka, log.topics.prefix)
+    # more than were read of the log before: what follows would be taken for its successors
+    anew.write(*(registered(f"new-{n}") for n in range(20)))
+    assert projector.process.wait(WAIT_S) == UNEXPECTED
+    projector.start()
+    stopped = projector.wait_for(lambda answer: "of another log" in answer.text)
+    assert "devices stopped: devices_v1 has read events/" in stopped["problem"]
+    assert not any(device.startswith("new-") for device in before)
+    with operating(kafka, anew, tmp_path) as operations:
+        states = {status.name: (status.state, status.error) for status in operations.projections()}
+        assert states["devices"][0] == "stopped"
+        assert "of another log" in (states["devices"][1] or "")
+        assert "devices_v1 has read events/" in operations.health()["documents"]
+        with pytest.raises(CannotCompare, match="of another log"):
+            operations.verify("devices", ignore)
+        assert operations.rebuild("devices", ignore).table == "devices_v2"
+        anew.write(registered("last"))
+        assert operations.wait_for(["devices"], anew.end("acme"), WAIT_S)
+        assert operations.verify("devices", ignore)[:3] == ("devices_v2", 21, 0)
+    others = projector.wait_for(lambda answer: answer.text.startswith('{"ready": false, "problem": "alerts stopped: '))
+    assert "; devices stopped: " not in others["problem"]
 
 
 def test_stream_that_an_operator_set_free_goes_on(kafka: Kafka, log: Log, projector: Projector, tmp_path: Path) -> None:

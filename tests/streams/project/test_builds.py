@@ -2,21 +2,28 @@
 
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from domain.fleet.facts import DeviceMetricsReported
+from infra.sqlite.event_log import SqliteEventLog
+from projections.fleet import device_metrics
 from projections.history import stream_history
-from projections.rows import View
+from projections.rows import Checkpoint, View
 from projections.stores import StoreUnavailable
 from schemas.envelope import Topic
-from streams.ports import SystemClock
+from streams.ports import FactSubmission, SystemClock
+from streams.project import rebuild
 from streams.project.rebuild import Step
 from streams.project.run import ProjectionRun
 from streams.project.view_jobs import BuildDiffers, WrongBuild
 from streams.write.writer import Writer
-from tests.streams.kit import register, tag
-from tests.streams.project.local_world import World, damage, ignore, lose_rows
+from tests.streams.kit import TESTER, register, tag
+from tests.streams.project.local_world import DEMO, World, damage, ignore, lose_rows
 
 
 def test_rebuilt_view_holds_the_same_rows_in_a_new_table(world: World, writer: Writer) -> None:
@@ -67,6 +74,35 @@ def test_rebuild_that_lost_rows_is_not_switched_to(
         world.operations.rebuild("stream_history", ignore)
     assert world.store.live("stream_history") == View("stream_history", 1)
     assert world.history() == before
+
+
+def test_rebuild_of_facts_reads_to_the_end_before_it_is_compared(
+    tmp_path: Path, log: SqliteEventLog, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few records of many readings are not few."""
+    monkeypatch.setattr(rebuild, "BATCH", {Topic.TELEMETRY: 1_000})
+    at = datetime(2026, 1, 31, tzinfo=UTC)
+    for n in range(30):
+        readings = [
+            FactSubmission("web-1", at + timedelta(seconds=200 * n + m), DeviceMetricsReported(metrics={"cpu": m}))
+            for m in range(200)
+        ]
+        log.append_facts(DEMO, readings, TESTER)
+    world = World(tmp_path, log, (device_metrics.PROJECTION,))
+    world.runner.catch_up()
+    apply = world.store.apply
+
+    def losing_the_last(to: View, rows: Any, *checkpoints: Checkpoint) -> None:
+        lost = to.build == 2 and checkpoints[0].position == 6_000
+        apply(to, rows[:-1] if lost else rows, *checkpoints)
+
+    monkeypatch.setattr(world.store, "apply", losing_the_last)
+    with pytest.raises(BuildDiffers, match="device_metrics_v2 has 1 rows that are not as the log says"):
+        world.operations.rebuild("device_metrics", ignore)
+    monkeypatch.undo()
+    world.operations.rebuild("device_metrics", ignore)
+    assert world.operations.verify("device_metrics", ignore)[:3] == ("device_metrics_v3", 6_000, 0)
+    world.close()
 
 
 def test_older_build_that_lost_rows_is_not_switched_back_to(world: World, writer: Writer) -> None:

@@ -25,13 +25,15 @@ from projections.projection import Projection
 from projections.rows import Role, Row, View
 from projections.stores import Holder, StoreUnavailable
 from schemas.envelope import Envelope, Position, TenantId, Topic
-from streams.ports import LogUnavailable, Stores, SystemClock, WorkerGroup
+from streams.ports import LogIdentity, LogUnavailable, Stores, SystemClock, WorkerGroup
 from streams.project import distributed_operations
 from streams.project.asking import ANSWER_S
 from streams.project.distributed_operations import DistributedOperations
 from streams.project.local_runner import RoleRunner
 from streams.project.rebuild import Step
 from streams.project.run import ProjectionRun
+from streams.project.same_log import AnotherLog
+from streams.project.verify import CannotCompare
 from streams.project.view_jobs import UnknownProjection
 from streams.write.writer import Writer
 from tests.contracts.dead_letters import letter
@@ -182,6 +184,32 @@ def test_store_that_hangs_keeps_nobody_waiting(world: World, monkeypatch: pytest
         world.operations.dead_letters(ACME, table=None, after=None, limit=10)
     assert time.monotonic() - began < 4 * ANSWER_S
     over.set()
+
+
+def test_view_of_another_log_is_told_of_and_is_no_longer_called_live(
+    world: World, log: SqliteEventLog, writer: Writer
+) -> None:
+    writer.write([register("web-1")])
+    world.catch_up()
+    log._identity = LogIdentity("here", 2)
+    for view, at in (("stream_history", "elsewhere/1"), ("devices", "here/2")):
+        store = world.timeline if view == "stream_history" else world.documents
+        [reached] = [one for one in store.checkpoints(View(view, 1)) if one.topic is Topic.EVENTS]
+        store.apply(View(view, 1), [], reached._replace(log=at))
+    history, documents = world.operations.projections()
+    assert (history.state, documents.state) == ("stopped", "live")
+    assert history.error == (
+        "stream_history_v1 has read events/0 of another log, elsewhere/1, and not of this one, here/2;"
+        " `factline projections rebuild stream_history` makes it anew"
+    )
+    assert world.operations.health() == {"timeline": history.error, "documents": "ok", "log": "ok"}
+    with pytest.raises(CannotCompare, match="of another log"):
+        world.operations.verify("stream_history", ignore)
+    world.operations.rebuild("stream_history", ignore)
+    assert world.operations.health()["timeline"] == "ok"
+    with pytest.raises(AnotherLog, match="stream_history_v1 has read events/0 of another log"):
+        world.operations.switch("stream_history", 1, ignore)
+    assert [status.state for status in world.operations.projections()] == ["live", "live"]
 
 
 def test_other_workers_are_told_of_as_the_broker_knows_them(world: World, log: SqliteEventLog, writer: Writer) -> None:

@@ -13,6 +13,7 @@ from projections.history import audit_trail
 from projections.rows import Role
 from projections.stores import StoreUnavailable
 from schemas.envelope import Entry, Position, Topic
+from streams.ports import LogIdentity
 from streams.project.local_runner import MAX_GIVE_WAY_S, PACE_S
 from streams.project.run import ProjectionRun
 from streams.project.verify import CannotCompare
@@ -98,6 +99,30 @@ def test_view_that_is_ahead_of_a_restored_log_stops_until_it_is_rebuilt(
     world.operations.rebuild("stream_history", ignore)
     assert list(world.runner.stopped) == ["audit_trail"]
     assert world.history() == [("device-web-1", 1), ("tenant-demo", 1)]
+    world.close()
+
+
+def test_views_of_another_log_stop_until_they_are_rebuilt_and_those_of_an_earlier_version_are_taken_over_once(
+    tmp_path: Path, log: SqliteEventLog, writer: Writer
+) -> None:
+    writer.write([register("web-1")])
+    first = World(tmp_path, log)
+    first.runner.catch_up()
+    # nobody said which log it is, as in an earlier version
+    assert [at.log for at in first.runner.reached("stream_history")] == [""]
+    first.close()
+    for epoch, stopped in ((1, set()), (2, {"stream_history", "audit_trail"})):
+        log._identity = LogIdentity("here", epoch)
+        world = World(tmp_path, log)
+        assert world.runner.stopped.keys() == stopped
+        assert [at.log for at in world.runner.reached("stream_history")] == ["here/1"]
+        world.close()
+    world = World(tmp_path, log)
+    said = world.operations.health()["audit_trail"]
+    assert "audit_trail_v1 has read events/0 of another log, here/1, and not of this one, here/2" in said
+    world.operations.rebuild("stream_history", ignore)
+    assert list(world.runner.stopped) == ["audit_trail"]
+    assert [at.log for at in world.runner.reached("stream_history")] == ["here/2"]
     world.close()
 
 

@@ -54,6 +54,26 @@ def test_new_view_is_not_seen_before_it_has_caught_up_and_does_not_delay_the_oth
     world.close()
 
 
+def test_new_view_whose_building_ends_by_a_fault_nobody_foresaw_is_told_of_while_the_others_go_on(
+    tmp_path: Path, log: SqliteEventLog, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_runner, "SOON_ENTRIES", -1)
+    before = World(tmp_path, log, (audit_trail.PROJECTION,))
+    before.runner.catch_up()
+    before.close()
+    world = World(tmp_path, log)
+    monkeypatch.setattr(world.store, "switch", {}.__getitem__)
+    world.runner.start()
+    until(lambda: "stream_history" in world.runner.stopped)
+    [reply] = writer.write([register("web-1")])
+    assert reply.position is not None
+    assert world.operations.wait_for(["audit_trail"], reply.position, 10.0)
+    trail, history = world.operations.projections()
+    assert (trail.state, history.state) == ("live", "stopped")
+    assert "stream_history is not built any more: KeyError" in world.operations.health()["stream_history"]
+    world.close()
+
+
 def test_new_view_over_an_empty_log_is_live_at_once(tmp_path: Path) -> None:
     log = SqliteEventLog(tmp_path)
     world = World(tmp_path, log)

@@ -1,6 +1,7 @@
 """What `verify` finds, also while events are being recorded."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,9 +28,9 @@ def test_view_that_is_written_meanwhile_is_compared_all_the_same(
 ) -> None:
     writer.write([register(f"web-{n}") for n in range(50)])
     world.runner.start()
-    scan, late = world.store.scan, ["late-1", "late-2"]
+    late = ["late-1", "late-2"]
 
-    def scan_late(view: View, tenant_id: TenantId) -> Iterator[Any]:
+    def scan_late(scan: Callable[[View, TenantId], Iterator[Any]], view: View, tenant_id: TenantId) -> Iterator[Any]:
         # what is recorded between folding the log and reading the view
         if tenant_id == DEMO and late:
             [reply] = writer.write([register(late.pop())])
@@ -37,7 +38,8 @@ def test_view_that_is_written_meanwhile_is_compared_all_the_same(
             assert world.operations.wait_for(["stream_history"], reply.position, 10.0)
         yield from scan(view, tenant_id)
 
-    monkeypatch.setattr(world.store, "scan", scan_late)
+    for name in ("scan", "scan_columns"):
+        monkeypatch.setattr(world.store, name, partial(scan_late, getattr(world.store, name)))
     assert world.operations.verify("stream_history", ignore)[1:4] == (53, 0, [])
     late.append("late-3")
     damage(world, "DELETE FROM stream_history_v1 WHERE stream = 'device-web-1'")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.catalog import FACTS as KINDS
+from domain.catalog import SENT as KINDS
 from domain.catalog import payload_of
 from schemas.envelope import Topic
 from streams.intake.http.telemetry import parse_json, parse_ndjson
@@ -326,6 +326,12 @@ def test_body_of_which_every_fact_is_refused_is_422_with_the_reasons(way: WaysIn
 
 def test_key_without_the_scope_is_refused(way: WaysIn) -> None:
     assert "lacks the scope telemetry:write" in refused(way.telemetry([FACT], key="fleet"), 403)["detail"]
+
+
+def test_fact_of_our_own_is_taken_from_nobody(way: WaysIn) -> None:
+    sent = {**FACT, "type": "api.request.served", "data": {"key_id": "k", "route": "GET /", "status": 200}}
+    assert "api.request.served" in refused(way.telemetry([sent]), 422)["detail"]
+    assert way.facts() == []
 
 
 # --- all facts -------------------------------------------------------------------------------------------------------

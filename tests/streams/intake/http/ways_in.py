@@ -15,8 +15,10 @@ from fastapi import FastAPI
 from domain.catalog import facts_of
 from infra.sqlite.credentials import SqliteCredentials
 from infra.sqlite.event_log import SqliteEventLog
+from projections.credentials import Quota, RateLimits
 from read_api.edge.asking import add_edge
 from read_api.edge.auth import Caller, Unauthenticated
+from read_api.edge.rates import RateLimiter
 from schemas.envelope import SYSTEM_TENANT, Entry, Envelope, TenantId, Topic
 from streams.intake.http.app import add_intake_problems
 from streams.intake.http.bodies import BodyBudget
@@ -37,6 +39,10 @@ CALLERS: Mapping[str, Caller] = {
     "reader": Caller(TenantId("demo"), "reader", ("devices:read", "fleet:read")),
     "fleet": Caller(TenantId("demo"), "fleet", ("fleet:write",)),
     "keys": Caller(TenantId("demo"), "keys", ("identity:*", "devices:*", "logs:read")),
+    "slow": Caller(
+        TenantId("demo"), "slow", ("identity:*", "fleet:write"), limits=RateLimits(3, 5, 9), usual=RateLimits(2, 5, 9)
+    ),
+    "quota": Caller(TenantId("acme"), "quota", ("*",), quota=Quota(events_per_day=3, facts_per_day=2)),
     "nobody": Caller(TenantId("nobody"), "nobody", ("*",)),
     "operator": Caller(SYSTEM_TENANT, "operator", ("*",)),
 }
@@ -89,7 +95,7 @@ class WaysIn:
 
 
 @contextmanager
-def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING) -> Iterator[WaysIn]:
+def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING, limiter: RateLimiter | None = None) -> Iterator[WaysIn]:
     log = SqliteEventLog(folder)
     credentials = SqliteCredentials(folder / "events.sqlite")
     writer = Writer(log, SystemClock())
@@ -97,7 +103,7 @@ def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING) -> Iterator[WaysIn]
     deciding, taking = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
     gate = CommandGate(writer, deciding, max_waiting=max_waiting)
     app = FastAPI()
-    add_edge(app, _identify, "")
+    add_edge(app, _identify, "", limiter)
     add_intake_problems(app)
     app.include_router(commands_router(gate, b"a key of fingerprints"))
     app.include_router(telemetry_router(TelemetryGate(log, taking)))

@@ -1,11 +1,17 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import tzinfo
+
+import pytest
 
 from domain.fleet.device import RegisterDevice
 from domain.fleet.facts import LogRecorded
 from infra.serve.syslog import Syslog, listening, open_syslog
 from schemas.envelope import Actor, TenantId
+from streams.intake.syslog import listener
+from streams.intake.syslog.messages import Heard, Received
+from streams.intake.syslog.messages import heard as heard_message
 from streams.ports import FactSubmission, LogFull, Submission
 
 DEMO = TenantId("demo")
@@ -90,3 +96,42 @@ def test_what_the_log_refused_is_sent_again_at_the_end() -> None:
     log = Log(refused=1)
     heard(log, lambda port: over_tcp(port, b"<13>Jan  1 00:00:20 gw p: a\n"))
     assert log.lines() == [("gw", "a")]
+
+
+def test_message_that_fails_in_a_way_nobody_foresaw_costs_its_own_line_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(received: Received, zone: tzinfo) -> Heard:
+        if b"bad" in received.message:
+            raise KeyError("nobody foresaw it")
+        return heard_message(received, zone)
+
+    monkeypatch.setattr(listener, "heard", failing)
+    log = Log()
+
+    async def send(port: int) -> None:
+        await over_tcp(port, b"<13>Jan  1 00:00:20 gw p: bad\n")
+        await over_tcp(port, b"<13>Jan  1 00:00:20 gw p: bad\n<13>Jan  1 00:00:21 gw p: good\n")
+
+    heard(log, send)
+    assert log.lines() == [("gw", "good")]
+
+
+def test_log_that_fails_in_a_way_nobody_foresaw_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "_AGAIN_S", 0.01)
+    log = Log()
+    append, failed = log.append, 0
+
+    async def failing(tenant_id: TenantId, facts: Sequence[FactSubmission], actor: Actor) -> None:
+        nonlocal failed
+        failed += 1
+        if failed == 1:
+            raise KeyError("nobody foresaw it")
+        await append(tenant_id, facts, actor)
+
+    monkeypatch.setattr(log, "append", failing)
+
+    async def send(port: int) -> None:
+        await over_tcp(port, b"<13>Jan  1 00:00:20 gw p: a\n")
+        await over_tcp(port, b"<13>Jan  1 00:00:20 gw p: b\n")
+
+    heard(log, send)
+    assert log.lines() == [("gw", "a"), ("gw", "b")]

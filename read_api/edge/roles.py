@@ -1,0 +1,74 @@
+"""What each role may do is this table; a scope that stands in no row is for those who manage the tenant."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+OWNER, ADMIN, USER, VIEWER, AUDITOR = ROLES = ("OWNER", "ADMIN", "USER", "VIEWER", "AUDITOR")
+
+
+class Permission(NamedTuple):
+    """A row of the table: who may do what asks for these scopes."""
+
+    scopes: tuple[str, ...]
+    roles: frozenset[str]
+
+
+MANAGE = "manage users, keys, tenant"
+
+PERMISSIONS: Mapping[str, Permission] = {
+    "read": Permission(
+        (
+            "alerts:read",
+            "analytics:read",
+            "budgets:read",
+            "content:read",
+            "customers:read",
+            "devices:read",
+            "invoices:read",
+            "leads:read",
+            "logs:read",
+            "organizations:read",
+            "quotes:read",
+            "representatives:read",
+            "scripts:read",
+            "watches:read",
+        ),
+        frozenset(ROLES),
+    ),
+    "change": Permission(
+        ("content:write", "execution:write", "finance:write", "fleet:write", "sales:write", "telemetry:write"),
+        frozenset({OWNER, ADMIN, USER}),
+    ),
+    "open personal fields": Permission(("personal:read",), frozenset({OWNER, ADMIN, USER})),
+    # a live stream begins at any position, so it is a replay
+    "audit, replay, history": Permission(
+        (
+            "audit:read",
+            "history:read",
+            "issuers:read",
+            "live:read",
+            "ops:read",
+            "processes:read",
+            "usage:read",
+            "users:read",
+        ),
+        frozenset({OWNER, ADMIN, AUDITOR}),
+    ),
+    MANAGE: Permission(("identity:write",), frozenset({OWNER, ADMIN})),
+}
+"""Source: the table of roles in the domain model, where other things than workflows get the row of their kind."""
+
+_PERMISSION_OF: Mapping[str, str] = {scope: name for name, row in PERMISSIONS.items() for scope in row.scopes}
+
+
+def roles_allow(roles: Iterable[str], scope: str) -> bool:
+    """Tell if one of the roles may do what asks for a scope, also for one like `*`, which stands for all of them."""
+    row = PERMISSIONS[_PERMISSION_OF.get(scope, MANAGE)]
+    return not row.roles.isdisjoint(roles)
+
+
+def scopes_of(role: str) -> tuple[str, ...]:
+    """Return what a role may do, as the scopes that a key would need for it."""
+    if role in PERMISSIONS[MANAGE].roles:
+        return ("*",)
+    return tuple(scope for row in PERMISSIONS.values() if role in row.roles for scope in row.scopes)

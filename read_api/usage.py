@@ -1,0 +1,42 @@
+"""This route says how much a tenant asks of the API, and what is left of its quota."""
+
+import asyncio
+from functools import partial
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from projections.identity.api_usage import USAGE
+from read_api.edge.parameters import End, Start, in_order
+from read_api.edge.quotas import quotas
+from read_api.edge.responses import documented, table
+from read_api.reading import Read, Reading
+
+_EXAMPLE = {"limit": 1_000, "remaining": 400, "ends_in_s": 43_200}
+
+router = APIRouter(prefix="/v1", tags=["usage"])
+
+
+@router.get(
+    "/usage",
+    summary="Requests of the tenant by key, route or day (UTC), as recorded up to a minute ago",
+    description="`refused` are answers of 400 to 499, `failed` those of 500 and more; `ms` is the time until answers"
+    " began, of all together.",
+    responses=documented(USAGE.example, quotas={"events_per_day": _EXAMPLE}),
+)
+async def usage(
+    *,
+    request: Request,
+    read: Annotated[Read, Depends(Reading("usage", "api_usage"))],
+    by: Literal["key", "route", "day"] = "key",
+    start: Start = None,
+    end: End = None,
+) -> Response:
+    in_order(start, end)
+    ask = partial(read.answers.analytics.ask, USAGE, read.tenant_id, by=by, start=start, end=end)
+    rows = await asyncio.get_running_loop().run_in_executor(read.answers.analytics_threads, ask)
+    found = dict(await quotas(request, read.caller))
+    if (most := read.caller.quota.live_streams) is not None:
+        found["live_streams"] = {"limit": most, "remaining": max(0, most - read.answers.live_of.of(read.tenant_id))}
+    answers = [{by if name == "group" else name: value for name, value in row._asdict().items()} for row in rows]
+    return table(answers, read.as_of, quotas=found)

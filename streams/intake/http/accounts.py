@@ -1,0 +1,153 @@
+"""Users are invited, set their passwords, and sign in and out by way of whoever decides commands."""
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from domain import catalog
+from domain.identity.session import EndSession, StartSession
+from domain.identity.user import InviteUser, OfferPassword, SetPassword
+from domain.message import Command
+from domain.rejection import Kind
+from projections.credentials import Credentials, values_of
+from projections.sign_in import Parts, member_of, offer_of, session_of
+from read_api.edge.auth import Caller, Unauthenticated, secret_sha256
+from read_api.edge.problems import Problem
+from read_api.edge.roles import OWNER
+from read_api.edge.sessions import SessionCookie
+from schemas.envelope import Actor, ActorType, StreamId, TenantId
+from streams.identifiers import new_id
+from streams.intake.http.commands import Gate
+from streams.intake.http.onboarding import Refused
+from streams.intake.http.passwords import Passwords, SlowDown
+from streams.ports import Reply, Submission
+
+# how far behind the log a gateway's credentials may be
+_LOOKS = 40
+_LOOK_S = 0.05
+
+ACTIVE = "ACTIVE"
+
+# the same text for a tenant, a user and a password that are wrong, and for a user who has none
+_NOT_RIGHT = "the tenant, the user or the password is not right"
+_NO_OFFER = "the token is not good, or not any more; ask for a new one"
+
+
+class Offered(NamedTuple):
+    """A token that is shown this once: whoever has it may set the user's password."""
+
+    token: str
+    reply: Reply
+
+
+class Accounts:
+    """What users, and those who manage them, do with accounts.
+
+    Raises: Refused; LogUnavailable or Overloaded, safe to retry.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        credentials: Credentials,
+        passwords: Passwords,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._gate = gate
+        self._credentials = credentials
+        self._passwords = passwords
+        self._slow_down = SlowDown()
+        self._now = now
+
+    async def invite(self, caller: Caller, command: InviteUser) -> Offered:
+        """Invite a user with a command that lacks its token."""
+        token = secrets.token_urlsafe(32)
+        named = InviteUser(
+            user_id=command.user_id,
+            email=command.email,
+            roles=command.roles,
+            expires_at=command.expires_at,
+            token_sha256=secret_sha256(token),
+        )
+        return Offered(token, await self._accepted(caller.tenant_id, named, caller.actor))
+
+    async def offer_password(self, caller: Caller, user_id: str) -> Offered:
+        """Let a user set a password who lost theirs, or was invited without a token."""
+        token = secrets.token_urlsafe(32)
+        command = OfferPassword(user_id=user_id, token_sha256=secret_sha256(token))
+        return Offered(token, await self._accepted(caller.tenant_id, command, caller.actor))
+
+    async def roles_of(self, tenant_id: TenantId, user_id: str) -> tuple[str, ...]:
+        """Return the roles of a user; of one who has not joined, and may have any, the highest."""
+        member = member_of(await self._parts(tenant_id, f"user-{user_id}"))
+        return member.roles if member else (OWNER,)
+
+    async def set_password(self, tenant_id: TenantId, user_id: str, token: str, password: str) -> Reply:
+        """Set a password with the token of an invitation, or of an offer. Raises: Problem (403), it is not good."""
+        offer = offer_of(await self._parts(tenant_id, f"user-{user_id}"))
+        if (
+            offer is None
+            or not hmac.compare_digest(offer.token_sha256, secret_sha256(token))
+            or offer.expires_at <= self._now()
+        ):
+            raise Problem(403, _NO_OFFER)
+        command = SetPassword(user_id=user_id, password_hash=await self._passwords.hash(password))
+        try:
+            # a token is good once: after that the stream is at another version
+            return await self._accepted(tenant_id, command, _user(user_id), expected_version=offer.version)
+        except Refused as refused:
+            if refused.refusal.kind in (Kind.CONFLICT, Kind.NOT_ALLOWED):
+                raise Problem(403, _NO_OFFER) from refused
+            raise
+
+    async def sign_in(self, tenant_id: TenantId, user_id: str, password: str) -> SessionCookie:
+        """Start a session. Raises: Unauthenticated; Problem (429), too many tries."""
+        who = (str(tenant_id), user_id)
+        self._slow_down.try_once(who)
+        member = member_of(await self._parts(tenant_id, f"user-{user_id}"))
+        is_right = await self._passwords.verify(password, member.password_hash if member else None)
+        status = await asyncio.to_thread(self._credentials.status_of, tenant_id)
+        if not is_right or member is None or status != ACTIVE:
+            raise Unauthenticated(_NOT_RIGHT)
+        self._slow_down.succeeded(who)
+        cookie = SessionCookie(tenant_id, secrets.token_hex(16), secrets.token_urlsafe(32))
+        hash_ = secret_sha256(cookie.secret)
+        command = StartSession(
+            session_id=cookie.session_id, user_id=user_id, secret_sha256=hash_, password=member.number
+        )
+        await self._accepted(tenant_id, command, _user(user_id))
+        await self._known(cookie)
+        return cookie
+
+    async def sign_out(self, caller: Caller) -> None:
+        """End the caller's session; whoever came with something else has none."""
+        command = EndSession(session_id=caller.credential_id, reason="signed out")
+        await self._accepted(caller.tenant_id, command, caller.actor)
+
+    async def _known(self, cookie: SessionCookie) -> None:
+        """Wait until a session can be used here: the next request comes at once."""
+        for _ in range(_LOOKS):
+            if session_of(await self._parts(cookie.tenant_id, f"session-{cookie.session_id}")):
+                return
+            await asyncio.sleep(_LOOK_S)
+
+    async def _parts(self, tenant_id: TenantId, stream: str) -> Parts:
+        return values_of(await asyncio.to_thread(self._credentials.of_stream, tenant_id, StreamId(stream)))
+
+    async def _accepted(
+        self, tenant_id: TenantId, command: Command, actor: Actor, *, expected_version: int | None = None
+    ) -> Reply:
+        name = catalog.name_of(type(command))
+        reply = await self._gate.execute(
+            Submission(new_id(), tenant_id, name, command, actor, expected_version=expected_version)
+        )
+        if reply.refusal is not None:
+            raise Refused(reply.refusal)
+        return reply
+
+
+def _user(user_id: str) -> Actor:
+    return Actor(ActorType.USER, user_id)

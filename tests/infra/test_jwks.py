@@ -1,0 +1,59 @@
+"""Keys of issuers are fetched over HTTP."""
+
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
+import pytest
+
+from infra.jwks import OVER_HTTP, fetching
+from read_api.edge.issuer_keys import CannotFetch
+
+
+class _Answers(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/keys")
+            self.end_headers()
+            return
+        self.send_response(200 if self.path in ("/keys", "/huge") else 404)
+        self.end_headers()
+        self.wfile.write(b" " * 300_000 if self.path == "/huge" else b'{"keys": []}')
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), _Answers)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_keys_are_fetched(address: str) -> None:
+    assert fetching({OVER_HTTP: "1"})(f"{address}/keys") == b'{"keys": []}'
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/moved", "/huge"])
+def test_anything_but_an_answer_is_none(address: str, path: str) -> None:
+    with pytest.raises(CannotFetch):
+        fetching({OVER_HTTP: "1"})(f"{address}{path}")
+
+
+def test_nobody_is_asked_without_encryption_unless_it_is_this_machine_and_allowed(address: str) -> None:
+    with pytest.raises(CannotFetch, match="is not https"):
+        fetching({})(f"{address}/keys")
+    for url in ("http://id.acme.example/keys", "http://127.0.0.1.evil.example/keys", "ftp://127.0.0.1/keys"):
+        with pytest.raises(CannotFetch, match="is not https"):
+            fetching({OVER_HTTP: "1"})(url)
+
+
+def test_address_that_is_away_is_no_error_of_ours() -> None:
+    with pytest.raises(CannotFetch, match="does not answer"):
+        fetching({OVER_HTTP: "1"})("http://127.0.0.1:1/keys")
