@@ -17,7 +17,7 @@ REF = "#/components/schemas/{model}"
 
 _METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 _FOR_ALL = (400, 500, 503)
-_WITH_KEY = (401, 403, 409, 422, 429)
+_OF_CALLERS = (401, 403, 409, 422, 429)
 _WITH_BODY = (413, 415, 504, 507)
 _LATER = frozenset({429, 503, 507})
 
@@ -68,7 +68,9 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     schemas["Problem"] = _PROBLEM
-    components["responses"] = {_name(status): _refusal(status) for status in (*_FOR_ALL, *_WITH_KEY, 404, *_WITH_BODY)}
+    components["responses"] = {
+        _name(status): _refusal(status) for status in (*_FOR_ALL, *_OF_CALLERS, 404, *_WITH_BODY)
+    }
     paths = document["paths"] = dict(_expanded(document["paths"]))
     for path, operations in paths.items():
         for method in operations.keys() & _METHODS:
@@ -93,7 +95,7 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
     operation["operationId"] = operation_id(method, path)
     statuses = [
         *_FOR_ALL,
-        *(_WITH_KEY if operation.get("security") else ()),
+        *(_OF_CALLERS if operation.get("security") or method != "get" else ()),
         *([404] if "{" in path or method != "get" else ()),
         *(_WITH_BODY if method != "get" else ()),
     ]
@@ -135,8 +137,8 @@ def _hoist(node: Any, schemas: dict[str, Any]) -> None:
             _hoist(one, schemas)
     elif isinstance(node, dict):
         for name, schema in node.pop("$defs", {}).items():
+            _hoist(schema, schemas)
             if schemas.setdefault(name, schema) != schema:
                 raise ValueError(f"two schemas are called {name}; give one of the classes another name")
-            _hoist(schema, schemas)
         for one in node.values():
             _hoist(one, schemas)

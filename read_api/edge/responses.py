@@ -73,8 +73,14 @@ def table(rows: Sequence[Answer], as_of: AsOf, *, next_: str | None = None, **mo
     return Json({"rows": rows, "next": next_, "as_of": as_of._asdict(), **more})
 
 
-def documented(example: Mapping[str, Any], **more: Any) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI responses of a table with such a row."""
+def documented(
+    example: Mapping[str, Any], *, sometimes: Mapping[str, Any] | None = None, **more: Any
+) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI responses of a table with such a row.
+
+    Shape: the fields of `more` are in every answer, those of `sometimes` are not.
+    """
+    beside = {**more, **(sometimes or {})}
     as_of = {"at": "2026-01-31T08:30:00.125000Z", "positions": ["events/0/12"]}
     schema = {
         "type": "object",
@@ -90,10 +96,10 @@ def documented(example: Mapping[str, Any], **more: Any) -> dict[int | str, dict[
                     "positions": {"type": "array", "items": {"type": "string"}},
                 },
             },
-            **{name: schema_like(value) for name, value in more.items()},
+            **{name: schema_like(value) for name, value in beside.items()},
         },
     }
-    return answered({"rows": [example], "next": None, "as_of": as_of, **more}, "Rows", schema=schema)
+    return answered({"rows": [example], "next": None, "as_of": as_of, **beside}, "Rows", schema=schema)
 
 
 def answered(

@@ -13,7 +13,7 @@ from streams.intake.http.commands import PUBLIC
 from tests.conformance import Target, run, target
 
 METHODS = {"get", "post", "put", "patch", "delete"}
-OPEN = {"/metrics", "/v1/ops/alive", "/v1/ops/health"}
+OPEN = {"/metrics", "/v1/ops/alive", "/v1/ops/health", "/v1/passwords", "/v1/sign-in"}
 """What needs no key."""
 
 

@@ -83,6 +83,6 @@ def _operation(command: type[Command]) -> dict[str, Any]:
     schema = schema_of(command)
     own_name = command.__name__
     words = re.sub("(?<=[a-z])(?=[A-Z])", " ", own_name).capitalize()
-    description = schema.pop("description", "")
+    description = schema.get("description", "")
     body = body_of_schema(named(own_name, schema), example_of(schema))
     return {"summary": words, "description": description, "requestBody": body}

@@ -86,7 +86,7 @@ def sign_in_router(accounts: Accounts) -> APIRouter:
     @router.post(
         "/v1/passwords",
         summary="Set a password with a token, and join where it is an invitation's; needs no other credential",
-        responses=answered({"user_id": "ann", "events": ["user.password_set"]}),
+        responses=answered({"user_id": "ann", "events": ["user.password.set"]}),
         openapi_extra=described_body(
             _WithToken,
             {"tenant_id": "acme", "user_id": "ann", "token": "…", "password": "correct horse battery staple"},

@@ -102,7 +102,7 @@ def tenants_router(tenants: Tenants) -> APIRouter:
         "/v1/tenants/{tenant_id}/keys",
         summary="One more API key for a tenant, shown this once; for the operator's key only",
         status_code=201,
-        responses=answered({**_GIVEN, "scopes": ["*"]}, "Issued", status=201),
+        responses=answered({**_GIVEN, "scopes": ["*"], "limits": {"minute": 600}}, "Issued", status=201),
         openapi_extra=described_body(_OperatorsKey, {"name": "instead of the lost one", "scopes": ["*"]}),
     )
     async def give_key(
@@ -141,7 +141,7 @@ def tenants_router(tenants: Tenants) -> APIRouter:
     @router.post(
         "/v1/tenants/{tenant_id}/quota",
         summary="How much a tenant may do, in place of what was set before; for the operator's key only",
-        responses=answered({"tenant_id": "acme", "events": ["tenant.quota_set"], "position": "events/0/12"}),
+        responses=answered({"tenant_id": "acme", "events": ["tenant.quota.set"], "position": "events/0/12"}),
         openapi_extra=described_body(_Quota, {"events_per_day": 1_000, "live_streams": 5, "requests_per_minute": 600}),
     )
     async def set_quota(
