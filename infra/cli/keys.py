@@ -14,6 +14,7 @@ from infra.cli.servers import asking, server_options
 from infra.cli.shown import json_option, print_json, print_rows
 
 _TYPES = "api_key.issued,api_key.rotated,api_key.revoked"
+_NUMBER = click.IntRange(1, 1_000_000_000)
 _COLUMNS = ("key_id", "name", "scopes", "issued_at", "rotated_at", "revoked_at")
 
 
@@ -56,16 +57,22 @@ def _keys(client: Client) -> list[dict[str, Any]]:
 @keys.command()
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, required=True, help="What it may do, like devices:read or *.")
+@click.option("--minute", type=_NUMBER, help="Requests that it may send a minute; else what is usual there.")
+@click.option("--hour", type=_NUMBER, help="Requests an hour.")
+@click.option("--day", type=_NUMBER, help="Requests a day.")
 @json_option
 @server_options
-def issue(name: str, *, scopes: Sequence[str], as_json: bool) -> None:
+def issue(name: str, *, scopes: Sequence[str], as_json: bool, **most: int | None) -> None:
     """Make a key and print it, this once; it may do no more than the key that makes it.
 
     \b
     factline keys issue "agent of web-1" --scope telemetry:write
+    factline keys issue "agent of web-1" --scope telemetry:write --minute 600
     """
+    limits = {window: number for window, number in most.items() if number is not None}
+    wanted = {"name": name, "scopes": list(scopes), **({"limits": limits} if limits else {})}
     with asking() as client:
-        made = client.post("/v1/keys", {"name": name, "scopes": list(scopes)})
+        made = client.post("/v1/keys", wanted)
     if as_json:
         print_json(made)
     else:

@@ -127,7 +127,9 @@ def test_the_exit_status_says_who_could_not(server: Target) -> None:
 
 
 def test_keys_are_made_renewed_and_revoked(server: Target) -> None:
-    made = json.loads(factline(server, "keys", "issue", "agent", "--scope", "devices:read", "--json").stdout)
+    issue = ("keys", "issue", "agent", "--scope", "devices:read", "--minute", "600")
+    made = json.loads(factline(server, *issue, "--json").stdout)
+    assert made["limits"] == {"minute": 600, "hour": None, "day": None}
     key_id = made["key_id"]
     renewed = factline(server, "keys", "rotate", key_id).stdout.strip()
     assert renewed.startswith(f"ak_{key_id}.sk_")
