@@ -17,7 +17,9 @@ pytestmark = pytest.mark.full
 
 def test_a_generated_client_writes_and_reads_what_it_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with target(tmp_path / "data") as server:
-        (tmp_path / "openapi.json").write_bytes(httpx.get(f"{server.url}/openapi.json", trust_env=False).content)
+        (tmp_path / "openapi.json").write_bytes(
+            httpx.get(f"{server.url}/openapi.json", trust_env=False, timeout=60).content
+        )
         _generate(tmp_path)
         monkeypatch.syspath_prepend(str(tmp_path))
         made = import_module("made_client")
@@ -32,7 +34,7 @@ def test_a_generated_client_writes_and_reads_what_it_wrote(tmp_path: Path, monke
 
 
 def _register_and_read(client: Any) -> None:
-    body = _class("models.register_device", "RegisterDevice")(device_id="made-1", hostname="made-1.example")
+    body = _class("models.fleet_register_device", "FleetRegisterDevice")(device_id="made-1", hostname="made-1.example")
     reply = _ask("commands.post_commands_fleet_register_device", client=client, body=body)
     assert reply.version == 1
     found = _ask("devices.get_devices_id", client=client, id="made-1", x_consistent_with=reply.position.token)

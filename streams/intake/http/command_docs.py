@@ -58,7 +58,7 @@ REPLIES = answered({"replies": [_REPLY]}, "A reply for each, in order", schema=_
 
 def one_command(commands: Mapping[str, type[Command]]) -> dict[str, Any]:
     """Return the `openapi_extra` of the route of one command."""
-    each = {f"/v1/commands/{name.replace('.', '/')}": _operation(command) for name, command in commands.items()}
+    each = {f"/v1/commands/{name.replace('.', '/')}": _operation(name, command) for name, command in commands.items()}
     return {"parameters": _HEADERS, EACH: each}
 
 
@@ -79,10 +79,11 @@ def batch(most: int) -> dict[str, Any]:
     return {"requestBody": body_of_schema({"type": "array", "maxItems": most, "items": item}, [_ITEM])}
 
 
-def _operation(command: type[Command]) -> dict[str, Any]:
+def _operation(name: str, command: type[Command]) -> dict[str, Any]:
     schema = schema_of(command)
-    own_name = command.__name__
-    words = re.sub("(?<=[a-z])(?=[A-Z])", " ", own_name).capitalize()
+    words = re.sub("(?<=[a-z])(?=[A-Z])", " ", command.__name__).capitalize()
     description = schema.get("description", "")
-    body = body_of_schema(named(own_name, schema), example_of(schema))
+    # two contexts may each have a command of one name, and generated clients call a class by its title
+    schema.pop("title", None)
+    body = body_of_schema(named(name, schema), example_of(schema))
     return {"summary": words, "description": description, "requestBody": body}
