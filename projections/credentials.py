@@ -130,6 +130,12 @@ class Credentials(Protocol):
         Raises: StoreUnavailable, safe to retry.
         """
 
+    def tenants(self) -> Mapping[TenantId, str]:
+        """Return whether each tenant that is known is ACTIVE, SUSPENDED or CLOSED.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
     def issuers(self, tenant_id: TenantId) -> Sequence[TrustedIssuer]:
         """Return the issuers that a tenant trusts now.
 

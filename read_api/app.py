@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
+from fastapi.responses import PlainTextResponse
 from fastapi_offline import FastAPIOffline
 
 from read_api import audit, executions, live, me, ops, page, things, timeline, usage
@@ -12,6 +13,7 @@ from read_api.analytics import analytics_router
 from read_api.answers import Answers
 from read_api.documents import document_routers
 from read_api.edge.asking import add_edge
+from read_api.edge.responses import answered
 from read_api.prometheus import CountRequests, HttpMetrics, scrape
 
 __all__ = ["Answers", "add_answers", "create_app"]
@@ -43,7 +45,14 @@ def add_answers(app: FastAPI, answers: Answers) -> None:
         app.include_router(router)
     app.include_router(me.router)
     app.include_router(page.router)
-    app.add_api_route("/metrics", scrape, tags=["ops"], summary="Prometheus text; needs no key")
+    app.add_api_route(
+        "/metrics",
+        scrape,
+        tags=["ops"],
+        summary="Prometheus text; needs no key",
+        response_class=PlainTextResponse,
+        responses=answered("factline_up 1.0", "Text", media_type="text/plain", schema={"type": "string"}),
+    )
     app.include_router(_closing(answers))
 
 

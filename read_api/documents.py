@@ -35,7 +35,7 @@ def _router(view: Projection) -> APIRouter:
     @router.get(
         "",
         summary=f"List {name}",
-        responses=listed(layout.example, _columns(view)),
+        responses=listed(layout.example, _columns(view), sometimes=_ranges(view)),
         openapi_extra={"parameters": parameters(layout)},
     )
     def find(
@@ -131,6 +131,11 @@ def _list(
 
     more = {"ranges": question.shown} if question.shown else {}
     return answer(read, _columns(view), pages, limit=limit, cursor=cursor, **more)
+
+
+def _ranges(view: Projection) -> Answer:
+    """Return an example of how ranges are shown, in the answer to a question that has some."""
+    return {"ranges": {field: {"from": "…", "before": None} for field in view.documents.ranges[:1]}}
 
 
 def _columns(view: Projection) -> Sequence[str]:

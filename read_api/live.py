@@ -16,7 +16,7 @@ from read_api.edge.credential import credential_of
 from read_api.edge.parameters import LONGEST_NAME, parse_positions
 from read_api.edge.problems import Problem
 from read_api.edge.queries import one_of
-from read_api.edge.responses import Answer, to_json
+from read_api.edge.responses import Answer, answered, to_json
 from read_api.edge.scopes import require
 from read_api.edge.tokens import token
 from read_api.reading import Read, Reading
@@ -79,16 +79,12 @@ class LiveResponse(StreamingResponse):
     "/live",
     summary="Server-sent events as they are recorded",
     response_class=StreamingResponse,
-    responses={
-        200: {
-            "description": "Each event's id is a set of positions; send the last one as Last-Event-ID to go on from it",
-            "content": {
-                "text/event-stream": {
-                    "example": 'id: events/0/12,telemetry/0/99\ndata: {"type": "device.registered", "stream": "…"}\n\n'
-                }
-            },
-        }
-    },
+    responses=answered(
+        'id: events/0/12,telemetry/0/99\ndata: {"type": "device.registered", "stream": "…"}\n\n',
+        "Each event's id is a set of positions; send the last one as Last-Event-ID to go on from it",
+        media_type="text/event-stream",
+        schema={"type": "string"},
+    ),
 )
 def live(
     *,

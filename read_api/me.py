@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from read_api.edge.asking import Asking
 from read_api.edge.auth import CredentialKind
-from read_api.edge.responses import Json
+from read_api.edge.responses import Json, answered
 
 router = APIRouter(tags=["who"])
 
@@ -21,7 +21,7 @@ _EXAMPLE = {
 @router.get(
     "/v1/me",
     summary="Who asks, by which credential, and with which roles or scopes; any valid credential will do",
-    responses={200: {"description": "Who asks", "content": {"application/json": {"example": _EXAMPLE}}}},
+    responses=answered(_EXAMPLE, "Who asks"),
 )
 async def me(caller: Asking) -> Response:
     is_key = caller.kind is CredentialKind.API_KEY

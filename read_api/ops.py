@@ -9,7 +9,7 @@ from projections.operations import DEGRADED, OK, UPDATE, DeadLetter, PartitionLa
 from read_api.answers import Asked
 from read_api.edge.parameters import Cursor, Limit
 from read_api.edge.problems import RETRY_AFTER_S, Problem
-from read_api.edge.responses import Answer, AsOf, Json, documented, place_names, table
+from read_api.edge.responses import Answer, AsOf, Json, answered, documented, place_names, table
 from read_api.edge.scopes import require_operator
 from read_api.reading import Read, Reading, own_places
 from schemas.envelope import SYSTEM_TENANT, Position, TenantId, Topic
@@ -19,6 +19,7 @@ router = APIRouter(prefix="/v1/ops", tags=["ops"])
 
 Operator = Annotated[Read, Depends(Reading("ops"))]
 
+_AT = "2026-01-31T08:30:00Z"
 _LAG_EXAMPLE = {"projection": "devices", "role": "documents", "state": "live", "lag_events": 0, "lag_s": 0.0}
 _PARTITIONS_EXAMPLE = {
     "partitions": [{"topic": "events", "partition": 3, "lag_events": 0, "lag_s": 0.0}],
@@ -49,16 +50,24 @@ _LETTER_EXAMPLE = {
     "type": "device.registered",
     "reason": "…",
     "attempts": 1,
-    "parked_at": "2026-01-31T08:30:00Z",
+    "parked_at": _AT,
 }
 
 
-@router.get("/alive", summary="Whether this process answers, whatever else does not; needs no key")
+@router.get(
+    "/alive",
+    summary="Whether this process answers, whatever else does not; needs no key",
+    responses=answered({"alive": True}),
+)
 def alive() -> Response:
     return Json({"alive": True})
 
 
-@router.get("/health", summary="Alive, and ready or not; needs no key", responses={503: {"description": "not ready"}})
+@router.get(
+    "/health",
+    summary="Alive, and ready or not; needs no key",
+    responses=answered({"ready": True, "parts": {"log": OK}, "as_of": {"at": _AT, "positions": []}}, "Ready"),
+)
 def health(answers: Asked) -> Response:
     # without a key nothing is said but which part it is, and whether a newer release is all that it waits for
     parts = {name: _without_reasons(state) for name, state in answers.operations.health().items()}

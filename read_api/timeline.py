@@ -36,7 +36,14 @@ _LONGEST_RAW_S = 31 * 86_400
 @router.get(
     "/devices/{id}/metrics",
     summary="A metric's readings or points over time; without `metric`, the names there are",
-    responses=listed(METRICS.layout.example, _POINT, window=WINDOW_EXAMPLE),
+    responses=listed(
+        METRICS.layout.example,
+        _POINT,
+        sometimes={
+            "window": WINDOW_EXAMPLE,
+            "data": {"first": "2026-01-01T00:00:00Z", "last": "2026-01-15T12:00:00Z"},
+        },
+    ),
 )
 def metrics(
     *,

@@ -40,7 +40,7 @@ class ExecuteWorkflow(_OfExecution):
     workflow_id: Id
     input: Json = None
     parent: str | None = None
-    depth: Annotated[int, Field(ge=0)] = 0
+    depth: Annotated[int, Field(strict=True, ge=0)] = 0
 
 
 @value

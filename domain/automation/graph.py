@@ -37,7 +37,7 @@ class _Work(_Node):
     timeout_s: TaskSeconds = 300
     heartbeat_s: TaskSeconds | None = None
     attempts: Attempts = 3
-    backoff_s: Annotated[int, Field(ge=0, le=86_400)] = 5
+    backoff_s: Annotated[int, Field(strict=True, ge=0, le=86_400)] = 5
     deadline_s: TaskSeconds | None = None
 
 
@@ -73,8 +73,8 @@ class ForeachNode(_Work):
     type: Literal["foreach"]
     items: Expression
     kind: TaskKind
-    at_once: Annotated[int, Field(ge=1, le=100)] = 10
-    max_items: Annotated[int, Field(ge=1, le=MAX_ITEMS)] = MAX_ITEMS
+    at_once: Annotated[int, Field(strict=True, ge=1, le=100)] = 10
+    max_items: Annotated[int, Field(strict=True, ge=1, le=MAX_ITEMS)] = MAX_ITEMS
 
 
 @value
@@ -105,7 +105,7 @@ class JoinNode(_Node):
     """Runs when all its edges are decided and `needs` of them are taken, else it is skipped."""
 
     type: Literal["join"]
-    needs: Literal["all", "any"] | Annotated[int, Field(ge=1, le=MAX_NODES)] = "all"
+    needs: Literal["all", "any"] | Annotated[int, Field(strict=True, ge=1, le=MAX_NODES)] = "all"
 
 
 @value
@@ -113,7 +113,7 @@ class WaitNode(_Node):
     """Shape: one of `seconds` and `until`, an expression for an instant."""
 
     type: Literal["wait"]
-    seconds: Annotated[int, Field(ge=1, le=366 * 86_400)] | None = None
+    seconds: Annotated[int, Field(strict=True, ge=1, le=366 * 86_400)] | None = None
     until: Expression | None = None
 
 
@@ -123,7 +123,7 @@ class ApprovalNode(_Node):
 
     type: Literal["approval"]
     role: Role | None = None
-    deadline_s: Annotated[int, Field(ge=1, le=366 * 86_400)] | None = None
+    deadline_s: Annotated[int, Field(strict=True, ge=1, le=366 * 86_400)] | None = None
 
 
 @value

@@ -52,7 +52,7 @@ class FailPublication(_OfDistribution):
     nothing. One that is not `retryable` is not tried again by itself.
     """
 
-    attempt: Annotated[int, Field(ge=1)]
+    attempt: Annotated[int, Field(strict=True, ge=1)]
     error: Text
     retryable: bool = True
 
@@ -64,8 +64,8 @@ class ReportPerformance(_OfDistribution):
     Units: `views` and `engagement` are counts since it was published; `measured_at` is when they were read.
     """
 
-    views: Annotated[int, Field(ge=0, le=2**53)]
-    engagement: Annotated[int, Field(ge=0, le=2**53)]
+    views: Annotated[int, Field(strict=True, ge=0, le=2**53)]
+    engagement: Annotated[int, Field(strict=True, ge=0, le=2**53)]
     measured_at: Instant
 
 

@@ -62,10 +62,10 @@ class ReportResult(_OfExecution):
     Units: `duration_ms` is in milliseconds.
     """
 
-    exit_code: Annotated[int, Field(ge=-(2**31), le=2**32)] | None = None
+    exit_code: Annotated[int, Field(strict=True, ge=-(2**31), le=2**32)] | None = None
     stdout: Text = ""
     truncated: bool = False
-    duration_ms: Annotated[int, Field(ge=0, le=2**53)] = 0
+    duration_ms: Annotated[int, Field(strict=True, ge=0, le=2**53)] = 0
     error: Text | None = None
 
 

@@ -20,7 +20,7 @@ ScheduleId = Annotated[str, StringConstraints(min_length=1, max_length=64, patte
 
 Cron = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
-EverySeconds = Annotated[int, Field(ge=60, le=366 * 86_400)]
+EverySeconds = Annotated[int, Field(strict=True, ge=60, le=366 * 86_400)]
 
 # --- commands
 

@@ -12,7 +12,7 @@ from domain.rejection import conflict, not_found
 from schemas.envelope import StreamId
 from schemas.values import Body, Id, Name
 
-TimeoutS = Annotated[int, Field(ge=1, le=86_400)]
+TimeoutS = Annotated[int, Field(strict=True, ge=1, le=86_400)]
 
 USUAL_TIMEOUT_S = 480
 """With the two minutes that the watchdog adds, 600 s. Source: the domain model, ExecutionWatchdog."""

@@ -34,7 +34,7 @@ class RaiseAlert(_OfAlert):
     device_id: Id | None = None
     value: Reading | None = None
     threshold: Reading | None = None
-    window: Annotated[int, Field(ge=1)] | None = None
+    window: Annotated[int, Field(strict=True, ge=1)] | None = None
 
 
 @value

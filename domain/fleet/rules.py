@@ -11,7 +11,7 @@ from domain.message import value
 from domain.rejection import invalid
 from schemas.values import Name
 
-Seconds = Annotated[int, Field(ge=1, le=86_400)]
+Seconds = Annotated[int, Field(strict=True, ge=1, le=86_400)]
 
 
 class _Rule:
@@ -34,7 +34,7 @@ class Threshold(_Rule):
     above: Reading | None = None
     below: Reading | None = None
     clear: Reading | None = None
-    for_s: Annotated[int, Field(ge=0, le=86_400)] = 0
+    for_s: Annotated[int, Field(strict=True, ge=0, le=86_400)] = 0
     gap_s: Seconds | None = None
 
 
@@ -61,9 +61,9 @@ class Failures(_Rule):
     kind: Literal["failures"] = "failures"
     contains: Name
     key_after: Name | None = None
-    count: Annotated[int, Field(ge=1, le=10_000)]
+    count: Annotated[int, Field(strict=True, ge=1, le=10_000)]
     within_s: Seconds
-    late_s: Annotated[int, Field(ge=0, le=86_400)] = 60
+    late_s: Annotated[int, Field(strict=True, ge=0, le=86_400)] = 60
 
 
 @value
@@ -72,7 +72,7 @@ class Anomaly(_Rule):
 
     kind: Literal["anomaly"] = "anomaly"
     metric: Name
-    quantile: Annotated[float, Field(ge=0.9, le=0.999_99)] = 0.999
+    quantile: Annotated[float, Field(strict=True, ge=0.9, le=0.999_99)] = 0.999
 
 
 @value

@@ -43,12 +43,12 @@ class DefineWatch(_OfWatch):
     severity: Severity
     rule: Annotated[Rule, Field(discriminator="kind")]
     device_id: Id | None = None
-    quiet_s: Annotated[int, Field(ge=1, le=86_400)] = 300
+    quiet_s: Annotated[int, Field(strict=True, ge=1, le=86_400)] = 300
     levels: Annotated[tuple[Level, ...], Field(max_length=8)] = ()
-    again_s: Annotated[int, Field(ge=1, le=86_400)] | None = None
-    flap_count: Annotated[int, Field(ge=0, le=100)] = 5
-    flap_s: Annotated[int, Field(ge=1, le=86_400)] = 3_600
-    look_back_s: Annotated[int, Field(ge=0, le=7 * 86_400)] = 0
+    again_s: Annotated[int, Field(strict=True, ge=1, le=86_400)] | None = None
+    flap_count: Annotated[int, Field(strict=True, ge=0, le=100)] = 5
+    flap_s: Annotated[int, Field(strict=True, ge=1, le=86_400)] = 3_600
+    look_back_s: Annotated[int, Field(strict=True, ge=0, le=7 * 86_400)] = 0
 
 
 @value

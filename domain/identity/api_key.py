@@ -22,7 +22,7 @@ def api_key_stream(key_id: str) -> StreamId:
     return StreamId(f"api_key-{key_id}")
 
 
-Most = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Most = Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
 
 
 @value

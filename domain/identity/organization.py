@@ -12,7 +12,7 @@ from domain.rejection import conflict, not_allowed, not_found
 from schemas.envelope import Actor, StreamId
 from schemas.values import Day, Id, Name, Text
 
-Employees = Annotated[int, Field(ge=0)]
+Employees = Annotated[int, Field(strict=True, ge=0)]
 
 
 def organization_stream(organization_id: str) -> StreamId:

@@ -17,8 +17,8 @@ from schemas.values import Id, Name, Text
 TaskKind = Annotated[str, StringConstraints(max_length=80, pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$")]
 """What a worker has to be able to do, as in `http.check`."""
 
-TaskSeconds = Annotated[int, Field(ge=1, le=7 * 86_400)]
-Attempts = Annotated[int, Field(ge=1, le=100)]
+TaskSeconds = Annotated[int, Field(strict=True, ge=1, le=7 * 86_400)]
+Attempts = Annotated[int, Field(strict=True, ge=1, le=100)]
 
 _LONGEST_BACKOFF = timedelta(days=1)
 
@@ -53,7 +53,7 @@ class RequestTask(_OfTask):
     timeout_s: TaskSeconds = 300
     heartbeat_s: TaskSeconds | None = None
     attempts: Attempts = 3
-    backoff_s: Annotated[int, Field(ge=0, le=86_400)] = 5
+    backoff_s: Annotated[int, Field(strict=True, ge=0, le=86_400)] = 5
 
 
 @value
@@ -61,19 +61,19 @@ class ClaimTask(_OfTask):
     """Take the task for this worker; whoever says an `attempt` gets that one or nothing."""
 
     worker: Name
-    attempt: int | None = None
+    attempt: Annotated[int, Field(strict=True)] | None = None
 
 
 @value
 class HeartbeatTask(_OfTask):
     """Say that the attempt goes on."""
 
-    attempt: int
+    attempt: Annotated[int, Field(strict=True)]
 
 
 @value
 class CompleteTask(_OfTask):
-    attempt: int
+    attempt: Annotated[int, Field(strict=True)]
     output: Json = None
 
 
@@ -81,7 +81,7 @@ class CompleteTask(_OfTask):
 class FailTask(_OfTask):
     """Say that the attempt failed; without `retryable` there is no other one."""
 
-    attempt: int
+    attempt: Annotated[int, Field(strict=True)]
     error: Text
     retryable: bool = True
 

@@ -37,7 +37,7 @@ class CaptureLead(_OfLead):
     email: Name | None = None
     phone: Name | None = None
     industry: Name | None = None
-    company_size: Annotated[int, Field(ge=1)] | None = None
+    company_size: Annotated[int, Field(strict=True, ge=1)] | None = None
     job_title: Name | None = None
 
 
@@ -50,7 +50,7 @@ class EnrichLead(_OfLead):
     email: Name | None = None
     phone: Name | None = None
     industry: Name | None = None
-    company_size: Annotated[int, Field(ge=1)] | None = None
+    company_size: Annotated[int, Field(strict=True, ge=1)] | None = None
     job_title: Name | None = None
     country: Name | None = None
 
@@ -59,7 +59,7 @@ class EnrichLead(_OfLead):
 class ScoreLead(_OfLead):
     """Units: `similarity` is 0 to 30, from outside."""
 
-    similarity: Annotated[int, Field(ge=0, le=30)] = 0
+    similarity: Annotated[int, Field(strict=True, ge=0, le=30)] = 0
 
 
 @value

@@ -74,7 +74,7 @@ class DraftQuote(_OfQuote):
     tax: Money = Decimal(0)
     country: Label = ""
     valid_until: Instant | None = None
-    payment_days: Annotated[int, Field(ge=0, le=365)] = 30
+    payment_days: Annotated[int, Field(strict=True, ge=0, le=365)] = 30
 
 
 @value

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from infra.cli.options import data_dir_option
+from infra.cli.shown import json_option, print_json
 from infra.sqlite.backup import Backup, back_up
 from infra.sqlite.backup import restore as restore_to
 from streams.ports import LogDamaged
@@ -15,7 +16,8 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.command()
 @click.argument("to", type=_FOLDER)
 @data_dir_option("The folder whose log is copied; its server may be running and go on writing.")
-def backup(to: Path, data_dir: Path) -> None:
+@json_option
+def backup(to: Path, data_dir: Path, *, as_json: bool) -> None:
     """Copy the log into the new folder TO, whole and with a digest of every file.
 
     Everything that was answered before this command began is in the copy. The views are not: they are made from the
@@ -28,13 +30,14 @@ def backup(to: Path, data_dir: Path) -> None:
         done = back_up(data_dir, to)
     except LogDamaged as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{to} holds {_told(done)}")
+    _say(f"{to} holds {_told(done)}", to, done, as_json=as_json)
 
 
 @click.command()
 @click.argument("source", type=_FOLDER)
 @data_dir_option("The new folder that becomes a data directory.")
-def restore(source: Path, data_dir: Path) -> None:
+@json_option
+def restore(source: Path, data_dir: Path, *, as_json: bool) -> None:
     """Make a new data directory from the backup SOURCE, after comparing every file with its digest.
 
     What was recorded after the backup is not in it. The restored log is a new epoch of the same log: files and views of
@@ -49,7 +52,15 @@ def restore(source: Path, data_dir: Path) -> None:
         done = restore_to(source, data_dir)
     except LogDamaged as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{data_dir} holds {_told(done)}; start it with: factline serve --data-dir {data_dir}")
+    said = f"{data_dir} holds {_told(done)}; start it with: factline serve --data-dir {data_dir}"
+    _say(said, data_dir, done, as_json=as_json)
+
+
+def _say(text: str, folder: Path, done: Backup, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"folder": str(folder), **done._asdict(), "identity": done.identity._asdict()})
+    else:
+        click.echo(text)
 
 
 def _told(done: Backup) -> str:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from infra.cli.groups import Suggesting
 from infra.engines.engine import Engine, EngineFailed
 from infra.engines.java import ToolMissing
 
@@ -33,7 +34,7 @@ directory_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def engines() -> None:
     """Start and stop the engines of the distributed profile, for tests and trials.
 

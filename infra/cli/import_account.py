@@ -12,6 +12,7 @@ from infra.cli.import_options import Call, say
 from infra.cli.import_run import Outcome, RefusedFile, Send, Source, Tally, data_ends, register_device, run
 from infra.cli.import_sinks import ImportFailed, Sink
 from infra.cli.progress import progress
+from infra.cli.shown import print_json, wants_json
 from streams.intake.files.text import FileError
 from streams.project.rebuild import Step
 
@@ -81,10 +82,25 @@ def end_with_account(work: Callable[[], None], print_account: Callable[[], None]
     except KeyboardInterrupt:
         problem = "interrupted; what is counted here is recorded; run the same import again to go on"
         status = _INTERRUPTED
-    print_account()
+    if wants_json():
+        print_json(_summary(tally))
+    else:
+        print_account()
     if problem is not None:
         say(f"factline: {problem}")
     sys.exit(status)
+
+
+def _summary(tally: Tally) -> dict[str, Any]:
+    return {
+        "rows_read": tally.read,
+        "accepted": tally.accepted,
+        "repeated": tally.repeated,
+        "refused": tally.refused,
+        "without_an_answer": tally.unanswered,
+        "latest": tally.latest,
+        "reasons": [{"reason": reason, **found._asdict()} for reason, found in tally.reasons.items()],
+    }
 
 
 class _Account:

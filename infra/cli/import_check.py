@@ -10,7 +10,7 @@ from urllib.parse import quote
 from domain import catalog
 from domain.given import Given
 from domain.rejection import CommandRejected
-from infra.cli.client import ServerClient, ServerGone, ServerRefused
+from factline.client import Client, ServerGone, ServerRefused
 from infra.cli.import_options import say
 from infra.cli.import_sinks import (
     CommandTaken,
@@ -73,7 +73,7 @@ class _Directory(_Checks):
 class _Server(_Checks):
     """Reads each document's history from the server and decides on it here, by the same rules."""
 
-    def __init__(self, client: ServerClient) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
 
     def commands(self, batch: Sequence[Submission]) -> Sequence[CommandTaken]:

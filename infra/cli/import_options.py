@@ -1,6 +1,5 @@
 """All imports share these options and the checks of their values."""
 
-import os
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from pathlib import Path
@@ -11,11 +10,11 @@ import click
 from pydantic import TypeAdapter, ValidationError
 
 from infra.cli.import_sinks import SinkOf
+from infra.cli.servers import server_of_call, server_options
+from infra.cli.shown import json_summary
 from schemas.envelope import TenantId
 from schemas.values import TenantName
 from streams.intake.files.zones import zone_of
-
-DEFAULT_URL = "http://127.0.0.1:8080"
 
 
 class Valid(click.ParamType):
@@ -75,6 +74,8 @@ def shared(command: Callable[..., None]) -> Callable[..., None]:
             "--encoding", type=_Encoding(), default="utf-8", show_default=True, help="How the files are coded."
         ),
         click.option("--tenant", type=Valid("tenant", TenantName), required=True, help="Whose data it is."),
+        server_options,
+        json_summary,
         click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True)),
     ):
         command = decorate(command)
@@ -92,7 +93,9 @@ zone_option = click.option(
 
 
 def sink_of(data_dir: Path | None) -> SinkOf:
-    return SinkOf(data_dir, os.environ.get("FACTLINE_URL") or DEFAULT_URL, os.environ.get("FACTLINE_API_KEY"))
+    if data_dir is not None:
+        return SinkOf(data_dir, "", None)
+    return SinkOf(None, *server_of_call())
 
 
 def say(text: str) -> None:

@@ -11,7 +11,7 @@ import orjson
 
 from domain.catalog import adapter
 from domain.rejection import Kind
-from infra.cli.client import ServerClient, ServerGone, ServerRefused
+from factline.client import Client, ServerGone, ServerRefused
 from infra.data_dir import DataDirError
 from infra.embedded import Embedded
 from schemas.envelope import Actor, ActorType, TenantId
@@ -76,7 +76,7 @@ class ServerSink:
 
     threads = 2
 
-    def __init__(self, client: ServerClient, tenant_id: TenantId) -> None:
+    def __init__(self, client: Client, tenant_id: TenantId) -> None:
         self.client = client
         self._check_tenant(tenant_id)
 
@@ -122,7 +122,7 @@ class ServerSink:
             if again:
                 sleep(_LATER_S)
             body = orjson.dumps([_command_json(batch[n]) for n in waiting])
-            replies |= zip(waiting, self.client.post("/v1/commands", body)["replies"], strict=True)
+            replies |= zip(waiting, self.client.post("/v1/commands", body, safe=True)["replies"], strict=True)
             waiting = [n for n in waiting if replies[n].get("kind") == Kind.NOT_NOW]
             if not waiting:
                 break
@@ -132,7 +132,7 @@ class ServerSink:
         body = orjson.dumps([_fact_json(fact) for fact in batch], option=orjson.OPT_UTC_Z)
         with _server_errors():
             try:
-                reply = self.client.post("/v1/telemetry", body)
+                reply = self.client.post("/v1/telemetry", body, safe=True)
             except ServerRefused as error:
                 # the answer to a batch of which every fact is refused
                 if "refused" not in error.problem:
@@ -190,7 +190,7 @@ class SinkOf(NamedTuple):
                 f"no API key of tenant {tenant_id}; set FACTLINE_API_KEY to it, or use --data-dir without a server"
             )
         try:
-            client = ServerClient(self.url, self.api_key.strip())
+            client = Client(self.url, self.api_key.strip())
         except ServerGone as error:
             raise ImportFailed(_no_server(error)) from error
         try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import click
 
+from infra.cli.groups import Suggesting
 from infra.data_dir import DataDirError
 from infra.settings import CannotStart
 from schemas.envelope import TenantId
@@ -20,22 +21,28 @@ if TYPE_CHECKING:
 _LAST_PORT = 65_535
 
 
-class _Lazy(click.Group):
+class _Lazy(Suggesting):
     """Loads a command's module when it is asked for: the engines take a second, and --help should not."""
 
     _MODULES: ClassVar[Mapping[str, tuple[str, str]]] = {
         "backup": ("infra.cli.backup", "backup"),
         "dead-letters": ("infra.cli.operator", "dead_letters"),
+        "asyncapi": ("infra.cli.asyncapi", "asyncapi"),
         "engines": ("infra.cli.engines", "engines"),
+        "get": ("infra.cli.ask", "get"),
         "import": ("infra.cli.imports", "import_"),
+        "keys": ("infra.cli.keys", "keys"),
+        "live": ("infra.cli.ask", "live"),
         "log": ("infra.cli.replay", "log_"),
         "migrate": ("infra.cli.worker", "migrate"),
         "projections": ("infra.cli.operator", "projections"),
         "ready": ("infra.cli.ready", "ready"),
         "replay": ("infra.cli.replay", "replay_"),
         "restore": ("infra.cli.backup", "restore"),
+        "send": ("infra.cli.ask", "send"),
         "tail": ("infra.cli.tail", "tail"),
         "tenants": ("infra.cli.operator", "tenants"),
+        "users": ("infra.cli.users", "users"),
         "verify": ("infra.cli.operator", "verify"),
         "worker": ("infra.cli.worker", "worker"),
     }

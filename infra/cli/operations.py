@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
@@ -11,7 +11,7 @@ import orjson
 
 from domain import catalog
 from domain.identity.tenant import SetQuota
-from infra.cli.client import ServerClient, ServerGone, ServerRefused
+from factline.client import Client, ServerGone, ServerRefused
 from infra.cli.progress import OnStep
 from infra.collector import settle_collector
 from infra.data_dir import DataDirError, DataDirInUse, operator_key, running_server
@@ -77,6 +77,9 @@ class Operator(Protocol):
     def discard(self, name: str) -> Answer:
         """Forget a view's parked records. Raises: Failed."""
 
+    def tenants(self) -> Sequence[Answer]:
+        """Return every tenant and its status. Raises: Failed."""
+
     def add_tenant(self, tenant_id: str, name: str) -> Added:
         """Register a tenant, or take up where that was broken off; return its API key. Raises: Failed."""
 
@@ -107,14 +110,8 @@ def operator_of(data_dir: Path) -> Iterator[Operator]:
         server, key = running_server(data_dir), operator_key(data_dir)
         if server is None or key is None:
             raise
-        try:
-            # a job must not be begun twice
-            with closing(ServerClient(server.url, key, patience_s=0)) as client:
-                yield _Remote(client)
-        except ServerRefused as refused:
-            raise Failed(str(refused)) from refused
-        except ServerGone as gone:
-            raise Failed(f"{gone}; process {server.pid} has the directory open") from gone
+        with remote_operator(server.url, key, f"process {server.pid} has the directory open") as operator:
+            yield operator
         return
     with embedded:
         views = embedded.views
@@ -122,6 +119,19 @@ def operator_of(data_dir: Path) -> Iterator[Operator]:
         with named_failures():
             views.catch_up()
         yield _Local(embedded)
+
+
+@contextmanager
+def remote_operator(url: str, key: str, known: str) -> Iterator[Operator]:
+    """Give the operator of a running server; `known` is said where it does not answer. Raises: Failed."""
+    try:
+        # a job must not be begun twice
+        with Client(url, key, patience_s=0) as client:
+            yield _Remote(client)
+    except ServerRefused as refused:
+        raise Failed(str(refused)) from refused
+    except ServerGone as gone:
+        raise Failed(f"{gone}; {known}") from gone
 
 
 class SameProcess:
@@ -193,6 +203,10 @@ class _Local(SameProcess):
         super().__init__(embedded.views.operations, embedded.log)
         self._embedded = embedded
 
+    def tenants(self) -> Sequence[Answer]:
+        found = self._embedded.credentials.tenants()
+        return [{"tenant_id": tenant_id, "status": status} for tenant_id, status in sorted(found.items())]
+
     def _gate(self) -> AbstractContextManager[Gate]:
         return nullcontext(_OwnWriter(self._embedded.writer))
 
@@ -209,7 +223,7 @@ class _OwnWriter:
 
 
 class _Remote:
-    def __init__(self, client: ServerClient) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
 
     def projections(self) -> Sequence[Answer]:
@@ -240,6 +254,10 @@ class _Remote:
     def discard(self, name: str) -> Answer:
         discarded: Answer = self._client.post(f"/v1/operator/projections/{name}/dead-letters/discard")
         return discarded
+
+    def tenants(self) -> Sequence[Answer]:
+        rows: Sequence[Answer] = self._client.get("/v1/tenants")["rows"]
+        return rows
 
     def add_tenant(self, tenant_id: str, name: str) -> Added:
         answer = self._client.post("/v1/tenants", orjson.dumps({"tenant_id": tenant_id, "name": name}))

@@ -1,12 +1,12 @@
 """An operator acts on the distributed profile through these methods, from any machine that reaches it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from infra.cli.operations import Failed, Operator, SameProcess, named_failures
+from infra.cli.operations import Answer, Failed, Operator, SameProcess, named_failures
 from infra.distributed import open_log
 from infra.kafka.command_gate import KafkaCommandGate
 from infra.kafka.connection import Connection
@@ -45,6 +45,9 @@ class _Distributed(SameProcess):
     def __init__(self, operations: DistributedOperations, log: LogReader, settings: Settings) -> None:
         super().__init__(operations, log)
         self._settings = settings
+
+    def tenants(self) -> Sequence[Answer]:
+        raise Failed("credentials are followed by gateways: ask one, with --url and the operator's key")
 
     def _gate(self) -> AbstractContextManager[Gate]:
         connection = Connection(self._settings.kafka_bootstrap, self._settings.kafka_security)

@@ -6,25 +6,25 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Column, Table
 
-from infra.cli.operations import Answer, Failed, Operator, operator_of
+from infra.cli.groups import Suggesting
+from infra.cli.operations import Answer, Failed, Operator, operator_of, remote_operator
 from infra.cli.options import F, data_dir_option, profile_option
 from infra.cli.progress import ERR, progress
+from infra.cli.servers import is_server_named, server_of_call, server_options
+from infra.cli.shown import OUT as _OUT
+from infra.cli.shown import json_option, print_json, print_line, print_rows
+from infra.cli.shown import table_of as _table
 
 _data_dir = data_dir_option("Where the log and the views are kept; a server that has it open is asked through its API.")
 _profile = profile_option("distributed: the log and the stores that the FACTLINE_… variables name.")
 
 _NUMBER = click.IntRange(1, 1_000_000_000)
 
-# what is piped has all of a line, however long
-_OUT = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 500)
-
 
 def _where(command: F) -> F:
-    """Let a command be told which views it is about."""
-    return _data_dir(_profile(command))
+    """Let a command be told which views it is about: of a directory, of the distributed profile, or of a server."""
+    return _data_dir(_profile(server_options(json_option(command))))
 
 
 @contextmanager
@@ -38,6 +38,9 @@ def _operator(data_dir: Path, profile: str) -> Iterator[Operator]:
 
 
 def _opened(data_dir: Path, profile: str) -> AbstractContextManager[Operator]:
+    if is_server_named():
+        server = server_of_call()
+        return remote_operator(server.url, server.key_or_say_so(), "name another with --url")
     if profile == "embedded":
         return operator_of(data_dir)
     try:
@@ -47,29 +50,35 @@ def _opened(data_dir: Path, profile: str) -> AbstractContextManager[Operator]:
     return distributed_operator()
 
 
-def _table(*names: str) -> Table:
-    # in a narrow terminal names go on in the next line: half of one is of no use
-    return Table(*(Column(name, overflow="fold") for name in names), box=None)
+def _say(text: str, answer: Answer, *, as_json: bool) -> None:
+    if as_json:
+        print_json(answer)
+    else:
+        _OUT.print(text, markup=False, highlight=False)
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def projections() -> None:
     """Look at the views and build them anew."""
 
 
 @projections.command("list")
 @_where
-def list_projections(data_dir: Path, profile: str) -> None:
+def list_projections(data_dir: Path, profile: str, *, as_json: bool) -> None:
     """Show every projection: its live table, its builds, its state, how far it is behind.
 
     \b
     factline projections list
     """
     with _operator(data_dir, profile) as operator:
+        rows = operator.projections()
+        if as_json:
+            print_json(rows)
+            return
         table = _table(
             "projection", "role", "live", "builds", "state", "behind", "seconds", "streams parked", "records parked"
         )
-        for row in operator.projections():
+        for row in rows:
             state = row["state"] + (f": {row['error']}" if row["error"] else "")
             numbers = (
                 _known(row["lag_events"], ","),
@@ -95,7 +104,7 @@ def _numbers(builds: Sequence[str]) -> str:
 @click.argument("name")
 @click.option("--max-rate", type=click.FloatRange(min=0, min_open=True), help="Events a second; else all it can.")
 @_where
-def rebuild(name: str, max_rate: float | None, data_dir: Path, profile: str) -> None:
+def rebuild(name: str, max_rate: float | None, data_dir: Path, profile: str, *, as_json: bool) -> None:
     """Build a view anew from the log, beside the live one, and switch to it once it has caught up.
 
     Before the switch it is compared with the log, which is read a second time for that: a build that differs is not
@@ -108,14 +117,14 @@ def rebuild(name: str, max_rate: float | None, data_dir: Path, profile: str) -> 
     """
     with _operator(data_dir, profile) as operator, progress(f"rebuilding {name}", "events") as on_step:
         built = operator.rebuild(name, on_step, max_rate=max_rate)
-    _OUT.print(f"{name} is now answered from {built}", highlight=False)
+    _say(f"{name} is now answered from {built}", {"projection": name, "live": built}, as_json=as_json)
 
 
 @projections.command()
 @click.argument("name")
 @click.argument("build", type=click.IntRange(min=1))
 @_where
-def switch(name: str, build: int, data_dir: Path, profile: str) -> None:
+def switch(name: str, build: int, data_dir: Path, profile: str, *, as_json: bool) -> None:
     """Answer from another build of a view, once it has caught up with the log and equals it.
 
     \b
@@ -123,27 +132,28 @@ def switch(name: str, build: int, data_dir: Path, profile: str) -> None:
     """
     with _operator(data_dir, profile) as operator, progress(f"switching {name}", "events") as on_step:
         live = operator.switch(name, build, on_step)
-    _OUT.print(f"{name} is now answered from {live}", highlight=False)
+    _say(f"{name} is now answered from {live}", {"projection": name, "live": live}, as_json=as_json)
 
 
 @projections.command()
 @click.argument("name")
 @click.argument("build", type=click.IntRange(min=1))
 @_where
-def drop(name: str, build: int, data_dir: Path, profile: str) -> None:
+def drop(name: str, build: int, data_dir: Path, profile: str, *, as_json: bool) -> None:
     """Remove a build that is not live, with its dead letters.
 
     \b
     factline projections drop devices 1
     """
     with _operator(data_dir, profile) as operator:
-        _OUT.print(f"{operator.drop(name, build)} is gone", highlight=False)
+        dropped = operator.drop(name, build)
+    _say(f"{dropped} is gone", {"projection": name, "dropped": dropped}, as_json=as_json)
 
 
 @click.command()
 @click.argument("names", nargs=-1)
 @_where
-def verify(names: tuple[str, ...], data_dir: Path, profile: str) -> None:
+def verify(names: tuple[str, ...], data_dir: Path, profile: str, *, as_json: bool) -> None:
     """Fold the log and compare every view with it, by day and then row by row; exit status 1 where one differs.
 
     Views may be written meanwhile: what was recorded until now is compared, once they have read it. What lists are
@@ -159,7 +169,10 @@ def verify(names: tuple[str, ...], data_dir: Path, profile: str) -> None:
             with progress(f"verifying {name}", "events") as on_step:
                 verdict = operator.verify(name, on_step)
             differs |= bool(verdict["differences"] or verdict["moving"])
-            _print_verdict(verdict)
+            if as_json:
+                print_line(verdict)
+            else:
+                _print_verdict(verdict)
     sys.exit(1 if differs else 0)
 
 
@@ -177,20 +190,24 @@ def _print_verdict(verdict: Answer) -> None:
         _OUT.print(f"    the view has {example['found']}", markup=False, highlight=False)
 
 
-@click.group("dead-letters")
+@click.group("dead-letters", cls=Suggesting)
 def dead_letters() -> None:
     """Look at the records that a view could not take, try them again, or go on without them."""
 
 
 @dead_letters.command("list")
 @_where
-def list_dead_letters(data_dir: Path, profile: str) -> None:
+def list_dead_letters(data_dir: Path, profile: str, *, as_json: bool) -> None:
     """Show what is parked, and why.
 
     \b
     factline dead-letters list
     """
     with _operator(data_dir, profile) as operator:
+        if as_json:
+            for letter in operator.dead_letters():
+                print_line(letter)
+            return
         table = _table("view", "tenant", "stream", "type", "position", "tries", "reason")
         for letter in operator.dead_letters():
             place = f"{letter['topic']}/{letter['partition']}/{letter['position']}"
@@ -202,7 +219,7 @@ def list_dead_letters(data_dir: Path, profile: str) -> None:
 @dead_letters.command()
 @click.argument("name")
 @_where
-def retry(name: str, data_dir: Path, profile: str) -> None:
+def retry(name: str, data_dir: Path, profile: str, *, as_json: bool) -> None:
     """Try a projection's parked records again; exit status 1 where some still fail.
 
     \b
@@ -210,7 +227,7 @@ def retry(name: str, data_dir: Path, profile: str) -> None:
     """
     with _operator(data_dir, profile) as operator:
         retried = operator.retry(name)
-    _OUT.print(f"{retried['taken']:,} taken, {retried['still_parked']:,} still parked", highlight=False)
+    _say(f"{retried['taken']:,} taken, {retried['still_parked']:,} still parked", retried, as_json=as_json)
     sys.exit(1 if retried["still_parked"] else 0)
 
 
@@ -218,26 +235,44 @@ def retry(name: str, data_dir: Path, profile: str) -> None:
 @click.argument("name")
 @click.confirmation_option(prompt="The view will never show what these records say. Go on without them?")
 @_where
-def discard(name: str, data_dir: Path, profile: str) -> None:
+def discard(name: str, data_dir: Path, profile: str, *, as_json: bool) -> None:
     """Forget a projection's parked records; they stay in the log, and a rebuild tries them again.
 
     \b
     factline dead-letters discard devices --yes
     """
     with _operator(data_dir, profile) as operator:
-        _OUT.print(f"{operator.discard(name)['discarded']:,} discarded", highlight=False)
+        discarded = operator.discard(name)
+    _say(f"{discarded['discarded']:,} discarded", discarded, as_json=as_json)
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def tenants() -> None:
     """Register tenants, give them keys, suspend them and make them active again."""
+
+
+@tenants.command("list")
+@_where
+def list_tenants(data_dir: Path, profile: str, *, as_json: bool) -> None:
+    """Show every tenant and whether it is active.
+
+    \b
+    factline tenants list
+    factline tenants list --server operator --json
+    """
+    with _operator(data_dir, profile) as operator:
+        rows = operator.tenants()
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(rows)
 
 
 @tenants.command()
 @click.argument("tenant_id")
 @click.option("--name", help="What people call it; the id where it is left out.")
 @_where
-def add(tenant_id: str, name: str | None, data_dir: Path, profile: str) -> None:
+def add(tenant_id: str, name: str | None, data_dir: Path, profile: str, *, as_json: bool) -> None:
     """Register a tenant and print its first API key, this once.
 
     A tenant that is registered and has no key that works gets one: what was broken off may be done again.
@@ -249,27 +284,28 @@ def add(tenant_id: str, name: str | None, data_dir: Path, profile: str) -> None:
         added = operator.add_tenant(tenant_id, name or tenant_id)
     if not added.registered:
         ERR.print(f"factline: {tenant_id} was registered already and had no key that works: this is one")
-    _OUT.print(added.api_key, markup=False, highlight=False)
+    _say(added.api_key, {"tenant_id": tenant_id, **added._asdict()}, as_json=as_json)
 
 
 @tenants.command("key")
 @click.argument("tenant_id")
 @_where
-def give_key(tenant_id: str, data_dir: Path, profile: str) -> None:
+def give_key(tenant_id: str, data_dir: Path, profile: str, *, as_json: bool) -> None:
     """Give a tenant one more API key, which may do everything, and print it, this once.
 
     \b
     factline tenants key acme
     """
     with _operator(data_dir, profile) as operator:
-        _OUT.print(operator.give_key(tenant_id), markup=False, highlight=False)
+        api_key = operator.give_key(tenant_id)
+    _say(api_key, {"tenant_id": tenant_id, "api_key": api_key}, as_json=as_json)
 
 
 @tenants.command()
 @click.argument("tenant_id")
 @click.option("--reason", default="", help="Why, for whoever reads the history.")
 @_where
-def suspend(tenant_id: str, reason: str, data_dir: Path, profile: str) -> None:
+def suspend(tenant_id: str, reason: str, data_dir: Path, profile: str, *, as_json: bool) -> None:
     """Let no key of a tenant read or write anything, within a second, until it is reactivated.
 
     \b
@@ -277,14 +313,15 @@ def suspend(tenant_id: str, reason: str, data_dir: Path, profile: str) -> None:
     """
     with _operator(data_dir, profile) as operator:
         new = operator.suspend_tenant(tenant_id, reason)
-    _OUT.print(f"{tenant_id} is suspended" if new else f"{tenant_id} was not active before; nothing was done")
+    said = f"{tenant_id} is suspended" if new else f"{tenant_id} was not active before; nothing was done"
+    _say(said, {"tenant_id": tenant_id, "changed": new}, as_json=as_json)
 
 
 @tenants.command()
 @click.argument("tenant_id")
 @click.option("--reason", default="", help="Why, for whoever reads the history.")
 @_where
-def reactivate(tenant_id: str, reason: str, data_dir: Path, profile: str) -> None:
+def reactivate(tenant_id: str, reason: str, data_dir: Path, profile: str, *, as_json: bool) -> None:
     """Let the keys of a suspended tenant work again.
 
     \b
@@ -292,7 +329,8 @@ def reactivate(tenant_id: str, reason: str, data_dir: Path, profile: str) -> Non
     """
     with _operator(data_dir, profile) as operator:
         new = operator.reactivate_tenant(tenant_id, reason)
-    _OUT.print(f"{tenant_id} is active again" if new else f"{tenant_id} was active before; nothing was done")
+    said = f"{tenant_id} is active again" if new else f"{tenant_id} was active before; nothing was done"
+    _say(said, {"tenant_id": tenant_id, "changed": new}, as_json=as_json)
 
 
 @tenants.command()
@@ -304,7 +342,7 @@ def reactivate(tenant_id: str, reason: str, data_dir: Path, profile: str) -> Non
 @click.option("--hour", type=_NUMBER, help="Requests an hour.")
 @click.option("--day", type=_NUMBER, help="Requests a day.")
 @_where
-def quota(tenant_id: str, data_dir: Path, profile: str, **most: int | None) -> None:
+def quota(tenant_id: str, data_dir: Path, profile: str, *, as_json: bool, **most: int | None) -> None:
     """Say how much a tenant may do, in all; what is left out has no limit, and what was set before is forgotten.
 
     \b
@@ -319,4 +357,5 @@ def quota(tenant_id: str, data_dir: Path, profile: str, **most: int | None) -> N
     }
     with _operator(data_dir, profile) as operator:
         new = operator.set_quota(tenant_id, wanted)
-    _OUT.print(f"{tenant_id} has this quota now" if new else f"{tenant_id} had this quota before; nothing was done")
+    said = f"{tenant_id} has this quota now" if new else f"{tenant_id} had this quota before; nothing was done"
+    _say(said, {"tenant_id": tenant_id, "changed": new}, as_json=as_json)

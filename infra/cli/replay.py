@@ -11,7 +11,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from infra.cli.groups import Suggesting
 from infra.cli.options import data_dir_option, profile_option
+from infra.cli.shown import json_option, print_json
 from infra.cli.told import told
 from infra.settings import Settings
 from infra.sqlite.event_log import SqliteEventLog
@@ -105,7 +107,7 @@ def _readable(entries: Iterator[Entry], lost: list[Undecodable]) -> Iterator[Env
             lost.append(entry)
 
 
-@click.group("log")
+@click.group("log", cls=Suggesting)
 def log_() -> None:
     """Look at the log itself."""
 
@@ -113,18 +115,27 @@ def log_() -> None:
 @log_.command()
 @_profile
 @_data_dir
-def describe(profile: str, data_dir: Path) -> None:
+@json_option
+def describe(profile: str, data_dir: Path, *, as_json: bool) -> None:
     """Show topics, partitions, where they end, and which tenants they hold; on Kafka that reads the whole log.
 
     \b
     factline log describe
     """
     with told(), _log(profile, data_dir) as log:
+        if as_json:
+            print_json([_described(log, partition) for partition in range(log.partitions)])
+            return
         table = Table("partition", *(f"{topic.value} end at" for topic in Topic), "tenants", box=None)
         for partition in range(log.partitions):
             ends = [f"{log.end(topic, partition):,}" for topic in Topic]
             table.add_row(str(partition), *ends, _names(log.tenants(partition)))
     Console(soft_wrap=True).print(table)
+
+
+def _described(log: LogReader, partition: int) -> dict[str, Any]:
+    ends = {topic.value: log.end(topic, partition) for topic in Topic}
+    return {"partition": partition, "ends": ends, "tenants": log.tenants(partition)}
 
 
 def _names(tenants: Sequence[TenantId]) -> str:

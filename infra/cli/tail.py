@@ -18,6 +18,7 @@ from infra.cli.import_logs import form_table, log_options
 from infra.cli.import_options import say, shared, sink_of
 from infra.cli.import_run import register_devices, send_facts
 from infra.cli.import_sinks import ImportFailed, Sink
+from infra.cli.shown import print_json, wants_json
 from schemas.envelope import TenantId
 from streams.intake.files.logs.follow import Followed, Place, Read
 from streams.intake.files.logs.log_file import How
@@ -106,6 +107,10 @@ class _Tail:
             say(f"{path}, line {refused.row.line}, is refused: {refused.reason}{more}")
 
     def print(self) -> None:
+        if wants_json():
+            read, *rest = vars(self.counts).items()
+            print_json({"rows_read": read[1], **dict(rest)})
+            return
         for name, count in vars(self.counts).items():
             click.echo(f"{'rows read' if name == 'read' else name}: {count}")
 

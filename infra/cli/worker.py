@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from infra.cli.groups import Suggesting
 from infra.cli.projectors import COMMANDS, end_supervised, status_options
 from infra.cli.told import told
 from infra.collector import settle_collector
@@ -62,7 +63,7 @@ def _named(made: Sequence[str]) -> str:
     return ", ".join(made) or "none were missing"
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def worker() -> None:
     """Run a worker of the distributed profile; any number of each may run."""
     check_release()

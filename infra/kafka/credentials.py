@@ -24,6 +24,7 @@ FILLED = b"filled"
 
 # what follows the dash in ASCII ends the range
 _KEYS = (b"api_key-", b"api_key.")
+_TENANTS = (b"tenant-", b"tenant.")
 _ISSUERS = (b"issuer-", b"issuer.")
 
 
@@ -45,6 +46,10 @@ class KafkaCredentials:
 
     def of_tenant(self, tenant_id: TenantId) -> Sequence[Credential]:
         return credentials_of(part for part in _parts(self._topic.between(*_KEYS)) if part.tenant_id == tenant_id)
+
+    def tenants(self) -> Mapping[TenantId, str]:
+        parts = _parts(self._topic.between(*_TENANTS))
+        return {part.tenant_id: status_of(part) for part in parts if part.name == STATUS}
 
     def issuers(self, tenant_id: TenantId) -> Sequence[TrustedIssuer]:
         return issuers_of(part for part in _parts(self._topic.between(*_ISSUERS)) if part.tenant_id == tenant_id)

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,9 @@ class SqliteCredentials:
 
     def of_tenant(self, tenant_id: TenantId) -> Sequence[Credential]:
         return credentials_of(self._parts("tenant_id = ? AND stream GLOB 'api_key-*'", tenant_id))
+
+    def tenants(self) -> Mapping[TenantId, str]:
+        return {part.tenant_id: status_of(part) for part in self._parts("part = ?", STATUS)}
 
     def issuers(self, tenant_id: TenantId) -> Sequence[TrustedIssuer]:
         return issuers_of(self._parts("tenant_id = ? AND stream GLOB 'issuer-*'", tenant_id))

@@ -7,6 +7,7 @@ from fastapi import Depends, FastAPI, Request, Security
 from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
 
 from read_api.edge.auth import Caller
+from read_api.edge.contract import add_contract
 from read_api.edge.credential import COOKIE, credential_of
 from read_api.edge.paths import SlashesOfIds
 from read_api.edge.problems import PROBLEMS, add_problems
@@ -34,6 +35,7 @@ def add_edge(app: FastAPI, identify: Identify, log: str, limiter: RateLimiter | 
     app.state.identify = identify
     app.router.dependencies.append(Depends(known_parameters))
     add_problems(app, PROBLEMS)
+    add_contract(app)
     app.add_middleware(CountCallers)
     app.add_middleware(SlashesOfIds)
 

@@ -11,6 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
 
 from projections.stores import OlderBuild, StoreUnavailable, TooMuchAsked
 from schemas.values import in_words
@@ -20,6 +22,7 @@ MEDIA_TYPE = "application/problem+json"
 
 # of /v1/devices/{id}; what has more may be an id with a slash in it
 _SLASHES = 3
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 
 class Problem(Exception):  # noqa: N818
@@ -97,7 +100,18 @@ def _http(request: Request, error: HTTPException) -> Problem:
         detail = f"nothing is at {request.url.path}; /docs lists what there is{slash}"
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.url.path} does not take {request.method}"
+        return Problem(error.status_code, detail, headers={"Allow": ", ".join(_allowed(request))})
     return Problem(error.status_code, detail, headers=error.headers)
+
+
+def _allowed(request: Request) -> Sequence[str]:
+    """Return the methods that any route of a path takes; what refused the request is only the first of them."""
+    asked = {method: {**request.scope, "method": method} for method in _METHODS}
+    return [method for method in asked if any(_takes(route, asked[method]) for route in request.app.router.routes)]
+
+
+def _takes(route: BaseRoute, scope: Scope) -> bool:
+    return route.matches(scope)[0] is Match.FULL
 
 
 # a link to pydantic's pages and what was sent are of no use to a caller, and cost time for each of 10,000 facts

@@ -1,5 +1,6 @@
 """All answers have this shape: rows, the cursor of the next page, and the positions they are based on."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,7 +10,6 @@ import orjson
 from fastapi import Response
 
 from projections.rows import Checkpoint
-from read_api.edge.problems import MEDIA_TYPE
 from schemas.envelope import Position, Topic
 from schemas.values import MONEY_SCALE
 
@@ -73,19 +73,75 @@ def table(rows: Sequence[Answer], as_of: AsOf, *, next_: str | None = None, **mo
     return Json({"rows": rows, "next": next_, "as_of": as_of._asdict(), **more})
 
 
-_PROBLEM = {MEDIA_TYPE: {"example": {"title": "Not Found", "status": 404, "detail": "no such thing"}}}
+def documented(
+    example: Mapping[str, Any], *, sometimes: Mapping[str, Any] | None = None, **more: Any
+) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI responses of a table with such a row.
+
+    Shape: the fields of `more` are in every answer, those of `sometimes` are not.
+    """
+    beside = {**more, **(sometimes or {})}
+    as_of = {"at": "2026-01-31T08:30:00.125000Z", "positions": ["events/0/12"]}
+    schema = {
+        "type": "object",
+        "required": ["rows", "next", "as_of", *more],
+        "properties": {
+            "rows": {"type": "array", "items": {**schema_like(example), "type": "object"}},
+            "next": {"type": ["string", "null"], "description": "the `cursor` of the next page, null on the last"},
+            "as_of": {
+                "type": "object",
+                "required": ["at", "positions"],
+                "properties": {
+                    "at": {"type": "string", "format": "date-time"},
+                    "positions": {"type": "array", "items": {"type": "string"}},
+                },
+            },
+            **{name: schema_like(value) for name, value in beside.items()},
+        },
+    }
+    return answered({"rows": [example], "next": None, "as_of": as_of, **beside}, "Rows", schema=schema)
 
 
-def documented(example: Mapping[str, Any], **more: Any) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI responses of a table with such a row."""
-    answer = {
-        "rows": [example],
-        "next": None,
-        "as_of": {"at": "2026-01-31T08:30:00.125000Z", "positions": ["events/0/12"]},
-        **more,
-    }
-    return {
-        200: {"description": "Rows", "content": {"application/json": {"example": answer}}},
-        "4XX": {"description": "RFC 9457 problem", "content": _PROBLEM},
-        "5XX": {"description": "RFC 9457 problem; a 503 says when to try again", "content": _PROBLEM},
-    }
+def answered(
+    example: Any,
+    description: str = "Done",
+    *,
+    status: int = 200,
+    media_type: str = "application/json",
+    schema: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI responses of an answer like this one. Shape: `headers` says what each of them is."""
+    content = {media_type: {"schema": schema or schema_like(example, required=True), "example": example}}
+    answer: dict[str, Any] = {"description": description, "content": content}
+    if headers:
+        said = headers.items()
+        answer["headers"] = {name: {"description": what, "schema": {"type": "string"}} for name, what in said}
+    return {status: answer}
+
+
+def schema_like(example: Any, *, required: bool = False) -> dict[str, Any]:
+    """Return the JSON schema of values like this one, any part of which may be null.
+
+    Shape: what an object has beyond the example is allowed. `required` says that all fields of the example are there.
+    """
+    match example:
+        case None:
+            return {}
+        case Mapping():
+            schema: dict[str, Any] = {"type": ["object", "null"], "properties": _properties(example)}
+            return {**schema, "type": "object", "required": list(example)} if required else schema
+        case list() | tuple():
+            return {"type": ["array", "null"], "items": schema_like(example[0]) if example else {}}
+        case str() if _INSTANT.fullmatch(example):
+            return {"type": ["string", "null"], "format": "date-time"}
+        case _:
+            return {"type": [_JSON_TYPES[type(example)], "null"]}
+
+
+def _properties(example: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: schema_like(value) for name, value in example.items()}
+
+
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z")
+_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}

@@ -14,7 +14,7 @@ import projections.stores
 import streams.ports
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("schemas", "domain", "projections", "streams", "read_api", "infra")
+PACKAGES = ("schemas", "domain", "projections", "streams", "read_api", "infra", "factline")
 
 
 def modules() -> Iterator[Path]:

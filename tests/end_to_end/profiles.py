@@ -76,7 +76,7 @@ class Tenant:
         for name, scopes in (("all", ["*"]), ("narrow", ["devices:read"])):
             digest = hashlib.sha256(self._secret.encode()).hexdigest()
             issued = {"key_id": key_tag(self.id) + name, "secret_sha256": digest, "scopes": scopes}
-            self.command("identity.IssueApiKey", **issued, limits=dict.fromkeys(("minute", "hour", "day"), 1_000_000))
+            self.command("identity.IssueApiKey", **issued, limits=dict.fromkeys(("minute", "hour", "day"), 100_000))
         self._client.headers["X-API-Key"] = self.key("all")
         eventually(lambda: self._client.get("/v1/devices").status_code == 200)
 

@@ -15,7 +15,7 @@ from infra.embedded import Embedded
 from infra.serve.embedded import create_app
 from projections.credentials import RateLimits
 
-OPEN = {"/v1/ops/alive", "/v1/ops/health"}
+OPEN = {"/v1/ops/alive", "/v1/ops/health", "/v1/passwords", "/v1/sign-in"}
 """Routes under /v1 that need no key."""
 
 
@@ -61,13 +61,7 @@ def test_every_route_with_a_key_is_limited(tmp_path: Path) -> None:
 
     found = asyncio.run(ask())
     assert len(found) > 50
-    # the paths of commands name none, which is looked at first
-    assert {at: status for at, status in found.items() if status != 429} == {
-        ("POST", "/v1/commands/{context}/{name}"): 404,
-        # nobody has a credential yet who sets a password or signs in
-        ("POST", "/v1/passwords"): 422,
-        ("POST", "/v1/sign-in"): 422,
-    }
+    assert not {at: status for at, status in found.items() if status != 429}
 
 
 def test_usage_and_quotas_are_known_after_a_restart(tmp_path: Path) -> None:

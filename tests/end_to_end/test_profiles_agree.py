@@ -375,6 +375,7 @@ QUESTIONS: Mapping[str, Callable[[Facts], Iterator[Question]]] = {
     "/v1/ops/projections": _once("/v1/ops/projections"),
     "/v1/ops/dead-letters": _once("/v1/ops/dead-letters"),
     "/v1/operator/dead-letters": _once("/v1/operator/dead-letters"),
+    "/v1/tenants": _once("/v1/tenants"),
 }
 
 LIVE = "/v1/live"

@@ -1,6 +1,6 @@
 """Tests say who may ask by writing documents of keys and tenants."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from infra.sqlite.documents import SqliteDocuments
 from projections.credentials import NO_QUOTA, Credential, Part, Quota, RateLimits, TrustedIssuer
@@ -25,6 +25,11 @@ class KeysOfDocuments:
             "api_keys", tenant_id, filters={}, sort="issued_at", descending=False, after=None, limit=1_000
         )
         return [self._credential(one) for one in found]
+
+    def tenants(self) -> Mapping[TenantId, str]:
+        view = self._documents.live("tenants")
+        found = self._documents.tenants(view) if view else ()
+        return {tenant_id: str(self.status_of(tenant_id)) for tenant_id in found}
 
     def issuers(self, tenant_id: TenantId) -> Sequence[TrustedIssuer]:
         del tenant_id

@@ -15,7 +15,7 @@ from streams.intake.http.operator import operator_router
 from streams.intake.http.passwords import Passwords
 from streams.intake.http.sign_in import sign_in_router
 from streams.intake.http.telemetry import TelemetryGate, telemetry_router
-from streams.intake.http.tenants import tenants_router
+from streams.intake.http.tenants import tenant_list_router, tenants_router
 from streams.intake.live_keys import by_credentials
 from streams.ports import LogDamaged, LogFull, LogUnavailable, Overloaded
 from streams.project.view_jobs import UnknownProjection, ViewJobs, WrongBuild
@@ -39,6 +39,7 @@ def add_intake(
     app.include_router(telemetry_router(telemetry))
     tenants = Tenants(commands, by_credentials(credentials))
     app.include_router(tenants_router(tenants))
+    app.include_router(tenant_list_router(credentials))
     app.include_router(keys_router(tenants))
     app.include_router(sign_in_router(Accounts(commands, credentials, Passwords())))
     app.include_router(operator_router(operations))

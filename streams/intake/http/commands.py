@@ -26,6 +26,7 @@ from read_api.edge.auth import Caller
 from read_api.edge.direct_route import DirectRoute
 from read_api.edge.parameters import INSTANT, parse_version
 from read_api.edge.problems import Problem, faults, faulty
+from read_api.edge.queries import nearest
 from read_api.edge.quotas import check_quota, use_quota
 from read_api.edge.rates import count
 from read_api.edge.responses import Json
@@ -33,6 +34,9 @@ from read_api.edge.scopes import require
 from read_api.edge.tokens import token
 from streams.identifiers import new_id
 from streams.intake.http.bodies import body_of, json_of
+from streams.intake.http.command_docs import REPLIED, REPLIES
+from streams.intake.http.command_docs import batch as batch_docs
+from streams.intake.http.command_docs import one_command as one_command_docs
 from streams.intake.http.grants import require_grants
 from streams.intake.http.media_types import JSON, media_type
 from streams.ports import CALLER_WAITS_S, LogUnavailable, OutcomeUnknown, Overloaded, Reply, Submission
@@ -56,7 +60,7 @@ MAX_DEADLINE_S = 86_400
 _OF_PROCESSES = (*PROCESS_COMMANDS, *content.PROCESS_COMMANDS, *execution.PROCESS_COMMANDS, *ENGINE_COMMANDS)
 _NOT_PUBLIC = (*OPERATORS_COMMANDS, *_OF_PROCESSES, *SERVERS_COMMANDS, *SIGN_IN_COMMANDS)
 
-_PUBLIC: Mapping[str, type[Command]] = {
+PUBLIC: Mapping[str, type[Command]] = {
     name: command for name, command in catalog.COMMANDS.items() if command not in _NOT_PUBLIC
 }
 
@@ -93,7 +97,8 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
     @router.post(
         "/v1/commands/{context}/{name}",
         summary="One command; 200 with its reply once it is durable",
-        openapi_extra=_one_command_docs(),
+        responses=REPLIED,
+        openapi_extra=one_command_docs(PUBLIC),
     )
     async def one_command(context: str, name: str, request: Request, caller: Known) -> Response:
         _allowed(f"{context}.{name}", caller)
@@ -116,7 +121,8 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
     @router.post(
         "/v1/commands",
         summary="Up to 1,000 commands; 200 with a reply for each, in order, also where all are refused",
-        openapi_extra=_batch_docs(),
+        responses=REPLIES,
+        openapi_extra=batch_docs(MAX_COMMANDS),
     )
     async def batch(request: Request, caller: Known) -> Response:
         await count(request, caller)
@@ -254,9 +260,10 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
 
 def _allowed(name: str, caller: Caller) -> type[Command]:
     """Return the command of a name, which the caller may give. Raises: Problem (404); Forbidden."""
-    command_class = _PUBLIC.get(name)
+    command_class = PUBLIC.get(name)
     if command_class is None:
-        raise Problem(404, f"there is no command {name!r}; /docs lists what there is")
+        hint = nearest(name[:100], PUBLIC)
+        raise Problem(404, f"there is no command {name[:100]!r}: {hint}/docs lists what there is")
     require(caller, f"{name.partition('.')[0]}:write")
     return command_class
 
@@ -314,39 +321,3 @@ def _if_match(header: str | None) -> int | None:
     if version is None:
         raise Problem(400, f"If-Match must be a version like 3, not {header[:100]!r}")
     return version
-
-
-def _one_command_docs() -> dict[str, Any]:
-    """Show every command's body in /docs, from its class."""
-    schemas = {name: catalog.adapter(command).json_schema(mode="validation") for name, command in _PUBLIC.items()}
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": {"anyOf": [{**schema, "title": name} for name, schema in schemas.items()]},
-                    "examples": {
-                        "fleet.RegisterDevice": {"value": {"device_id": "web-1", "hostname": "web-1.example"}},
-                        "fleet.RetireDevice": {"value": {"device_id": "web-1"}},
-                    },
-                }
-            },
-        }
-    }
-
-
-def _batch_docs() -> dict[str, Any]:
-    example = [
-        {
-            "id": "6f1c2d1e-register-web-1",
-            "command": "fleet.RegisterDevice",
-            "body": {"device_id": "web-1", "hostname": "web-1.example"},
-            "expected_version": 0,
-        }
-    ]
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"type": "array"}, "example": example}},
-        }
-    }

@@ -8,13 +8,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from domain.identity.api_key import RequestLimits, Scope
 from read_api.edge.asking import Allowed
 from read_api.edge.auth import Caller
-from read_api.edge.responses import Json
+from read_api.edge.responses import Json, answered
 from read_api.edge.scopes import require_to_grant
 from read_api.edge.tokens import token_of
 from schemas.values import Name
+from streams.intake.http.described import described_body
 from streams.intake.http.grants import require_to_grant_limits
 from streams.intake.http.onboarding import Tenants
-from streams.intake.http.tenants import documented_body, read_body
+from streams.intake.http.tenants import read_body
+
+_EXAMPLE = {"name": "agent of web-1", "scopes": ["devices:read"], "limits": {"minute": 600}}
 
 
 class _Key(BaseModel):
@@ -30,9 +33,13 @@ def keys_router(tenants: Tenants) -> APIRouter:
     @router.post(
         "/v1/keys",
         summary="One more API key of the caller's tenant, shown this once",
-        openapi_extra=documented_body(
-            _Key, {"name": "agent of web-1", "scopes": ["devices:read"], "limits": {"minute": 600}}
+        status_code=201,
+        responses=answered(
+            {"key_id": "3f2a…", **_EXAMPLE, "api_key": "ak_3f2a….sk_…", "position": "events/0/12"},
+            "Issued",
+            status=201,
         ),
+        openapi_extra=described_body(_Key, _EXAMPLE),
     )
     async def new_key(request: Request, caller: Annotated[Caller, Depends(Allowed("identity:write"))]) -> Response:
         wanted = await read_body(request, _Key)

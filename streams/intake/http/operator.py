@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Annotated, Any
 
 import orjson
@@ -10,7 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from projections.operations import DeadLetter
 from read_api.edge.asking import Operating
-from read_api.edge.responses import Json
+from read_api.edge.responses import Json, answered
 from schemas.shown import shown_text
 from streams.project.rebuild import Step
 from streams.project.verify import Verdict
@@ -19,6 +20,16 @@ from streams.project.view_jobs import UnknownProjection, ViewJobs
 _PROGRESS_S = 0.2
 
 MaxRate = Annotated[float | None, Query(gt=0, description="records of the log a second; as fast as it can without it")]
+
+_NDJSON = "application/x-ndjson"
+_LINE = {"type": "string", "description": "a JSON object a line"}
+_STEPS = answered(
+    '{"done": 500, "total": 1200}\n{"result": "devices_v2"}\n',
+    "How far it is, line by line; the last line has `result` or `error`",
+    media_type=_NDJSON,
+    schema=_LINE,
+)
+_LETTERS = answered('{"view": "devices_v1", "reason": "…"}\n', "A line for each", media_type=_NDJSON, schema=_LINE)
 
 
 _OPERATOR = Depends(Operating("do this; it is in DATA_DIR/operator.key"))
@@ -34,32 +45,51 @@ def operator_router(operations: ViewJobs) -> APIRouter:
 
     view = Annotated[str, Depends(known)]
 
-    @router.post("/projections/{name}/rebuild", summary="Build a view anew and switch to it; progress as NDJSON")
+    job = partial(router.post, response_class=StreamingResponse, responses=_STEPS)
+
+    @job("/projections/{name}/rebuild", summary="Build a view anew and switch to it; progress as NDJSON")
     async def rebuild(name: view, max_rate: MaxRate = None) -> Response:
         return _job(lambda on_step: operations.rebuild(name, on_step, max_rate=max_rate).table)
 
-    @router.post("/projections/{name}/builds/{build}/switch", summary="Answer from another build; progress as NDJSON")
+    @job("/projections/{name}/builds/{build}/switch", summary="Answer from another build; progress as NDJSON")
     async def switch(name: view, build: int) -> Response:
         return _job(lambda on_step: operations.switch(name, build, on_step).table)
 
-    @router.delete("/projections/{name}/builds/{build}", summary="Remove a build that is not live")
+    @router.delete(
+        "/projections/{name}/builds/{build}",
+        summary="Remove a build that is not live",
+        responses=answered({"dropped": "devices_v1"}),
+    )
     async def drop(name: view, build: int) -> Response:
         return Json({"dropped": (await asyncio.to_thread(operations.drop, name, build)).table})
 
-    @router.post("/projections/{name}/verify", summary="Compare a view with the log; progress as NDJSON")
+    @job("/projections/{name}/verify", summary="Compare a view with the log; progress as NDJSON")
     async def verify(name: view) -> Response:
         return _job(lambda on_step: verdict_json(operations.verify(name, on_step)))
 
-    @router.get("/dead-letters", summary="What all views have parked, of all tenants, as NDJSON")
+    @router.get(
+        "/dead-letters",
+        summary="What all views have parked, of all tenants, as NDJSON",
+        response_class=StreamingResponse,
+        responses=_LETTERS,
+    )
     async def dead_letters() -> Response:
         lines = (orjson.dumps(letter_json(letter)) + b"\n" for letter in operations.all_dead_letters())
-        return StreamingResponse(lines, media_type="application/x-ndjson")
+        return StreamingResponse(lines, media_type=_NDJSON)
 
-    @router.post("/projections/{name}/dead-letters/retry", summary="Try a view's parked records again")
+    @router.post(
+        "/projections/{name}/dead-letters/retry",
+        summary="Try a view's parked records again",
+        responses=answered({"taken": 2, "still_parked": 0}),
+    )
     async def retry(name: view) -> Response:
         return Json((await asyncio.to_thread(operations.retry_dead_letters, name))._asdict())
 
-    @router.post("/projections/{name}/dead-letters/discard", summary="Go on without a view's parked records")
+    @router.post(
+        "/projections/{name}/dead-letters/discard",
+        summary="Go on without a view's parked records",
+        responses=answered({"discarded": 2}),
+    )
     async def discard(name: view) -> Response:
         return Json({"discarded": await asyncio.to_thread(operations.discard_dead_letters, name)})
 
@@ -104,4 +134,4 @@ def _job(work: Callable[[Callable[[Step], None]], Any]) -> Response:
         except Exception as error:  # noqa: BLE001 - the answer has begun: its last line must say how the job ended
             yield orjson.dumps({"error": str(error)}) + b"\n"
 
-    return StreamingResponse(lines(), media_type="application/x-ndjson")
+    return StreamingResponse(lines(), media_type=_NDJSON)

@@ -11,17 +11,20 @@ from read_api.edge.asking import Asking
 from read_api.edge.auth import CredentialKind, Forbidden
 from read_api.edge.credential import COOKIE, require_same_origin
 from read_api.edge.problems import Problem
-from read_api.edge.responses import Json
+from read_api.edge.responses import Json, answered
 from read_api.edge.scopes import require, require_to_grant_roles
 from read_api.edge.tokens import token_of
 from schemas.envelope import TenantId
 from schemas.values import Instant, TenantName
 from streams.intake.http.accounts import Accounts, Offered
 from streams.intake.http.commands import invalid
+from streams.intake.http.described import described_body
 from streams.intake.http.media_types import JSON, media_type
-from streams.intake.http.tenants import B, documented_body, read_body
+from streams.intake.http.tenants import B, read_body
 
 _LARGEST_BODY = 4_096
+
+_OFFERED = answered({"user_id": "ann", "token": "…", "position": "events/0/12"}, "The token is valid now", status=201)
 
 _NewPassword = Annotated[str, StringConstraints(min_length=10, max_length=200)]
 _Password = Annotated[str, StringConstraints(max_length=200)]
@@ -57,7 +60,9 @@ def sign_in_router(accounts: Accounts) -> APIRouter:
     @router.post(
         "/v1/invitations",
         summary="Invite a user; the token, shown this once, lets them join and set a password",
-        openapi_extra=documented_body(_Invitation, {"user_id": "ann", "email": "ann@acme.example", "roles": ["USER"]}),
+        status_code=201,
+        responses=_OFFERED,
+        openapi_extra=described_body(_Invitation, {"user_id": "ann", "email": "ann@acme.example", "roles": ["USER"]}),
     )
     async def invite(request: Request, caller: Asking) -> Response:
         require(caller, "identity:write")
@@ -69,6 +74,8 @@ def sign_in_router(accounts: Accounts) -> APIRouter:
     @router.post(
         "/v1/users/{user_id}/password-token",
         summary="Let a user set a password, who lost theirs or has none yet; the token, shown this once, lasts a day",
+        status_code=201,
+        responses=_OFFERED,
     )
     async def offer(user_id: Annotated[UserId, Path(description="who")], request: Request, caller: Asking) -> Response:
         require(caller, "identity:write")
@@ -79,7 +86,8 @@ def sign_in_router(accounts: Accounts) -> APIRouter:
     @router.post(
         "/v1/passwords",
         summary="Set a password with a token, and join where it is an invitation's; needs no other credential",
-        openapi_extra=documented_body(
+        responses=answered({"user_id": "ann", "events": ["user.password.set"]}),
+        openapi_extra=described_body(
             _WithToken,
             {"tenant_id": "acme", "user_id": "ann", "token": "…", "password": "correct horse battery staple"},
         ),
@@ -93,7 +101,12 @@ def sign_in_router(accounts: Accounts) -> APIRouter:
     @router.post(
         "/v1/sign-in",
         summary="Start a session; its cookie says from then on who asks",
-        openapi_extra=documented_body(
+        responses=answered(
+            {"tenant_id": "acme", "user_id": "ann", "session_id": "3f2a…"},
+            "Signed in",
+            headers={"Set-Cookie": "what each request of the session carries"},
+        ),
+        openapi_extra=described_body(
             _SignIn, {"tenant_id": "acme", "user_id": "ann", "password": "correct horse battery staple"}
         ),
     )
@@ -111,7 +124,11 @@ def sign_in_router(accounts: Accounts) -> APIRouter:
         )
         return answer
 
-    @router.post("/v1/sign-out", summary="End the session of the caller, within a second everywhere")
+    @router.post(
+        "/v1/sign-out",
+        summary="End the session of the caller, within a second everywhere",
+        responses=answered({"signed_out": True}),
+    )
     async def sign_out(caller: Asking) -> Response:
         if caller.kind is not CredentialKind.SESSION:
             raise Forbidden("only a session can sign out; revoke a key, or let a token expire")

@@ -20,15 +20,17 @@ from read_api.edge.asking import Asking
 from read_api.edge.auth import Caller
 from read_api.edge.direct_route import DirectRoute
 from read_api.edge.problems import Problem
-from read_api.edge.responses import Json
+from read_api.edge.responses import Json, answered
 from read_api.edge.scopes import require
 from schemas.envelope import TenantId
 from schemas.json_text import json_value
 from schemas.values import Name
 from streams.identifiers import new_id
 from streams.intake.http.bodies import body_of, json_of
+from streams.intake.http.command_docs import REPLIED
 from streams.intake.http.commands import BatchGate, answer_of, command_id_of, invalid
-from streams.intake.http.tenants import documented_body, read_body
+from streams.intake.http.described import body_of_schema, described_body, schema_of
+from streams.intake.http.tenants import read_body
 from streams.ports import CALLER_WAITS_S, Reply, Submission
 from streams.write.answers import fingerprint
 
@@ -68,8 +70,8 @@ def tasks_router(gate: BatchGate, documents: DocumentsReader, fingerprint_key: b
     @router.post(
         "/v1/tasks/claim",
         summary="Take up to `max` tasks of these kinds, the longest waiting first; wait for one for up to `wait_s`",
-        openapi_extra=documented_body(_Claim, {"kinds": ["http.check"], "worker": "worker-1", "max": 10, "wait_s": 20}),
-        responses={200: {"content": {"application/json": {"example": _GIVEN}}}},
+        responses=answered(_GIVEN, "Those that are the caller's now, perhaps none"),
+        openapi_extra=described_body(_Claim, {"kinds": ["http.check"], "worker": "worker-1", "max": 10, "wait_s": 20}),
     )
     async def claim(request: Request, caller: Asking) -> Response:
         require(caller, _WORK)
@@ -92,15 +94,20 @@ def tasks_router(gate: BatchGate, documents: DocumentsReader, fingerprint_key: b
                 reply = await gate.execute(submission._replace(command_hash=hash_))
             return answer_of(reply, request.app.state.log)
 
-        schema = catalog.adapter(command).json_schema(mode="validation")
-        content = {"application/json": {"schema": schema, "example": example}}
-        docs = {"requestBody": {"required": True, "content": content}}
-        router.post(f"/v1/tasks/{{task_id}}/{name}", summary=summary, openapi_extra=docs)(say)
+        docs = {"requestBody": body_of_schema(_without_task_id(schema_of(command)), example)}
+        path = f"/v1/tasks/{{task_id}}/{name}"
+        router.post(path, summary=summary, responses=REPLIED, openapi_extra=docs)(say)
 
     add_answer("heartbeat", HeartbeatTask, "The attempt goes on: its lease begins anew", {"attempt": 1})
     add_answer("complete", CompleteTask, "The attempt is done", {"attempt": 1, "output": {"status": 200}})
     add_answer("fail", FailTask, "The attempt failed", {"attempt": 1, "error": "connection refused"})
     return router
+
+
+def _without_task_id(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a body whose task the path names."""
+    fields = {name: field for name, field in schema["properties"].items() if name != "task_id"}
+    return {**schema, "properties": fields, "required": [name for name in schema["required"] if name != "task_id"]}
 
 
 def _submission(caller: Caller, command: Command, command_id: str) -> Submission:

@@ -27,14 +27,16 @@ from domain.catalog import SENT
 from domain.message import Fact
 from read_api.edge.asking import Allowed
 from read_api.edge.auth import Caller
+from read_api.edge.contract import REF
 from read_api.edge.problems import Problem, faults
 from read_api.edge.quotas import check_quota, use_quota
-from read_api.edge.responses import Json
+from read_api.edge.responses import Json, answered
 from read_api.edge.tokens import token_of
 from schemas.envelope import Actor, TenantId
 from schemas.values import Id, Instant
 from streams.intake.http.bodies import body_of, json_of
 from streams.intake.http.cloud_events import BATCH, STRUCTURED
+from streams.intake.http.described import header
 from streams.intake.http.facts_body import nothing_taken, reader_of
 from streams.intake.http.media_types import JSON, NDJSON
 from streams.ports import FactSubmission, OutcomeUnknown, Overloaded, TelemetryLog, TelemetryReply
@@ -203,7 +205,8 @@ def telemetry_router(gate: TelemetryGate) -> APIRouter:
         description="Of two readings of one device, metric and instant the last one recorded counts. The same request"
         " again adds nothing; the header `Idempotency-Key` tells requests apart that say the same. `position` names the"
         " last place in each partition that got some of it, with commas between them: send it as `X-Consistent-With`.",
-        openapi_extra={"requestBody": {"required": True, "content": _DOCS}},
+        responses=answered(_ANSWER, "What was taken is durable"),
+        openapi_extra={"parameters": [_KEY_HEADER], "requestBody": {"required": True, "content": _DOCS}},
     )
     async def telemetry(request: Request, caller: Annotated[Caller, Depends(Allowed("telemetry:write"))]) -> Response:
         await check_quota(request, caller, "facts")
@@ -340,12 +343,21 @@ _EXAMPLE_EVENT = {
     "time": _EXAMPLE["happened_at"],
     "data": _EXAMPLE["data"],
 }
+_ANSWER = {
+    "accepted": 1,
+    "repeated": 0,
+    "refused": [{"line": 2, "reason": "data.metrics: …"}],
+    "position": "telemetry/0/99",
+}
+_KEY_HEADER = header(
+    "Idempotency-Key", "tells requests apart that say the same", "6f1c2d1e-1", _KEY.pattern.join(("^", "$"))
+)
 _DOCS = {
     JSON: {
-        "schema": TypeAdapter(list[_ANY_FACT]).json_schema(ref_template="#/components/schemas/{model}"),
+        "schema": TypeAdapter(list[_ANY_FACT]).json_schema(ref_template=REF),
         "example": [_EXAMPLE],
     },
     NDJSON: {"schema": {"type": "string"}, "example": orjson.dumps(_EXAMPLE).decode()},
-    BATCH: {"schema": {"type": "array"}, "example": [_EXAMPLE_EVENT]},
+    BATCH: {"schema": {"type": "array", "items": {"type": "object"}}, "example": [_EXAMPLE_EVENT]},
     STRUCTURED: {"schema": {"type": "object"}, "example": _EXAMPLE_EVENT},
 }

@@ -1,5 +1,6 @@
 """The operator registers, suspends and reactivates tenants here, and gives them API keys, each shown once."""
 
+import asyncio
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -8,18 +9,23 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from domain.identity.api_key import Most, RequestLimits, Scope
 from domain.identity.tenant import SetQuota
 from domain.identity.user import Email, UserId
+from projections.credentials import Credentials
 from read_api.edge.asking import Operating
 from read_api.edge.auth import Caller
-from read_api.edge.responses import Json
+from read_api.edge.responses import Json, answered
 from read_api.edge.tokens import token_of
 from schemas.envelope import TenantId
 from schemas.values import Name, TenantName, Text
 from streams.intake.http.bodies import body_of
 from streams.intake.http.commands import invalid
+from streams.intake.http.described import described_body
 from streams.intake.http.onboarding import EVERYTHING, OWN_HOUSE, Given, Owner, Tenants
 from streams.ports import Reply
 
 B = TypeVar("B", bound=BaseModel)
+
+_GIVEN = {"tenant_id": "acme", "key_id": "3f2a…", "api_key": "ak_3f2a….sk_…", "position": "events/0/12"}
+_CHANGED = answered({"tenant_id": "acme", "events": ["tenant.suspended"], "position": "events/0/12"})
 
 _Tenant = Annotated[TenantName, Path(description="whose", examples=["acme"])]
 
@@ -56,13 +62,31 @@ class _Why(BaseModel):
     reason: Text = ""
 
 
+def tenant_list_router(credentials: Credentials) -> APIRouter:
+    router = APIRouter(tags=["operator"])
+
+    @router.get(
+        "/v1/tenants",
+        summary="Every tenant and its status; for the operator's key only",
+        responses=answered({"rows": [{"tenant_id": "acme", "status": "ACTIVE"}], "next": None}),
+    )
+    async def all_tenants(_caller: Annotated[Caller, Depends(Operating("list tenants"))]) -> Response:
+        found = await asyncio.to_thread(credentials.tenants)
+        rows = [{"tenant_id": tenant_id, "status": status} for tenant_id, status in sorted(found.items())]
+        return Json({"rows": rows, "next": None})
+
+    return router
+
+
 def tenants_router(tenants: Tenants) -> APIRouter:
     router = APIRouter(tags=["commands"])
 
     @router.post(
         "/v1/tenants",
         summary="A new tenant, or one without a key that works, and its API key; for the operator's key only",
-        openapi_extra=documented_body(
+        status_code=201,
+        responses=answered({**_GIVEN, "registered": True}, "Registered", status=201),
+        openapi_extra=described_body(
             _NewTenant, {"tenant_id": "acme", "name": "Acme Ltd", "owner_id": "ann", "owner_email": "ann@acme.example"}
         ),
     )
@@ -77,7 +101,9 @@ def tenants_router(tenants: Tenants) -> APIRouter:
     @router.post(
         "/v1/tenants/{tenant_id}/keys",
         summary="One more API key for a tenant, shown this once; for the operator's key only",
-        openapi_extra=documented_body(_OperatorsKey, {"name": "instead of the lost one", "scopes": ["*"]}),
+        status_code=201,
+        responses=answered({**_GIVEN, "scopes": ["*"], "limits": {"minute": 600}}, "Issued", status=201),
+        openapi_extra=described_body(_OperatorsKey, {"name": "instead of the lost one", "scopes": ["*"]}),
     )
     async def give_key(
         tenant_id: _Tenant, request: Request, caller: Annotated[Caller, Depends(Operating("give keys to tenants"))]
@@ -91,7 +117,8 @@ def tenants_router(tenants: Tenants) -> APIRouter:
     @router.post(
         "/v1/tenants/{tenant_id}/suspend",
         summary="No key of the tenant does anything until it is reactivated; for the operator's key only",
-        openapi_extra=documented_body(_Why, {"reason": "unpaid"}),
+        responses=_CHANGED,
+        openapi_extra=described_body(_Why, {"reason": "unpaid"}),
     )
     async def suspend(
         tenant_id: _Tenant, request: Request, caller: Annotated[Caller, Depends(Operating("suspend tenants"))]
@@ -102,7 +129,8 @@ def tenants_router(tenants: Tenants) -> APIRouter:
     @router.post(
         "/v1/tenants/{tenant_id}/reactivate",
         summary="The keys of a suspended tenant work again; for the operator's key only",
-        openapi_extra=documented_body(_Why, {"reason": "paid"}),
+        responses=_CHANGED,
+        openapi_extra=described_body(_Why, {"reason": "paid"}),
     )
     async def reactivate(
         tenant_id: _Tenant, request: Request, caller: Annotated[Caller, Depends(Operating("reactivate tenants"))]
@@ -113,7 +141,8 @@ def tenants_router(tenants: Tenants) -> APIRouter:
     @router.post(
         "/v1/tenants/{tenant_id}/quota",
         summary="How much a tenant may do, in place of what was set before; for the operator's key only",
-        openapi_extra=documented_body(_Quota, {"events_per_day": 1_000, "live_streams": 5, "requests_per_minute": 600}),
+        responses=answered({"tenant_id": "acme", "events": ["tenant.quota.set"], "position": "events/0/12"}),
+        openapi_extra=described_body(_Quota, {"events_per_day": 1_000, "live_streams": 5, "requests_per_minute": 600}),
     )
     async def set_quota(
         tenant_id: _Tenant, request: Request, caller: Annotated[Caller, Depends(Operating("set quotas of tenants"))]
@@ -144,8 +173,3 @@ async def read_body(request: Request, class_: type[B]) -> B:
             return class_.model_validate_json(body or b"{}")
     except ValidationError as error:
         raise invalid(error) from error
-
-
-def documented_body(class_: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
-    content = {"application/json": {"schema": class_.model_json_schema(), "example": example}}
-    return {"requestBody": {"required": True, "content": content}}

@@ -20,6 +20,7 @@ from read_api.edge.problems import Problem, faults, faulty
 from read_api.edge.responses import AsOf, documented, table
 from streams.correlate.preview import Preview, Stored, TooMuch, preview
 from streams.intake.http.bodies import body_of
+from streams.intake.http.described import body_of_schema, schema_of
 from streams.ports import NewScorer
 
 _USUAL = timedelta(days=7)
@@ -44,6 +45,14 @@ _ROW = {
 }
 
 
+def _schema() -> Mapping[str, Any]:
+    """Return the schema of a watch of which only the rule must be said, and of the time to look at."""
+    watch = schema_of(DefineWatch)
+    instant = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}
+    fields = {**watch["properties"], "start": instant, "end": instant}
+    return {**watch, "title": "WatchPreview", "properties": fields, "required": ["rule"]}
+
+
 def watches_router(
     stored: Stored, new_scorer: NewScorer, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> APIRouter:
@@ -53,7 +62,7 @@ def watches_router(
         "/v1/watches/preview",
         summary="What a watch would have raised from `start` to `end` (else in the last seven days); records nothing",
         responses=documented(_ROW, looked_at={"devices": 1, "samples": 2_016}),
-        openapi_extra={"requestBody": {"content": {"application/json": {"example": _EXAMPLE}}, "required": True}},
+        openapi_extra={"requestBody": body_of_schema(_schema(), _EXAMPLE)},
     )
     async def look(request: Request, caller: Annotated[Caller, Depends(Allowed("watches:read"))]) -> Response:
         async with body_of(request) as body:

@@ -6,8 +6,8 @@ import httpx
 import orjson
 import pytest
 
+from factline.client import Client
 from infra.cli import import_sinks
-from infra.cli.client import ServerClient
 from infra.cli.import_sinks import ServerSink
 from schemas.envelope import TenantId
 from tests.streams.kit import register
@@ -36,7 +36,7 @@ class Server:
 def test_commands_that_met_a_full_queue_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_sinks, "_LATER_S", 0)
     server = Server()
-    client = ServerClient("http://127.0.0.1:1", "key", transport=httpx.MockTransport(server))
+    client = Client("http://127.0.0.1:1", "key", transport=httpx.MockTransport(server))
     batch = [register(f"web-{n}")._replace(name="fleet.RegisterDevice") for n in range(3)]
     taken = ServerSink(client, TenantId("demo")).commands(batch)
     assert [(one.kind, one.repeated) for one in taken] == [(None, False)] * 3
@@ -47,7 +47,7 @@ def test_commands_that_met_a_full_queue_are_sent_again(monkeypatch: pytest.Monke
 def test_what_a_server_never_has_room_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_sinks, "_LATER_S", 0)
     monkeypatch.setattr(import_sinks, "_TRIES", 2)
-    client = ServerClient("http://127.0.0.1:1", "key", transport=httpx.MockTransport(Server()))
+    client = Client("http://127.0.0.1:1", "key", transport=httpx.MockTransport(Server()))
     batch = [register(f"web-{n}")._replace(name="fleet.RegisterDevice") for n in range(3)]
     last = ServerSink(client, TenantId("demo")).commands(batch)[-1]
     assert (last.kind, last.reason) == ("not_now", "the queue is full")

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.fleet.device import RegisterDevice
-from infra.cli.client import ServerClient
+from factline.client import Client
 from infra.cli.import_run import Outcome, run
 from infra.cli.import_sinks import IMPORTER, EmbeddedSink, FactsTaken, ImportFailed, ServerSink
 from infra.cli.main import cli
@@ -392,7 +392,7 @@ def test_a_server_takes_real_files_once_and_answers_with_their_exact_revenue(env
 
 
 def revenue(environment: dict[str, str]) -> Decimal:
-    asking = ServerClient(environment["FACTLINE_URL"], environment["FACTLINE_API_KEY"])
+    asking = Client(environment["FACTLINE_URL"], environment["FACTLINE_API_KEY"])
     answer = asking.get("/v1/analytics/revenue?by=month")
     asking.close()
     return sum((Decimal(row["revenue"]) for row in answer["rows"]), Decimal(0))
@@ -463,7 +463,7 @@ def test_a_server_that_cannot_be_used_is_named(
 
 
 def test_a_batch_that_is_too_large_for_the_server_is_sent_in_parts(environment: dict[str, str], tmp_path: Path) -> None:
-    asking = ServerClient(environment["FACTLINE_URL"], environment["FACTLINE_API_KEY"])
+    asking = Client(environment["FACTLINE_URL"], environment["FACTLINE_API_KEY"])
     sink = ServerSink(asking, TenantId("demo"))
     # a name that no device may have, and longer than a request may be
     long = RegisterDevice(device_id="long", hostname="x" * 17_000_000)
@@ -481,7 +481,7 @@ def test_a_server_that_is_gone_for_good_ends_an_import_with_what_to_do() -> None
             return httpx.Response(200, json={"rows": []})
         raise httpx.ConnectError("connection refused")
 
-    asking = ServerClient("http://127.0.0.1:8080", "ak_x.sk_y", transport=httpx.MockTransport(answer))
+    asking = Client("http://127.0.0.1:8080", "ak_x.sk_y", transport=httpx.MockTransport(answer))
     sink = ServerSink(asking, DEMO_TENANT)
     sink.stop()
     with pytest.raises(ImportFailed, match=r"connection refused; .* run the same import again to go on"):
@@ -537,7 +537,7 @@ def importing(path: Path, settings: dict[str, str]) -> Iterator["subprocess.Pope
 
 
 def wait_for_invoices(settings: dict[str, str]) -> None:
-    asking = ServerClient(settings["FACTLINE_URL"], settings["FACTLINE_API_KEY"])
+    asking = Client(settings["FACTLINE_URL"], settings["FACTLINE_API_KEY"])
     eventually(lambda: asking.get("/v1/invoices?limit=1")["rows"])
     asking.close()
 

@@ -200,7 +200,7 @@ def test_gateway_knows_keys_and_tenants_of_their_own_topic_and_no_event_has_a_ha
         credentials = KafkaCredentials(topic)
         until(lambda: bool(credentials.find(key)), 30)
         assert [one[:3] for one in credentials.find(key)] == [(ACME, key, digest)]
-        assert credentials.status_of(ACME) == "ACTIVE"
+        assert credentials.status_of(ACME) == credentials.tenants()[ACME] == "ACTIVE"
         assert credentials.find(key[:-1]) == []
         assert credentials.find(key)[0].limits == RateLimits(minute=5)
         assert credentials.quota_of(ACME) == Quota(live_streams=3)

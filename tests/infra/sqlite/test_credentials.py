@@ -58,6 +58,7 @@ def test_key_is_known_at_once_and_its_hash_is_in_no_event(
     [known] = credentials.find(KEY)
     assert known[:3] == (DEMO, KEY, digest("first"))
     assert (known.scopes, known.revoked, credentials.status_of(DEMO)) == (("*",), False, "ACTIVE")
+    assert credentials.tenants() == {DEMO: "ACTIVE"}
     writer.write([submission(RotateApiKey(key_id=KEY, secret_sha256=digest("second")))])
     assert [one.secret_sha256 for one in credentials.find(KEY)] == [digest("second")]
     writer.write([submission(RevokeApiKey(key_id=KEY))])

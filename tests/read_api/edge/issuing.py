@@ -62,6 +62,9 @@ class Trusting:
         del tenant_id
         return ()
 
+    def tenants(self) -> Mapping[TenantId, str]:
+        return {one.tenant_id: "ACTIVE" for one in self.trusted}
+
     def issuers(self, tenant_id: TenantId) -> Sequence[TrustedIssuer]:
         return [one for one in self.trusted if one.tenant_id == tenant_id]
 

@@ -14,7 +14,7 @@ from read_api.edge.auth import Caller, CredentialKind, Forbidden
 from read_api.edge.roles import MANAGE, PERMISSIONS, ROLES, roles_allow, scopes_of
 from read_api.edge.scopes import may, require, require_to_grant_roles
 from schemas.envelope import SYSTEM_TENANT, TenantId
-from streams.intake.http.commands import _PUBLIC
+from streams.intake.http.commands import PUBLIC
 
 ANYBODY, NO_CREDENTIAL, OPERATOR = "anybody", "no credential", "operator"
 
@@ -175,7 +175,7 @@ def test_every_route_takes_whom_the_table_says(server: Server, tenant_id: Tenant
 @pytest.mark.parametrize("role", ["", *ROLES])
 def test_every_command_takes_whom_the_table_says(server: Server, role: str) -> None:
     server.caller = user(DEMO, *([role] if role else []))
-    for name in _PUBLIC:
+    for name in PUBLIC:
         context, _, command = name.partition(".")
         expected = role in PERMISSIONS[BY_CONTEXT[context]].roles
         assert server.is_allowed("POST", f"/v1/commands/{context}/{command}", {}) == expected, name

@@ -1,0 +1,48 @@
+"""Answers of the server have these types; rows of a list stay the mappings that they are in the API's description."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+
+class Reply(NamedTuple):
+    """What became of a command that was accepted.
+
+    Shape: `events` is empty where nothing was to be done; then there is no `token`. `repeated` says that its key was
+    answered before, and this is that first answer. Send `token` as `consistent_with` to read what the command wrote.
+    """
+
+    command_id: str
+    stream: str
+    version: int
+    events: Sequence[Mapping[str, Any]]
+    token: str | None
+    repeated: bool
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> "Reply":
+        token = answer["position"] and answer["position"]["token"]
+        named = {name: answer[name] for name in ("command_id", "stream", "version", "events", "repeated")}
+        return cls(token=token, **named)
+
+
+class Taken(NamedTuple):
+    """What became of facts.
+
+    Shape: `refused` has the number of the fact, from 1, as `line`, and the `reason`. `token` as that of a reply.
+    """
+
+    accepted: int
+    repeated: int
+    refused: Sequence[Mapping[str, Any]]
+    token: str | None
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> "Taken":
+        return cls(answer["accepted"], answer["repeated"], answer["refused"], answer["position"])
+
+
+class LiveRecord(NamedTuple):
+    """A record of the live feed. Shape: a feed that begins `after=place` goes on behind it."""
+
+    place: str
+    record: Mapping[str, Any]
