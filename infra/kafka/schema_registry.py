@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ SchemaIds = Mapping[tuple[str, int], int]
 
 COMPATIBILITY = ConfigCompatibilityLevel.BACKWARD_TRANSITIVE
 
-_REFUSED = (409, 422)
+_REFUSED = (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 class RegistryUnavailable(CannotStart):
@@ -45,7 +46,7 @@ class SchemaRegistry:
             for type_, version, text in sorted(payload.schema_files()):
                 subject = payload.full_name(type_, version)
                 with _registry_errors(self._url, subject):
-                    ids[type_, version] = client.register_schema(subject, Schema(text, "AVRO"))
+                    ids[type_, version] = _registered(client, subject, Schema(text, "AVRO"))
                     if version == 1:
                         client.set_config(subject, ServerConfig(compatibility=COMPATIBILITY))
         self._keep(ids)
@@ -90,6 +91,16 @@ class SchemaRegistry:
         rows: list[Any] = [[*key, id_] for key, id_ in ids.items()]
         new.write_text(json.dumps({"registry": self._url, "ids": rows}), encoding="utf-8")
         new.replace(self._cache)
+
+
+def _registered(client: SchemaRegistryClient, subject: str, schema: Schema) -> int:
+    try:
+        return client.register_schema(subject, schema)
+    except SchemaRegistryError as error:
+        if error.http_status_code != HTTPStatus.CONFLICT:
+            raise
+        # another one made the subject at the same moment: asked again, a schema that fits has its id
+        return client.register_schema(subject, schema)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,6 +122,15 @@ def test_a_schema_that_can_not_follow_is_refused_before_there_is_a_topic(
 
 
 _full_name = payload.full_name
+
+
+def test_two_that_migrate_at_the_same_moment_get_the_same_ids(
+    kafka: "Kafka", own_registry: "Registry", tmp_path: Path
+) -> None:
+    there = [settings(kafka, own_registry.url, "both", tmp_path / str(number)) for number in range(2)]
+    with ThreadPoolExecutor(2) as at_once:
+        first, second = at_once.map(lambda wanted: schema_registry(wanted).register(), there)
+    assert first == second
 
 
 def test_ids_are_known_while_the_registry_is_away(kafka: "Kafka", own_registry: "Registry", tmp_path: Path) -> None:
