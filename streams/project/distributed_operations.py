@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
@@ -24,6 +25,7 @@ from streams.project.same_log import Extent, extent_of
 from streams.project.view_jobs import OpenScratch, UnknownProjection, ViewJobs
 from streams.viewed_log import ViewedLog
 
+VIEWS_AT_ONCE = 4
 FIRST_PAUSE_S = 0.005
 MAX_PAUSE_S = 0.05
 LOG, WORKERS = "log", "workers"
@@ -76,6 +78,8 @@ class DistributedOperations(ViewJobs):
         self._askers = Askers([*(role.value for role in stores), LOG, WORKERS], answer_s)
         self._oldest = Oldest(log)
         self._stores = stores
+        # threads of its own for each store: one that hangs must not keep the others from being asked
+        self._at_once = {role: ThreadPoolExecutor(VIEWS_AT_ONCE, f"look-{role.value}") for role in stores}
         self._projections = {projection.name: projection for projection in projections}
         # the builds beside the live one, as they were when somebody last looked: one that moves is being rebuilt
         self._seen: dict[View, frozenset[Checkpoint]] = {}
@@ -163,25 +167,30 @@ class DistributedOperations(ViewJobs):
     def _look(self, role: Role) -> Mapping[str, "_Looked"]:
         """Return what a store says of its views. Raises: StoreUnavailable."""
         views, dead_letters = self._stores[role]
-        looked: dict[str, _Looked] = {}
-        for name, projection in self._projections.items():
-            if projection.role is role:
-                live = views.live(name)
-                builds = views.builds(name)
-                looked[name] = _Looked(
-                    live,
-                    views.checkpoints(live) if live else (),
-                    builds,
-                    self._moves([view for view in builds if live is None or view.build > live.build], projection),
-                    (len(dead_letters.parked_streams(live.table)), dead_letters.count(live.table)) if live else (0, 0),
-                )
-        return looked
 
-    def _moves(self, builds: Sequence[View], projection: Projection) -> bool:
+        def look(name: str) -> _Looked:
+            live = views.live(name)
+            builds = views.builds(name)
+            return _Looked(
+                live,
+                views.checkpoints(live) if live else (),
+                builds,
+                self._moves([view for view in builds if live is None or view.build > live.build], role),
+                (len(dead_letters.parked_streams(live.table)), dead_letters.count(live.table)) if live else (0, 0),
+            )
+
+        return self._of_each(role, look)
+
+    def _of_each(self, role: Role, of_view: Callable[[str], R]) -> Mapping[str, R]:
+        """Return what is asked of each view of a store, several at once: there are many, and the time is short."""
+        names = [name for name, of in self._projections.items() if of.role is role]
+        return dict(zip(names, self._at_once[role].map(of_view, names), strict=True))
+
+    def _moves(self, builds: Sequence[View], role: Role) -> bool:
         """Tell whether any of the builds was written since it was last looked at."""
         moved = False
         for build in builds:
-            reached = frozenset(self._stores[projection.role].views.checkpoints(build))
+            reached = frozenset(self._stores[role].views.checkpoints(build))
             moved |= self._seen.get(build, reached) != reached
             self._seen[build] = reached
         return moved
@@ -229,8 +238,12 @@ class DistributedOperations(ViewJobs):
     def _read(self, role: Role) -> Mapping[str, _Read]:
         """Return how far the views are that readers see. Raises: StoreUnavailable."""
         views = self._stores[role].views
-        live = {name: views.live(name) for name, of in self._projections.items() if of.role is role}
-        return {name: _Read(view, views.checkpoints(view) if view else ()) for name, view in live.items()}
+
+        def read(name: str) -> _Read:
+            live = views.live(name)
+            return _Read(live, views.checkpoints(live) if live else ())
+
+        return self._of_each(role, read)
 
     # --- ViewJobs
 
