@@ -107,6 +107,7 @@ class ContentDrafted(Event):
 @value
 class ContentSubmitted(Event):
     TYPE: ClassVar = "content.submitted"
+    by: str
 
 
 @value
@@ -214,7 +215,7 @@ def decide_content(command: ContentCommand, state: Content | None, given: Given)
         raise not_found(f"content {command.content_id} is not known")
     match command:
         case SubmitDraft():
-            return _drafted(command, state)
+            return _drafted(command, state, given.actor.id)
         case ApproveContent() | RejectContent():
             return _judged(command, state, given.actor.id)
         case SchedulePublication():
@@ -237,7 +238,7 @@ def _judged(command: ApproveContent | RejectContent, state: Content, by: str) ->
     return (ContentRejected(by=by, reason=command.reason),)
 
 
-def _drafted(command: SubmitDraft, state: Content) -> tuple[ContentEvent, ...]:
+def _drafted(command: SubmitDraft, state: Content, by: str) -> tuple[ContentEvent, ...]:
     _refuse_unless(command, state, _DRAFTABLE, "drafted again", "it is not approved; reject it first")
     if command.model is not None and not command.ai_generated:
         raise invalid("a model wrote this draft, so ai_generated must be true")
@@ -245,8 +246,8 @@ def _drafted(command: SubmitDraft, state: Content) -> tuple[ContentEvent, ...]:
     in_review = state.status is ContentStatus.REVIEW
     if drafted == state.draft and state.status is not ContentStatus.REJECTED:
         # nothing but the step to the review may be new
-        return (ContentSubmitted(),) if command.for_review and not in_review else ()
-    return (drafted, ContentSubmitted()) if command.for_review else (drafted,)
+        return (ContentSubmitted(by=by),) if command.for_review and not in_review else ()
+    return (drafted, ContentSubmitted(by=by)) if command.for_review else (drafted,)
 
 
 def _scheduled(command: SchedulePublication, state: Content) -> tuple[ContentEvent, ...]:

@@ -100,6 +100,7 @@ class CommandDispatched(Event):
 @value
 class CommandStarted(Event):
     TYPE: ClassVar = "command.started"
+    by: str
 
 
 @value
@@ -120,7 +121,10 @@ class CommandFailed(Event):
 
 @value
 class CommandTimedOut(Event):
+    """Shape: `was` is the status in which it was waited for."""
+
     TYPE: ClassVar = "command.timed_out"
+    was: str
 
 
 @value
@@ -186,13 +190,13 @@ def decide_execution(command: ExecutionCommand, state: Execution | None, given: 
         raise not_found(f"execution {command.execution_id} is not known")
     match command:
         case StartExecution():
-            return (CommandStarted(),) if state.status is ExecutionStatus.PENDING else ()
+            return (CommandStarted(by=given.actor.id),) if state.status is ExecutionStatus.PENDING else ()
         case ReportResult():
             return _reported(command, state)
         case CancelExecution():
             return (CommandCancelled(reason=command.reason),) if state.status in OPEN else ()
         case TimeOutExecution():
-            return (CommandTimedOut(),) if state.status in OPEN else ()
+            return (CommandTimedOut(was=state.status.value),) if state.status in OPEN else ()
         case _:
             assert_never(command)
 

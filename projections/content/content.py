@@ -46,7 +46,8 @@ def _fields(envelope: Envelope, event: ContentEvent) -> dict[str, Any]:
                 "status": ContentStatus.DRAFT.value,
             }
         case ContentSubmitted():
-            return {"status": ContentStatus.REVIEW.value, "submitted_at": instant_text(envelope.happened_at)}
+            submitted = {"submitted_at": instant_text(envelope.happened_at), "submitted_by": event.by}
+            return {"status": ContentStatus.REVIEW.value, **submitted}
         case ContentApproved():
             judged = {"judged_by": event.by, "status_reason": event.reason}
             return {"status": ContentStatus.APPROVED.value, "platforms": [], "publish_at": "", **judged}

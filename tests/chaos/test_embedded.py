@@ -17,5 +17,5 @@ def test_nothing_answered_is_lost_or_doubled_when_the_server_is_killed(tmp_path:
     assert result.commands_answered > 0
     assert result.facts_answered > 0
     assert result.broken_connections > 0
-    assert result.keys.repeated > 10
+    assert result.keys.repeated > 0
     assert result.processes.expired > 0

@@ -12,7 +12,7 @@ SETTLE = item.SettlePublication(content_id="c1", published=("blog",), failed=("l
 
 REQUESTED = item.ContentRequested(title="Patch day", kind="article", brief="what to do, and why")
 DRAFTED = item.ContentDrafted(title="Patch day", body="Patch on Tuesday.", ai_generated=True, model="small-1")
-SUBMITTED = item.ContentSubmitted()
+SUBMITTED = item.ContentSubmitted(by="ann")
 APPROVED = item.ContentApproved(by="ann", reason="clear")
 REJECTED = item.ContentRejected(by="ann", reason="says nothing new")
 SCHEDULED = item.ContentScheduled(platforms=("blog", "linkedin"), publish_at=RECORDED_AT)

@@ -26,10 +26,10 @@ TIME_OUT_EXECUTION = command_execution.TimeOutExecution(execution_id="x1")
 DISPATCHED = command_execution.CommandDispatched(
     device_id="42", shell="bash", body=BODY, digest=DIGEST, timeout_s=60, script_id=None
 )
-COMMAND_STARTED = command_execution.CommandStarted()
+COMMAND_STARTED = command_execution.CommandStarted(by="ann")
 COMPLETED = command_execution.CommandCompleted(exit_code=0, stdout="63%", truncated=False, duration_ms=120)
 COMMAND_FAILED = command_execution.CommandFailed(error="no such shell", duration_ms=0)
-TIMED_OUT = command_execution.CommandTimedOut()
+TIMED_OUT = command_execution.CommandTimedOut(was="PENDING")
 CANCELLED = command_execution.CommandCancelled(reason="not needed")
 
 SCHEDULE_SCRIPT = schedule.ScheduleScript(

@@ -51,7 +51,12 @@ CASES: list[Case] = [
         }
         | CHANGED,
     ),
-    (content.PROJECTION, "c1", SUBMITTED, {"status": "REVIEW", "submitted_at": HAPPENED} | CHANGED),
+    (
+        content.PROJECTION,
+        "c1",
+        SUBMITTED,
+        {"status": "REVIEW", "submitted_at": HAPPENED, "submitted_by": "ann"} | CHANGED,
+    ),
     (
         content.PROJECTION,
         "c1",
