@@ -1,11 +1,13 @@
 """This registers the schemas of all events, and keeps their ids on disk for when the registry is away."""
 
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka.schema_registry import ConfigCompatibilityLevel, Schema, SchemaRegistryClient, ServerConfig
 from confluent_kafka.schema_registry.error import SchemaRegistryError
@@ -13,11 +15,14 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from infra.settings import CannotStart
 from schemas import payload
 
+T = TypeVar("T")
+
 SchemaIds = Mapping[tuple[str, int], int]
 """(type, version) of an event -> the id that its schema has in the registry."""
 
 COMPATIBILITY = ConfigCompatibilityLevel.BACKWARD_TRANSITIVE
 
+_SAME_MOMENT_S = 0.2
 _REFUSED = (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
@@ -46,9 +51,10 @@ class SchemaRegistry:
             for type_, version, text in sorted(payload.schema_files()):
                 subject = payload.full_name(type_, version)
                 with _registry_errors(self._url, subject):
-                    ids[type_, version] = _registered(client, subject, Schema(text, "AVRO"))
+                    ids[type_, version] = _twice(partial(client.register_schema, subject, Schema(text, "AVRO")))
                     if version == 1:
-                        client.set_config(subject, ServerConfig(compatibility=COMPATIBILITY))
+                        rule = ServerConfig(compatibility=COMPATIBILITY)
+                        _twice(partial(client.set_config, subject, rule))
         self._keep(ids)
         return ids
 
@@ -93,14 +99,15 @@ class SchemaRegistry:
         new.replace(self._cache)
 
 
-def _registered(client: SchemaRegistryClient, subject: str, schema: Schema) -> int:
+def _twice(ask: Callable[[], T]) -> T:
+    """Ask again after a conflict: another one may have made the same at the same moment, and then it is there."""
     try:
-        return client.register_schema(subject, schema)
+        return ask()
     except SchemaRegistryError as error:
         if error.http_status_code != HTTPStatus.CONFLICT:
             raise
-        # another one made the subject at the same moment: asked again, a schema that fits has its id
-        return client.register_schema(subject, schema)
+        time.sleep(_SAME_MOMENT_S)
+        return ask()
 
 
 @contextmanager
