@@ -15,6 +15,7 @@ from projections.identity.api_usage import UsageRow
 from projections.layout import Documents, Facts, Layout
 from projections.projection import Projection
 from projections.rows import Checkpoint, Document, Patch, Role, Row, StoredRow
+from projections.sales.lead_funnel import StepRow
 from schemas.envelope import StreamId, TenantId, Topic
 
 ACME = TenantId("acme")
@@ -57,6 +58,9 @@ def _sample_of_facts(row: type, n: int, at: int, tenant: TenantId, mark: str) ->
         return BalanceRow(
             tenant, StreamId(f"invoice-{n:06}"), 1, instant(n), *words, instant(n), instant(n), "12.5000", mark, at
         )
+    if row is StepRow:
+        step = ("captured", "issued")[n % 2]
+        return StepRow(tenant, StreamId(f"lead-{n:06}"), 1, "lead", step, instant(n), mark, "EUR", "12.5", at)
     return _of_columns(row, n, at, tenant, mark)
 
 

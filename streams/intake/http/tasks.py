@@ -20,6 +20,7 @@ from read_api.edge.asking import Asking
 from read_api.edge.auth import Caller
 from read_api.edge.direct_route import DirectRoute
 from read_api.edge.problems import Problem
+from read_api.edge.rates import count
 from read_api.edge.responses import Json, answered
 from read_api.edge.scopes import require
 from schemas.envelope import TenantId
@@ -75,12 +76,14 @@ def tasks_router(gate: BatchGate, documents: DocumentsReader, fingerprint_key: b
     )
     async def claim(request: Request, caller: Asking) -> Response:
         require(caller, _WORK)
+        await count(request, caller)
         wanted = await read_body(request, _Claim)
         return Json({"rows": await claims.claim(caller, wanted, request.is_disconnected)})
 
     def add_answer(name: str, command: type[Command], summary: str, example: dict[str, Any]) -> None:
         async def say(task_id: str, request: Request, caller: Asking) -> Response:
             require(caller, _WORK)
+            await count(request, caller)
             async with body_of(request) as raw:
                 body = json_of(raw)
                 if not isinstance(body, dict):

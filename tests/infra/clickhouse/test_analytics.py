@@ -158,7 +158,8 @@ def parameters(question: Question[Any], row: Any) -> Iterator[Mapping[str, Any]]
     """Yield parameters for each choice, so that the row counts."""
     choices = {name: kind.sql for name, kind in question.parameters.items() if isinstance(kind, Choice)}
     later = datetime(2026, 6, 1, tzinfo=UTC)
-    shared = {"start": None, "end": None, "limit": 10, "timezone": "Europe/Berlin", "as_of": later}
+    shared: dict[str, Any] = {"start": None, "end": None, "limit": 10, "timezone": "Europe/Berlin", "as_of": later}
+    shared |= {"above": None, "contains": None}
     for chosen in itertools.product(*choices.values()):
         known = {**shared, **row._asdict(), **dict(zip(choices, chosen, strict=True))}
         # nothing is paid of the row's invoice
