@@ -110,7 +110,8 @@ class Issuer:
     trusted: IssuerTrusted | None
 
 
-def evolve_issuer(_state: Issuer | None, event: IssuerEvent) -> Issuer:
+def evolve_issuer(state: Issuer | None, event: IssuerEvent) -> Issuer:
+    del state  # each event says all
     match event:
         case IssuerTrusted():
             return Issuer(trusted=event)
