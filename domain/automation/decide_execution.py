@@ -29,7 +29,7 @@ from domain.identity.api_key import ALL_SCOPES, ApiKey, api_key_stream
 from domain.identity.user import Role, User, UserStatus, user_stream
 from domain.message import Decider
 from domain.operations.task import Task, TaskStatus, task_stream
-from domain.rejection import conflict, not_allowed, not_found
+from domain.rejection import conflict, invalid, not_allowed, not_found
 from schemas.envelope import Actor, ActorType, StreamId
 from schemas.json_text import MAX_DEPTH, json_text
 
@@ -125,10 +125,17 @@ def _judge(command: ApproveNode | RejectNode, run: Turn, given: Given) -> None:
         raise not_allowed(f"node {command.node_id} of execution {command.execution_id} waits for nobody's approval")
     _check_role(node, given)
     if isinstance(command, ApproveNode):
-        run.complete(node, bounded_text({"by": given.actor.id, "note": command.note}))
+        run.complete(node, _approval(command, given))
     else:
         run.fail(node, f"{REJECTED}{given.actor.id}: {command.reason}")
     run.advance()
+
+
+def _approval(command: ApproveNode, given: Given) -> str:
+    try:
+        return bounded_text({"by": given.actor.id, "note": command.note})
+    except ValueError as error:
+        raise invalid(f"the note {error}") from error
 
 
 def _check_role(node: ApprovalNode, given: Given) -> None:
@@ -176,7 +183,8 @@ def _answer(command: SettleNode, node: Node, stands: NodeRun, given: Given) -> t
     if sub is not None and sub.status is not ExecutionStatus.RUNNING:
         ok = sub.status is ExecutionStatus.COMPLETED
         return ok, sub.output if ok else f"its execution {sub.execution_id} is {sub.status}: {sub.error}"
-    if stands.due_at is not None and stands.due_at <= given.now:
+    due_at = stands.due_at if command.item is None else stands.going[command.item]
+    if due_at is not None and due_at <= given.now:
         return (True, NOTHING) if isinstance(node, WaitNode) else (False, LATE)
     return None
 

@@ -43,7 +43,7 @@ class NodeRun:
     """How a node stands.
 
     Shape: `input`, `output` and those of the items are JSON; an item that failed has its error in `failed`. `taken` are
-    the nodes to which an edge of it is taken.
+    the nodes to which an edge of it is taken. `going` are the items that have no answer yet, with their `due_at`.
     """
 
     status: NodeStatus
@@ -54,7 +54,7 @@ class NodeRun:
     output: str = ""
     error: str = ""
     taken: tuple[str, ...] = ()
-    going: tuple[int, ...] = ()
+    going: Mapping[int, datetime | None] = field(default_factory=dict)
     done: Mapping[int, str] = field(default_factory=dict)
     failed: Mapping[int, str] = field(default_factory=dict)
 
@@ -132,8 +132,8 @@ def _running(execution: Execution, event: NodeStarted | NodeWaiting) -> Executio
     id_, before = event.node_id, execution.nodes.get(event.node_id)
     if isinstance(event, NodeWaiting) and before:
         node = replace(before, status=NodeStatus.WAITING, due_at=event.until)
-    elif event.item is not None and before:
-        node = replace(before, going=(*before.going, event.item))
+    elif isinstance(event, NodeStarted) and event.item is not None and before:
+        node = replace(before, going={**before.going, event.item: event.due_at})
     else:
         assert isinstance(event, NodeStarted)  # noqa: S101 - a node starts before it waits
         node = NodeRun(
@@ -150,7 +150,7 @@ def _running(execution: Execution, event: NodeStarted | NodeWaiting) -> Executio
 def _item_ended(execution: Execution, event: NodeCompleted | NodeFailed) -> Execution:
     node = execution.nodes[event.node_id]
     assert event.item is not None  # noqa: S101 - asked by who calls
-    going = tuple(item for item in node.going if item != event.item)
+    going = {item: due_at for item, due_at in node.going.items() if item != event.item}
     if isinstance(event, NodeCompleted):
         node = replace(node, going=going, done={**node.done, event.item: event.output})
     else:

@@ -23,7 +23,7 @@ MAX_ITEMS = 1_000
 
 @value
 class _Node:
-    """Shape: `name` is for people; an edge to a node that is no join runs it as soon as one of its edges is taken."""
+    """Shape: `name` is for people. A node that is no join runs when all edges to it are decided and one is taken."""
 
     id: NodeId
     name: Annotated[str, StringConstraints(max_length=200)] = ""

@@ -1,6 +1,7 @@
 """An execution goes on here as far as it can in one turn: it runs nodes, decides edges, and ends."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -75,9 +76,10 @@ class Turn:
     def cancel(self, reason: str) -> None:
         for id_, run in self.state.nodes.items():
             if run.status in (NodeStatus.RUNNING, NodeStatus.WAITING):
+                node = self.state.graph.nodes[id_]
                 for item in run.going:
-                    self.fail(self.state.graph.nodes[id_], CANCELLED, item)
-                self.fail(self.state.graph.nodes[id_], CANCELLED)
+                    self._failed(node, CANCELLED, item)
+                self._failed(node, CANCELLED)
         self.emit(WorkflowCancelled(**self.about, **self._ending(), reason=reason))
 
     def complete(self, node: Node, output: str, item: int | None = None) -> None:
@@ -93,12 +95,12 @@ class Turn:
 
     def fail(self, node: Node, error: str, item: int | None = None) -> None:
         taken: tuple[str, ...] = ()
-        if item is None and error != CANCELLED:
+        if item is None:
             try:
                 taken = self._taken(node, "error", {"error": error})
             except NoValue as other:
                 error = f"{error}; then {other}"
-        self.emit(NodeFailed(**self._of(node), **self._took(node), item=item, next=taken, error=error))
+        self._failed(node, error, item, taken)
 
     def go_on_with(self, node: ForeachNode) -> None:
         """Start more items of a list where there are any, and end the node with the last one."""
@@ -177,13 +179,11 @@ class Turn:
 
     def _instant(self, node: WaitNode) -> datetime:
         said = self._value(node.until or "")
-        try:
+        with suppress(TypeError, ValueError, OverflowError):  # the last one is not of the years 1 to 9999 in UTC
             at = datetime.fromisoformat(said)
-        except (TypeError, ValueError):
-            at = self._now.replace(tzinfo=None)
-        if at.tzinfo is None:
-            raise NoValue(f"until of {node.id} must be an instant like 2026-01-31T08:30:00Z")
-        return at.astimezone(UTC)
+            if at.tzinfo is not None:
+                return at.astimezone(UTC)
+        raise NoValue(f"until of {node.id} must be an instant like 2026-01-31T08:30:00Z")
 
     def _start_item(self, node: ForeachNode, index: int, item: Any) -> None:
         try:
@@ -212,6 +212,9 @@ class Turn:
                 due_at=self._after(getattr(asks, "deadline_s", None)),
             )
         )
+
+    def _failed(self, node: Node, error: str, item: int | None = None, taken: tuple[str, ...] = ()) -> None:
+        self.emit(NodeFailed(**self._of(node), **self._took(node), item=item, next=taken, error=error))
 
     def _item_done(self, node: Node, output: str, item: int) -> None:
         self.emit(NodeCompleted(**self._of(node), **self._took(node), item=item, next=(), output=output))

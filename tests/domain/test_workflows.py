@@ -8,9 +8,10 @@ import pytest
 
 from domain.automation.decide_execution import EXECUTION, LATE, MAX_INSIDE
 from domain.automation.execution import FailNode, NodeFailed, SettleNode, WorkflowCompleted, WorkflowFailed
-from domain.automation.graph import ApprovalNode, TransformNode, graph_text
+from domain.automation.graph import ApprovalNode, Edge, ForeachNode, TaskNode, TransformNode, WaitNode, graph_text
 from domain.automation.node_runs import parsed, sub_execution_id, token_of
 from domain.automation.processes import WORKFLOW_NODE, WORKFLOW_TURN
+from domain.automation.turn import CANCELLED
 from domain.automation.workflow import (
     WORKFLOW,
     PublishWorkflow,
@@ -210,6 +211,43 @@ def test_node_is_late_when_its_deadline_is_over() -> None:
     execution.given(WORKFLOW_STARTED, later).when(SETTLE_NODE).then_nothing()
 
 
+def test_item_of_a_list_is_late_when_its_own_deadline_is_over() -> None:
+    each: dict[str, Any] = {"node_id": "f", "node_name": "f", "node_type": "foreach"}
+    nodes = (ForeachNode(id="f", type="foreach", items="[1, 2]", kind="http.check", deadline_s=9),)
+    due_at = RECORDED_AT + timedelta(seconds=9)
+    begun = (
+        replace(WORKFLOW_STARTED, graph=graph_text(nodes, ())),
+        replace(NODE_STARTED, **each, input="[1,2]", kind=None),
+        replace(NODE_STARTED, **each, item=0, due_at=RECORDED_AT),
+        replace(NODE_STARTED, **each, item=1, due_at=due_at),
+    )
+    settle = SettleNode(execution_id="e1", node_id="f", attempt=1, item=0)
+    late = execution.given(*begun).when(settle)._decide()
+    assert [(event.item, event.error) for event in late if isinstance(event, NodeFailed)] == [(0, LATE)]
+    execution.given(*begun).when(replace(settle, item=1)).then_nothing()
+
+
+def test_task_whose_error_is_the_word_cancelled_takes_the_edges_of_errors() -> None:
+    nodes = (
+        TaskNode(id="check", type="task", kind="http.check"),
+        TransformNode(id="mend", type="transform", expression="1"),
+    )
+    graph = graph_text(nodes, (Edge(from_="check", to="mend", on="error"),))
+    failed = execution.given(replace(WORKFLOW_STARTED, graph=graph), NODE_STARTED).when(
+        SETTLE_NODE, with_task(TaskStatus.FAILED, CANCELLED)
+    )
+    assert [event.next for event in failed._decide() if isinstance(event, NodeFailed)] == [("mend",)]
+
+
+@pytest.mark.parametrize("until", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-31T08:30:00"])
+def test_instant_that_utc_does_not_have_fails_the_node(until: str) -> None:
+    graph = graph_text((WaitNode(id="w", type="wait", until=f"'{until}'"),), ())
+    events = execution.given(replace(WORKFLOW_STARTED, graph=graph)).when(ADVANCE_EXECUTION)._decide()
+    assert [event.error for event in events if isinstance(event, NodeFailed)] == [
+        "until of w must be an instant like 2026-01-31T08:30:00Z"
+    ]
+
+
 ASKING = (
     WORKFLOW_STARTED,
     NODE_STARTED,
@@ -232,6 +270,12 @@ def test_person_approves_or_rejects_what_waits_for_it() -> None:
         execution.given(*RUNNING).when(command).then_refused(
             Kind.NOT_ALLOWED, "node ask of execution e1 waits for nobody's approval"
         )
+
+
+def test_note_that_is_too_long_as_json_is_refused() -> None:
+    execution.given(*ASKING).when(replace(APPROVE_NODE, note="\x01" * 65_536)).then_refused(
+        Kind.INVALID, "the note is larger than 256 KiB as JSON"
+    )
 
 
 @pytest.mark.parametrize(
