@@ -19,7 +19,7 @@ from domain.finance.invoice import (
     InvoiceReceived,
     InvoiceRejected,
 )
-from domain.finance.values import EXACT_LIMIT, Exact
+from domain.finance.values import EXACT_LIMIT, Exact, minus
 from domain.message import Event, value
 from domain.process import Action, Around, Ask, Note, Process, ProcessAnswered
 from schemas.envelope import Envelope
@@ -58,7 +58,7 @@ def react_budget(state: BillNoted | None, event: _Heard | ProcessAnswered, aroun
     after = _after(state, event)
     if after is None:
         return []
-    after = replace(after, counted=after.approved and after.category is not None)
+    after = replace(after, counted=after.approved and after.category is not None and after.total != 0)
     if after == state:
         return []
     before = [] if state is None or not state.counted else [_spend("take_back", state, around)]
@@ -72,7 +72,8 @@ def _after(bill: BillNoted | None, event: _Heard) -> BillNoted | None:
         case InvoiceReceived() | InvoiceCorrected():
             total = event.exact_total or event.total
             if event.kind != "invoice" or abs(total) >= EXACT_LIMIT:
-                return None if bill is None else replace(bill, approved=False)
+                # it may be approved as what it is now, and then counts for nothing
+                return None if bill is None else replace(bill, approved=False, total=Decimal(0))
             return BillNoted(
                 currency=event.currency,
                 total=total,
@@ -92,7 +93,7 @@ def _after(bill: BillNoted | None, event: _Heard) -> BillNoted | None:
 
 
 def _spend(step: str, bill: BillNoted, around: Around) -> Ask:
-    amount = bill.total if step == "spend" else Decimal(0) - bill.total
+    amount = bill.total if step == "spend" else minus(Decimal(0), bill.total)
     spend = RecordSpend(
         category=bill.category or "",
         currency=bill.currency,

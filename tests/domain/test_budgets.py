@@ -146,7 +146,19 @@ def test_corrected_invoice_is_taken_back_until_it_is_approved_again() -> None:
     after = replace(SORTED, total=Decimal("20.02084170835"))
     monitor.given(BILL_NOTED).when(corrected, stream=BY_NAME).then(Note(after), asks("take_back", BILL_NOTED))
     note = replace(corrected, kind="credit_note")
-    monitor.given(BILL_NOTED).when(note, stream=BY_NAME).then(Note(SORTED), asks("take_back", BILL_NOTED))
+    nothing = replace(SORTED, total=Decimal(0))
+    monitor.given(BILL_NOTED).when(note, stream=BY_NAME).then(Note(nothing), asks("take_back", BILL_NOTED))
+    monitor.given(nothing).when(APPROVED, stream=BY_NAME).then(Note(replace(nothing, approved=True)))
+    back = replace(nothing, total=after.total)
+    monitor.given(nothing).when(corrected, stream=BY_NAME).then(Note(back))
+
+
+def test_invoice_of_many_digits_is_taken_back_to_the_last_of_them() -> None:
+    long = replace(BILL_NOTED, total=Decimal("1234567890123456789012.1234567890123456"))
+    taken = replace(asks("take_back", long).command, amount=Decimal("-1234567890123456789012.1234567890123456"))  # type: ignore[type-var]
+    monitor.given(long).when(CANCELLED, stream=BY_NAME).then(
+        Note(replace(long, approved=False, counted=False)), Ask("take_back", taken)
+    )
 
 
 def test_invoice_for_which_there_is_no_budget_does_not_count_and_is_not_taken_back() -> None:
