@@ -1,8 +1,9 @@
 """These are the processes of invoices: what is due is marked when it is overdue, what comes in is reviewed."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from domain.backoff import backoff
 from domain.finance.invoice import (
     InvoiceCorrected,
     InvoiceReceived,
@@ -31,7 +32,8 @@ _Content = InvoiceReceived | InvoiceCorrected
 
 # --- an invoice that is not paid a day after its due date is overdue
 
-_DUE = "due"
+_DUE, _MARK = "due", "mark"
+_FIRST_RETRY = timedelta(minutes=2)
 
 
 def _due_of(event: _Content | PaymentRefunded, envelope: Envelope) -> str | None:
@@ -55,7 +57,7 @@ def evolve_due(state: datetime | None, event: Event) -> datetime | None:
 def react_overdue(
     state: datetime | None, event: _Content | PaymentRefunded | TimerFired | ProcessAnswered, around: Around
 ) -> Sequence[Action]:
-    mark = Ask("mark", MarkOverdue(**named(around.id)))
+    mark = Ask(_MARK, MarkOverdue(**named(around.id)))
     match event:
         case TimerFired():
             return [mark]
@@ -63,9 +65,15 @@ def react_overdue(
             # it was paid when the timer fired, and is not any more
             return [mark] if state is not None and around.now >= state else []
         case ProcessAnswered():
-            return []
+            # the invoice cannot be read now, or its tenant is suspended
+            is_stuck = event.refused and event.step == _MARK and _DUE not in around.timers
+            return [Wait(_DUE, around.now + backoff(_FIRST_RETRY, around.attempts[_MARK]))] if is_stuck else []
+        case _ if event.due_date is not None:
+            return [Wait(_DUE, event.due_date + OVERDUE_AFTER)]
         case _:
-            return [Forget(_DUE) if event.due_date is None else Wait(_DUE, event.due_date + OVERDUE_AFTER)]
+            # a timer that has fired is set once more, so that it can be taken back, and its time is not known any more
+            fired = [] if state is None or _DUE in around.timers else [Wait(_DUE, around.now)]
+            return [*fired, Forget(_DUE)]
 
 
 INVOICE_OVERDUE = Process(

@@ -36,7 +36,7 @@ from tests.examples.finance import (
     SET_APPROVAL_LIMIT,
 )
 from tests.examples.moments import RECORDED_AT
-from tests.examples.process import ANSWERED, TIMER_FIRED, TIMER_FORGOTTEN, TIMER_SET
+from tests.examples.process import ANSWERED, ASKED, TIMER_FIRED, TIMER_FORGOTTEN, TIMER_SET
 from tests.given_when_then import GIVEN, Rules, Runs
 
 invoice = Rules(INVOICE)
@@ -108,6 +108,25 @@ def test_invoice_whose_payment_is_given_back_after_its_time_is_marked() -> None:
     overdue.given(replace(late, due_at=RECORDED_AT + timedelta(seconds=1))).when(REFUNDED).then()
     overdue.given(late, replace(TIMER_FORGOTTEN, name="due")).when(REFUNDED).then()
     overdue.when(REFUNDED).then()
+
+
+def test_invoice_that_could_not_be_marked_is_looked_at_again() -> None:
+    refused = replace(ANSWERED, step="mark", kind="not_allowed", reason="tenant is SUSPENDED")
+    fired = (replace(TIMER_SET, name="due"), replace(TIMER_FIRED, name="due"))
+    first = replace(ASKED, step="mark", attempt=1)
+    overdue.given(*fired, first).when(refused).then(Wait("due", RECORDED_AT + timedelta(minutes=2)))
+    third = replace(ASKED, step="mark", attempt=3)
+    overdue.given(*fired, third).when(refused).then(Wait("due", RECORDED_AT + timedelta(minutes=8)))
+    overdue.given(*fired, first).when(replace(refused, kind=None, reason=None)).then()
+    # it has another due date by now
+    overdue.given(*fired, first, replace(TIMER_SET, name="due")).when(refused).then()
+
+
+def test_due_date_that_is_taken_away_after_its_time_is_forgotten() -> None:
+    fired = (replace(TIMER_SET, name="due"), replace(TIMER_FIRED, name="due"))
+    overdue.given(*fired).when(CORRECTED).then(Wait("due", RECORDED_AT), Forget("due"))
+    gone = (*fired, replace(TIMER_SET, name="due"), replace(TIMER_FORGOTTEN, name="due"))
+    overdue.given(*gone).when(REFUNDED).then()
 
 
 @pytest.mark.parametrize("event", [replace(RECEIVED, due_date=None), replace(RECEIVED, kind="credit_note")])
