@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 from domain.message import Command, Event, Personal, value
-from schemas.envelope import Envelope, StreamId
+from schemas.envelope import Envelope, StreamId, id_of
 
 # --- what a process answers with
 
@@ -83,6 +83,11 @@ class Process:
 
     def stream(self, id_: str) -> StreamId:
         return StreamId(f"{self.name}-{id_}")
+
+
+def same_id(_event: Event, envelope: Envelope) -> str:
+    """Return the instance that is called as the event's stream: a `route` for processes about one kind of stream."""
+    return id_of(envelope.stream)
 
 
 # --- events of every process

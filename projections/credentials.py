@@ -17,8 +17,8 @@ from domain.identity.tenant import (
     TenantSuspended,
 )
 from projections import sign_in
-from projections.fields import id_of, instant_text
-from schemas.envelope import Envelope, StreamId, TenantId
+from projections.fields import instant_text
+from schemas.envelope import Envelope, StreamId, TenantId, id_of
 from schemas.payload import BadPayload, Encoded
 
 _VERSION_1 = b"\xf1"

@@ -7,11 +7,7 @@ from typing import Any
 
 from projections.personal import kept_in_document
 from projections.rows import Patch
-from schemas.envelope import Envelope, StreamId
-
-
-def id_of(stream: StreamId) -> str:
-    return stream.partition("-")[2]
+from schemas.envelope import Envelope, id_of
 
 
 @lru_cache(maxsize=256)  # all facts of a batch have one recorded_at

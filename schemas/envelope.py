@@ -9,6 +9,15 @@ TenantId = NewType("TenantId", str)
 StreamId = NewType("StreamId", str)
 StreamKey = tuple[TenantId, StreamId]
 
+
+def category_of(stream: StreamId) -> str:
+    return stream.partition("-")[0]
+
+
+def id_of(stream: StreamId) -> str:
+    return stream.partition("-")[2]
+
+
 SYSTEM_TENANT = TenantId("system")
 """The operator's own tenant: its keys may do what no other tenant's may."""
 

@@ -23,7 +23,7 @@ from domain.message import Event, filled
 from domain.operations.processes import later
 from domain.operations.task import CancelTask, RequestTask, TaskCancelled, TaskCompleted, TaskFailed, TaskTimedOut
 from domain.process import Action, Around, Ask, Forget, Process, ProcessAnswered, TimerFired, Wait
-from schemas.envelope import Envelope
+from schemas.envelope import Envelope, id_of
 from schemas.json_text import json_value
 
 # --- a run of a node that somebody else has to answer
@@ -45,7 +45,7 @@ def _run_of(event: _Heard, envelope: Envelope) -> str | None:
             return event.parent
         case TaskCompleted() | TaskFailed() | TaskTimedOut() | TaskCancelled():
             # of those that nobody asked for here no instance is begun
-            id_ = envelope.stream.partition("-")[2]
+            id_ = id_of(envelope.stream)
             return id_ if "~" in id_ else None
         case NodeWaiting() | NodeCompleted() | NodeFailed():
             wanted = event.node_type in WAITING_TYPES

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from domain.backoff import backoff
 from domain.content.distribution import (
     ContentPublished,
     FailPublication,
@@ -15,7 +16,7 @@ from domain.content.distribution import (
 from domain.content.item import ContentRejected, ContentScheduled, SettlePublication
 from domain.message import Event, value
 from domain.process import Action, Around, Ask, Forget, Note, Process, ProcessAnswered, TimerFired, Wait
-from schemas.envelope import Envelope
+from schemas.envelope import Envelope, id_of
 
 ATTEMPTS = 3
 """How often a platform is tried by itself; a person who tries it again begins as many anew."""
@@ -80,7 +81,7 @@ _OfPipeline = ContentScheduled | ContentRejected | _OfPlatform
 
 
 def _content_of(event: _OfPipeline, envelope: Envelope) -> str:
-    return event.content_id if isinstance(event, _OfPlatform) else envelope.stream.partition("-")[2]
+    return event.content_id if isinstance(event, _OfPlatform) else id_of(envelope.stream)
 
 
 def react_content_pipeline(
@@ -114,9 +115,9 @@ def _told(pipeline: Pipeline, event: _OfPlatform, around: Around) -> Sequence[Ac
             return [Note(reached), Forget(answer), Forget(f"{_RETRY}{platform}"), _settled(pipeline, reached, around)]
         case PublishFailed():
             reached = PlatformReached(platform=platform, outcome=FAILED, attempt=event.attempt)
-            nth = (event.attempt - 1) % ATTEMPTS
-            if event.retryable and nth < ATTEMPTS - 1:
-                again = Wait(f"{_RETRY}{platform}", around.now + _RETRY_AFTER * 2**nth)
+            nth = (event.attempt - 1) % ATTEMPTS + 1
+            if event.retryable and nth < ATTEMPTS:
+                again = Wait(f"{_RETRY}{platform}", around.now + backoff(_RETRY_AFTER, nth))
                 return [Note(reached), Forget(answer), again]
             return [Note(reached), Forget(answer), _settled(pipeline, reached, around)]
 

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, assert_never
 from pydantic import Field
 
 from domain.execution.script import USUAL_TIMEOUT_S, Script, Shell, TimeoutS, digest_of, script_stream
-from domain.fleet.device import RETIRED, Device
+from domain.fleet.device import RETIRED, Device, device_stream
 from domain.given import Given
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
 from domain.rejection import conflict, not_allowed, not_found
@@ -202,7 +202,7 @@ def decide_execution(command: ExecutionCommand, state: Execution | None, given: 
 
 
 def _dispatched(command: RunCommand | RunScript, given: Given) -> CommandDispatched:
-    _refuse_retired(command.device_id, given.streams.get(_device_stream(command.device_id)))
+    _refuse_retired(command.device_id, given.streams.get(device_stream(command.device_id)))
     if isinstance(command, RunCommand):
         return filled(
             CommandDispatched, command, shell=command.shell.value, digest=digest_of(command.body), script_id=None
@@ -241,16 +241,12 @@ def _reported(command: ReportResult, state: Execution) -> tuple[ExecutionEvent, 
     return (result,)
 
 
-def _device_stream(device_id: str) -> StreamId:
-    return StreamId(f"device-{device_id}")
-
-
 def execution_reads(command: ExecutionCommand, _actor: Actor) -> tuple[StreamId, ...]:
     match command:
         case RunCommand():
-            return (_device_stream(command.device_id),)
+            return (device_stream(command.device_id),)
         case RunScript():
-            return (_device_stream(command.device_id), script_stream(command.script_id))
+            return (device_stream(command.device_id), script_stream(command.script_id))
         case _:
             return ()
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from domain.backoff import backoff
 from domain.execution.command_execution import (
     PATIENCE,
     CommandCancelled,
@@ -21,19 +22,14 @@ from domain.execution.schedule import (
     ScheduleRemoved,
     ScheduleResumed,
 )
-from domain.process import Action, Around, Ask, Forget, Process, ProcessAnswered, TimerFired, Wait
-from schemas.envelope import Envelope
+from domain.process import Action, Around, Ask, Forget, Process, ProcessAnswered, TimerFired, Wait, same_id
 
-_FIRST_RETRY, _LAST_RETRY = timedelta(minutes=1), timedelta(hours=1)
-
-
-def _id_of(_event: object, envelope: Envelope) -> str:
-    return envelope.stream.partition("-")[2]
+_FIRST_RETRY, _LAST_RETRY = timedelta(minutes=2), timedelta(hours=1)
 
 
 def _retry(around: Around, step: str) -> timedelta:
     """Return the time until the next attempt of what could not be done now."""
-    return min(_LAST_RETRY, _FIRST_RETRY * (1 << min(around.attempts[step], 20)))
+    return backoff(_FIRST_RETRY, around.attempts[step], _LAST_RETRY)
 
 
 # --- a command of which no result comes is over
@@ -59,7 +55,7 @@ def react_execution_watchdog(
 EXECUTION_WATCHDOG = Process(
     name="execution_watchdog",
     listens=(CommandDispatched, CommandCompleted, CommandFailed, CommandTimedOut, CommandCancelled),
-    route=_id_of,
+    route=same_id,
     react=react_execution_watchdog,
 )
 
@@ -106,7 +102,7 @@ def _runs(event: ScheduleFired, around: Around) -> list[Action]:
 SCHEDULE_RUNNER = Process(
     name="schedule_runner",
     listens=(ScheduleCreated, ScheduleFired, SchedulePaused, ScheduleResumed, ScheduleRemoved),
-    route=_id_of,
+    route=same_id,
     react=react_schedule_runner,
 )
 

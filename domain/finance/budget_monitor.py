@@ -22,7 +22,7 @@ from domain.finance.invoice import (
 from domain.finance.values import EXACT_LIMIT, Exact, minus
 from domain.message import Event, value
 from domain.process import Action, Around, Ask, Note, Process, ProcessAnswered
-from schemas.envelope import Envelope
+from schemas.envelope import Envelope, id_of
 
 
 @value
@@ -46,7 +46,7 @@ _Heard = InvoiceReceived | InvoiceCorrected | InvoiceCategorised | InvoiceApprov
 
 
 def _bill_of(_event: _Heard, envelope: Envelope) -> str | None:
-    id_ = envelope.stream.partition("-")[2]
+    id_ = id_of(envelope.stream)
     return id_ if id_.startswith("in:") and id_.count(":") == 2 else None  # noqa: PLR2004 - in, party and number
 
 

@@ -26,7 +26,7 @@ from domain.process import (
     TimerSet,
     Wait,
 )
-from schemas.envelope import Envelope
+from schemas.envelope import Envelope, id_of
 
 _Content = InvoiceReceived | InvoiceCorrected
 
@@ -40,7 +40,7 @@ def _due_of(event: _Content | PaymentRefunded, envelope: Envelope) -> str | None
     # most imported invoices say no due date, and cost nothing here
     no_date = isinstance(event, InvoiceReceived) and event.due_date is None
     no_invoice = not isinstance(event, PaymentRefunded) and event.kind != "invoice"
-    return None if no_date or no_invoice else envelope.stream.partition("-")[2]
+    return None if no_date or no_invoice else id_of(envelope.stream)
 
 
 def evolve_due(state: datetime | None, event: Event) -> datetime | None:
@@ -89,7 +89,7 @@ INVOICE_OVERDUE = Process(
 
 def _incoming_of(event: _Content, envelope: Envelope) -> str | None:
     is_bill = (event.direction, event.kind) == ("in", "invoice")
-    return envelope.stream.partition("-")[2] if is_bill else None
+    return id_of(envelope.stream) if is_bill else None
 
 
 def react_approval(_state: None, event: _Content | ProcessAnswered, around: Around) -> Sequence[Action]:

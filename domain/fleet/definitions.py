@@ -9,7 +9,7 @@ from domain.fleet.observe import device_of
 from domain.fleet.rules import Failures, NoData
 from domain.fleet.seen import Subject
 from domain.fleet.watch import Watch, WatchDefined, WatchEvent, WatchRemoved, watch_of
-from schemas.envelope import Envelope
+from schemas.envelope import Envelope, id_of
 
 CHANGED = "the watch was changed or removed"
 """Why alerts are resolved that a definition had open which is no more."""
@@ -96,7 +96,7 @@ NO_WATCHES = Definitions()
 
 
 def watch_id_of(entry: Envelope) -> str:
-    return entry.stream.partition("-")[2]
+    return id_of(entry.stream)
 
 
 def _looks(watches: Sequence[Defined], fact: Envelope) -> Iterator[tuple[Defined, str]]:

@@ -26,6 +26,10 @@ class DeviceStatus(StrEnum):
     DELETED = "DELETED"
 
 
+def device_stream(device_id: str) -> StreamId:
+    return StreamId(f"device-{device_id}")
+
+
 # --- commands
 
 
@@ -35,7 +39,7 @@ class _OfDevice(Command):
 
     @property
     def stream(self) -> StreamId:
-        return StreamId(f"device-{self.device_id}")
+        return device_stream(self.device_id)
 
 
 @value

@@ -10,7 +10,7 @@ from domain.fleet.follow import Finding, Told, When, again_after, follow
 from domain.fleet.rules import Anomaly, Failures, NoData, RateOfChange, Rule, Threshold, limit_of
 from domain.fleet.seen import Sample, Seen, Subject, Track, by_its_clock
 from domain.fleet.watch import Watch
-from schemas.envelope import Envelope
+from schemas.envelope import Envelope, id_of
 
 MAX_RECENT = 500
 """Readings that are kept of a window; more can only be there where they change all the time in one direction."""
@@ -28,7 +28,7 @@ _NEW = Track()
 def device_of(envelope: Envelope) -> str:
     """Return the device that a fact is about: a log line may name another than the one that sent it."""
     named: str | None = envelope.data.get("device_id")
-    return named or envelope.stream.partition("-")[2]
+    return named or id_of(envelope.stream)
 
 
 def sample_of(rule: Rule, fact: Envelope) -> Sample | None:

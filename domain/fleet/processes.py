@@ -6,7 +6,7 @@ from domain.fleet.device import DeviceRegistered, DeviceRetired, DeviceUpdated
 from domain.identity.organization_devices import AddDevice, RemoveDevice
 from domain.message import Event
 from domain.process import Action, Around, Ask, Process, ProcessAnswered
-from schemas.envelope import Envelope
+from schemas.envelope import Envelope, id_of
 
 _JOIN, _LEAVE = "join", "leave"
 
@@ -16,14 +16,14 @@ _OfDevice = DeviceRegistered | DeviceUpdated | DeviceRetired
 def _device_of(event: _OfDevice, envelope: Envelope) -> str | None:
     if not isinstance(event, DeviceRetired) and event.organization_id is None:
         return None
-    return envelope.stream.partition("-")[2]
+    return id_of(envelope.stream)
 
 
 def evolve_membership(state: str | None, event: Event) -> str | None:
     """Return the organization that has the device, from what the organizations answered."""
     if not isinstance(event, ProcessAnswered) or event.refused:
         return state
-    return event.stream.partition("-")[2] if event.step == _JOIN else None
+    return id_of(event.stream) if event.step == _JOIN else None
 
 
 def react_membership(state: str | None, event: _OfDevice | ProcessAnswered, around: Around) -> Sequence[Action]:

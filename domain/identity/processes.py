@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar
 
+from domain.backoff import backoff
 from domain.identity.api_key import ApiKeyIssued
 from domain.identity.tenant import RegisterTenant, TenantRegistered
 from domain.identity.user import (
@@ -17,19 +18,27 @@ from domain.identity.user import (
     UserJoined,
 )
 from domain.message import Event, value
-from domain.process import Action, Around, Ask, Forget, Note, Process, ProcessAnswered, ProcessAsked, TimerFired, Wait
+from domain.process import (
+    Action,
+    Around,
+    Ask,
+    Forget,
+    Note,
+    Process,
+    ProcessAnswered,
+    ProcessAsked,
+    TimerFired,
+    Wait,
+    same_id,
+)
 from schemas.envelope import Envelope
 
 # --- an invitation ends when it is over
 
 _EXPIRY, _EXPIRE = "expiry", "expire"
-_FIRST_RETRY, _LAST_RETRY = timedelta(minutes=1), timedelta(days=1)
+_FIRST_RETRY = timedelta(minutes=2)
 
 _OfInvitation = UserInvited | UserJoined | InvitationWithdrawn | InvitationExpired
-
-
-def _user_of(_event: _OfInvitation, envelope: Envelope) -> str:
-    return envelope.stream.partition("-")[2]
 
 
 def react_invitation_expiry(
@@ -43,18 +52,15 @@ def react_invitation_expiry(
         case TimerFired():
             return [Ask(_EXPIRE, ExpireInvitation(user_id=around.id))]
         case ProcessAnswered():
-            return [Wait(_EXPIRY, around.now + _retry(around.attempts[_EXPIRE]))] if event.refused else []
-
-
-def _retry(attempts: int) -> timedelta:
-    """Return the time until the next attempt: the user cannot be read now, or the clock was set back."""
-    return min(_LAST_RETRY, _FIRST_RETRY * (1 << min(attempts, 20)))
+            # the user cannot be read now, or the clock was set back
+            again = around.now + backoff(_FIRST_RETRY, around.attempts[_EXPIRE])
+            return [Wait(_EXPIRY, again)] if event.refused else []
 
 
 INVITATION_EXPIRY = Process(
     name="invitation_expiry",
     listens=(UserInvited, UserJoined, InvitationWithdrawn, InvitationExpired),
-    route=_user_of,
+    route=same_id,
     react=react_invitation_expiry,
 )
 

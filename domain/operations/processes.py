@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from domain.backoff import backoff
 from domain.operations.task import (
     TaskCancelled,
     TaskClaimed,
@@ -12,17 +13,12 @@ from domain.operations.task import (
     TaskTimedOut,
     TimeOutTask,
 )
-from domain.process import Action, Around, Ask, Forget, Process, ProcessAnswered, TimerFired, Wait
-from schemas.envelope import Envelope
+from domain.process import Action, Around, Ask, Forget, Process, ProcessAnswered, TimerFired, Wait, same_id
 
 _LEASE, _TIME_OUT = "lease", "time_out"
-_FIRST_RETRY, _LAST_RETRY = timedelta(seconds=5), timedelta(days=1)
+_FIRST_RETRY = timedelta(seconds=10)
 
 _OfTask = TaskClaimed | TaskHeartbeat | TaskCompleted | TaskFailed | TaskTimedOut | TaskCancelled
-
-
-def _task_of(_event: _OfTask, envelope: Envelope) -> str:
-    return envelope.stream.partition("-")[2]
 
 
 def react_task_lease(_state: None, event: _OfTask | TimerFired | ProcessAnswered, around: Around) -> Sequence[Action]:
@@ -40,12 +36,12 @@ def react_task_lease(_state: None, event: _OfTask | TimerFired | ProcessAnswered
 
 def later(attempts: int) -> timedelta:
     """Return the time until what was refused is asked again."""
-    return min(_LAST_RETRY, _FIRST_RETRY * (1 << min(attempts, 20)))
+    return backoff(_FIRST_RETRY, attempts)
 
 
 TASK_LEASE = Process(
     name="task_lease",
     listens=(TaskClaimed, TaskHeartbeat, TaskCompleted, TaskFailed, TaskTimedOut, TaskCancelled),
-    route=_task_of,
+    route=same_id,
     react=react_task_lease,
 )

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, assert_never
 
 from pydantic import Field, StringConstraints
 
+from domain.backoff import backoff
 from domain.given import Given
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
 from domain.rejection import conflict, not_allowed, not_found
@@ -19,8 +20,6 @@ TaskKind = Annotated[str, StringConstraints(max_length=80, pattern=r"^[a-z][a-z0
 
 TaskSeconds = Annotated[int, Field(strict=True, ge=1, le=7 * 86_400)]
 Attempts = Annotated[int, Field(strict=True, ge=1, le=100)]
-
-_LONGEST_BACKOFF = timedelta(days=1)
 
 
 def task_stream(task_id: str) -> StreamId:
@@ -297,7 +296,7 @@ def _lease(state: Task, claimed_at: datetime, now: datetime) -> datetime:
 def _retry_at(state: Task, now: datetime) -> datetime | None:
     if state.attempt >= state.requested.attempts:
         return None
-    return now + min(_LONGEST_BACKOFF, timedelta(seconds=state.requested.backoff_s) * (1 << min(state.attempt - 1, 20)))
+    return now + backoff(timedelta(seconds=state.requested.backoff_s), state.attempt)
 
 
 TASK = Decider(

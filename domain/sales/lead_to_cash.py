@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from domain.backoff import backoff
 from domain.finance.invoice import (
     CancelInvoice,
     InvoiceCancelled,
@@ -36,10 +37,10 @@ from domain.sales.quote import (
     deal_id,
     invoice_number,
 )
-from schemas.envelope import Envelope
+from schemas.envelope import Envelope, id_of
 
 _EXPIRY, _RETRY = "expiry", "retry"
-_FIRST_RETRY, _LAST_RETRY = timedelta(minutes=1), timedelta(days=1)
+_FIRST_RETRY = timedelta(minutes=2)
 
 # --- its own events and state
 
@@ -103,7 +104,7 @@ _Heard = LeadQualified | _OfQuote | _OfInvoice
 
 
 def route_deal(event: _Heard, envelope: Envelope) -> str | None:
-    id_ = envelope.stream.partition("-")[2]
+    id_ = id_of(envelope.stream)
     match event:
         case LeadQualified():
             return None if event.quote_id is None else deal_id(event.quote_id, event.customer_id or id_)
@@ -245,7 +246,7 @@ def _undo(deal: Deal | None, around: Around) -> Sequence[Action]:
 
 
 def _later(around: Around, step: str) -> datetime:
-    return around.now + min(_LAST_RETRY, _FIRST_RETRY * (1 << min(around.attempts[step], 20)))
+    return around.now + backoff(_FIRST_RETRY, around.attempts[step])
 
 
 LEAD_TO_CASH = Process(

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import ClassVar
 
+from domain.backoff import backoff
 from domain.message import Event, value
-from domain.process import Action, Around, Ask, Forget, Note, Process, ProcessAnswered, TimerFired, Wait
+from domain.process import Action, Around, Ask, Forget, Note, Process, ProcessAnswered, TimerFired, Wait, same_id
 from domain.rejection import Kind
 from domain.sales.customer import CreateCustomer
 from domain.sales.lead import (
@@ -18,12 +19,12 @@ from domain.sales.lead import (
     ScoreLead,
 )
 from domain.sales.sales_team import LeadRouted, RecordWin, RouteLead
-from schemas.envelope import Envelope
+from schemas.envelope import Envelope, id_of
 
 # --- a lead is enriched, scored, given to somebody, and it is noted that they are to be told
 
 _ROUTE = "route"
-_FIRST_RETRY, _LAST_RETRY = timedelta(minutes=5), timedelta(days=1)
+_FIRST_RETRY = timedelta(minutes=5)
 
 
 @value
@@ -39,7 +40,7 @@ _OfIntake = LeadCaptured | LeadRouted | LeadAssigned | LeadLost | LeadConverted
 
 
 def _lead_of(event: _OfIntake, envelope: Envelope) -> str:
-    return event.lead_id if isinstance(event, LeadRouted) else envelope.stream.partition("-")[2]
+    return event.lead_id if isinstance(event, LeadRouted) else id_of(envelope.stream)
 
 
 def react_intake(_state: None, event: _OfIntake | ProcessAnswered | TimerFired, around: Around) -> Sequence[Action]:
@@ -60,8 +61,7 @@ def react_intake(_state: None, event: _OfIntake | ProcessAnswered | TimerFired, 
             return [route]
         case ProcessAnswered(step="route", kind=Kind.NOT_NOW):
             # where there is no team at all, leads are given to people by hand
-            wait = min(_LAST_RETRY, _FIRST_RETRY * (1 << min(around.attempts[_ROUTE] - 1, 20)))
-            return [Wait(_ROUTE, around.now + wait)]
+            return [Wait(_ROUTE, around.now + backoff(_FIRST_RETRY, around.attempts[_ROUTE]))]
         case ProcessAnswered():
             return []
 
@@ -90,10 +90,6 @@ LEAD_INTAKE = Process(
 # --- a converted lead becomes a customer, and counts for whoever won it
 
 
-def _converted_of(_event: LeadConverted, envelope: Envelope) -> str:
-    return envelope.stream.partition("-")[2]
-
-
 def react_conversion(_state: None, event: LeadConverted | ProcessAnswered, around: Around) -> Sequence[Action]:
     if isinstance(event, ProcessAnswered):
         return []
@@ -115,6 +111,6 @@ def react_conversion(_state: None, event: LeadConverted | ProcessAnswered, aroun
 LEAD_CONVERSION = Process(
     name="lead_conversion",
     listens=(LeadConverted,),
-    route=_converted_of,
+    route=same_id,
     react=react_conversion,
 )

@@ -15,10 +15,9 @@ from domain.automation.execution import (
     WorkflowFailed,
     WorkflowStarted,
 )
-from projections.fields import id_of
 from projections.layout import Every, Series
 from projections.projection import Projection
-from schemas.envelope import Envelope, TenantId, Topic
+from schemas.envelope import Envelope, TenantId, Topic, id_of
 
 
 class StepRow(NamedTuple):

@@ -8,10 +8,10 @@ from domain.fleet.fact_records import LogRecord
 from domain.fleet.facts import lines_of
 from domain.fleet.values import Severity
 from projections.columns import Columns, microseconds
-from projections.fields import fact_order, id_of
+from projections.fields import fact_order
 from projections.layout import Days, Series, Shards
 from projections.projection import Projection
-from schemas.envelope import Envelope, TenantId, Topic
+from schemas.envelope import Envelope, TenantId, Topic, id_of
 
 
 class LogRow(NamedTuple):

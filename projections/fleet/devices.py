@@ -14,11 +14,11 @@ from domain.fleet.device import (
     description_of,
 )
 from domain.fleet.fact_records import HeartbeatRecord, LogRecord, MetricsRecord
-from projections.fields import decided, heard_order, id_of, instant_text
+from projections.fields import decided, heard_order, instant_text
 from projections.layout import Documents
 from projections.projection import Projection
 from projections.rows import Patch
-from schemas.envelope import Envelope, Topic
+from schemas.envelope import Envelope, Topic, id_of
 
 
 def project(envelope: Envelope, event: DeviceEvent | None) -> tuple[Patch]:

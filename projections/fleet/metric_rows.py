@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from domain.fleet.facts import series_of
 from projections.columns import Columns, microseconds
-from projections.fields import fact_order, id_of
-from schemas.envelope import Envelope, TenantId
+from projections.fields import fact_order
+from schemas.envelope import Envelope, TenantId, id_of
 
 
 class MetricRow(NamedTuple):

@@ -5,11 +5,11 @@ from typing import Any, Literal
 from domain.catalog import PROCESS_BY_NAME, PROCESSES
 from domain.message import Event
 from domain.process import PROCESS_EVENTS, ProcessAnswered, ProcessAsked, ProcessFailed, Standing
-from projections.fields import id_of, instant_text
+from projections.fields import instant_text
 from projections.layout import Documents
 from projections.projection import Projection
 from projections.rows import Patch
-from schemas.envelope import Envelope, Topic
+from schemas.envelope import Envelope, Topic, category_of, id_of
 
 _NOTES: tuple[type[Event], ...] = tuple(event for process in PROCESSES for event in process.events)
 
@@ -18,7 +18,7 @@ def project(envelope: Envelope, event: Event) -> tuple[Patch]:
     at = instant_text(envelope.recorded_at)
     fields: dict[str, Any] = {"last_event": event.TYPE, "updated_at": at, **_fields(event)}
     if envelope.version == 1:
-        fields |= {"name": envelope.stream.partition("-")[0], "instance": id_of(envelope.stream), "began_at": at}
+        fields |= {"name": category_of(envelope.stream), "instance": id_of(envelope.stream), "began_at": at}
     # the whole stream: instances of two processes may be of the same thing
     return (Patch(envelope.tenant_id, envelope.stream, "events", envelope.version, fields),)
 

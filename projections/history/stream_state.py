@@ -7,7 +7,7 @@ from typing import Any
 
 from domain.catalog import event_from, evolve_for_category
 from schemas.canonical_json import canonical_json
-from schemas.envelope import Envelope
+from schemas.envelope import Envelope, category_of
 
 
 def state_at(events: Sequence[Envelope]) -> dict[str, Any] | None:
@@ -18,7 +18,7 @@ def state_at(events: Sequence[Envelope]) -> dict[str, Any] | None:
     """
     if not events:
         return None
-    evolve = evolve_for_category(events[0].stream.partition("-")[0])
+    evolve = evolve_for_category(category_of(events[0].stream))
     if evolve is None:
         return None
     state: Any = None

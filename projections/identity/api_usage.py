@@ -4,12 +4,12 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from domain.operations.served import ServedRecord
-from projections.fields import fact_order, id_of
+from projections.fields import fact_order
 from projections.layout import Facts
 from projections.projection import Projection
 from projections.question import Choice, Question
 from schemas import upcast
-from schemas.envelope import Envelope, TenantId, Topic
+from schemas.envelope import Envelope, TenantId, Topic, id_of
 from schemas.values import Instant
 
 

@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 from domain.finance.values import amount_text
 from domain.sales.lead import LeadCaptured, LeadContacted, LeadConverted, LeadLost, LeadQualified, LeadQuoted
 from domain.sales.quote import QuoteAccepted, QuoteIssued
-from projections.fields import id_of
 from projections.layout import Facts
 from projections.projection import Projection
 from projections.question import Choice, Question
 from projections.rows import Row
-from schemas.envelope import Envelope, StreamId, TenantId, Topic
+from schemas.envelope import Envelope, StreamId, TenantId, Topic, id_of
 from schemas.values import Instant, Money
 
 

@@ -15,11 +15,11 @@ from domain.sales.quote import (
     QuoteVoided,
     invoice_number,
 )
-from projections.fields import decided, id_of, instant_text
+from projections.fields import decided, instant_text
 from projections.layout import Documents
 from projections.projection import Projection
 from projections.rows import Patch
-from schemas.envelope import Envelope, Topic
+from schemas.envelope import Envelope, Topic, id_of
 
 
 def project(envelope: Envelope, event: QuoteEvent) -> tuple[Patch]:

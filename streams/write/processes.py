@@ -30,14 +30,14 @@ from domain.process import (
     standing_of,
 )
 from domain.rejection import Kind
-from schemas.envelope import Actor, ActorType, Envelope, StreamId, StreamKey, TenantId
+from schemas.envelope import Actor, ActorType, Envelope, StreamId, StreamKey, TenantId, category_of, id_of
 from schemas.partitioning import partition_of
 from streams.identifiers import system_id
 from streams.ports import Due, LogDamaged, LogUnavailable, Refusal, Reply, Submission
 from streams.write.draft import Draft, Heard, Origin, checked_payload
 from streams.write.due import Key
 from streams.write.messages import decode_submission, encode_submission
-from streams.write.states import StreamState, category_of
+from streams.write.states import StreamState
 
 E = TypeVar("E", bound=Event)
 
@@ -127,7 +127,7 @@ class Reactions:
         if process is None or due.due_at is None or current.unreadable:
             return
         running = current.state or BEGUN
-        around = Around(self._draft.now, _id(due.stream), running.timers, running.attempts, None)
+        around = Around(self._draft.now, id_of(due.stream), running.timers, running.attempts, None)
         fired = TimerFired(name=due.name, due_at=due.due_at, **NOWHERE)
         with suppress(Exception):  # it fails again, and is told of, where it is done
             for action in process.react(running.state, fired, around):
@@ -147,7 +147,7 @@ class Reactions:
         if bare:
             self._fail(process, origin, due.stream, fired, "the writer failed on what the process did with it")
         elif process is not None:
-            self._told.append(_Told(process, _id(due.stream), fired, envelope))
+            self._told.append(_Told(process, id_of(due.stream), fired, envelope))
 
     def _go_on_asking(self, process: Process | None, due: Due, *, bare: bool) -> None:
         running = self._draft.state(due.tenant_id, due.stream).state
@@ -244,7 +244,7 @@ class Reactions:
             )
         envelope, recorded = self._record(process, origin, stream, answered)
         if process is not None:
-            self._told.append(_Told(process, _id(stream), recorded, envelope))
+            self._told.append(_Told(process, id_of(stream), recorded, envelope))
 
     def _record(self, process: Process | None, origin: Origin, stream: StreamId, event: E) -> tuple[Envelope, E]:
         """Record one event in a process's stream in any case, also where its state cannot take it."""
@@ -360,10 +360,6 @@ def _unanswerable(due: Due, asked: ProcessAsked | None) -> ProcessAnswered:
     refusal = Refusal(Kind.NOT_NOW, "the command failed inside, or what asked it cannot be read")
     asked = asked or ProcessAsked(step="", attempt=0, command="", command_id=due.name, message=None, **NOWHERE)
     return _answer(asked, Reply(due.name, "refused", due.stream, 0, refusal=refusal))
-
-
-def _id(stream: StreamId) -> str:
-    return stream.partition("-")[2]
 
 
 def _origin(stream: StreamId, cause: Envelope) -> Origin:

@@ -13,9 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 from domain import catalog
 from domain.message import KeptApart, Personal, marked_fields
 from domain.process import Process
-from schemas.envelope import Actor, ActorType, Entry, Envelope, StreamKey
+from schemas.envelope import Actor, ActorType, Entry, Envelope, StreamKey, category_of
 from streams.ports import EventLog
-from streams.write.states import StreamState, category_of, fold
+from streams.write.states import StreamState, fold
 
 _LOG = logging.getLogger(__name__)
 

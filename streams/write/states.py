@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from domain import catalog
 from domain.process import Process
-from schemas.envelope import Actor, Entry, Envelope, StreamId
+from schemas.envelope import Actor, Entry, Envelope, category_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,10 +47,6 @@ def fold(
             _LOG.exception("the event at position %d of stream %s cannot be read", entry.position, entry.stream)
             return _unreadable(start.version + len(history), entry)
     return StreamState(start.version + len(history), state, made_by)
-
-
-def category_of(stream: StreamId) -> str:
-    return stream.partition("-")[0]
 
 
 def _unreadable(version: int, entry: Entry) -> StreamState:

@@ -14,11 +14,11 @@ from domain.catalog import PROCESS_BY_NAME
 from domain.message import Command
 from infra.sqlite.event_log import SqliteEventLog
 from infra.sqlite.snapshots import SqliteSnapshots
-from schemas.envelope import Entry, StreamId, StreamKey, TenantId, Topic
+from schemas.envelope import Entry, StreamId, StreamKey, TenantId, Topic, category_of
 from streams.ports import SystemClock
 from streams.write import snapshots as module
 from streams.write.snapshots import code, load_streams
-from streams.write.states import category_of, fold
+from streams.write.states import fold
 from streams.write.writer import Writer
 from tests.strategies import messages, of_tenant
 from tests.streams.kit import accepted, register, register_tenant, submission, tag
