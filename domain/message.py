@@ -21,9 +21,13 @@ def value(cls: type) -> Any:
 
 
 class Command:
-    """A request to one stream; its name is the class's."""
+    """A request to one stream; its name is the class's.
+
+    Shape: IS_OURS says that only a process, the server or the operator gives it, and no caller may send it.
+    """
 
     __slots__ = ()
+    IS_OURS: ClassVar[bool] = False
     # a field nobody knows is a mistake of the sender: to drop it would lose what was meant
     __pydantic_config__ = ConfigDict(extra="forbid")
 

@@ -69,9 +69,12 @@ class CancelExecution(_OfExecution):
 class AdvanceExecution(_OfExecution):
     """Go on with what the turn before left."""
 
+    IS_OURS: ClassVar = True
+
 
 @value
 class _OfNode(_OfExecution):
+    IS_OURS: ClassVar = True
     node_id: NodeId
     attempt: int
     item: int | None = None
@@ -97,9 +100,6 @@ ExecutionCommand = (
     | SettleNode
     | FailNode
 )
-
-ENGINE_COMMANDS = (AdvanceExecution, SettleNode, FailNode)
-"""Commands that no key may give."""
 
 # --- events
 

@@ -78,6 +78,7 @@ class SchedulePublication(_OfContent):
 class SettlePublication(_OfContent):
     """Say on which platforms a publication came out and on which it failed; a process sends it."""
 
+    IS_OURS: ClassVar = True
     published: tuple[Platform, ...] = ()
     failed: tuple[Platform, ...] = ()
 

@@ -157,6 +157,3 @@ CONTENT_PIPELINE = Process(
     evolve=evolve_pipeline,
     react=react_content_pipeline,
 )
-
-PROCESS_COMMANDS = (SettlePublication,)
-"""What only this process may ask."""

@@ -78,6 +78,8 @@ class CancelExecution(_OfExecution):
 class TimeOutExecution(_OfExecution):
     """Say that no result came in time; a process sends it."""
 
+    IS_OURS: ClassVar = True
+
 
 ExecutionCommand = RunCommand | RunScript | StartExecution | ReportResult | CancelExecution | TimeOutExecution
 

@@ -105,6 +105,3 @@ SCHEDULE_RUNNER = Process(
     route=same_id,
     react=react_schedule_runner,
 )
-
-PROCESS_COMMANDS = (FireSchedule, TimeOutExecution)
-"""What only these processes may ask."""

@@ -69,6 +69,8 @@ class RemoveSchedule(_OfSchedule):
 class FireSchedule(_OfSchedule):
     """Run it if it is due; a process sends it. What was missed while nothing ran is run once."""
 
+    IS_OURS: ClassVar = True
+
 
 ScheduleCommand = ScheduleScript | PauseSchedule | ResumeSchedule | RemoveSchedule | FireSchedule
 

@@ -15,6 +15,8 @@ from schemas.values import Id
 
 @value
 class _OfDevices(Command):
+    # an organization could be archived while devices still name it
+    IS_OURS: ClassVar = True
     organization_id: Id
     device_id: Id
 
@@ -37,9 +39,6 @@ class RemoveDevice(_OfDevices):
 
 
 DevicesCommand = AddDevice | RemoveDevice
-
-PROCESS_COMMANDS = (AddDevice, RemoveDevice)
-"""Commands that no key may give: an organization could be archived while devices still name it."""
 
 # --- events
 

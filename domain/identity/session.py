@@ -33,8 +33,12 @@ class _OfSession(Command):
 
 @value
 class StartSession(_OfSession):
-    """Shape: `password` is the number of the one that the user gave: the session ends when there is a newer one."""
+    """The server sends it when a user has shown their password.
 
+    Shape: `password` is the number of the one that the user gave: the session ends when there is a newer one.
+    """
+
+    IS_OURS: ClassVar = True
     user_id: UserId
     secret_sha256: Sha256
     password: int
@@ -46,9 +50,6 @@ class EndSession(_OfSession):
 
 
 SessionCommand = StartSession | EndSession
-
-SIGN_IN_COMMANDS = (StartSession,)
-"""Commands that no caller may give: who signs in shows a password to the server."""
 
 # --- events
 

@@ -28,6 +28,7 @@ class _OfTenant(Command):
 class RegisterTenant(_OfTenant):
     """Shape: `first_key` is issued, and the owner invited to `owner_email`, in the same transaction."""
 
+    IS_OURS: ClassVar = True
     name: Name
     domain: Name | None = None
     owner_id: Id | None = None
@@ -37,11 +38,13 @@ class RegisterTenant(_OfTenant):
 
 @value
 class SuspendTenant(_OfTenant):
+    IS_OURS: ClassVar = True
     reason: Text
 
 
 @value
 class ReactivateTenant(_OfTenant):
+    IS_OURS: ClassVar = True
     reason: Text = ""
 
 
@@ -58,6 +61,7 @@ class SetQuota(_OfTenant):
     Units: a day begins with the first event, fact or request of it, and lasts 24 hours.
     """
 
+    IS_OURS: ClassVar = True
     events_per_day: Most | None = None
     facts_per_day: Most | None = None
     live_streams: Most | None = None
@@ -67,9 +71,6 @@ class SetQuota(_OfTenant):
 
 
 TenantCommand = RegisterTenant | SuspendTenant | ReactivateTenant | CloseTenant | SetQuota
-
-OPERATORS_COMMANDS = (RegisterTenant, SuspendTenant, ReactivateTenant, SetQuota)
-"""Commands that no key of a tenant may give, also not about its own tenant."""
 
 # --- events
 

@@ -97,6 +97,8 @@ class DisableUser(_OfUser):
 class OfferPassword(_OfUser):
     """Let whoever has the text of which this is the hash set the password of a user, and so join, for a day."""
 
+    # the server's own routes check what these two need
+    IS_OURS: ClassVar = True
     token_sha256: Sha256
 
 
@@ -104,6 +106,7 @@ class OfferPassword(_OfUser):
 class SetPassword(_OfUser):
     """Who was invited joins with it. The caller has checked the right to do so, and sends a slow hash."""
 
+    IS_OURS: ClassVar = True
     password_hash: PasswordHash
 
 
@@ -117,9 +120,6 @@ UserCommand = (
     | OfferPassword
     | SetPassword
 )
-
-SERVERS_COMMANDS = (OfferPassword, SetPassword)
-"""Commands that no caller may give: the server has routes that check what they need."""
 
 # --- events
 

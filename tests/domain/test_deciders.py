@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from domain import catalog
 from domain.automation.execution import ExecuteWorkflow
 from domain.automation.workflow import evolve_workflow, workflow_stream
 from domain.catalog import decider_of
@@ -47,3 +48,23 @@ def test_first_command_begins_a_stream_and_any_other_finds_none(command: Command
     with pytest.raises(CommandRejected) as refused:
         decider.decide(command, None, GIVEN)
     assert refused.value.kind is Kind.NOT_FOUND
+
+
+def test_nobody_may_send_what_processes_the_server_and_the_operator_give() -> None:
+    assert {name for name, command in catalog.COMMANDS.items() if command.IS_OURS} == {
+        "automation.AdvanceExecution",
+        "automation.FailNode",
+        "automation.SettleNode",
+        "content.SettlePublication",
+        "execution.FireSchedule",
+        "execution.TimeOutExecution",
+        "identity.AddDevice",
+        "identity.OfferPassword",
+        "identity.ReactivateTenant",
+        "identity.RegisterTenant",
+        "identity.RemoveDevice",
+        "identity.SetPassword",
+        "identity.SetQuota",
+        "identity.StartSession",
+        "identity.SuspendTenant",
+    }

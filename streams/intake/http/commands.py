@@ -12,13 +12,6 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from domain import catalog
-from domain.automation.execution import ENGINE_COMMANDS
-from domain.content import processes as content
-from domain.execution import processes as execution
-from domain.identity.organization_devices import PROCESS_COMMANDS
-from domain.identity.session import SIGN_IN_COMMANDS
-from domain.identity.tenant import OPERATORS_COMMANDS
-from domain.identity.user import SERVERS_COMMANDS
 from domain.message import Command
 from domain.rejection import Kind
 from read_api.edge.asking import Known
@@ -57,11 +50,8 @@ STATUS: Mapping[Kind, HTTPStatus] = {
 
 MAX_DEADLINE_S = 86_400
 
-_OF_PROCESSES = (*PROCESS_COMMANDS, *content.PROCESS_COMMANDS, *execution.PROCESS_COMMANDS, *ENGINE_COMMANDS)
-_NOT_PUBLIC = (*OPERATORS_COMMANDS, *_OF_PROCESSES, *SERVERS_COMMANDS, *SIGN_IN_COMMANDS)
-
 PUBLIC: Mapping[str, type[Command]] = {
-    name: command for name, command in catalog.COMMANDS.items() if command not in _NOT_PUBLIC
+    name: command for name, command in catalog.COMMANDS.items() if not command.IS_OURS
 }
 
 _TURN_S = 0.02
