@@ -106,8 +106,7 @@ class Script:
     timeout_s: int
 
 
-def evolve_script(state: Script | None, event: ScriptEvent) -> Script:
-    del state  # each event says all
+def evolve_script(_state: Script | None, event: ScriptEvent) -> Script:
     return filled(Script, event)
 
 

@@ -110,8 +110,7 @@ class Issuer:
     trusted: IssuerTrusted | None
 
 
-def evolve_issuer(state: Issuer | None, event: IssuerEvent) -> Issuer:
-    del state  # each event says all
+def evolve_issuer(_state: Issuer | None, event: IssuerEvent) -> Issuer:
     match event:
         case IssuerTrusted():
             return Issuer(trusted=event)

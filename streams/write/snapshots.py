@@ -167,4 +167,4 @@ def _adapter(category: str) -> TypeAdapter[Any] | None:
     decider = catalog.decider_for_category(category)
     if decider is None or any(marked_fields(event, Personal, KeptApart) for event in decider.events):
         return None
-    return TypeAdapter(get_type_hints(decider.evolve)["state"])
+    return TypeAdapter(get_type_hints(decider.evolve)["return"])

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.catalog import PROCESS_BY_NAME
-from domain.message import Command
+from domain.catalog import DECIDERS, PROCESS_BY_NAME
+from domain.message import Command, Decider
 from infra.sqlite.event_log import SqliteEventLog
 from infra.sqlite.snapshots import SqliteSnapshots
 from schemas.envelope import Entry, StreamId, StreamKey, TenantId, Topic, category_of
@@ -20,6 +20,7 @@ from streams.write import snapshots as module
 from streams.write.snapshots import code, load_streams
 from streams.write.states import fold
 from streams.write.writer import Writer
+from tests.examples import EVENTS
 from tests.strategies import messages, of_tenant
 from tests.streams.kit import accepted, register, register_tenant, submission, tag
 
@@ -121,6 +122,12 @@ def test_damaged_file_costs_time_and_nothing_else(damage: bytes | None, log: Sql
         writer = Writer(log, SystemClock(), snapshots=snapshots)
         assert accepted(writer.write([tag("web-1", "a", expected=601)])[0])
         assert snapshots.find([DEVICE])
+
+
+@pytest.mark.parametrize("decider", DECIDERS, ids=lambda decider: decider.category)
+def test_state_of_every_kind_of_stream_is_kept_as_it_is_or_never(decider: Decider) -> None:
+    adapter, state = module._adapter(decider.category), decider.evolve(None, EVENTS[decider.events[0]])
+    assert adapter is None or adapter.validate_json(adapter.dump_json(state)) == state
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=30)
