@@ -6,7 +6,7 @@ from typing import Any
 
 from domain.catalog import event_from
 from domain.finance.invoice import InvoiceCorrected, InvoiceLine, InvoiceReceived, PaymentRecorded, PaymentRefunded
-from domain.finance.values import EXACT, amount_text
+from domain.finance.values import amount_text, minus, plus, times
 from projections.fields import instant_text
 from projections.finance.invoices import status_after
 from schemas.envelope import Envelope
@@ -15,7 +15,8 @@ from schemas.envelope import Envelope
 def document_of(events: Sequence[Envelope]) -> Mapping[str, Any]:
     """Return an invoice as a document, of all events of its stream in their order.
 
-    Shape: the content is the last one that was said; `open` is what is left to pay. A refund gives back all of it.
+    Shape: the content is the last one that was said; `open` is what is left to pay. `refunded` is what was given back
+    of a payment, in one or more parts, of which `refunded_at` is the last.
     Units: amounts are decimal texts in `currency`.
     Source: the events of an invoice.
     """
@@ -32,11 +33,13 @@ def document_of(events: Sequence[Envelope]) -> Mapping[str, Any]:
                 payments[event.payment_id] = _payment(event, instant_text(envelope.happened_at))
                 paid = event.exact_paid_total or event.paid_total
             case PaymentRefunded():
-                payments[event.payment_id] |= {"refunded_at": instant_text(envelope.happened_at)}
+                payment = payments[event.payment_id]
+                back = plus(Decimal(payment["refunded"]), event.exact_amount or event.amount)
+                payment |= {"refunded": amount_text(back), "refunded_at": instant_text(envelope.happened_at)}
                 paid = event.exact_paid_total or event.paid_total
             case _:
                 pass
-    left = EXACT.subtract(Decimal(document["total"]), paid)
+    left = minus(Decimal(document["total"]), paid)
     return {
         **document,
         "paid_total": amount_text(paid),
@@ -70,7 +73,7 @@ def _line(number: int, line: InvoiceLine) -> Mapping[str, Any]:
         "description": line.description,
         "quantity": f"{line.quantity.normalize():f}",
         "unit_price": amount_text(price),
-        "amount": amount_text(EXACT.multiply(line.quantity, price)),
+        "amount": amount_text(times(line.quantity, price)),
         "dated_at": instant_text(line.dated_at) if line.dated_at else None,
     }
 
@@ -82,5 +85,6 @@ def _payment(event: PaymentRecorded, at: str) -> dict[str, Any]:
         "amount": amount_text(event.exact_amount or event.amount),
         "method": event.method,
         "reference": event.reference,
+        "refunded": amount_text(Decimal(0)),
         "refunded_at": None,
     }

@@ -33,6 +33,14 @@ def test_a_refund_is_shown_at_its_payment() -> None:
     assert (document["paid_total"], document["open"]) == ("0.0000", document["total"])
 
 
+def test_parts_of_a_payment_that_were_given_back_are_added_up() -> None:
+    first = replace(REFUNDED, amount=Decimal("2.5"), paid_total=Decimal("7.5"), status="PART_PAID")
+    second = replace(first, amount=Decimal(1), paid_total=Decimal("6.5"))
+    [payment] = document_of(envelopes(RECEIVED, PAID_IN_PART, first, second))["payments"]
+    assert (payment["amount"], payment["refunded"]) == ("10.0000", "3.5000")
+    assert document_of(envelopes(RECEIVED, PAID_IN_PART))["payments"][0]["refunded"] == "0.0000"
+
+
 def test_a_correction_is_the_content_from_then_on() -> None:
     document = document_of(envelopes(RECEIVED, CORRECTED))
     assert len(document["lines"]) == len(CORRECTED.lines)
