@@ -1,7 +1,7 @@
 """These are the commands, the events, the state and the rules of a device."""
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, ClassVar, assert_never
 
@@ -10,7 +10,7 @@ from pydantic import Field
 from domain.fleet.values import TagKey
 from domain.given import Given
 from domain.identity.organization import organization_stream, refuse_archived
-from domain.message import Command, Decider, Event, classes_of, filled, known, value
+from domain.message import Command, Decider, Event, changed, classes_of, described, filled, known, value
 from domain.rejection import conflict, not_allowed, not_found
 from schemas.envelope import Actor, StreamId
 from schemas.values import Id, Name, Text
@@ -141,13 +141,6 @@ class DeviceRetired(Event):
 
 DeviceEvent = DeviceRegistered | DeviceUpdated | DeviceTagged | DeviceStatusChanged | DeviceRetired
 
-DESCRIPTION = tuple(field.name for field in fields(DeviceUpdated))
-
-
-def description_of(event: DeviceRegistered | DeviceUpdated) -> dict[str, str]:
-    """Return the fields that the event gives a value."""
-    return {name: text for name in DESCRIPTION if (text := getattr(event, name)) is not None}
-
 
 # --- state
 
@@ -164,10 +157,10 @@ class Device:
 def evolve_device(state: Device | None, event: DeviceEvent) -> Device:
     match event:
         case DeviceRegistered():
-            return Device(status=DeviceStatus.PENDING, description=description_of(event), tags={})
+            return Device(status=DeviceStatus.PENDING, description=described(event, DeviceUpdated), tags={})
         case DeviceUpdated():
             device = known(state)
-            return replace(device, description={**device.description, **description_of(event)})
+            return replace(device, description={**device.description, **described(event, DeviceUpdated)})
         case DeviceTagged():
             device = known(state)
             return replace(device, tags={**device.tags, event.key: event.value})
@@ -232,9 +225,7 @@ def decide_device(command: DeviceCommand, state: Device | None, given: Given) ->
 
 def _update(command: UpdateDevice, state: Device) -> tuple[DeviceEvent, ...]:
     _refuse_retired(command.device_id, state)
-    known_already = {name: None for name in DESCRIPTION if getattr(command, name) == state.description.get(name)}
-    updated = filled(DeviceUpdated, command, **known_already)
-    return (updated,) if description_of(updated) else ()
+    return changed(DeviceUpdated, command, state.description)
 
 
 def _change_status(command: ChangeDeviceStatus, state: Device) -> tuple[DeviceEvent, ...]:

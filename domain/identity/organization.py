@@ -1,13 +1,13 @@
 """These are the commands, the events, the state and the rules of an organization."""
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Annotated, ClassVar, assert_never
 
 from pydantic import Field
 
 from domain.given import Given
-from domain.message import Command, Decider, Event, classes_of, filled, known, value
+from domain.message import Command, Decider, Event, changed, classes_of, described, filled, known, value
 from domain.rejection import conflict, not_allowed, not_found
 from schemas.envelope import Actor, StreamId
 from schemas.values import Day, Id, Name, Text
@@ -97,13 +97,6 @@ class OrganizationArchived(Event):
 
 OrganizationEvent = OrganizationCreated | OrganizationUpdated | OrganizationArchived
 
-DESCRIPTION = tuple(field.name for field in fields(OrganizationUpdated))
-
-
-def description_of(event: OrganizationCreated | OrganizationUpdated) -> dict[str, str | int]:
-    """Return the fields that the event gives a value."""
-    return {name: given for name in DESCRIPTION if (given := getattr(event, name)) is not None}
-
 
 # --- state
 
@@ -119,10 +112,10 @@ class Organization:
 def evolve_organization(state: Organization | None, event: OrganizationEvent) -> Organization:
     match event:
         case OrganizationCreated():
-            return Organization(description=description_of(event))
+            return Organization(description=described(event, OrganizationUpdated))
         case OrganizationUpdated():
             before = known(state)
-            return replace(before, description={**before.description, **description_of(event)})
+            return replace(before, description={**before.description, **described(event, OrganizationUpdated)})
         case OrganizationArchived():
             return replace(known(state), archived=True)
         case _:
@@ -160,9 +153,7 @@ def decide_organization(
 
 def _update(command: UpdateOrganization, state: Organization) -> tuple[OrganizationUpdated, ...]:
     refuse_archived(command.organization_id, state)
-    known_already = {name: None for name in DESCRIPTION if getattr(command, name) == state.description.get(name)}
-    updated = filled(OrganizationUpdated, command, **known_already)
-    return (updated,) if description_of(updated) else ()
+    return changed(OrganizationUpdated, command, state.description)
 
 
 def refuse_archived(organization_id: str, organization: Organization | None) -> None:

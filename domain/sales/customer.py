@@ -1,11 +1,10 @@
 """These are the commands, the events, the state and the rules of a customer."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Annotated, ClassVar, assert_never
 
 from domain.given import Given
-from domain.message import Command, Decider, Event, Personal, classes_of, filled, known, value
+from domain.message import Command, Decider, Event, Personal, changed, classes_of, described, filled, known, value
 from domain.rejection import conflict, not_found
 from schemas.envelope import StreamId
 from schemas.values import Id, Name
@@ -85,13 +84,6 @@ class CustomerUpdated(_Description):
 
 CustomerEvent = CustomerCreated | CustomerUpdated
 
-_DESCRIPTION = tuple(field.name for field in fields(CustomerUpdated))
-
-
-def described(event: CustomerEvent) -> dict[str, str]:
-    """Return the fields that the event gives a value."""
-    return {name: given for name in _DESCRIPTION if (given := getattr(event, name)) is not None}
-
 
 # --- state
 
@@ -106,9 +98,9 @@ class Customer:
 def evolve_customer(state: Customer | None, event: CustomerEvent) -> Customer:
     match event:
         case CustomerCreated():
-            return Customer(description=described(event))
+            return Customer(description=described(event, CustomerUpdated))
         case CustomerUpdated():
-            return Customer(description={**known(state).description, **described(event)})
+            return Customer(description={**known(state).description, **described(event, CustomerUpdated)})
         case _:
             assert_never(event)
 
@@ -123,9 +115,7 @@ def decide_customer(command: CustomerCommand, state: Customer | None, _given: Gi
         return (filled(CustomerCreated, command),)
     if state is None:
         raise not_found(f"customer {command.customer_id} is not known; create it first")
-    known_already = {name: None for name in _DESCRIPTION if getattr(command, name) == state.description.get(name)}
-    updated = filled(CustomerUpdated, command, **known_already)
-    return (updated,) if described(updated) else ()
+    return changed(CustomerUpdated, command, state.description)
 
 
 CUSTOMER = Decider(

@@ -3,11 +3,10 @@
 from typing import assert_never
 
 from domain.given import Given
-from domain.message import Decider, classes_of, filled
+from domain.message import Decider, changed, classes_of, filled
 from domain.rejection import conflict, invalid, not_allowed, not_found
 from domain.sales.customer import customer_stream
 from domain.sales.lead import (
-    ENRICHED,
     AssignLead,
     CaptureLead,
     CommandOfKnown,
@@ -34,7 +33,6 @@ from domain.sales.lead import (
     ScoreLead,
     enriched,
     evolve_lead,
-    found_out,
     known_of,
 )
 from domain.sales.quote import PARTY_CHARACTERS
@@ -97,14 +95,11 @@ def _go_on(command: CommandOfKnown, state: Lead, given: Given) -> tuple[LeadEven
 
 def _enrich(command: EnrichLead, state: Lead) -> tuple[LeadEvent, ...]:
     _refuse_over(command, state)
-    unchanged = {name: None for name in ENRICHED if getattr(command, name) == known_of(state, name)}
-    event = filled(LeadEnriched, command, **unchanged)
-    if not found_out(event):
-        return ()
-    if state.scored is None:
-        return (event,)
-    scored = score(enriched(state, event).captured, state.scored.factors["similarity"])
-    return (event,) if scored == state.scored else (event, scored)
+    news = changed(LeadEnriched, command, known_of(state))
+    if not news or state.scored is None:
+        return news
+    scored = score(enriched(state, *news).captured, state.scored.factors["similarity"])
+    return news if scored == state.scored else (*news, scored)
 
 
 def _qualify(command: QualifyLead, state: Lead) -> tuple[LeadEvent, ...]:

@@ -1,13 +1,13 @@
 """These are the commands, the events and the state of a lead."""
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, replace
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, assert_never
 
 from pydantic import Field
 
-from domain.message import Command, Event, Personal, known, value
+from domain.message import Command, Event, Personal, described, known, value
 from domain.sales.quote import DraftQuote, QuoteId
 from schemas.envelope import StreamId
 from schemas.values import Id, Name, Text
@@ -218,13 +218,6 @@ LeadEvent = (
     | LeadLost
 )
 
-ENRICHED = tuple(field.name for field in fields(LeadEnriched))
-
-
-def found_out(event: LeadEnriched) -> dict[str, Any]:
-    """Return the fields that the event gives a value."""
-    return {name: given for name in ENRICHED if (given := getattr(event, name)) is not None}
-
 
 # --- state
 
@@ -282,11 +275,11 @@ def evolve_lead(state: Lead | None, event: LeadEvent) -> Lead:
 
 
 def enriched(lead: Lead, event: LeadEnriched) -> Lead:
-    found = found_out(event)
+    found = described(event, LeadEnriched)
     country = found.pop("country", lead.country)
     return replace(lead, captured=replace(lead.captured, **found), country=country)
 
 
-def known_of(lead: Lead, name: str) -> Any:
-    """Return what is known of a field that may be found out."""
-    return lead.country if name == "country" else getattr(lead.captured, name)
+def known_of(lead: Lead) -> dict[str, Any]:
+    """Return what is known of the fields that may be found out."""
+    return {**asdict(lead.captured), "country": lead.country}

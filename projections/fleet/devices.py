@@ -1,5 +1,6 @@
 """Which devices are there, in which state, and when was each last heard of?"""
 
+from dataclasses import asdict
 from typing import Any, assert_never
 
 from domain.fleet.device import (
@@ -11,7 +12,6 @@ from domain.fleet.device import (
     DeviceStatusChanged,
     DeviceTagged,
     DeviceUpdated,
-    description_of,
 )
 from domain.fleet.fact_records import HeartbeatRecord, LogRecord, MetricsRecord
 from projections.fields import decided, heard_order, instant_text
@@ -37,12 +37,12 @@ def _fields(envelope: Envelope, event: DeviceEvent) -> dict[str, Any]:
     match event:
         case DeviceRegistered():
             return {
-                **description_of(event),
+                **asdict(event),
                 "status": DeviceStatus.PENDING.value,
                 "registered_at": instant_text(envelope.happened_at),
             }
         case DeviceUpdated():
-            return {**description_of(event)}
+            return asdict(event)
         case DeviceTagged():
             # a field for each tag: a patch replaces fields whole
             return {f"tag:{event.key}": event.value}

@@ -1,5 +1,6 @@
 """Which organizations are there?"""
 
+from dataclasses import asdict
 from typing import Any, Literal, assert_never
 
 from domain.identity.organization import (
@@ -8,7 +9,6 @@ from domain.identity.organization import (
     OrganizationCreated,
     OrganizationEvent,
     OrganizationUpdated,
-    description_of,
 )
 from projections.fields import decided, instant_text
 from projections.layout import Documents
@@ -25,9 +25,9 @@ def _fields(envelope: Envelope, event: OrganizationEvent) -> dict[str, Any]:
     match event:
         case OrganizationCreated():
             created_at = instant_text(envelope.happened_at)
-            return {**description_of(event), "status": "ACTIVE", "created_at": created_at}
+            return {**asdict(event), "status": "ACTIVE", "created_at": created_at}
         case OrganizationUpdated():
-            return description_of(event)
+            return asdict(event)
         case OrganizationArchived():
             return {"status": "ARCHIVED", "status_reason": event.reason}
         case _:
