@@ -3,9 +3,7 @@
 import re
 from datetime import datetime, timedelta
 from difflib import get_close_matches
-from functools import cache
 from typing import Annotated, Any
-from zoneinfo import available_timezones
 
 from fastapi import Query
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, TypeAdapter
@@ -15,7 +13,7 @@ from read_api.edge.paths import as_shown
 from read_api.edge.problems import Problem
 from read_api.edge.tokens import check_log
 from schemas.envelope import Position
-from schemas.values import Id, Instant
+from schemas.values import Id, Instant, time_zones
 
 _LARGEST = 2**63 - 1
 _MOST_POSITIONS = 256
@@ -36,17 +34,11 @@ def step_seconds(step: str) -> int:
 
 
 def _time_zone(name: str) -> str:
-    zones = _time_zones()
+    zones = time_zones()
     if name not in zones:
         near = get_close_matches(name[:100], zones, n=1) or ["Europe/Berlin"]
         raise Problem(400, f"timezone {name[:100]} is not known; it is an IANA name, like {near[0]}")
     return name
-
-
-@cache
-def _time_zones() -> frozenset[str]:
-    # these two mean the machine's own zone, or none
-    return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 def _example(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.values import Currency, Id, Instant, Money, Name, TenantName
+from schemas.values import Currency, Id, Instant, Money, Name, TenantName, Zone
 
 
 def read(type_: Any, value: object) -> Any:
@@ -61,3 +61,10 @@ def test_name_that_is_unsafe_where_it_is_used_is_invalid(type_: Any, text: str) 
 )
 def test_name_that_is_safe_is_kept_as_it_is(type_: Any, text: str) -> None:
     assert read(type_, text) == text
+
+
+@pytest.mark.parametrize("name", ["localtime", "Factory", "Mars/Olympus", ""])
+def test_time_zone_that_is_not_the_same_on_every_machine_is_invalid(name: str) -> None:
+    with pytest.raises(ValidationError, match="IANA name"):
+        read(Zone, name)
+    assert read(Zone, "Europe/Berlin") == "Europe/Berlin"
