@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from time import monotonic
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
 from domain import catalog
@@ -21,14 +21,13 @@ from domain.identity.tenant import OPERATORS_COMMANDS
 from domain.identity.user import SERVERS_COMMANDS
 from domain.message import Command
 from domain.rejection import Kind
-from read_api.edge.asking import Known
+from read_api.edge.asking import Admitted
 from read_api.edge.auth import Caller
 from read_api.edge.direct_route import DirectRoute
 from read_api.edge.parameters import INSTANT, parse_version
 from read_api.edge.problems import Problem, faults, faulty
 from read_api.edge.queries import nearest
-from read_api.edge.quotas import check_quota, use_quota
-from read_api.edge.rates import count
+from read_api.edge.quotas import use_quota
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require
 from read_api.edge.tokens import token
@@ -100,10 +99,9 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
         responses=REPLIED,
         openapi_extra=one_command_docs(PUBLIC),
     )
-    async def one_command(context: str, name: str, request: Request, caller: Known) -> Response:
-        _allowed(f"{context}.{name}", caller)
-        await count(request, caller)
-        await check_quota(request, caller, "events")
+    async def one_command(
+        context: str, name: str, request: Request, caller: Annotated[Caller, Depends(_Commanding(records="events"))]
+    ) -> Response:
         media_type(request.headers.get("Content-Type", ""), JSON)
         async with body_of(request) as body:
             item = {
@@ -115,7 +113,7 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
                 "deadline": request.headers.get("X-Deadline"),
             }
             reply = await gate.execute(_submission(item, caller, request.headers.get("traceparent"), fingerprint_key))
-        await use_quota(request, caller, "events", _recorded(reply))
+        await use_events(request, caller, reply)
         return answer_of(reply, request.app.state.log)
 
     @router.post(
@@ -124,9 +122,7 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
         responses=REPLIES,
         openapi_extra=batch_docs(MAX_COMMANDS),
     )
-    async def batch(request: Request, caller: Known) -> Response:
-        await count(request, caller)
-        await check_quota(request, caller, "events")
+    async def batch(request: Request, caller: Annotated[Caller, Depends(Admitted(records="events"))]) -> Response:
         media_type(request.headers.get("Content-Type", ""), JSON)
         async with body_of(request) as body:
             items = json_of(body)
@@ -140,8 +136,16 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
     return router
 
 
-def _recorded(reply: Reply) -> int:
-    return 0 if reply.repeated else len(reply.events)
+class _Commanding(Admitted):
+    """A dependency: who asks, with the right to the command that the path names. Raises: Problem; as Admitted."""
+
+    def check(self, request: Request, caller: Caller) -> None:
+        _allowed(f"{request.path_params['context']}.{request.path_params['name']}", caller)
+
+
+async def use_events(request: Request, caller: Caller, reply: Reply) -> None:
+    """Count what a command recorded; an answer that was given before is not counted again."""
+    await use_quota(request, caller, "events", 0 if reply.repeated else len(reply.events))
 
 
 async def _answers(

@@ -29,7 +29,7 @@ from read_api.edge.asking import Allowed
 from read_api.edge.auth import Caller
 from read_api.edge.contract import REF
 from read_api.edge.problems import Problem, faults
-from read_api.edge.quotas import check_quota, use_quota
+from read_api.edge.quotas import use_quota
 from read_api.edge.responses import Json, answered
 from read_api.edge.tokens import token_of
 from schemas.envelope import Actor, TenantId
@@ -208,8 +208,9 @@ def telemetry_router(gate: TelemetryGate) -> APIRouter:
         responses=answered(_ANSWER, "What was taken is durable"),
         openapi_extra={"parameters": [_KEY_HEADER], "requestBody": {"required": True, "content": _DOCS}},
     )
-    async def telemetry(request: Request, caller: Annotated[Caller, Depends(Allowed("telemetry:write"))]) -> Response:
-        await check_quota(request, caller, "facts")
+    async def telemetry(
+        request: Request, caller: Annotated[Caller, Depends(Allowed("telemetry:write", records="facts"))]
+    ) -> Response:
         parse = reader_of(request.headers, _PARSERS, MAX_FACTS)
         key = _key(request.headers.get("Idempotency-Key"))
         async with body_of(request) as body:
