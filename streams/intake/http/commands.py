@@ -37,6 +37,7 @@ from streams.intake.http.command_docs import REPLIED, REPLIES
 from streams.intake.http.command_docs import batch as batch_docs
 from streams.intake.http.command_docs import one_command as one_command_docs
 from streams.intake.http.grants import require_grants
+from streams.intake.http.idempotency import checked_key
 from streams.intake.http.media_types import JSON, media_type
 from streams.ports import CALLER_WAITS_S, LogUnavailable, OutcomeUnknown, Overloaded, Reply, Submission
 from streams.write.answers import fingerprint
@@ -66,7 +67,6 @@ PUBLIC: Mapping[str, type[Command]] = {
 _TURN_S = 0.02
 
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
-_COMMAND_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class Gate(Protocol):
@@ -181,7 +181,7 @@ def _read(item: Mapping[str, Any], caller: Caller, key: bytes) -> Submission | d
     try:
         return _submission(item, caller, None, key)
     except Problem as problem:
-        return _refusal_json(str(item.get("id", "")), problem)
+        return _refusal_json("" if item.get("id") is None else str(item["id"]), problem)
 
 
 def _reply_of(submission: Submission, reply: Reply | BaseException, log: str) -> dict[str, Any]:
@@ -275,10 +275,7 @@ def _allowed(name: str, caller: Caller) -> type[Command]:
 def command_id_of(given: Any) -> str:
     if given is None:
         return new_id()
-    if not (isinstance(given, str) and _COMMAND_ID.fullmatch(given)):
-        detail = "a command's id (Idempotency-Key) must be 1 to 128 visible ASCII characters without spaces"
-        raise Problem(422, detail, kind=Kind.INVALID.value)
-    return given
+    return checked_key(given, "a command's id (Idempotency-Key)", kind=Kind.INVALID.value)
 
 
 def _happened_at(given: Any) -> datetime | None:

@@ -28,7 +28,7 @@ from schemas.json_text import json_value
 from schemas.values import Name
 from streams.identifiers import new_id
 from streams.intake.http.bodies import body_of, json_of
-from streams.intake.http.command_docs import REPLIED
+from streams.intake.http.command_docs import KEY, REPLIED
 from streams.intake.http.commands import BatchGate, answer_of, command_id_of, invalid, use_events
 from streams.intake.http.described import body_of_schema, described_body, schema_of
 from streams.intake.http.tenants import read_body
@@ -102,7 +102,8 @@ def tasks_router(gate: BatchGate, documents: DocumentsReader, fingerprint_key: b
             await use_events(request, caller, reply)
             return answer_of(reply, request.app.state.log)
 
-        docs = {"requestBody": body_of_schema(_without_task_id(schema_of(command)), example)}
+        body = body_of_schema(_without_task_id(schema_of(command)), example)
+        docs = {"parameters": [KEY], "requestBody": body}
         path = f"/v1/tasks/{{task_id}}/{name}"
         router.post(path, summary=summary, responses=REPLIED, openapi_extra=docs)(say)
 
