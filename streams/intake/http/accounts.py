@@ -95,6 +95,7 @@ class Accounts:
             offer is None
             or not hmac.compare_digest(offer.token_sha256, secret_sha256(token))
             or offer.expires_at <= self._now()
+            or not await self._is_active(tenant_id)
         ):
             raise Problem(403, _NO_OFFER)
         with self._passwords.place():
@@ -115,8 +116,9 @@ class Accounts:
             self._slow_down.try_once(who)
             member = member_of(await self._parts(tenant_id, f"user-{user_id}"))
             is_right = await self._passwords.verify(password, member.password_hash if member else None)
-        status = await asyncio.to_thread(self._credentials.status_of, tenant_id)
-        if not is_right or member is None or status != ACTIVE:
+        # asked in any case: how long the answer takes says nothing
+        is_active = await self._is_active(tenant_id)
+        if not is_right or member is None or not is_active:
             raise Unauthenticated(_NOT_RIGHT)
         self._slow_down.succeeded(who)
         cookie = SessionCookie(tenant_id, secrets.token_hex(16), secrets.token_urlsafe(32))
@@ -132,6 +134,9 @@ class Accounts:
         """End the caller's session; whoever came with something else has none."""
         command = EndSession(session_id=caller.credential_id, reason="signed out")
         await self._accepted(caller.tenant_id, command, caller.actor)
+
+    async def _is_active(self, tenant_id: TenantId) -> bool:
+        return await asyncio.to_thread(self._credentials.status_of, tenant_id) == ACTIVE
 
     async def _known(self, cookie: SessionCookie) -> None:
         """Wait until a session can be used here: the next request comes at once."""

@@ -70,3 +70,13 @@ def test_try_that_has_no_place_does_not_count(way: WaysIn, monkeypatch: pytest.M
     ann = {"tenant_id": "acme", "user_id": "ann", "password": "wrong"}
     for _ in range(7):
         refused(way.post("/v1/sign-in", ann), 503)
+
+
+def test_nobody_joins_a_tenant_that_is_suspended(way: WaysIn) -> None:
+    ann = {"user_id": "ann", "email": "ann@acme.example", "roles": ["USER"]}
+    token = way.post("/v1/invitations", ann, key="acme").json()["token"]
+    way.post("/v1/tenants/acme/suspend", {}, key="operator").raise_for_status()
+    said = {"tenant_id": "acme", "user_id": "ann", "token": token, "password": "correct horse battery staple"}
+    refused(way.post("/v1/passwords", said), 403)
+    way.post("/v1/tenants/acme/reactivate", {}, key="operator").raise_for_status()
+    assert way.post("/v1/passwords", said).is_success
