@@ -1,23 +1,27 @@
 """This route says what happened in one execution of a workflow."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
 from projections.automation.execution_logs import PROJECTION as LOGS
 from read_api.edge.parameters import Cursor, Limit
-from read_api.edge.responses import documented, table
+from read_api.edge.responses import Answer
 from read_api.reading import Read, Reading
 from read_api.series import page
+from read_api.tables import answer, listed
 from schemas.values import Id
 
 router = APIRouter(prefix="/v1", tags=["executions"])
+
+_STEP = tuple(LOGS.layout.example)
 
 
 @router.get(
     "/executions/{id}/logs",
     summary="What happened in an execution, from its beginning",
-    responses=documented(LOGS.layout.example),
+    responses=listed(LOGS.layout.example, _STEP),
 )
 def logs(
     *,
@@ -26,9 +30,12 @@ def logs(
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Response:
-    rows, next_ = page(read, LOGS, read.cursors(), of={"execution_id": id}, limit=limit, cursor=cursor)
-    shown = [{name: value for name, value in row._asdict().items() if name not in _INSIDE} for row in rows]
-    return table(shown, read.as_of, next_=next_)
+    def pages(cursor: str | None, limit: int) -> tuple[Sequence[Answer], str | None]:
+        rows, next_ = page(read, LOGS, read.cursors(), of={"execution_id": id}, limit=limit, cursor=cursor)
+        shown = [{name: value for name, value in row._asdict().items() if name not in _INSIDE} for row in rows]
+        return shown, next_
+
+    return answer(read, _STEP, pages, limit=limit, cursor=cursor)
 
 
 _INSIDE = ("tenant_id", "position")

@@ -158,8 +158,7 @@ async def _events(request: Request, read: Read, wanted: Wanted, places: Places) 
     yield b"retry: %d\nid: %s\n\n" % (_RETRY_MS, _id(places, answers.log))
     while not answers.stopping.is_set() and not await request.is_disconnected():
         try:
-            await _in_thread(answers, lambda: _still_allowed(request, answers))
-            news = await _in_thread(answers, lambda: _news(read, wanted, places))
+            news = await _in_thread(answers, lambda: _news(_still_allowed(request, read), wanted, places))
         except (StoreUnavailable, Problem):
             # the client comes again from its last id, and is told then
             return
@@ -195,8 +194,11 @@ async def _in_thread(answers: Answers, ask: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(answers.live_threads, ask)
 
 
-def _still_allowed(request: Request, answers: Answers) -> None:
-    require(answers.authenticator.authenticate(credential_of(request)), "live:read")
+def _still_allowed(request: Request, read: Read) -> Read:
+    """Return the read with what its caller may do by now. Raises: Problem, they may not listen any more."""
+    caller = read.answers.authenticator.authenticate(credential_of(request))
+    require(caller, "live:read")
+    return read._replace(caller=caller)
 
 
 def _news(read: Read, wanted: Wanted, places: Places) -> News:

@@ -9,9 +9,10 @@ from projections.operations import DEGRADED, OK, UPDATE, DeadLetter, PartitionLa
 from read_api.answers import Asked
 from read_api.edge.parameters import Cursor, Limit
 from read_api.edge.problems import RETRY_AFTER_S, Problem
-from read_api.edge.responses import Answer, AsOf, Json, answered, documented, place_names, table
+from read_api.edge.responses import Answer, AsOf, Json, answered, place_names
 from read_api.edge.scopes import require_operator
 from read_api.reading import Read, Reading, own_places
+from read_api.tables import answer, listed, whole
 from schemas.envelope import SYSTEM_TENANT, Position, TenantId, Topic
 from schemas.partitioning import partition_of
 
@@ -25,6 +26,7 @@ _PARTITIONS_EXAMPLE = {
     "partitions": [{"topic": "events", "partition": 3, "lag_events": 0, "lag_s": 0.0}],
     "tenant": {"tenant_id": "acme", "partition": 3, "lag_events": 0, "lag_s": 0.0},
 }
+_LAG = (*_LAG_EXAMPLE, *_PARTITIONS_EXAMPLE)
 _WORKERS_EXAMPLE = [
     {
         "worker": "correlate",
@@ -95,7 +97,7 @@ def _without_reasons(state: str) -> str:
     " name any tenant. `lag_s` is the age of the oldest record that was not read yet. A number is null where it is not"
     " known, because a store or the log does not answer. `workers` keep no view: `correlate` reads the log, `commands`"
     " the queue of commands.",
-    responses=documented(_LAG_EXAMPLE | _PARTITIONS_EXAMPLE, workers=_WORKERS_EXAMPLE),
+    responses=listed(_LAG_EXAMPLE | _PARTITIONS_EXAMPLE, _LAG, workers=_WORKERS_EXAMPLE),
 )
 def lag(read: Operator, tenant: Annotated[str | None, Query(max_length=200, description="whose")] = None) -> Response:
     if tenant is not None and tenant != read.tenant_id:
@@ -105,7 +107,7 @@ def lag(read: Operator, tenant: Annotated[str | None, Query(max_length=200, desc
     statuses = [_own(read, status) for status in operations.projections()]
     rows = [{**_lag(status), **_by_partition(status.lags, whose)} for status in statuses]
     workers = [_worker(status, whose) for status in operations.workers()]
-    return table(rows, read.as_of, workers=workers)
+    return whole(read, _LAG, rows, workers=workers)
 
 
 def _worker(status: WorkerStatus, whose: TenantId | None) -> Answer:
@@ -136,10 +138,11 @@ def _by_partition(every: Sequence[PartitionLag], whose: TenantId | None) -> dict
     summary="How each projection is doing",
     description="`parked` counts the streams that wait behind a record which the live build could not take,"
     " `parked_records` all records that are parked; null where it is not known, because the store does not answer.",
-    responses=documented(_STATUS_EXAMPLE),
+    responses=listed(_STATUS_EXAMPLE, tuple(_STATUS_EXAMPLE)),
 )
 def projections(read: Operator) -> Response:
-    return table([status_answer(_own(read, status)) for status in read.answers.operations.projections()], read.as_of)
+    rows = [status_answer(_own(read, status)) for status in read.answers.operations.projections()]
+    return whole(read, tuple(_STATUS_EXAMPLE), rows)
 
 
 def _own(read: Read, status: ProjectionStatus) -> ProjectionStatus:
@@ -169,7 +172,11 @@ def _lag(status: ProjectionStatus) -> dict[str, Any]:
     }
 
 
-@router.get("/dead-letters", summary="Records that a view could not take", responses=documented(_LETTER_EXAMPLE))
+@router.get(
+    "/dead-letters",
+    summary="Records that a view could not take",
+    responses=listed(_LETTER_EXAMPLE, tuple(_LETTER_EXAMPLE)),
+)
 def dead_letters(
     *,
     read: Operator,
@@ -178,16 +185,20 @@ def dead_letters(
     cursor: Cursor = None,
 ) -> Response:
     cursors = read.cursors(view=view)
-    after = cursors.read(cursor) if cursor else None
-    found = read.answers.operations.dead_letters(
-        read.tenant_id,
-        table=view,
-        after=(after[0], Position.parse(after[1])) if after else None,
-        limit=limit + 1,
-    )
-    page = found[:limit]
-    next_ = cursors.write((page[-1].view, str(_position(page[-1])))) if len(found) > limit else None
-    return table([_letter(letter) for letter in page], read.as_of, next_=next_)
+
+    def pages(cursor: str | None, limit: int) -> tuple[Sequence[Answer], str | None]:
+        after = cursors.read(cursor) if cursor else None
+        found = read.answers.operations.dead_letters(
+            read.tenant_id,
+            table=view,
+            after=(after[0], Position.parse(after[1])) if after else None,
+            limit=limit + 1,
+        )
+        page = found[:limit]
+        next_ = cursors.write((page[-1].view, str(_position(page[-1])))) if len(found) > limit else None
+        return [_letter(letter) for letter in page], next_
+
+    return answer(read, tuple(_LETTER_EXAMPLE), pages, limit=limit, cursor=cursor)
 
 
 def _position(letter: DeadLetter) -> Position:

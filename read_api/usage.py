@@ -1,16 +1,15 @@
 """This route says how much a tenant asks of the API, and what is left of its quota."""
 
-import asyncio
-from functools import partial
+from asyncio import wrap_future
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from projections.identity.api_usage import USAGE
+from projections.identity.api_usage import USAGE, Usage
 from read_api.edge.parameters import End, Start, in_order
 from read_api.edge.quotas import quotas
-from read_api.edge.responses import documented, table
 from read_api.reading import Read, Reading
+from read_api.tables import listed, whole
 
 _EXAMPLE = {"limit": 1_000, "remaining": 400, "ends_in_s": 43_200}
 
@@ -22,7 +21,7 @@ router = APIRouter(prefix="/v1", tags=["usage"])
     summary="Requests of the tenant by key, route or day (UTC), as recorded up to a minute ago",
     description="`refused` are answers of 400 to 499, `failed` those of 500 and more; `ms` is the time until answers"
     " began, of all together.",
-    responses=documented(USAGE.example, quotas={"events_per_day": _EXAMPLE}),
+    responses=listed(USAGE.example, tuple(USAGE.example), quotas={"events_per_day": _EXAMPLE}),
 )
 async def usage(
     *,
@@ -33,10 +32,9 @@ async def usage(
     end: End = None,
 ) -> Response:
     in_order(start, end)
-    ask = partial(read.answers.analytics.ask, USAGE, read.tenant_id, by=by, start=start, end=end)
-    rows = await asyncio.get_running_loop().run_in_executor(read.answers.analytics_threads, ask)
+    rows = await wrap_future(read.asking(USAGE, by=by, start=start, end=end))
     found = dict(await quotas(request, read.caller))
     if (most := read.caller.quota.live_streams) is not None:
         found["live_streams"] = {"limit": most, "remaining": max(0, most - read.answers.live_of.of(read.tenant_id))}
-    answers = [{by if name == "group" else name: value for name, value in row._asdict().items()} for row in rows]
-    return table(answers, read.as_of, quotas=found)
+    columns = [by if name == "group" else name for name in Usage._fields]
+    return whole(read, columns, [dict(zip(columns, row, strict=True)) for row in rows], quotas=found)

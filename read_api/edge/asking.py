@@ -12,6 +12,7 @@ from read_api.edge.credential import COOKIE, credential_of
 from read_api.edge.paths import SlashesOfIds
 from read_api.edge.problems import PROBLEMS, add_problems
 from read_api.edge.queries import known_parameters
+from read_api.edge.quotas import Kind, check_quota
 from read_api.edge.rates import CountCallers, RateLimiter, count, seen
 from read_api.edge.scopes import require, require_operator
 from read_api.edge.usage import UsageMeter
@@ -47,6 +48,11 @@ async def _known(
     _token: Annotated[Any, Security(_TOKEN)],
     _cookie: Annotated[str | None, Security(_COOKIE)],
 ) -> Caller:
+    return await caller_of(request)
+
+
+async def caller_of(request: Request) -> Caller:
+    """Return who sends a request. Raises: Unauthenticated; Forbidden; StoreUnavailable, safe to retry."""
     caller: Caller = await request.app.state.identify(credential_of(request))
     seen(request, caller)
     return caller
@@ -56,32 +62,43 @@ Known = Annotated[Caller, Depends(_known)]
 """Who asks; whoever takes this looks at the right to its route first, and then counts the request."""
 
 
-async def _counted(request: Request, caller: Known) -> Caller:
-    await count(request, caller)
-    return caller
+class Admitted:
+    """A dependency: who asks, whose request is counted. Raises: TooMany; QuotaUsed.
+
+    Shape: `records` is what of a quota the route uses up. A request without the right to its route is not counted.
+    """
+
+    def __init__(self, *, records: Kind | None = None) -> None:
+        self._records = records
+
+    async def __call__(self, request: Request, caller: Known) -> Caller:
+        self.check(request, caller)
+        await count(request, caller)
+        if self._records is not None:
+            await check_quota(request, caller, self._records)
+        return caller
+
+    def check(self, request: Request, caller: Caller) -> None:
+        """Do nothing where the caller may send this request. Raises: Problem."""
 
 
-Asking = Annotated[Caller, Depends(_counted)]
+Asking = Annotated[Caller, Depends(Admitted())]
 """Who asks, of a route that needs no certain right. Raises: TooMany."""
 
 
-class Allowed:
-    """A dependency: who asks, with the right `to` this; a request without it is not counted. Raises: TooMany."""
+class Allowed(Admitted):
+    """A dependency: who asks, with the right `to` this. Raises: Forbidden; as Admitted."""
 
-    def __init__(self, to: str) -> None:
+    def __init__(self, to: str, *, records: Kind | None = None) -> None:
+        super().__init__(records=records)
         self._to = to
 
-    async def __call__(self, request: Request, caller: Known) -> Caller:
-        self.check(caller)
-        await count(request, caller)
-        return caller
-
-    def check(self, caller: Caller) -> None:
+    def check(self, request: Request, caller: Caller) -> None:  # noqa: ARG002 - others look at it
         require(caller, self._to)
 
 
 class Operating(Allowed):
-    """A dependency: the operator, who alone may do what `to` says. Raises: TooMany."""
+    """A dependency: the operator, who alone may do what `to` says. Raises: Forbidden; as Admitted."""
 
-    def check(self, caller: Caller) -> None:
+    def check(self, request: Request, caller: Caller) -> None:  # noqa: ARG002 - others look at it
         require_operator(caller, self._to)

@@ -6,26 +6,31 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from read_api.edge.credential import credential_of
+from read_api.edge.asking import Admitted, caller_of
 from read_api.edge.queries import known_parameters
-from read_api.edge.rates import seen
 
 
 class DirectRoute(APIRoute):
-    """A route for an endpoint that takes the request, the caller as `Known`, and texts of the path; nothing else.
+    """A route for an endpoint that takes the request, the caller as Admitted says, and texts of the path; nothing else.
 
     The search costs 0.3 ms a request, which is more than a command costs the writer (docs/benchmarks.md). The document
     of the API is the same as of any other route.
+    Raises: TypeError, the endpoint does not say how its caller is admitted, so that nobody would count it.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        endpoint = self.endpoint
+        endpoint, admitted = self.endpoint, self._admitted()
 
         async def handle(request: Request) -> Response:
             await known_parameters(request)
-            caller = await request.app.state.identify(credential_of(request))
-            seen(request, caller)
+            caller = await admitted(request, await caller_of(request))
             response: Response = await endpoint(request=request, caller=caller, **request.path_params)
             return response
 
         return handle
+
+    def _admitted(self) -> Admitted:
+        for one in self.dependant.dependencies:
+            if one.name == "caller" and isinstance(one.call, Admitted):
+                return one.call
+        raise TypeError(f"{self.path}: its caller must be Asking, or depend on Allowed or another Admitted")

@@ -11,7 +11,7 @@ from schemas.values import Instant
 _BEFORE_NOW = re.compile(r"-([0-9]{1,6})([smhdw])", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}.*", re.ASCII)
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 FORMS = "an instant like 2026-01-31T08:30:00Z, a day like 2026-01-31 or a time before now like -7d"
 
@@ -28,7 +28,7 @@ def _read(value: Any) -> Any:
         if value == "now":
             return datetime.now(UTC)
         if found := _BEFORE_NOW.fullmatch(value):
-            return datetime.now(UTC) - timedelta(seconds=int(found[1]) * _SECONDS[found[2]])
+            return datetime.now(UTC) - timedelta(seconds=int(found[1]) * SECONDS[found[2]])
         if _DAY.fullmatch(value):
             return datetime.fromisoformat(value).replace(tzinfo=UTC)
     except (ValueError, OverflowError):

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, TypeAdapter
 
-from read_api.edge.moments import EXAMPLES, Moment
+from read_api.edge.moments import EXAMPLES, SECONDS, Moment
 from read_api.edge.paths import as_shown
 from read_api.edge.problems import Problem
 from read_api.edge.tokens import check_log
@@ -19,7 +19,6 @@ _LARGEST = 2**63 - 1
 _MOST_POSITIONS = 256
 _VERSION = re.compile(r"[0-9]{1,18}")
 _STEP = re.compile(r"(\d{1,7})([smhd]?)")
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def _step_s(text: str) -> str:
@@ -30,7 +29,7 @@ def _step_s(text: str) -> str:
 
 def step_seconds(step: str) -> int:
     number, unit = _STEP.fullmatch(step).groups()  # type: ignore[union-attr]
-    return int(number) * _SECONDS[unit]
+    return int(number) * SECONDS[unit or "s"]
 
 
 def _time_zone(name: str) -> str:

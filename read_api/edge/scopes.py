@@ -63,5 +63,9 @@ def require_operator(caller: Caller, to: str) -> None:
     Raises: Forbidden, it may not do what `to` says.
     """
     is_user = caller.kind is not CredentialKind.API_KEY
-    if caller.tenant_id != SYSTEM_TENANT or (is_user and PERMISSIONS[MANAGE].roles.isdisjoint(caller.roles)):
+    if (
+        caller.tenant_id != SYSTEM_TENANT
+        or caller.organization_id is not None
+        or (is_user and PERMISSIONS[MANAGE].roles.isdisjoint(caller.roles))
+    ):
         raise Forbidden(f"only the operator's key may {to}")

@@ -1,5 +1,6 @@
 """The steps of an execution over the API."""
 
+import csv
 from collections.abc import Callable
 
 import pytest
@@ -27,6 +28,13 @@ def test_steps_come_from_the_beginning_page_by_page(acme: Caller) -> None:
     assert second["next"] is None
     assert set(first["rows"][0]) >= {"step", "event", "node_id", "actor"}
     assert "tenant_id" not in first["rows"][0]
+
+
+def test_steps_are_csv_for_who_asks_for_it(acme: Caller) -> None:
+    text = acme.get("/v1/executions/e1/logs", {"Accept": "text/csv"}).text
+    header, *rows = csv.reader(text.splitlines())
+    assert [row[header.index("data")] for row in rows] == ["acme 1", "acme 2", "acme 3"]
+    assert {row[header.index("other")] for row in rows} == {""}
 
 
 def test_steps_of_another_tenant_or_of_no_execution_are_not_there(bolt: Caller) -> None:

@@ -10,10 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
+from projections.personal import MASKED
 from projections.rows import Patch
 from read_api.app import Answers
 from read_api.live import Wanted, _messages
+from read_api.reading import PERSONAL_SCOPE
 from schemas.envelope import Position, StreamId, Topic
+from schemas.personal import Origin, seal_payload, subjects
 from tests.read_api.world import ACME, BOLT, Caller, Stores, World, problem, served
 
 
@@ -152,6 +155,31 @@ def test_a_revoked_key_stops_hearing(stores: Stores, caller: Callable[[str | Non
         stores.write("api_keys", [Patch(ACME, "live-then-revoked", "events", 2, {"revoked": True})])
         with pytest.raises(EOFError):
             stream.next()
+
+
+def test_who_may_not_see_personal_fields_any_more_gets_them_masked(
+    world: World, stores: Stores, caller: Callable[[str | None], Caller]
+) -> None:
+    said = {"email": "ann@acme.example", "roles": ["USER"], "expires_at": "2026-02-07T12:00:00Z"}
+    origin = Origin(ACME, StreamId("user-ann"), "user.invited", 1)
+    sealed = seal_payload(origin, said, world.keys.make(subjects(origin, said)))
+
+    def invite() -> None:
+        world.feed.add(ACME, origin.type, origin.stream, data=sealed)
+
+    client = caller(stores.issue_key(ACME, "live-then-masked", "live:read", PERSONAL_SCOPE))
+    with listening(client) as stream:
+        invite()
+        assert stream.next()["data"]["email"] == said["email"]
+        stores.issue_key(ACME, "live-then-masked", "live:read", order=2)
+        wait_until_forgotten()
+        invite()
+        assert stream.next()["data"]["email"] == MASKED
+
+
+def wait_until_forgotten() -> None:
+    """Sleep for as long as a caller is remembered."""
+    time.sleep(1.1)
 
 
 def test_only_so_many_listen_at_once_and_leaving_makes_room(

@@ -1,5 +1,6 @@
 """Health, lag, projections, dead letters and numbers for Prometheus."""
 
+import csv
 from collections.abc import Callable
 
 import pytest
@@ -97,6 +98,15 @@ def test_dead_letters_are_the_tenants_own_page_by_page(acme: Caller, bolt: Calle
     ]
     assert len(bolt.rows("/v1/ops/dead-letters")) == 2
     assert len(acme.rows("/v1/ops/dead-letters", view="devices_v2")) == 2
+
+
+@pytest.mark.usefixtures("letters")
+@pytest.mark.parametrize(("path", "rows"), [("dead-letters", 4), ("lag", 1), ("projections", 1)])
+def test_tables_of_operations_are_csv_for_who_asks_for_it(acme: Caller, path: str, rows: int) -> None:
+    answer = acme.get(f"/v1/ops/{path}", {"Accept": "text/csv"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    _, *found = csv.reader(answer.text.splitlines())
+    assert len(found) == rows
 
 
 def test_requests_are_counted_by_route_and_status(acme: Caller, nobody: Caller) -> None:

@@ -44,6 +44,11 @@ def test_usage_is_told_by_key_route_and_day(acme: Caller) -> None:
     assert acme.table("/v1/usage")["quotas"] == {}
 
 
+def test_usage_is_csv_for_who_asks_for_it(acme: Caller) -> None:
+    text = acme.get("/v1/usage", {"Accept": "text/csv"}).text
+    assert text.splitlines() == ["key,requests,refused,failed,ms,other", "k1,6,1,0,60,", "k2,2,0,0,20,"]
+
+
 def test_usage_is_the_tenants_own_and_needs_its_scope(
     bolt: Caller, stores: Stores, caller: Callable[[str | None], Caller]
 ) -> None:

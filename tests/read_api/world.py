@@ -149,7 +149,14 @@ class Records:
         self.waiting = 0
         self.longer_than = 0
 
-    def add(self, tenant_id: TenantId, type_: str, stream: str, topic: Topic = Topic.EVENTS) -> Envelope:
+    def add(
+        self,
+        tenant_id: TenantId,
+        type_: str,
+        stream: str,
+        topic: Topic = Topic.EVENTS,
+        data: Mapping[str, Any] | None = None,
+    ) -> Envelope:
         with self._grown:
             position = len(self._records[topic]) + 1
             envelope = Envelope(
@@ -167,7 +174,7 @@ class Records:
                 actor=Actor(ActorType.SYSTEM, "test"),
                 correlation_id="c",
                 causation_id="c",
-                data={"n": position},
+                data=data or {"n": position},
             )
             self._records[topic].append(envelope)
             self._grown.notify_all()

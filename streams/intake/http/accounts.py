@@ -86,15 +86,20 @@ class Accounts:
         return member.roles if member else (OWNER,)
 
     async def set_password(self, tenant_id: TenantId, user_id: str, token: str, password: str) -> Reply:
-        """Set a password with the token of an invitation, or of an offer. Raises: Problem (403), it is not good."""
+        """Set a password with the token of an invitation, or of an offer.
+
+        Raises: Problem: 403, it is not good; 503, too many sign in.
+        """
         offer = offer_of(await self._parts(tenant_id, f"user-{user_id}"))
         if (
             offer is None
             or not hmac.compare_digest(offer.token_sha256, secret_sha256(token))
             or offer.expires_at <= self._now()
+            or not await self._is_active(tenant_id)
         ):
             raise Problem(403, _NO_OFFER)
-        command = SetPassword(user_id=user_id, password_hash=await self._passwords.hash(password))
+        with self._passwords.place():
+            command = SetPassword(user_id=user_id, password_hash=await self._passwords.hash(password))
         try:
             # a token is good once: after that the stream is at another version
             return await self._accepted(tenant_id, command, _user(user_id), expected_version=offer.version)
@@ -104,13 +109,16 @@ class Accounts:
             raise
 
     async def sign_in(self, tenant_id: TenantId, user_id: str, password: str) -> SessionCookie:
-        """Start a session. Raises: Unauthenticated; Problem (429), too many tries."""
+        """Start a session. Raises: Unauthenticated; Problem: 429, too many tries; 503, too many sign in."""
         who = (str(tenant_id), user_id)
-        self._slow_down.try_once(who)
-        member = member_of(await self._parts(tenant_id, f"user-{user_id}"))
-        is_right = await self._passwords.verify(password, member.password_hash if member else None)
-        status = await asyncio.to_thread(self._credentials.status_of, tenant_id)
-        if not is_right or member is None or status != ACTIVE:
+        # who gets no place does not count: so many names that earlier tries are forgotten would cost nothing
+        with self._passwords.place():
+            self._slow_down.try_once(who)
+            member = member_of(await self._parts(tenant_id, f"user-{user_id}"))
+            is_right = await self._passwords.verify(password, member.password_hash if member else None)
+        # asked in any case: how long the answer takes says nothing
+        is_active = await self._is_active(tenant_id)
+        if not is_right or member is None or not is_active:
             raise Unauthenticated(_NOT_RIGHT)
         self._slow_down.succeeded(who)
         cookie = SessionCookie(tenant_id, secrets.token_hex(16), secrets.token_urlsafe(32))
@@ -126,6 +134,9 @@ class Accounts:
         """End the caller's session; whoever came with something else has none."""
         command = EndSession(session_id=caller.credential_id, reason="signed out")
         await self._accepted(caller.tenant_id, command, caller.actor)
+
+    async def _is_active(self, tenant_id: TenantId) -> bool:
+        return await asyncio.to_thread(self._credentials.status_of, tenant_id) == ACTIVE
 
     async def _known(self, cookie: SessionCookie) -> None:
         """Wait until a session can be used here: the next request comes at once."""

@@ -8,15 +8,14 @@ from domain.message import Command
 from read_api.edge.contract import EACH
 from read_api.edge.responses import answered, schema_like
 from streams.intake.http.described import body_of_schema, example_of, header, named, schema_of
+from streams.intake.http.idempotency import key_header
 
-_KEY = header(
-    "Idempotency-Key",
+KEY = key_header(
     "the command's id: sent again under the same one it gets its first answer, and nothing is done twice",
     "6f1c2d1e-register-web-1",
-    r"^[\x21-\x7e]{1,128}$",
 )
 _HEADERS = [
-    _KEY,
+    KEY,
     header("If-Match", "the stream's version: another one is refused, 0 means that it is new", '"3"', r'^"?[0-9]+"?$'),
     header("X-Deadline", "seconds from now, or an instant, after which it is not done any more", "30"),
     header("X-Happened-At", "when it happened, where that is not now", "2026-01-31T08:30:00Z"),
@@ -68,7 +67,7 @@ def batch(most: int) -> dict[str, Any]:
         "type": "object",
         "required": ["command", "body"],
         "properties": {
-            "id": {"type": ["string", "null"], "description": _KEY["description"]},
+            "id": {"type": ["string", "null"], "description": KEY["description"]},
             "command": {"type": "string"},
             "body": {"type": "object"},
             "expected_version": {"type": ["integer", "null"]},

@@ -6,22 +6,21 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from time import monotonic
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
 from domain import catalog
 from domain.message import Command
 from domain.rejection import Kind
-from read_api.edge.asking import Known
+from read_api.edge.asking import Admitted
 from read_api.edge.auth import Caller
 from read_api.edge.direct_route import DirectRoute
 from read_api.edge.parameters import INSTANT, parse_version
 from read_api.edge.problems import Problem, faults, faulty
 from read_api.edge.queries import nearest
-from read_api.edge.quotas import check_quota, use_quota
-from read_api.edge.rates import count
+from read_api.edge.quotas import use_quota
 from read_api.edge.responses import Json
 from read_api.edge.scopes import require
 from read_api.edge.tokens import token
@@ -31,6 +30,7 @@ from streams.intake.http.command_docs import REPLIED, REPLIES
 from streams.intake.http.command_docs import batch as batch_docs
 from streams.intake.http.command_docs import one_command as one_command_docs
 from streams.intake.http.grants import require_grants
+from streams.intake.http.idempotency import checked_key
 from streams.intake.http.media_types import JSON, media_type
 from streams.ports import CALLER_WAITS_S, LogUnavailable, OutcomeUnknown, Overloaded, Reply, Submission
 from streams.write.answers import fingerprint
@@ -57,7 +57,6 @@ PUBLIC: Mapping[str, type[Command]] = {
 _TURN_S = 0.02
 
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
-_COMMAND_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class Gate(Protocol):
@@ -90,10 +89,9 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
         responses=REPLIED,
         openapi_extra=one_command_docs(PUBLIC),
     )
-    async def one_command(context: str, name: str, request: Request, caller: Known) -> Response:
-        _allowed(f"{context}.{name}", caller)
-        await count(request, caller)
-        await check_quota(request, caller, "events")
+    async def one_command(
+        context: str, name: str, request: Request, caller: Annotated[Caller, Depends(_Commanding(records="events"))]
+    ) -> Response:
         media_type(request.headers.get("Content-Type", ""), JSON)
         async with body_of(request) as body:
             item = {
@@ -105,7 +103,7 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
                 "deadline": request.headers.get("X-Deadline"),
             }
             reply = await gate.execute(_submission(item, caller, request.headers.get("traceparent"), fingerprint_key))
-        await use_quota(request, caller, "events", _recorded(reply))
+        await use_events(request, caller, reply)
         return answer_of(reply, request.app.state.log)
 
     @router.post(
@@ -114,9 +112,7 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
         responses=REPLIES,
         openapi_extra=batch_docs(MAX_COMMANDS),
     )
-    async def batch(request: Request, caller: Known) -> Response:
-        await count(request, caller)
-        await check_quota(request, caller, "events")
+    async def batch(request: Request, caller: Annotated[Caller, Depends(Admitted(records="events"))]) -> Response:
         media_type(request.headers.get("Content-Type", ""), JSON)
         async with body_of(request) as body:
             items = json_of(body)
@@ -130,8 +126,16 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
     return router
 
 
-def _recorded(reply: Reply) -> int:
-    return 0 if reply.repeated else len(reply.events)
+class _Commanding(Admitted):
+    """A dependency: who asks, with the right to the command that the path names. Raises: Problem; as Admitted."""
+
+    def check(self, request: Request, caller: Caller) -> None:
+        _allowed(f"{request.path_params['context']}.{request.path_params['name']}", caller)
+
+
+async def use_events(request: Request, caller: Caller, reply: Reply) -> None:
+    """Count what a command recorded; an answer that was given before is not counted again."""
+    await use_quota(request, caller, "events", 0 if reply.repeated else len(reply.events))
 
 
 async def _answers(
@@ -167,7 +171,7 @@ def _read(item: Mapping[str, Any], caller: Caller, key: bytes) -> Submission | d
     try:
         return _submission(item, caller, None, key)
     except Problem as problem:
-        return _refusal_json(str(item.get("id", "")), problem)
+        return _refusal_json("" if item.get("id") is None else str(item["id"]), problem)
 
 
 def _reply_of(submission: Submission, reply: Reply | BaseException, log: str) -> dict[str, Any]:
@@ -261,10 +265,7 @@ def _allowed(name: str, caller: Caller) -> type[Command]:
 def command_id_of(given: Any) -> str:
     if given is None:
         return new_id()
-    if not (isinstance(given, str) and _COMMAND_ID.fullmatch(given)):
-        detail = "a command's id (Idempotency-Key) must be 1 to 128 visible ASCII characters without spaces"
-        raise Problem(422, detail, kind=Kind.INVALID.value)
-    return given
+    return checked_key(given, "a command's id (Idempotency-Key)", kind=Kind.INVALID.value)
 
 
 def _happened_at(given: Any) -> datetime | None:

@@ -12,6 +12,7 @@ from read_api.edge.responses import Json, answered
 from read_api.edge.scopes import require_to_grant
 from read_api.edge.tokens import token_of
 from schemas.values import Name
+from streams.intake.http.commands import use_events
 from streams.intake.http.described import described_body
 from streams.intake.http.grants import require_to_grant_limits
 from streams.intake.http.onboarding import Tenants
@@ -41,11 +42,14 @@ def keys_router(tenants: Tenants) -> APIRouter:
         ),
         openapi_extra=described_body(_Key, _EXAMPLE),
     )
-    async def new_key(request: Request, caller: Annotated[Caller, Depends(Allowed("identity:write"))]) -> Response:
+    async def new_key(
+        request: Request, caller: Annotated[Caller, Depends(Allowed("identity:write", records="events"))]
+    ) -> Response:
         wanted = await read_body(request, _Key)
         require_to_grant(caller, wanted.scopes)
         require_to_grant_limits(caller, wanted.limits)
         given = await tenants.give_key(caller.tenant_id, caller.actor, wanted.scopes, wanted.name, limits=wanted.limits)
+        await use_events(request, caller, given.reply)
         answer = {
             "key_id": given.key_id,
             "name": wanted.name,

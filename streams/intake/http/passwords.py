@@ -3,8 +3,9 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
 from math import ceil
 from typing import NamedTuple, TypeVar
@@ -27,7 +28,7 @@ _REMEMBERED = 10_000
 
 
 class Passwords:
-    """Hashes passwords with Argon2id. Shape: each hash takes 64 MiB, so there are few at a time.
+    """Hashes passwords with Argon2id. Shape: each hash takes 64 MiB, so there are few at a time, each with a `place`.
 
     Source: RFC 9106, section 4, the second recommended option, which is the default of argon2-cffi.
     """
@@ -37,15 +38,22 @@ class Passwords:
         self._threads = ThreadPoolExecutor(_THREADS, "passwords")
         self._waiting = 0
 
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Take a place among those who wait for a hash. Raises: Problem (503), there is none."""
+        if self._waiting >= _MAX_WAITING:
+            raise Problem(503, "too many sign in at this moment; try again", retry_after_s=1)
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
     async def hash(self, password: str) -> str:
-        """Raises: Problem (503), too many wait."""
         return await self._run(lambda: self._hasher.hash(password))
 
     async def verify(self, password: str, hash_: str | None) -> bool:
-        """Tell if a password is the one of a hash; where there is none, take as long to say no.
-
-        Raises: Problem (503), too many wait.
-        """
+        """Tell if a password is the one of a hash; where there is none, take as long to say no."""
         return await self._run(lambda: self._is_right(password, hash_ or self._of_nobody) and hash_ is not None)
 
     def _is_right(self, password: str, hash_: str) -> bool:
@@ -59,13 +67,7 @@ class Passwords:
         return self._hasher.hash(secrets.token_hex())
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if self._waiting >= _MAX_WAITING:
-            raise Problem(503, "too many sign in at this moment; try again", retry_after_s=1)
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        finally:
-            self._waiting -= 1
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
 class _Tries(NamedTuple):

@@ -2,22 +2,22 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from domain.identity.session import SESSION_LASTS
 from domain.identity.user import Email, InviteUser, Role, UserId
-from read_api.edge.asking import Asking
-from read_api.edge.auth import CredentialKind, Forbidden
+from read_api.edge.asking import Allowed, Asking
+from read_api.edge.auth import Caller, CredentialKind, Forbidden
 from read_api.edge.credential import COOKIE, require_same_origin
 from read_api.edge.problems import Problem
 from read_api.edge.responses import Json, answered
-from read_api.edge.scopes import require, require_to_grant_roles
+from read_api.edge.scopes import require_to_grant_roles
 from read_api.edge.tokens import token_of
 from schemas.envelope import TenantId
 from schemas.values import Instant, TenantName
 from streams.intake.http.accounts import Accounts, Offered
-from streams.intake.http.commands import invalid
+from streams.intake.http.commands import invalid, use_events
 from streams.intake.http.described import described_body
 from streams.intake.http.media_types import JSON, media_type
 from streams.intake.http.tenants import B, read_body
@@ -25,6 +25,8 @@ from streams.intake.http.tenants import B, read_body
 _LARGEST_BODY = 4_096
 
 _OFFERED = answered({"user_id": "ann", "token": "…", "position": "events/0/12"}, "The token is valid now", status=201)
+
+_Managing = Annotated[Caller, Depends(Allowed("identity:write", records="events"))]
 
 _NewPassword = Annotated[str, StringConstraints(min_length=10, max_length=200)]
 _Password = Annotated[str, StringConstraints(max_length=200)]
@@ -64,12 +66,11 @@ def sign_in_router(accounts: Accounts) -> APIRouter:
         responses=_OFFERED,
         openapi_extra=described_body(_Invitation, {"user_id": "ann", "email": "ann@acme.example", "roles": ["USER"]}),
     )
-    async def invite(request: Request, caller: Asking) -> Response:
-        require(caller, "identity:write")
+    async def invite(request: Request, caller: _Managing) -> Response:
         wanted = await read_body(request, _Invitation)
         require_to_grant_roles(caller, wanted.roles)
         command = InviteUser(**dict(wanted))
-        return _offered(request, wanted.user_id, await accounts.invite(caller, command))
+        return await _offered(request, caller, wanted.user_id, await accounts.invite(caller, command))
 
     @router.post(
         "/v1/users/{user_id}/password-token",
@@ -77,11 +78,12 @@ def sign_in_router(accounts: Accounts) -> APIRouter:
         status_code=201,
         responses=_OFFERED,
     )
-    async def offer(user_id: Annotated[UserId, Path(description="who")], request: Request, caller: Asking) -> Response:
-        require(caller, "identity:write")
+    async def offer(
+        user_id: Annotated[UserId, Path(description="who")], request: Request, caller: _Managing
+    ) -> Response:
         # whoever sets a user's password can be that user
         require_to_grant_roles(caller, await accounts.roles_of(caller.tenant_id, user_id))
-        return _offered(request, user_id, await accounts.offer_password(caller, user_id))
+        return await _offered(request, caller, user_id, await accounts.offer_password(caller, user_id))
 
     @router.post(
         "/v1/passwords",
@@ -140,7 +142,8 @@ def sign_in_router(accounts: Accounts) -> APIRouter:
     return router
 
 
-def _offered(request: Request, user_id: str, offered: Offered) -> Response:
+async def _offered(request: Request, caller: Caller, user_id: str, offered: Offered) -> Response:
+    await use_events(request, caller, offered.reply)
     position = offered.reply.position and token_of(request, offered.reply.position)
     return Json({"user_id": user_id, "token": offered.token, "position": position}, status_code=201)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain import catalog
@@ -16,11 +16,11 @@ from projections.automation.tasks import PROJECTION as TASKS
 from projections.fields import instant_text
 from projections.readers import DocumentsReader
 from projections.rows import Document
-from read_api.edge.asking import Asking
+from read_api.edge.asking import Allowed, caller_of
 from read_api.edge.auth import Caller
 from read_api.edge.direct_route import DirectRoute
 from read_api.edge.problems import Problem
-from read_api.edge.rates import count
+from read_api.edge.quotas import use_quota
 from read_api.edge.responses import Json, answered
 from read_api.edge.scopes import require
 from schemas.envelope import TenantId
@@ -28,8 +28,8 @@ from schemas.json_text import json_value
 from schemas.values import Name
 from streams.identifiers import new_id
 from streams.intake.http.bodies import body_of, json_of
-from streams.intake.http.command_docs import REPLIED
-from streams.intake.http.commands import BatchGate, answer_of, command_id_of, invalid
+from streams.intake.http.command_docs import KEY, REPLIED
+from streams.intake.http.commands import BatchGate, answer_of, command_id_of, invalid, use_events
 from streams.intake.http.described import body_of_schema, described_body, schema_of
 from streams.intake.http.tenants import read_body
 from streams.ports import CALLER_WAITS_S, Reply, Submission
@@ -41,6 +41,7 @@ MAX_WAITING_OF_TENANT = 100
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.05, 0.5
 _TRIED_S = 1.0
 _WORK = f"{TASKS.layout.scope}:write"
+_Working = Annotated[Caller, Depends(Allowed(_WORK, records="events"))]
 _GIVEN = {
     "rows": [
         {
@@ -74,16 +75,19 @@ def tasks_router(gate: BatchGate, documents: DocumentsReader, fingerprint_key: b
         responses=answered(_GIVEN, "Those that are the caller's now, perhaps none"),
         openapi_extra=described_body(_Claim, {"kinds": ["http.check"], "worker": "worker-1", "max": 10, "wait_s": 20}),
     )
-    async def claim(request: Request, caller: Asking) -> Response:
-        require(caller, _WORK)
-        await count(request, caller)
+    async def claim(request: Request, caller: _Working) -> Response:
+        async def is_gone() -> bool:
+            # who waits for a minute may have lost the right meanwhile
+            require(await caller_of(request), _WORK)
+            return await request.is_disconnected()
+
         wanted = await read_body(request, _Claim)
-        return Json({"rows": await claims.claim(caller, wanted, request.is_disconnected)})
+        claimed = await claims.claim(caller, wanted, is_gone)
+        await use_quota(request, caller, "events", len(claimed))
+        return Json({"rows": claimed})
 
     def add_answer(name: str, command: type[Command], summary: str, example: dict[str, Any]) -> None:
-        async def say(task_id: str, request: Request, caller: Asking) -> Response:
-            require(caller, _WORK)
-            await count(request, caller)
+        async def say(task_id: str, request: Request, caller: _Working) -> Response:
             async with body_of(request) as raw:
                 body = json_of(raw)
                 if not isinstance(body, dict):
@@ -95,9 +99,11 @@ def tasks_router(gate: BatchGate, documents: DocumentsReader, fingerprint_key: b
                 submission = _submission(caller, said, command_id_of(request.headers.get("Idempotency-Key")))
                 hash_ = fingerprint(submission.name, [task_id, body], None, key=fingerprint_key)
                 reply = await gate.execute(submission._replace(command_hash=hash_))
+            await use_events(request, caller, reply)
             return answer_of(reply, request.app.state.log)
 
-        docs = {"requestBody": body_of_schema(_without_task_id(schema_of(command)), example)}
+        body = body_of_schema(_without_task_id(schema_of(command)), example)
+        docs = {"parameters": [KEY], "requestBody": body}
         path = f"/v1/tasks/{{task_id}}/{name}"
         router.post(path, summary=summary, responses=REPLIED, openapi_extra=docs)(say)
 

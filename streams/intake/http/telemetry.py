@@ -1,7 +1,6 @@
 """Facts come in over HTTP here and are answered when they are durable, with a reason for each refused one."""
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import MISSING, fields
@@ -29,15 +28,15 @@ from read_api.edge.asking import Allowed
 from read_api.edge.auth import Caller
 from read_api.edge.contract import REF
 from read_api.edge.problems import Problem, faults
-from read_api.edge.quotas import check_quota, use_quota
+from read_api.edge.quotas import use_quota
 from read_api.edge.responses import Json, answered
 from read_api.edge.tokens import token_of
 from schemas.envelope import Actor, TenantId
 from schemas.values import Id, Instant
 from streams.intake.http.bodies import body_of, json_of
 from streams.intake.http.cloud_events import BATCH, STRUCTURED
-from streams.intake.http.described import header
 from streams.intake.http.facts_body import nothing_taken, reader_of
+from streams.intake.http.idempotency import checked_key, key_header
 from streams.intake.http.media_types import JSON, NDJSON
 from streams.ports import FactSubmission, OutcomeUnknown, Overloaded, TelemetryLog, TelemetryReply
 
@@ -52,7 +51,6 @@ MAX_WAITING = 4_000
 
 
 _OwnId = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 def _message(fact: type[Fact]) -> Any:
@@ -206,12 +204,14 @@ def telemetry_router(gate: TelemetryGate) -> APIRouter:
         " again adds nothing; the header `Idempotency-Key` tells requests apart that say the same. `position` names the"
         " last place in each partition that got some of it, with commas between them: send it as `X-Consistent-With`.",
         responses=answered(_ANSWER, "What was taken is durable"),
-        openapi_extra={"parameters": [_KEY_HEADER], "requestBody": {"required": True, "content": _DOCS}},
+        openapi_extra={"parameters": [_KEY], "requestBody": {"required": True, "content": _DOCS}},
     )
-    async def telemetry(request: Request, caller: Annotated[Caller, Depends(Allowed("telemetry:write"))]) -> Response:
-        await check_quota(request, caller, "facts")
+    async def telemetry(
+        request: Request, caller: Annotated[Caller, Depends(Allowed("telemetry:write", records="facts"))]
+    ) -> Response:
         parse = reader_of(request.headers, _PARSERS, MAX_FACTS)
-        key = _key(request.headers.get("Idempotency-Key"))
+        given = request.headers.get("Idempotency-Key")
+        key = "" if given is None else checked_key(given, "the Idempotency-Key")
         async with body_of(request) as body:
             reply, refused = await gate.take(caller.tenant_id, body, parse, caller.actor, key)
         await use_quota(request, caller, "facts", reply.accepted)
@@ -293,12 +293,6 @@ def _submission(message: Any) -> FactSubmission:
     return FactSubmission(of, message.happened_at, message.data, message.id)
 
 
-def _key(header: str | None) -> str:
-    if header is not None and not _KEY.fullmatch(header):
-        raise Problem(422, "the Idempotency-Key must be 1 to 128 visible ASCII characters without spaces")
-    return header or ""
-
-
 def _from_cloudevent(item: Any) -> FactSubmission:
     event = _CLOUDEVENT.validate_python(item)
     # a subject without a category is a device's id, as it always was
@@ -349,9 +343,7 @@ _ANSWER = {
     "refused": [{"line": 2, "reason": "data.metrics: …"}],
     "position": "telemetry/0/99",
 }
-_KEY_HEADER = header(
-    "Idempotency-Key", "tells requests apart that say the same", "6f1c2d1e-1", _KEY.pattern.join(("^", "$"))
-)
+_KEY = key_header("tells requests apart that say the same", "6f1c2d1e-1")
 _DOCS = {
     JSON: {
         "schema": TypeAdapter(list[_ANY_FACT]).json_schema(ref_template=REF),

@@ -12,7 +12,7 @@ from infra.embedded import Embedded
 from infra.serve.embedded import create_app
 from read_api.edge.auth import Caller, CredentialKind, Forbidden
 from read_api.edge.roles import MANAGE, PERMISSIONS, ROLES, roles_allow, scopes_of
-from read_api.edge.scopes import may, require, require_to_grant_roles
+from read_api.edge.scopes import may, require, require_operator, require_to_grant_roles
 from schemas.envelope import SYSTEM_TENANT, TenantId
 from streams.intake.http.commands import PUBLIC
 
@@ -208,6 +208,8 @@ def test_token_limited_to_an_organization_may_nothing_yet() -> None:
     limited = user(DEMO, "OWNER", organization_id="north")
     with pytest.raises(Forbidden, match="limited to an organization"):
         require(limited, "devices:read")
+    with pytest.raises(Forbidden, match="only the operator"):
+        require_operator(limited._replace(tenant_id=SYSTEM_TENANT), "list tenants")
 
 
 @pytest.mark.parametrize(

@@ -434,6 +434,11 @@ def test_item_that_was_not_taken_is_answered_with_its_id_and_the_others_as_ever(
     assert len(way.entries(Topic.EVENTS)) == 1 + 5
 
 
+def test_item_that_is_refused_and_has_no_id_is_answered_with_none(way: WaysIn) -> None:
+    unknown = {"command": "fleet.Nothing", "body": {}}
+    assert [reply["command_id"] for reply in way.batch(unknown, {**unknown, "id": None})] == ["", ""]
+
+
 def test_batch_that_meets_a_full_queue_is_refused_whole_and_nothing_of_it_is_kept(tmp_path: Path) -> None:
     items = [{"command": REGISTER, "body": {**DEVICE, "device_id": f"web-{n}"}} for n in range(5)]
     with ways_in(tmp_path, max_waiting=4) as way:

@@ -1,8 +1,12 @@
 """Guessing passwords is slow."""
 
+import pytest
+
 from read_api.edge.problems import Problem
+from streams.intake.http import passwords
 from streams.intake.http.passwords import SlowDown
 from tests.read_api.edge.test_auth import HandClock
+from tests.streams.intake.http.ways_in import WaysIn, refused
 
 ANN, BEN = ("acme", "ann"), ("acme", "ben")
 
@@ -59,3 +63,20 @@ def test_only_so_many_users_are_remembered() -> None:
     for n in range(10_050):
         slow.try_once(("acme", f"user-{n}"))
     assert len(slow._tries) == 10_000
+
+
+def test_try_that_has_no_place_does_not_count(way: WaysIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "_MAX_WAITING", 0)
+    ann = {"tenant_id": "acme", "user_id": "ann", "password": "wrong"}
+    for _ in range(7):
+        refused(way.post("/v1/sign-in", ann), 503)
+
+
+def test_nobody_joins_a_tenant_that_is_suspended(way: WaysIn) -> None:
+    ann = {"user_id": "ann", "email": "ann@acme.example", "roles": ["USER"]}
+    token = way.post("/v1/invitations", ann, key="acme").json()["token"]
+    way.post("/v1/tenants/acme/suspend", {}, key="operator").raise_for_status()
+    said = {"tenant_id": "acme", "user_id": "ann", "token": token, "password": "correct horse battery staple"}
+    refused(way.post("/v1/passwords", said), 403)
+    way.post("/v1/tenants/acme/reactivate", {}, key="operator").raise_for_status()
+    assert way.post("/v1/passwords", said).is_success

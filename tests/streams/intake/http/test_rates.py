@@ -45,6 +45,25 @@ def test_request_without_the_right_is_refused_first_and_not_counted(way: WaysIn)
     assert response.headers["X-RateLimit-Remaining-Hour"] == "2"
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/commands/fleet/RegisterDevice",
+        "/v1/invitations",
+        "/v1/keys",
+        "/v1/tasks/a/complete",
+        "/v1/tasks/claim",
+        "/v1/telemetry",
+        "/v1/tenants",
+        "/v1/users/ann/password-token",
+    ],
+)
+def test_every_way_in_looks_at_the_right_before_it_counts(way: WaysIn, path: str) -> None:
+    response = way.post(path, {}, key="poor")
+    refused(response, 403)
+    assert response.headers["X-RateLimit-Remaining-Minute"] == "3"
+
+
 def test_limit_comes_before_the_body_is_looked_at(way: WaysIn) -> None:
     for _ in range(3):
         refused(
@@ -121,6 +140,37 @@ def test_tenant_records_no_more_events_a_day_than_its_quota_says(way: WaysIn) ->
         assert problem["detail"].startswith("this tenant has recorded the 3 events that it may record a day; send")
         assert (problem["quota"], problem["limit"]) == ("events_per_day", 3)
         assert 86_390 <= int(response.headers["Retry-After"]) <= 86_400
+
+
+CLAIM = {"kinds": ["http.check"], "worker": "w1"}
+COMPLETE = {"attempt": 1, "output": {}}
+KEY = {"name": "agent", "scopes": ["devices:read"]}
+INVITATION = {"user_id": "ann", "email": "ann@acme.example", "roles": ["USER"]}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [
+            ("/v1/commands/operations/RequestTask", {"task_id": "a", "kind": "http.check"}),
+            ("/v1/tasks/claim", CLAIM),
+            ("/v1/tasks/a/complete", COMPLETE),
+        ],
+        [("/v1/keys", KEY), ("/v1/invitations", INVITATION), ("/v1/users/ann/password-token", {})],
+    ],
+)
+def test_quota_of_events_is_that_of_all_ways_that_record_them(way: WaysIn, sent: list[tuple[str, object]]) -> None:
+    for path, body in sent:
+        assert way.post(path, body, key="quota").is_success, path
+    for path, body in (
+        ("/v1/commands/fleet/RegisterDevice", REGISTER),
+        ("/v1/tasks/claim", CLAIM),
+        ("/v1/tasks/a/complete", COMPLETE),
+        ("/v1/keys", KEY),
+        ("/v1/invitations", INVITATION),
+        ("/v1/users/ann/password-token", {}),
+    ):
+        assert refused(way.post(path, body, key="quota"), 429)["quota"] == "events_per_day"
 
 
 def test_tenant_records_no_more_facts_a_day_than_its_quota_says(way: WaysIn) -> None:

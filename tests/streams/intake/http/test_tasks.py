@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from read_api.edge.auth import Caller, Unauthenticated
 from schemas.envelope import Topic
 from streams.intake.http import tasks
-from tests.streams.intake.http.ways_in import WaysIn, refused
+from tests.streams.intake.http.ways_in import CALLERS, WaysIn, refused
 
 
 def request_tasks(way: WaysIn, *names: str, kind: str = "http.check", **more: Any) -> None:
@@ -71,6 +72,20 @@ def test_claim_waits_for_a_task(way: WaysIn) -> None:
         waiting = workers.submit(claim, way, wait_s=20)
         request_tasks(way, "late")
         assert [row["task_id"] for row in waiting.result()] == ["late"]
+
+
+def test_claim_that_waits_ends_when_its_key_is_revoked(way: WaysIn) -> None:
+    asked: list[str | None] = []
+
+    async def identify(shown: str | None) -> Caller:
+        asked.append(shown)
+        if len(asked) > 2:
+            raise Unauthenticated("the api key is not valid")
+        return CALLERS["worker"]
+
+    way.app.state.identify = identify
+    claim = {"kinds": ["http.check"], "worker": "w", "wait_s": 60}
+    refused(way.post("/v1/tasks/claim", claim), 401)
 
 
 def test_task_that_failed_comes_again_with_its_next_attempt(way: WaysIn) -> None:

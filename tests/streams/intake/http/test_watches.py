@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import current_thread
 from typing import Any
 
 import pytest
@@ -22,7 +23,8 @@ from read_api.edge.asking import add_edge
 from read_api.edge.auth import Caller, Unauthenticated
 from schemas.envelope import TenantId
 from streams.correlate import preview
-from streams.correlate.preview import Stored
+from streams.correlate.preview import Preview, Stored
+from streams.intake.http import watches
 from streams.intake.http.app import add_intake_problems
 from streams.intake.http.watches import watches_router
 
@@ -181,6 +183,18 @@ def test_preview_of_too_much_is_refused(client: TestClient, monkeypatch: pytest.
         400,
         "more than 50 readings or lines; ask for a shorter time or for one device",
     )
+
+
+def test_previews_take_no_thread_that_others_wait_for(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: list[str] = []
+
+    def named(*_args: Any, **_more: Any) -> Preview:
+        names.append(current_thread().name)
+        return Preview((), 0, 0)
+
+    monkeypatch.setattr(watches, "preview", named)
+    assert rows(client, rule=CPU) == []
+    assert names[0].startswith("previews")
 
 
 def test_pages_of_stored_rows_follow_one_another(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

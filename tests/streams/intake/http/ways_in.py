@@ -23,11 +23,14 @@ from read_api.edge.asking import add_edge
 from read_api.edge.auth import Caller, Unauthenticated
 from read_api.edge.rates import RateLimiter
 from schemas.envelope import SYSTEM_TENANT, Entry, Envelope, TenantId, Topic
+from streams.intake.http.accounts import Accounts
 from streams.intake.http.app import add_intake_problems
 from streams.intake.http.bodies import BodyBudget
 from streams.intake.http.commands import commands_router
 from streams.intake.http.keys import keys_router
 from streams.intake.http.onboarding import Tenants
+from streams.intake.http.passwords import Passwords
+from streams.intake.http.sign_in import sign_in_router
 from streams.intake.http.tasks import tasks_router
 from streams.intake.http.telemetry import TelemetryGate, telemetry_router
 from streams.intake.http.tenants import tenants_router
@@ -47,6 +50,7 @@ CALLERS: Mapping[str, Caller] = {
     "slow": Caller(
         TenantId("demo"), "slow", ("identity:*", "fleet:write"), limits=RateLimits(3, 5, 9), usual=RateLimits(2, 5, 9)
     ),
+    "poor": Caller(TenantId("demo"), "poor", ("devices:read",), limits=RateLimits(3, 5, 9)),
     "quota": Caller(TenantId("acme"), "quota", ("*",), quota=Quota(events_per_day=3, facts_per_day=2)),
     "nobody": Caller(TenantId("nobody"), "nobody", ("*",)),
     "operator": Caller(SYSTEM_TENANT, "operator", ("*",)),
@@ -136,6 +140,7 @@ def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING, limiter: RateLimite
     tenants = Tenants(gate, by_log(log))
     app.include_router(tenants_router(tenants))
     app.include_router(keys_router(tenants))
+    app.include_router(sign_in_router(Accounts(gate, credentials, Passwords())))
     app.include_router(tasks_router(gate, cast("DocumentsReader", TasksOfLog(log)), b"a key of fingerprints"))
     try:
         with served(app) as client:
