@@ -12,8 +12,8 @@ from operator import itemgetter
 from typing import Any
 from zlib import crc32
 
-from infra.instants import DAY, from_microseconds
 from projections.columns import Columns
+from projections.instants import DAY, from_microseconds
 from projections.layout import Days, Every, Series, Shards
 from projections.rows import Row, View
 

@@ -16,7 +16,7 @@ from infra.cassandra.connection import CassandraAddress, Connection
 from infra.cassandra.in_order import in_order
 from infra.cassandra.question import Question
 from infra.cassandra.table import LONG, REFUSALS, SLICES, Table, slice_of
-from infra.instants import from_microseconds, to_microseconds
+from projections.instants import from_microseconds, to_microseconds
 from projections.layout import Of, Series
 from projections.projection import Projection
 from projections.readers import Aggregate, MetricPoint

@@ -14,9 +14,9 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING, DESCENDING, TEXT, InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError, CollectionInvalid, DuplicateKeyError, OperationFailure
 
-from infra.instants import from_microseconds, to_microseconds
 from infra.mongo.connection import Connection, Stored, check_written, errors
 from projections.documents import Folding, check_asked, check_built, searched, sort_text
+from projections.instants import from_microseconds, to_microseconds
 from projections.layout import Documents, Of
 from projections.projection import Projection
 from projections.readers import NO_FILTERS, NO_RANGES, Bounds, CountRow
