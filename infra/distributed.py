@@ -49,6 +49,8 @@ class Gateway:
     def __init__(self, settings: Settings, folder: Path) -> None:
         """Shape: `folder` is this gateway's own."""
         self.master = _master_key(settings)
+        url = settings.redis_url
+        self.limiter = RedisRateLimiter(url, settings.topics.prefix) if url else MemoryRateLimiter()
         connection, schema_ids = _connect(settings)
         self.clock = SystemClock()
         with kafka_errors():
@@ -66,8 +68,6 @@ class Gateway:
             connection, settings.topics, Beside.CREDENTIALS, folder / f"credentials-{log}.sqlite"
         )
         self.credentials = KafkaCredentials(self._known)
-        url = settings.redis_url
-        self.limiter = RedisRateLimiter(url, settings.topics.prefix) if url else MemoryRateLimiter()
 
     @property
     def follows(self) -> str:

@@ -1,23 +1,15 @@
 """Many rows of one class may be kept as their columns, so that nobody makes an object for each of them."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Self, get_type_hints, overload
 
+from projections.instants import from_microseconds, to_microseconds
 from projections.rows import Row
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def microseconds(instant: datetime) -> int:
-    """Return an instant as columns hold it."""
-    return (instant - _EPOCH) // _MICROSECOND
-
-
-_FIRST = microseconds(datetime.min.replace(tzinfo=UTC))
-_LAST = microseconds(datetime.max.replace(tzinfo=UTC))
+_FIRST = to_microseconds(datetime.min.replace(tzinfo=UTC))
+_LAST = to_microseconds(datetime.max.replace(tzinfo=UTC))
 
 
 @cache
@@ -51,7 +43,7 @@ class Columns(Sequence[Row]):
             return rows
         values: list[Sequence[Any]] = list(zip(*rows, strict=True))
         for at in _instants_of(row):
-            values[at] = list(map(microseconds, values[at]))
+            values[at] = list(map(to_microseconds, values[at]))
         return cls(row, values)
 
     def __len__(self) -> int:
@@ -60,7 +52,7 @@ class Columns(Sequence[Row]):
     def __iter__(self) -> Iterator[Row]:
         columns = list(self.values)
         for at in _instants_of(self._row):
-            columns[at] = [_EPOCH + us * _MICROSECOND for us in columns[at]]
+            columns[at] = list(map(from_microseconds, columns[at]))
         return map(self._row._make, zip(*columns, strict=True))
 
     @overload

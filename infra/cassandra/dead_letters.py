@@ -5,7 +5,7 @@ from heapq import merge
 from typing import Any
 
 from infra.cassandra.connection import CassandraAddress, Connection
-from infra.instants import from_microseconds, to_microseconds
+from projections.instants import from_microseconds, to_microseconds
 from projections.operations import DeadLetter
 from schemas.envelope import Position, StreamId, StreamKey, TenantId, Topic
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from infra.instants import to_microseconds
+from projections.instants import to_microseconds
 from projections.layout import Of, Series
 
 

@@ -12,8 +12,8 @@ from operator import itemgetter
 from typing import Any
 from zlib import crc32
 
-from infra.instants import DAY, from_microseconds
 from projections.columns import Columns
+from projections.instants import DAY, from_microseconds
 from projections.layout import Days, Every, Series, Shards
 from projections.rows import Row, View
 
@@ -23,7 +23,6 @@ SLICES = 64
 REFUSALS = (TypeError, ValueError, AttributeError, OverflowError, struct.error)
 """What a value that is not of its column's type raises."""
 
-_READ_UP_TO = "position bigint, recorded_at bigint"
 _TYPES: Mapping[type, str] = {str: "text", int: "bigint", float: "double", datetime: "bigint"}
 
 LONG, _DOUBLE = struct.Struct(">q").pack, struct.Struct(">d").pack
@@ -83,7 +82,7 @@ class Table:
         place = ", ".join(f"{name} {self._types.get(name, 'bigint')}" for name in self.place)
         order = ", ".join(f"{name} {direction}" for name in layout.order)
         tables = (
-            (self.checkpoints, f"topic text, partition int, {_READ_UP_TO}", "topic, partition"),
+            (self.checkpoints, "topic text, partition int, position bigint, recorded_at bigint", "topic, partition"),
             (self.places, f"tenant_id text, slice int, {place}", f"(tenant_id, slice), {', '.join(self.place)}"),
             (self.rows, f"{row}, {cuts}", f"(tenant_id, {', '.join(self.partition)}), {', '.join(layout.order)}"),
         )

@@ -9,14 +9,14 @@ from datetime import datetime
 from heapq import merge
 from itertools import groupby, islice, tee
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from infra.cassandra.batches import Sent, batches, bound
 from infra.cassandra.connection import CassandraAddress, Connection
 from infra.cassandra.in_order import in_order
 from infra.cassandra.question import Question
 from infra.cassandra.table import LONG, REFUSALS, SLICES, Table, slice_of
-from infra.instants import from_microseconds, to_microseconds
+from projections.instants import from_microseconds, to_microseconds
 from projections.layout import Of, Series
 from projections.projection import Projection
 from projections.readers import Aggregate, MetricPoint
@@ -46,6 +46,13 @@ KNOWN_PLACES = 100_000
 _Place = tuple[Any, ...]
 
 
+class _Known(NamedTuple):
+    """The places that this process has written of a table; of another one under its name nothing is known."""
+
+    table_id: Any
+    places: set[_Place]
+
+
 class CassandraTimeline:
     """ViewWriter and TimelineReader of the distributed profile; any thread may call any method.
 
@@ -57,9 +64,7 @@ class CassandraTimeline:
         self._connection = Connection(address)
         self._projections = {projection.name: projection for projection in projections}
         self._tables: dict[View, Table] = {}
-        # what this process has written; of a table that is another one since, under its name, nothing is known
-        self._known: dict[View, set[_Place]] = {}
-        self._ids: dict[View, Any] = {}
+        self._known: dict[View, _Known] = {}
 
     def close(self) -> None:
         self._connection.close()
@@ -122,8 +127,9 @@ class CassandraTimeline:
         )
 
     def checkpoints(self, view: View) -> Sequence[Checkpoint]:
-        # whoever begins to write a view asks for them first
-        self._forget_other_table(view)
+        # whoever begins to write a view asks for them first; who only reads them asks nothing else
+        if (known := self._known.get(view)) and known.table_id != self._table_id(view):
+            self._known.pop(view, None)
         found = self._connection.ask(
             f"SELECT topic, partition, position, recorded_at, log FROM {self._table(view).checkpoints}"
         )
@@ -136,17 +142,19 @@ class CassandraTimeline:
         table = self._table(view)
         if rows:
             places = self._places(table, rows)
-            known = self._known.setdefault(view, set())
-            news = places.keys() - known
+            known = self._known.get(view)
+            if known is None:
+                known = self._known[view] = _Known(self._table_id(view), set())
+            news = places.keys() - known.places
             try:
                 writes = batches(self._writes(table, places, news), self._connection.replicas)
                 self._write_all(writes, len(news) + len(rows))
             except (StoreUnavailable, WriteRefused):
                 self._known.pop(view, None)
                 raise
-            if len(known) + len(news) > KNOWN_PLACES:
-                known.clear()
-            known |= news
+            if len(known.places) + len(news) > KNOWN_PLACES:
+                known.places.clear()
+            known.places.update(news)
         if checkpoints:
             insert = self._connection.prepare(
                 f"INSERT INTO {table.checkpoints} (topic, partition, position, recorded_at, log)"
@@ -174,14 +182,11 @@ class CassandraTimeline:
         if carried < writes:
             raise StoreUnavailable(f"cassandra took {carried} of {writes} writes; the others were never sent")
 
-    def _forget_other_table(self, view: View) -> None:
-        found = self._connection.ask(
+    def _table_id(self, view: View) -> Any:
+        return self._connection.ask(
             "SELECT id FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?",
             *self._table(view).places.split("."),
         )
-        if self._ids.get(view) != found:
-            self._known.pop(view, None)
-            self._ids[view] = found
 
     def _places(self, table: Table, rows: Sequence[Row]) -> Mapping[_Place, Sequence[Sequence[bytes]]]:
         """Return the rows by place, as they are sent, once all of them can be kept. Raises: WriteRefused."""

@@ -6,7 +6,7 @@ from threading import BoundedSemaphore
 from typing import Any, NamedTuple, TypeVar
 
 from infra.clickhouse.connection import AlreadyThere, Connection, add_columns, create_table
-from infra.instants import from_microseconds, to_microseconds
+from projections.instants import from_microseconds, to_microseconds
 from projections.projection import Projection
 from projections.question import Choice, Question
 from projections.rows import Checkpoint, Row, StoredRow, View

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from confluent_kafka import Message
 
-from infra.instants import to_microseconds
 from infra.master_key import MasterKey
 from infra.sqlite.beside import BesideEvents, Noted
 from infra.sqlite.command_index import answered_by_marks, command_name, mark_row
+from projections.instants import to_microseconds
 from projections.keys import KeysUnusable
 from schemas.envelope import TenantId
 from schemas.personal import Keys, Subject

@@ -9,7 +9,6 @@ from typing import Any
 
 from confluent_kafka import Producer, TopicPartition
 
-from infra.instants import to_microseconds
 from infra.kafka.beside import WriterKeys, find_marks, forget_marks, key_name, noted_mark
 from infra.kafka.connection import REQUEST_TIMEOUT_S, Connection, kafka_errors
 from infra.kafka.credentials import FILLED, part_name
@@ -23,6 +22,7 @@ from infra.master_key import MasterKey
 from infra.sqlite.beside import BesideEvents, Noted
 from infra.sqlite.writer_state import Stored, WriterState
 from projections.credentials import parts_of
+from projections.instants import to_microseconds
 from schemas.envelope import Entry, Envelope, StreamId, StreamKey, TenantId, Topic
 from schemas.kafka_record import encode_kafka
 from schemas.partitioning import partition_of

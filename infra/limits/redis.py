@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from limits.storage import RedisStorage
-from redis import ConnectionPool
+from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from infra.settings import BadSettings
 from projections.operations import DEGRADED, OK
 from read_api.edge.rates import Counted, Left, Window
 
@@ -39,13 +39,13 @@ for i, name in ipairs(KEYS) do
 end
 return said
 """
-"""Looks at all windows and counts in them in one step and one journey, which the library does for one window at a time.
+"""Looks at all windows and counts in them in one step and one journey.
 
-Source: the script `incr_expire` of the library `limits`, whose counters these are.
+Source: the script `incr_expire` of the library `limits`, which does it for one window at a time.
 """
 
 
-class RedisRateLimiter(RedisStorage):
+class RedisRateLimiter:
     """Counts what comes to all processes with this Redis.
 
     Shape: while it does not answer, nothing is limited, and `health` says so.
@@ -54,15 +54,19 @@ class RedisRateLimiter(RedisStorage):
     waits = True
 
     def __init__(self, url: str, prefix: str, clock: Callable[[], float] = time.monotonic) -> None:
-        pool = ConnectionPool.from_url(
-            url,
-            socket_timeout=_TIMEOUT_S,
-            socket_connect_timeout=_TIMEOUT_S,
-            # one try: the request that is being counted waits for it
-            retry=Retry(NoBackoff(), 0),
-        )
-        super().__init__(url, connection_pool=pool, key_prefix=f"{prefix}:requests")
-        self._script = self.storage.register_script(_COUNT)
+        """Raises: BadSettings, the address is none; nothing is asked before somebody counts."""
+        try:
+            self.redis = Redis.from_url(
+                url,
+                socket_timeout=_TIMEOUT_S,
+                socket_connect_timeout=_TIMEOUT_S,
+                # one try: the request that is being counted waits for it
+                retry=Retry(NoBackoff(), 0),
+            )
+        except ValueError as error:
+            raise BadSettings(f"FACTLINE_REDIS_URL: {error}") from error
+        self._prefix = prefix
+        self._script = self.redis.register_script(_COUNT)
         self._clock = clock
         self._again_at = 0.0
         self._error = ""
@@ -76,11 +80,11 @@ class RedisRateLimiter(RedisStorage):
     def count(self, windows: Sequence[Window], amount: int = 1, *, done: bool = False) -> Counted | None:
         if self._clock() < self._again_at:
             return None
-        names = [self.prefixed_key(f"{window.whose}:{window.name}") for window in windows]
+        names = [f"{self._prefix}:requests:{window.whose}:{window.name}" for window in windows]
         values = [amount, int(done), *(value for window in windows for value in (window.most, window.seconds))]
         try:
             said: list[Any] = self._script(keys=names, args=values)
-        except self.base_exceptions as error:
+        except RedisError as error:
             if not self._error:
                 _LOG.warning("requests are not limited, because Redis does not answer: %s", error)
             self._error = type(error).__name__
@@ -96,4 +100,4 @@ class RedisRateLimiter(RedisStorage):
         return Counted(bool(said[0]), left)
 
     def close(self) -> None:
-        self.storage.close()
+        self.redis.close()

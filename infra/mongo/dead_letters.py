@@ -5,8 +5,8 @@ from typing import Any
 
 from pymongo import ASCENDING, DeleteOne, UpdateOne
 
-from infra.instants import from_microseconds, to_microseconds
 from infra.mongo.connection import Connection, Stored, check_written, errors
+from projections.instants import from_microseconds, to_microseconds
 from projections.operations import DeadLetter
 from schemas.envelope import Position, StreamId, StreamKey, TenantId, Topic
 

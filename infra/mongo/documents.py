@@ -14,9 +14,9 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING, DESCENDING, TEXT, InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError, CollectionInvalid, DuplicateKeyError, OperationFailure
 
-from infra.instants import from_microseconds, to_microseconds
 from infra.mongo.connection import Connection, Stored, check_written, errors
 from projections.documents import Folding, check_asked, check_built, searched, sort_text
+from projections.instants import from_microseconds, to_microseconds
 from projections.layout import Documents, Of
 from projections.projection import Projection
 from projections.readers import NO_FILTERS, NO_RANGES, Bounds, CountRow
@@ -261,8 +261,7 @@ class MongoDocuments:
             return ()
         by = f"sorts.{sort}"
         with errors():
-            check_built(live.table, [f"sort_{sort}"], self._built_as(live).parts)
-            asked = self._asked(live, tenant_id, filters, ranges, words)
+            asked = self._asked(live, tenant_id, filters, ranges, words, by=f"sort_{sort}")
         if after:
             beyond = "$lt" if descending else "$gt"
             # the first condition says nothing new, but it is one that an index can begin with
@@ -287,8 +286,7 @@ class MongoDocuments:
         if live is None:
             return ()
         with errors():
-            check_built(live.table, [f"filter_{field}"], self._built_as(live).parts)
-            asked = self._asked(live, tenant_id, filters, ranges, words)
+            asked = self._asked(live, tenant_id, filters, ranges, words, by=f"filter_{field}")
             found = self._connection[live.table].aggregate(
                 [
                     {"$match": {"$and": [*asked, {text: {"$ne": None}}]}},
@@ -299,10 +297,20 @@ class MongoDocuments:
             return tuple(CountRow(one["_id"], one["rows"]) for one in found)
 
     def _asked(
-        self, live: View, tenant_id: TenantId, filters: Of, ranges: Mapping[str, Bounds], words: Sequence[str]
+        self,
+        live: View,
+        tenant_id: TenantId,
+        filters: Of,
+        ranges: Mapping[str, Bounds],
+        words: Sequence[str],
+        *,
+        by: str,
     ) -> list[Stored]:
-        """Return what must hold of documents, all of it. Raises: OlderBuild, the build cannot be asked that."""
-        parts = [f"filter_{field}" for field in filters] + [f"sort_{field}" for field in ranges]
+        """Return what must hold of documents, all of it.
+
+        Shape: `by` is the part to sort or group by. Raises: OlderBuild, the build lacks what is asked for.
+        """
+        parts = [by, *(f"filter_{field}" for field in filters), *(f"sort_{field}" for field in ranges)]
         check_built(live.table, [*parts, *([_SEARCH] if words else [])], self._built_as(live).parts)
         asked: list[Stored] = [{"tenant_id": tenant_id}]
         for field, wanted in filters.items():

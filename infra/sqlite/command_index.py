@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Literal, NamedTuple
 
 from domain.rejection import Kind
-from infra.instants import to_microseconds
+from projections.instants import to_microseconds
 from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId
 from schemas.mark import StoredMark, decode_mark, encode_mark
 from streams.ports import MARK_DAYS, Answered, CommandKey, Mark, Refusal, Reply

@@ -137,7 +137,7 @@ class SqliteDocuments(SqliteViews):
             live = live_build(connection, view)
             if not live:
                 return ()
-            asked = _conditions(connection, live, filters, ranges, words, sort=f"sort_{sort}")
+            asked = _conditions(connection, live, filters, ranges, words, by=f"sort_{sort}")
             few = next((one for one in asked if _few(connection, live, tenant_id, one)), None)
             sorted_by = f"{'+' if few else ''}sort_{sort}"
             where = ["tenant_id = ?"]
@@ -172,8 +172,7 @@ class SqliteDocuments(SqliteViews):
             live = live_build(connection, view)
             if not live:
                 return ()
-            check_built(live.table, [column], _built(connection, live))
-            asked = _conditions(connection, live, filters, ranges, words)
+            asked = _conditions(connection, live, filters, ranges, words, by=column)
             few = next((one for one in asked if _few(connection, live, tenant_id, one)), None)
             where = [one.sql.format(plus="" if one is few else "+") for one in asked]
             own = f"{'+' if few else ''}{column}"
@@ -235,9 +234,10 @@ def _conditions(
     filters: Of,
     ranges: Mapping[str, Bounds],
     words: Sequence[str],
-    **sorted_by: str,
+    *,
+    by: str,
 ) -> Sequence[_Condition]:
-    """Raises: OlderBuild, the build lacks a column that is asked for."""
+    """Shape: `by` is the column to sort or group by. Raises: OlderBuild, the build lacks what is asked for."""
     asked = []
     for field, wanted in filters.items():
         values = (wanted,) if isinstance(wanted, str) else wanted
@@ -251,7 +251,7 @@ def _conditions(
     if words:
         match = f'SELECT rowid FROM "{words_table(view)}" WHERE words MATCH ?'
         asked.append(_Condition(_SEARCH, f"{{plus}}number IN ({match})", [" ".join(f'"{word}"' for word in words)]))
-    check_built(view.table, [*(one.column for one in asked), *sorted_by.values()], _built(connection, view))
+    check_built(view.table, [by, *(one.column for one in asked)], _built(connection, view))
     return asked
 
 

@@ -17,7 +17,6 @@ from eventsourcing.sqlite import (
 )
 
 from infra.data_dir import LOG_FILES
-from infra.instants import to_microseconds
 from infra.sqlite import timers
 from infra.sqlite.bulk import insert_many, parts, question_marks
 from infra.sqlite.command_index import (
@@ -37,6 +36,7 @@ from infra.sqlite.datastore import DurableDatastore, log_errors
 from infra.sqlite.facts import PARTITION, SqliteFacts
 from infra.sqlite.identity import check, claim
 from projections.credentials import TYPES, Part, parts_of
+from projections.instants import to_microseconds
 from schemas.envelope import Actor, Entry, Envelope, StreamId, StreamKey, TenantId, Topic, Undecodable
 from schemas.payload import UnknownSchema
 from schemas.stored_record import decode_record, encode_record

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from eventsourcing.sqlite import SQLiteCursor
 
-from infra.instants import to_microseconds
 from infra.sqlite.bulk import insert_many, parts, question_marks
 from infra.sqlite.datastore import DurableDatastore, log_errors
+from projections.instants import to_microseconds
 from schemas.envelope import UNKNOWN_TYPE, Actor, Entry, Envelope, Position, StreamId, TenantId, Topic, Undecodable
 from schemas.fact_batch import decode_facts
 from schemas.fact_record import StoredFacts, decode_fact_record, encode_fact_record

@@ -8,10 +8,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from infra.instants import from_microseconds, to_microseconds
 from infra.sqlite.bulk import MOST_VALUES, insert_many
 from infra.sqlite.views import SqliteViews, check_written, distinct, live_build, marks
 from projections.columns import Columns
+from projections.instants import from_microseconds, to_microseconds
 from projections.layout import Layout, Of, Series
 from projections.projection import Projection
 from projections.readers import Aggregate, MetricPoint

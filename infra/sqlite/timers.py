@@ -7,8 +7,8 @@ from typing import Any
 
 from eventsourcing.sqlite import SQLiteCursor
 
-from infra.instants import from_microseconds, to_microseconds
 from infra.sqlite.bulk import insert_many
+from projections.instants import from_microseconds, to_microseconds
 from schemas.envelope import StreamId, TenantId
 from streams.ports import Due
 from streams.write.due import Key

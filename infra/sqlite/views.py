@@ -9,8 +9,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
-from infra.instants import from_microseconds, to_microseconds
 from infra.sqlite.identity import claim, is_damage
+from projections.instants import from_microseconds, to_microseconds
 from projections.projection import Projection
 from projections.rows import Checkpoint, Row, StoredRow, View
 from projections.stores import Holder, StoreUnavailable, WriteRefused

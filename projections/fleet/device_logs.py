@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from domain.fleet.fact_records import LogRecord
 from domain.fleet.facts import lines_of
 from domain.fleet.values import Severity
-from projections.columns import Columns, microseconds
+from projections.columns import Columns
 from projections.fields import fact_order
+from projections.instants import to_microseconds
 from projections.layout import Days, Series, Shards
 from projections.projection import Projection
 from schemas.envelope import Envelope, TenantId, Topic, id_of
@@ -61,7 +62,7 @@ def project_columns(envelopes: Sequence[Envelope]) -> Columns:
     orders: list[int] = []
     said: list[Mapping[str, Any]] = []
     for envelope in envelopes:
-        first, sender, before = microseconds(envelope.happened_at), id_of(envelope.stream), len(said)
+        first, sender, before = to_microseconds(envelope.happened_at), id_of(envelope.stream), len(said)
         for id_, after_us, line in lines_of(envelope):
             ids.append(id_)
             instants.append(first + after_us)

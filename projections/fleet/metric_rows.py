@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from domain.fleet.facts import series_of
-from projections.columns import Columns, microseconds
+from projections.columns import Columns
 from projections.fields import fact_order
+from projections.instants import to_microseconds
 from schemas.envelope import Envelope, TenantId, id_of
 
 
@@ -43,7 +44,7 @@ def project_columns(envelopes: Sequence[Envelope]) -> Columns:
     units: list[str] = []
     orders: list[int] = []
     for envelope in envelopes:
-        first, before = microseconds(envelope.happened_at), len(values)
+        first, before = to_microseconds(envelope.happened_at), len(values)
         for series in series_of(envelope):
             readings = series["values"]
             instants += [first + after_us for after_us in series["after_us"]]

@@ -103,12 +103,12 @@ class Correlation:
         """
         unsaid = not self._progress.logs
         self._progress = check_log(self._progress, self._partition, log)
-        if unsaid and self._progress.logs and self._progress.records:
-            self._keep()
         if self._progress.format < FORMAT:
-            # what an earlier version did not look for in the events is looked for now
+            # what an earlier version did not look for in the events is looked for now; until then it stays as it was
             elsewhere = dict.fromkeys(self._progress.elsewhere, 0)
             self._progress = Progress(0, self.facts, FORMAT, elsewhere, self._progress.logs)
+        elif unsaid and self._progress.logs and self._progress.records:
+            self._keep()
 
     def read_events(self, entries: Sequence[Entry]) -> None:
         """Learn of watches that were defined and removed, of alerts that were resolved, and of maintenance.

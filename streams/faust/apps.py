@@ -1,9 +1,8 @@
 """In the distributed profile a Faust app keeps the views of one store up to date, batch by batch."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from datetime import datetime
 from math import inf
 from pathlib import Path
@@ -12,13 +11,13 @@ from faust.types import TP
 
 from projections.projection import Projection
 from projections.rows import Role, View
-from projections.stores import StoreUnavailable, ViewWriter
+from projections.stores import ViewWriter
 from schemas.envelope import Entry, Topic
 from schemas.kafka_record import decode_kafka, kafka_record, position_of
-from streams.faust.batch_agent import Broker, SinkApp
+from streams.faust.batch_agent import Broker, SinkApp, waited_for
 from streams.faust.batch_transport import Committed, Limits, Record
 from streams.newer import NeedsUpdate
-from streams.ports import Clock, DeadLetters, LogUnavailable
+from streams.ports import Clock, DeadLetters
 from streams.project.first_build import is_level
 from streams.project.parked import TooMuchPoison
 from streams.project.run import UNSAID, ProjectionRun
@@ -81,7 +80,7 @@ class ProjectionSink:
         store that was restored) starts at the offset that its next record cannot be before: a record's offset is at
         least its position - 1. A view that was not made from this log stops.
         """
-        with _log_errors():
+        with waited_for():
             self._logs = self._log.identities()
         before = {run.view for run in self.runs}
         self.runs = [self._open(projection) for projection in self._projections]
@@ -98,7 +97,7 @@ class ProjectionSink:
         return starts
 
     def _check_log(self) -> None:
-        with _log_errors():
+        with waited_for():
             # asked after the checkpoints were read: they do not seem to be past its end
             extent = extent_of(self._log)
         for run in self.runs:
@@ -139,7 +138,7 @@ class ProjectionSink:
 
     def is_elsewhere(self) -> bool:
         """Notice a topic that was made anew: it is another log, whose records do not follow those that were read."""
-        with _log_errors():
+        with waited_for():
             return bool(self._logs) and self._log.identities() != self._logs
 
     def look(self) -> bool:
@@ -196,15 +195,6 @@ def _position(mark: str, log: str) -> float:
     """Return the position that a commit's mark says, beyond every position where it is not of this log."""
     position, _, of = mark.partition(_OF)
     return int(position) if of == log and position else inf
-
-
-@contextmanager
-def _log_errors() -> Iterator[None]:
-    """Let the agent wait for the log as it waits for a store."""
-    try:
-        yield
-    except LogUnavailable as error:
-        raise StoreUnavailable(str(error)) from error
 
 
 def _entry(topic: Topic, record: Record, reached: int) -> Entry | None:

@@ -6,8 +6,8 @@ import os
 import random
 import signal
 from collections import deque
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, Protocol, cast
 
@@ -17,6 +17,8 @@ from faust.types import TP, EventT
 from projections.stores import StoreUnavailable
 from streams.faust.batch_chain import Chain
 from streams.faust.batch_transport import BatchApp, BrokerError, Committed, Consumer, Limits, Record, batch_of
+from streams.newer import NeedsUpdate
+from streams.ports import LogUnavailable, Overloaded
 
 _LOG = logging.getLogger(__name__)
 
@@ -63,6 +65,15 @@ class Sink(Protocol):
 
         Raises: StoreUnavailable, asked again.
         """
+
+
+@contextmanager
+def waited_for() -> Iterator[None]:
+    """Let the agent wait for the log, for the writer and for an update of this process as it waits for a store."""
+    try:
+        yield
+    except (LogUnavailable, Overloaded, NeedsUpdate) as error:
+        raise StoreUnavailable(str(error)) from error
 
 
 class Broker(NamedTuple):

@@ -1,8 +1,7 @@
 """In the distributed profile a Faust app shows batches of facts to the watches of their tenants."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -14,10 +13,10 @@ from schemas.kafka_record import decode_kafka, kafka_record
 from streams.correlate.kept import LogEndsEarly
 from streams.correlate.run import Correlation
 from streams.correlate.sending import Send
-from streams.faust.batch_agent import Broker, SinkApp
+from streams.faust.batch_agent import Broker, SinkApp, waited_for
 from streams.faust.batch_transport import Committed, Limits, Record
 from streams.newer import NeedsUpdate
-from streams.ports import LogUnavailable, NewScorer, Overloaded, SystemClock, WatchStates
+from streams.ports import NewScorer, SystemClock, WatchStates
 from streams.topics import Topics
 from streams.viewed_log import ViewedLog
 
@@ -55,7 +54,7 @@ class CorrelationSink:
         """
         self._read_at, self.stopped = {}, {}
         self._partitions = {tp.partition: self._open(tp.partition) for tp in committed}
-        with _unavailable():
+        with waited_for():
             self._logs = self._log.identities()
             try:
                 for correlation in self._partitions.values():
@@ -72,7 +71,7 @@ class CorrelationSink:
     def apply(self, batches: Mapping[TP, Sequence[Record]]) -> Mapping[TP, str]:
         if self.stopped:
             return dict.fromkeys(batches, "")
-        with _unavailable():
+        with waited_for():
             try:
                 self._read_events()
                 for tp, records in batches.items():
@@ -85,12 +84,12 @@ class CorrelationSink:
 
     def is_elsewhere(self) -> bool:
         """Notice a topic that was made anew: it is another log than the one that correlation knows."""
-        with _unavailable():
+        with waited_for():
             return bool(self._logs) and self._log.identities() != self._logs
 
     def look(self) -> bool:
         """Learn of watches although no facts come, and let time pass where all is read: devices are missed."""
-        with _unavailable():
+        with waited_for():
             now = self._clock.now()
             ends = {partition: self._log.end(Topic.TELEMETRY, partition) for partition in self._partitions}
             self._read_events()
@@ -138,15 +137,6 @@ class CorrelationSink:
         correlation.read_facts(facts)
         if facts and isinstance(facts[-1], Envelope):
             self._read_at[tp] = facts[-1].recorded_at
-
-
-@contextmanager
-def _unavailable() -> Iterator[None]:
-    """Let the agent wait for the log, for the writer and for an update of this process as it waits for a store."""
-    try:
-        yield
-    except (LogUnavailable, Overloaded, NeedsUpdate) as error:
-        raise StoreUnavailable(str(error)) from error
 
 
 def create_correlation_app(sink: CorrelationSink, *, broker: Broker, topics: Topics, data_dir: Path) -> SinkApp:

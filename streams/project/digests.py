@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from projections.instants import DAY, from_microseconds
 from projections.layout import Layout
 from projections.rows import Document, StoredRow, View
 from projections.stores import ScansColumns, ViewWriter
@@ -17,9 +18,6 @@ from schemas.envelope import TenantId
 
 Digests = Mapping[date | None, tuple[int, Any]]
 """How many rows there are of each day, and what tells them from others; None is the day of rows that have none."""
-
-_DAY = 86_400_000_000
-_FIRST_DAY = date(1970, 1, 1).toordinal()
 
 
 def digests_of(store: ViewWriter, view: View, tenant_id: TenantId, layout: Layout) -> Digests:
@@ -55,7 +53,7 @@ def _of_columns(blocks: Iterator[Sequence[Sequence[Any]]], layout: Layout) -> Di
     for block in blocks:
         instants = [None] * len(block[0]) if at is None else block[at]
         # a row that nothing of ours wrote may lack it
-        days = [None if instant is None else instant // _DAY for instant in instants]
+        days = [None if instant is None else instant // DAY for instant in instants]
         start = 0
         for day, run in groupby(days):
             end = start + len(list(run))
@@ -64,7 +62,7 @@ def _of_columns(blocks: Iterator[Sequence[Sequence[Any]]], layout: Layout) -> Di
             found[day].add([column[start:end] for column in block])
             start = end
     return {
-        None if day is None else date.fromordinal(_FIRST_DAY + day): (rows.count, rows.digest())
+        None if day is None else from_microseconds(day * DAY).date(): (rows.count, rows.digest())
         for day, rows in found.items()
     }
 

@@ -111,18 +111,13 @@ class ProjectionRun:
         return True
 
     def _columns(self, news: Sequence[Sequence[Entry]]) -> Columns | None:
-        project, types = self.projection.project_columns, self._types
-        if project is None or types is None:
+        project = self.projection.project_columns
+        if project is None:
             return None
-        facts: list[Envelope] = []
-        for some in news:
-            if not some or some[0].topic not in self.projection.topics:
-                continue
-            for entry in some:
-                if entry.type in types or entry.type == UNKNOWN_TYPE:
-                    if isinstance(entry, Undecodable):
-                        return None
-                    facts.append(entry)
+        wanted = [entry for some in news for entry in self._wanted(some)]
+        facts = [entry for entry in wanted if isinstance(entry, Envelope)]
+        if len(facts) < len(wanted):
+            return None
         try:
             return project(facts)
         except MemoryError:
@@ -174,15 +169,20 @@ class ProjectionRun:
         # of a type that this release does not have, nobody knows which views take it
         return self._types is None or type_ in self._types or type_ not in catalog.EVENTS
 
+    def _wanted(self, news: Sequence[Entry]) -> Sequence[Entry]:
+        """Return the records of a batch that the view is made of, and those of which nobody knows it."""
+        if not news or news[0].topic not in self.projection.topics:
+            return ()
+        types = self._types
+        return news if types is None else [one for one in news if one.type in types or one.type == UNKNOWN_TYPE]
+
     def _project(self, news: Sequence[Entry], effects: list[Effect], letters: list[DeadLetter]) -> None:
-        if not news or (topic := news[0].topic) not in self.projection.topics:
+        wanted = self._wanted(news)
+        if not wanted:
             return
         # facts are many: nothing is looked up for them that only decided events need
-        decided, types, parked = topic is Topic.EVENTS, self._types, set(self.parked.streams)
-        for entry in news:
-            type_ = entry.type
-            if types is not None and type_ not in types and type_ != UNKNOWN_TYPE:
-                continue
+        decided, parked = wanted[0].topic is Topic.EVENTS, set(self.parked.streams)
+        for entry in wanted:
             if decided and parked and entry.key in parked:
                 letters.append(self.parked.follower(entry))
                 continue

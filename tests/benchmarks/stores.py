@@ -24,10 +24,10 @@ from infra.clickhouse.analytics import ClickHouseAnalytics
 from infra.engines.cassandra import Cassandra
 from infra.engines.clickhouse import ClickHouseFront
 from infra.engines.mongo import Mongo
-from infra.instants import DAY, to_microseconds
 from infra.mongo.documents import MongoDocuments
 from projections.catalog import of_role
 from projections.fleet.metric_rows import MetricRow
+from projections.instants import DAY, to_microseconds
 from projections.rows import Checkpoint, Patch, Role, Row, View
 from projections.stores import ViewWriter
 from schemas.envelope import TenantId, Topic

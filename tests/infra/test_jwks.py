@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
+from time import monotonic, sleep
 
 import pytest
 
+from infra import jwks
 from infra.jwks import OVER_HTTP, fetching
 from read_api.edge.issuer_keys import CannotFetch
 
@@ -17,9 +19,27 @@ class _Answers(BaseHTTPRequestHandler):
             self.send_header("Location", "/keys")
             self.end_headers()
             return
-        self.send_response(200 if self.path in ("/keys", "/huge") else 404)
+        if self.path == "/drops-of-headers":
+            self._drip(b"HTTP/1.0 200 OK\r\nX-Slow: ")
+            self.wfile.write(b"\r\n\r\n")
+            return
+        self.send_response(200 if self.path in ("/keys", "/huge", "/drops") else 404)
         self.end_headers()
+        if self.path == "/drops":
+            self._drip(b'{"keys": []}')
+            return
         self.wfile.write(b" " * 300_000 if self.path == "/huge" else b'{"keys": []}')
+
+    def _drip(self, begins: bytes) -> None:
+        """Send some blanks more, always sooner than a client would give up waiting for the next one."""
+        self.wfile.write(begins)
+        for _ in range(40):
+            sleep(0.05)
+            try:
+                self.wfile.write(b" ")
+            except OSError:
+                self.close_connection = True
+                return
 
     def log_message(self, *_: object) -> None:
         pass
@@ -44,6 +64,15 @@ def test_keys_are_fetched(address: str) -> None:
 def test_anything_but_an_answer_is_none(address: str, path: str) -> None:
     with pytest.raises(CannotFetch):
         fetching({OVER_HTTP: "1"})(f"{address}{path}")
+
+
+@pytest.mark.parametrize("path", ["/drops", "/drops-of-headers"])
+def test_who_sends_drops_is_not_waited_for(address: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwks, "_TIMEOUT_S", 0.3)
+    began = monotonic()
+    with pytest.raises(CannotFetch, match="is too slow"):
+        fetching({OVER_HTTP: "1"})(f"{address}{path}")
+    assert monotonic() - began < 1.5
 
 
 def test_nobody_is_asked_without_encryption_unless_it_is_this_machine_and_allowed(address: str) -> None:

@@ -166,6 +166,21 @@ def test_a_place_is_written_once_but_to_each_table_of_a_name(place: str, monkeyp
         assert sent == [6, 5, 6, 2, 6]
 
 
+def test_who_only_reads_how_far_a_view_is_asks_once(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(opened(place, projections_of(MetricRow))) as store:
+        store.create(V1)
+        asked: list[str] = []
+        ask = store._connection.ask
+
+        def counted(statement: str, *values: Any) -> Any:
+            asked.append(statement)
+            return ask(statement, *values)
+
+        monkeypatch.setattr(store._connection, "ask", counted)
+        assert not store.checkpoints(V1)
+        assert len(asked) == 1
+
+
 def test_what_the_server_refuses_for_what_it_says_is_refused_and_not_waited_for(place: str) -> None:
     with closing(opened(place, projections_of(LogRow))) as store:
         store.create(V1)

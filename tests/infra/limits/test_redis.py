@@ -6,11 +6,14 @@ from time import monotonic, sleep
 from uuid import uuid4
 
 import pytest
+from redis import Redis as Client
 
 from infra.engines.redis import Redis
 from infra.limits.redis import RedisRateLimiter
+from infra.settings import BadSettings
 from read_api.edge.rates import Window
 from tests.contracts.rate_limiter import RateLimiterContract, allowed
+from tests.waiting import eventually
 
 WINDOW = Window("key:{acme}:one", "hour", 3)
 
@@ -35,8 +38,25 @@ def test_counts_end_with_their_window_in_redis_itself(redis: Redis) -> None:
     prefix = f"test-{uuid4()}"
     with closing(RedisRateLimiter(redis.url, prefix)) as limiter:
         allowed(limiter, WINDOW)
-        [name] = limiter.storage.keys(f"{prefix}:*")
-        assert 3_590 < limiter.storage.ttl(name) <= 3_600
+        [name] = limiter.redis.keys(f"{prefix}:*")
+        assert 3_590 < limiter.redis.ttl(name) <= 3_600
+
+
+def test_closing_leaves_no_connection_behind(redis: Redis) -> None:
+    with Client.from_url(redis.url) as other:
+        with closing(RedisRateLimiter(redis.url, f"test-{uuid4()}")) as limiter:
+            own = str(limiter.redis.client_id())
+            assert own in connected(other)
+        eventually(lambda: own not in connected(other))
+
+
+def connected(client: Client) -> set[str]:
+    return {one["id"] for one in client.client_list()}
+
+
+def test_address_that_is_none_is_named_by_its_variable() -> None:
+    with pytest.raises(BadSettings, match="FACTLINE_REDIS_URL: "):
+        RedisRateLimiter("localhost:6379", "test")
 
 
 def test_requests_pass_and_health_says_so_while_redis_is_away(own_redis: Redis) -> None:

@@ -318,6 +318,18 @@ def test_what_is_known_of_another_log_is_not_gone_on_with_and_what_says_nothing_
     assert len(place.alerts()) == 1
 
 
+def test_events_are_looked_through_again_for_what_an_earlier_version_did_not_look_for_also_after_a_crash(
+    place: Place,
+) -> None:
+    place.log._identity = LogIdentity("here", 1)
+    end = place.log.end(Topic.EVENTS, 0)
+    opened = SqliteWatchStates(place.folder / "correlation.sqlite")
+    opened.keep(0, [WatchState("progress", end, f"[{end}, 0]".encode())])
+    for _ in range(2):
+        assert LocalCorrelator(place.log, opened, RiverScorer).open(place.writer.write).events == 0
+    opened.close()
+
+
 def test_thread_that_met_an_older_log_stops_and_says_so(place: Place, tmp_path: Path) -> None:
     opened = SqliteWatchStates(tmp_path / "correlation.sqlite")
     opened.keep(0, [WatchState("progress", 1_000, b"[1000, 0]")])

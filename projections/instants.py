@@ -1,4 +1,4 @@
-"""Stores whose own type is too coarse keep an instant as microseconds since the Unix epoch."""
+"""Columns, and stores whose own type is too coarse, hold an instant as microseconds since the Unix epoch."""
 
 from datetime import UTC, datetime, timedelta
 
