@@ -14,6 +14,7 @@ worker.run()
 import asyncio
 import inspect
 import logging
+import math
 import os
 import signal
 import socket
@@ -23,11 +24,19 @@ from typing import Any, NamedTuple, TypeVar
 
 import httpx
 
+from factline.client import AsyncClient, ClientError, Conflict, Expired, Forbidden, Invalid, NotFound, ServerRefused
+
 _LOG = logging.getLogger(__name__)
 
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.5, 30.0
+_LAST_WORD_S = 5.0
+"""How long a worker that is stopped tries to give back what it did not finish; its lease ends anyway."""
+
+_LONGEST_WAIT_S = 50.0
+"""A claim is answered before the client takes the server for gone."""
+
 _BEATS = 3  # heartbeats in the time that the task allows between two
-_OVER = frozenset({400, 403, 404, 409, 422})
+_OVER = (Invalid, Forbidden, NotFound, Conflict)
 
 
 class Task(NamedTuple):
@@ -54,10 +63,10 @@ H = TypeVar("H", bound=Handler)
 class Worker:
     """Does tasks until it is stopped.
 
-    Shape: `concurrency` tasks at a time. A request for tasks waits up to `wait_s` for one, also when the worker is
-    stopped meanwhile; what goes on then may take up to `stop_s`. The key needs the scope `tasks:write`. A function that
-    is no coroutine runs in a thread. What a function returns is the task's output, in JSON; any exception fails the
-    attempt, and the server gives the task again later.
+    Shape: `concurrency` tasks at a time. A request for tasks waits up to `wait_s`, 50 at most, for one, also when the
+    worker is stopped meanwhile; what goes on then may take up to `stop_s`. The key needs the scope `tasks:write`. A
+    function that is no coroutine runs in a thread, which nothing can stop before it returns. What a function returns is
+    the task's output, in JSON; any exception fails the attempt, and the server gives the task again later.
     """
 
     def __init__(
@@ -74,11 +83,12 @@ class Worker:
         self._name = name or f"{socket.gethostname()}-{os.getpid()}"
         self._handlers: dict[str, Handler] = {}
         self._concurrency = concurrency
-        self._wait_s, self._stop_s = wait_s, stop_s
+        self._wait_s, self._stop_s = min(wait_s, _LONGEST_WAIT_S), stop_s
         self._going: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
-        self._client: Callable[[], httpx.AsyncClient] = lambda: httpx.AsyncClient(
-            base_url=url, headers={"X-API-Key": api_key}, timeout=wait_s + 30, transport=transport
+        # an answer is sent until it is taken; a claim once, because it is heard between two that the worker is stopped
+        self._client: Callable[[], AsyncClient] = lambda: AsyncClient(
+            url, api_key, patience_s=math.inf, transport=transport
         )
 
     def task(self, kind: str) -> Callable[[H], H]:
@@ -106,22 +116,22 @@ class Worker:
         self._stopping.set()
 
     async def work(self) -> None:
-        """Work until `stop` is called."""
+        """Work until `stop` is called. Raises: ServerRefused, the server gives no tasks to this worker."""
         if not self._handlers:
             raise ValueError("the worker has no function: give it one with @worker.task(kind)")
         async with self._client() as client:
             pause_s = _FIRST_PAUSE_S
             while not self._stopping.is_set():
                 if len(self._going) >= self._concurrency:
-                    await asyncio.wait(self._going, return_when=asyncio.FIRST_COMPLETED)
+                    stopped = asyncio.create_task(self._stopping.wait())
+                    await asyncio.wait({*self._going, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                    stopped.cancel()
                     continue
                 try:
                     given = await self._claim(client)
-                except httpx.HTTPStatusError as error:
-                    if error.response.status_code in _OVER:
-                        raise
-                    pause_s = await self._pause(error, pause_s)
-                except httpx.TransportError as error:
+                except _OVER:
+                    raise
+                except ClientError as error:
                     pause_s = await self._pause(error, pause_s)
                 else:
                     pause_s = _FIRST_PAUSE_S
@@ -131,11 +141,11 @@ class Worker:
                         doing.add_done_callback(self._going.discard)
             await self._finish()
 
-    async def _claim(self, client: httpx.AsyncClient) -> Sequence[Mapping[str, Any]]:
+    async def _claim(self, client: AsyncClient) -> Sequence[Mapping[str, Any]]:
         wanted = {"kinds": list(self._handlers), "worker": self._name, "wait_s": self._wait_s}
         most = min(100, self._concurrency - len(self._going))
-        answer = await client.post("/v1/tasks/claim", json={**wanted, "max": most})
-        rows: Sequence[Mapping[str, Any]] = answer.raise_for_status().json()["rows"]
+        answer = await client.post("/v1/tasks/claim", {**wanted, "max": most}, patience_s=0)
+        rows: Sequence[Mapping[str, Any]] = answer["rows"]
         return rows
 
     async def _pause(self, error: Exception, pause_s: float) -> float:
@@ -149,17 +159,17 @@ class Worker:
             _, late = await asyncio.wait(self._going, timeout=self._stop_s)
             for doing in late:
                 doing.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.gather(*late, return_exceptions=True), _LAST_WORD_S)
 
-    async def _do(self, client: httpx.AsyncClient, row: Mapping[str, Any]) -> None:
+    async def _do(self, client: AsyncClient, row: Mapping[str, Any]) -> None:
         task = Task(row["task_id"], row["kind"], row["attempt"], row["input"])
         doing = asyncio.ensure_future(_called(self._handlers[task.kind], task))
         beating = asyncio.create_task(self._beat(client, task, row["heartbeat_s"], doing))
         try:
-            output = await doing
+            await self._say(client, task, "complete", {"output": await doing})
         except asyncio.CancelledError:
-            if not doing.done():
-                doing.cancel()
+            doing.cancel()
             if self._stopping.is_set():
                 await self._say(client, task, "fail", {"error": "the worker was stopped"})
         except Failed as failed:
@@ -167,39 +177,41 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - what fails in a function fails its task, and nothing else
             _LOG.exception("task %s failed in attempt %d", task.id, task.attempt)
             await self._say(client, task, "fail", {"error": f"{type(error).__name__}: {error}"})
-        else:
-            await self._say(client, task, "complete", {"output": output})
         finally:
             beating.cancel()
 
     async def _beat(
-        self, client: httpx.AsyncClient, task: Task, heartbeat_s: int | None, doing: "asyncio.Future[Any]"
+        self, client: AsyncClient, task: Task, heartbeat_s: int | None, doing: "asyncio.Future[Any]"
     ) -> None:
         while heartbeat_s is not None:
             await asyncio.sleep(heartbeat_s / _BEATS)
-            with suppress(httpx.TransportError):
-                answer = await client.post(f"/v1/tasks/{task.id}/heartbeat", json={"attempt": task.attempt})
-                if answer.status_code in _OVER:
-                    # somebody else has the next attempt, or the task was cancelled
-                    _LOG.warning("task %s goes on without this worker: %s", task.id, answer.text)
-                    doing.cancel()
-                    return
+            try:
+                await client.post(f"/v1/tasks/{task.id}/heartbeat", {"attempt": task.attempt}, patience_s=0)
+            except _OVER as error:
+                # somebody else has the next attempt, or the task was cancelled
+                _LOG.warning("task %s goes on without this worker: %s", task.id, error)
+                doing.cancel()
+                return
+            except ClientError:
+                pass  # the next one may come through
 
-    async def _say(self, client: httpx.AsyncClient, task: Task, end: str, said: Mapping[str, Any]) -> None:
-        """Give an answer until it is taken, or is of no use any more."""
+    async def _say(self, client: AsyncClient, task: Task, end: str, said: Mapping[str, Any]) -> None:
+        """Give an answer until it is taken, or is of no use any more. Raises: Invalid, it is no output."""
         # under one key, so that an answer that was lost on its way back is not another one
-        headers = {"Idempotency-Key": f"{task.id}/{task.attempt}/{end}"[-128:]}
-        pause_s = _FIRST_PAUSE_S
+        key = f"{task.id}/{task.attempt}/{end}"[-128:]
         while True:
-            with suppress(httpx.TransportError):
-                body = {"attempt": task.attempt, **said}
-                answer = await client.post(f"/v1/tasks/{task.id}/{end}", json=body, headers=headers)
-                if answer.is_success or answer.status_code in _OVER:
-                    if not answer.is_success:
-                        _LOG.warning("the answer to task %s came too late or is none: %s", task.id, answer.text)
-                    return
-            await asyncio.sleep(pause_s)
-            pause_s = min(_LAST_PAUSE_S, 2 * pause_s)
+            try:
+                await client.post(f"/v1/tasks/{task.id}/{end}", {"attempt": task.attempt, **said}, idempotency_key=key)
+            except Expired:
+                # nothing was done: the server had more to do than it could
+                await asyncio.sleep(_FIRST_PAUSE_S)
+            except ServerRefused as error:
+                if end == "complete" and isinstance(error, Invalid):
+                    raise
+                _LOG.warning("the answer to task %s is of no use: %s", task.id, error)
+                return
+            else:
+                return
 
 
 async def _called(handler: Handler, task: Task) -> Any:

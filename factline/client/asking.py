@@ -93,14 +93,21 @@ def reading(path: str, consistent_with: str | None, parameters: Mapping[str, Val
     return Asked("GET", path, said, headers)
 
 
-def posting(path: str, body: Any, *, safe: bool) -> Asked:
-    return Asked("POST", path, safe=safe) if body is None else _sending(path, body, {}, safe=safe)
+def posting(path: str, body: Any, *, safe: bool, idempotency_key: str | None) -> Asked:
+    safe = safe or idempotency_key is not None
+    headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+    return Asked("POST", path, (), headers, None, safe) if body is None else _sending(path, body, headers, safe=safe)
 
 
-def live(place: str | None, parameters: Mapping[str, Value]) -> Asked:
+def live(types: Iterable[str], stream: str | None, telemetry: str | None) -> Asked:
+    parameters: Mapping[str, Value] = {"types": ",".join(types) or None, "stream": stream, "telemetry": telemetry}
+    return reading("/v1/live", None, parameters)._replace(timeout=_LIVE_TIMEOUT)
+
+
+def after(asked: Asked, place: str | None) -> Asked:
+    """Return the request for what a live feed has behind a place."""
     # a header, because the address may be too short for all positions
-    headers = {"Last-Event-ID": place} if place else {}
-    return reading("/v1/live", None, parameters)._replace(headers=headers, timeout=_LIVE_TIMEOUT)
+    return asked._replace(headers={"Last-Event-ID": place} if place else {})
 
 
 def _sending(path: str, body: Any, headers: Mapping[str, str], *, safe: bool) -> Asked:

@@ -1,6 +1,6 @@
 """The client for `async` code, on asyncio or trio; what it does is what the blocking one does."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from types import TracebackType
@@ -89,11 +89,10 @@ class AsyncClient:
         after: str | None = None,
     ) -> AsyncGenerator[LiveRecord, None]:
         """Yield records as they are written, from now on or `after` a place; it goes on by itself after a cut."""
-        feed = LiveFeed(after)
-        parameters: Mapping[str, Value] = {"types": ",".join(types) or None, "stream": stream, "telemetry": telemetry}
+        feed, asked = LiveFeed(after), asking.live(types, stream, telemetry)
         while True:
             try:
-                async with self._streamed(asking.live(feed.place, parameters)) as response:
+                async with self._streamed(asking.after(asked, feed.place)) as response:
                     feed.connected()
                     async for some in response.aiter_bytes():
                         for record in feed.add(some):
@@ -102,9 +101,17 @@ class AsyncClient:
                 pass  # a cut: the next try says whether the server is there
             await anyio.sleep(feed.retry_s)
 
-    async def post(self, path: str, body: Any = None, *, safe: bool = False) -> Any:
-        """Send JSON and return the JSON answer. Shape: `safe` says that it may be sent twice."""
-        return await self._ask(asking.posting(path, body, safe=safe))
+    async def post(
+        self,
+        path: str,
+        body: Any = None,
+        *,
+        safe: bool = False,
+        idempotency_key: str | None = None,
+        patience_s: float | None = None,
+    ) -> Any:
+        """Send JSON and return the JSON answer. Shape: what is `safe`, or has an `idempotency_key`, is sent again."""
+        return await self._ask(asking.posting(path, body, safe=safe, idempotency_key=idempotency_key), patience_s)
 
     async def delete(self, path: str) -> Any:
         """Return the JSON answer."""

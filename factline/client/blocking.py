@@ -1,6 +1,6 @@
 """The client that blocks until the server has answered; safe for threads."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Event
@@ -92,11 +92,10 @@ class Client:
         after: str | None = None,
     ) -> Generator[LiveRecord, None, None]:
         """Yield records as they are written, from now on or `after` a place; it goes on by itself after a cut."""
-        feed = LiveFeed(after)
-        parameters: Mapping[str, Value] = {"types": ",".join(types) or None, "stream": stream, "telemetry": telemetry}
+        feed, asked = LiveFeed(after), asking.live(types, stream, telemetry)
         while not self._stopped.is_set():
             try:
-                with self._streamed(asking.live(feed.place, parameters)) as response:
+                with self._streamed(asking.after(asked, feed.place)) as response:
                     feed.connected()
                     for some in response.iter_bytes():
                         yield from feed.add(some)
@@ -104,9 +103,17 @@ class Client:
                 pass  # a cut: the next try says whether the server is there
             self._stopped.wait(feed.retry_s)
 
-    def post(self, path: str, body: Any = None, *, safe: bool = False) -> Any:
-        """Send JSON and return the JSON answer. Shape: `safe` says that it may be sent twice."""
-        return self._ask(asking.posting(path, body, safe=safe))
+    def post(
+        self,
+        path: str,
+        body: Any = None,
+        *,
+        safe: bool = False,
+        idempotency_key: str | None = None,
+        patience_s: float | None = None,
+    ) -> Any:
+        """Send JSON and return the JSON answer. Shape: what is `safe`, or has an `idempotency_key`, is sent again."""
+        return self._ask(asking.posting(path, body, safe=safe, idempotency_key=idempotency_key), patience_s)
 
     def delete(self, path: str) -> Any:
         """Return the JSON answer."""

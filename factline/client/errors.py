@@ -56,7 +56,7 @@ class TooManyRequests(ServerRefused):
 
 
 class Expired(ServerRefused):
-    """The deadline was over before the command was decided; send it under another id."""
+    """The deadline was over before the command was decided: nothing was done. Send it again, under the same key too."""
 
 
 _KINDS: Final[Mapping[int, type[ServerRefused]]] = {
@@ -84,7 +84,7 @@ def refusal_of(response: httpx.Response, retry_after_s: float | None) -> ServerR
 
 
 def is_expired(problem: Mapping[str, Any]) -> bool:
-    """Return whether it is the outcome of a command, which is the same however often it is sent."""
+    """Return whether the deadline of a command was over; whether it is still wanted after that, its sender knows."""
     return problem.get("kind") == "expired"
 
 

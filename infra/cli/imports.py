@@ -11,8 +11,9 @@ from infra.cli.import_metrics import metrics
 def import_() -> None:
     """Bring in invoices, metrics and logs from files.
 
-    The server at FACTLINE_URL takes them (http://127.0.0.1:8080 if it is not set), with the API key in
-    FACTLINE_API_KEY; or, with --data-dir, they go into a directory without a server.
+    A server takes them: the one that --url or --server names, else that of FACTLINE_URL (http://127.0.0.1:8080 if it
+    is not set), with the API key of --api-key-file or FACTLINE_API_KEY. With --data-dir they go into a directory
+    without a server.
 
     What is imported already is counted as repeated and not recorded again. Rows that are refused are written to
     FILE.refused.csv, with line number and reason; the exit status is then 1. It is 2 where a file or the server

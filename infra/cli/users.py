@@ -35,17 +35,24 @@ def list_users(*, status: str | None, as_json: bool) -> None:
 
 @users.command()
 @click.argument("user_id")
-@click.option("--email", required=True, help="Where the invitation goes.")
+@click.option("--email", required=True, help="The address of whoever is invited.")
 @click.option("--role", "roles", multiple=True, required=True, help="OWNER, ADMIN, USER, VIEWER or AUDITOR.")
 @json_option
 @server_options
 def invite(user_id: str, *, email: str, roles: Sequence[str], as_json: bool) -> None:
-    """Invite somebody, for seven days.
+    """Invite somebody, for seven days, and print the token of the invitation, this once.
+
+    Nobody is told by e-mail: hand the token on. Whoever has it joins by setting a password with POST /v1/passwords.
 
     \b
     factline users invite ann --email ann@acme.example --role ADMIN
     """
-    _send("InviteUser", {"user_id": user_id, "email": email, "roles": list(roles)}, as_json=as_json)
+    with asking() as client:
+        offered = client.post("/v1/invitations", {"user_id": user_id, "email": email, "roles": list(roles)})
+    if as_json:
+        print_json(offered)
+    else:
+        click.echo(offered["token"])
 
 
 @users.command()
@@ -59,12 +66,8 @@ def withdraw(user_id: str, *, reason: str, as_json: bool) -> None:
     \b
     factline users withdraw ann --reason "wrong address"
     """
-    _send("WithdrawInvitation", {"user_id": user_id, "reason": reason}, as_json=as_json)
-
-
-def _send(name: str, body: dict[str, object], *, as_json: bool) -> None:
     with asking() as client:
-        reply = client.command("identity", name, body)
+        reply = client.command("identity", "WithdrawInvitation", {"user_id": user_id, "reason": reason})
     if as_json:
         print_json(reply._asdict())
     else:

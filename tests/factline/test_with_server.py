@@ -158,6 +158,13 @@ def test_users_are_invited_and_turned_away(server: Target) -> None:
     assert "bob" in factline(server, "users", "list").stdout
 
 
+def test_who_was_invited_joins_with_the_token_that_is_printed(server: Target, client: Client) -> None:
+    invite = ("users", "invite", "eve", "--email", "eve@acme.example", "--role", "USER")
+    [token] = factline(server, *invite).stdout.splitlines()
+    join = {"tenant_id": "demo", "user_id": "eve", "token": token, "password": "correct horse battery staple"}
+    assert "user.password.set" in client.post("/v1/passwords", join)["events"]
+
+
 def test_the_live_feed_is_shown(server: Target) -> None:
     factline(server, "send", "fleet.RegisterDevice", "device_id=feed-1", "hostname=feed-1")
     feed = ("live", "--stream", "device-feed-1", "--after", "events/0/0", "--count", "1")

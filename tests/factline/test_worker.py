@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from factline.client import Forbidden
 from factline.worker import Failed, Task, Worker
 from schemas.envelope import Topic
 from tests.streams.intake.http.ways_in import WaysIn, ways_in
@@ -126,10 +128,85 @@ def test_worker_that_is_stopped_finishes_what_goes_on_and_gives_back_what_takes_
     assert [data["error"] for data in ended(way, "task.failed")] == ["the worker was stopped"]
 
 
+def test_output_that_is_none_fails_its_attempt(way: WaysIn) -> None:
+    request_tasks(way, 2, attempts=1)
+    worker = worker_of(way)
+
+    @worker.task("double")
+    def double(task: Task) -> object:
+        return {1} if task.id == "t0" else "x" * 70_000
+
+    asyncio.run(until(worker, lambda: len(ended(way, "task.failed")) == 2))
+    no_json, too_large = sorted((data["error"] for data in ended(way, "task.failed")), reverse=True)
+    assert no_json == "TypeError: set has no JSON form"
+    assert too_large.startswith("Invalid: ")
+
+
+def test_worker_that_is_stopped_with_all_hands_full_waits_no_longer_than_it_may(way: WaysIn) -> None:
+    request_tasks(way, 1)
+    worker, begun = worker_of(way, concurrency=1, stop_s=0.2), []
+
+    @worker.task("double")
+    async def double(task: Task) -> None:
+        begun.append(task.id)
+        await asyncio.sleep(60)
+
+    started = time.monotonic()
+    asyncio.run(until(worker, lambda: bool(begun)))
+    assert time.monotonic() - started < 30
+    assert [data["error"] for data in ended(way, "task.failed")] == ["the worker was stopped"]
+
+
+def worker_at(answer: Callable[[httpx.Request], httpx.Response]) -> Worker:
+    """Return a worker of a server that has one task, and answers else as it is told."""
+    rows = [{"task_id": "t0", "kind": "double", "attempt": 1, "input": 1, "heartbeat_s": None}]
+
+    async def all_of(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0.01)
+        if request.url.path == "/v1/tasks/claim":
+            return httpx.Response(200, json={"rows": [rows.pop()] if rows else []})
+        return answer(request)
+
+    return Worker("http://127.0.0.1", "ak_1.sk_1", stop_s=0, transport=httpx.MockTransport(all_of))
+
+
+def test_answer_is_sent_until_it_is_taken_and_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("factline.worker._FIRST_PAUSE_S", 0.01)
+    said: list[httpx.Request] = []
+    expired = httpx.Response(504, json={"kind": "expired", "detail": "the deadline was over"})
+    answers = iter([expired, httpx.Response(503), httpx.Response(200, json={})])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        said.append(request)
+        return next(answers)
+
+    worker = worker_at(answer)
+    worker.task("double")(lambda task: task.input * 2)
+    asyncio.run(until(worker, lambda: len(said) == 3))
+    assert {request.url.path for request in said} == {"/v1/tasks/t0/complete"}
+    assert {request.headers["Idempotency-Key"] for request in said} == {"t0/1/complete"}
+
+
+def test_worker_stops_also_where_the_server_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("factline.worker._LAST_WORD_S", 0.1)
+    said = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        said.append(request.url.path)
+        raise httpx.ConnectError("refused")
+
+    worker = worker_at(answer)
+    worker.task("double")(lambda task: task.input * 2)
+    started = time.monotonic()
+    asyncio.run(until(worker, lambda: bool(said)))
+    assert time.monotonic() - started < 30
+
+
 def test_worker_without_a_function_or_a_right_says_so(way: WaysIn) -> None:
     with pytest.raises(ValueError, match="has no function"):
         asyncio.run(worker_of(way).work())
     refused = worker_of(way, "fleet")
     refused.task("double")(lambda task: task.input)
-    with pytest.raises(Exception, match="403"):
+    with pytest.raises(Forbidden, match="tasks:write") as error:
         asyncio.run(refused.work())
+    assert error.value.status == 403
