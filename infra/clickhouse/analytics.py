@@ -10,7 +10,7 @@ from projections.instants import from_microseconds, to_microseconds
 from projections.projection import Projection
 from projections.question import Choice, Question
 from projections.rows import Checkpoint, Row, StoredRow, View
-from projections.stores import Holder, StoreUnavailable
+from projections.stores import Holder, Overview, StoreUnavailable
 from schemas.envelope import TenantId, Topic
 
 R = TypeVar("R")
@@ -23,6 +23,9 @@ class _ReadUpTo(NamedTuple):
     position: int
     recorded_at: datetime
     log: str
+
+
+_CHECKPOINT = ", ".join(Checkpoint._fields)
 
 
 class _Switch(NamedTuple):
@@ -96,13 +99,21 @@ class ClickHouseAnalytics:
         return View(name, rows[0][0]) if rows else None
 
     def builds(self, name: str) -> Sequence[View]:
-        prefix = f"{name}_v"
-        tables = self._connection.query(
-            "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, {prefix:String})",
-            {"prefix": prefix},
-        )
-        numbers = [table.removeprefix(prefix) for (table,) in tables]
-        return tuple(View(name, build) for build in sorted(int(number) for number in numbers if number.isdigit()))
+        return [view for view in self._builds() if view.name == name]
+
+    def overview(self) -> Overview:
+        live = self._connection.query("SELECT name, build FROM switches FINAL", {})
+        builds = {view.table: view for view in self._builds()}
+        reached: dict[View, list[Checkpoint]] = {view: [] for view in builds.values()}
+        for table, *at in self._connection.query(f"SELECT view, {_CHECKPOINT} FROM checkpoints FINAL ORDER BY ALL", {}):
+            # a build that is being made or dropped is none
+            if view := builds.get(table):
+                reached[view].append(_checkpoint(at))
+        return Overview({name: View(name, build) for name, build in live}, reached)
+
+    def _builds(self) -> Sequence[View]:
+        tables = self._connection.query("SELECT name FROM system.tables WHERE database = currentDatabase()", {})
+        return sorted(view for (table,) in tables if (view := View.of_table(table)))
 
     def hold(self, name: str, holder: Holder, *, now: datetime) -> Holder:
         """Shape: an insert cannot be refused, making a table can: each change of hands makes the next of them."""
@@ -153,11 +164,10 @@ class ClickHouseAnalytics:
 
     def checkpoints(self, view: View) -> Sequence[Checkpoint]:
         rows = self._connection.query(
-            "SELECT topic, partition, position, recorded_at, log FROM checkpoints FINAL "
-            "WHERE view = {view:String} ORDER BY topic, partition",
+            f"SELECT {_CHECKPOINT} FROM checkpoints FINAL WHERE view = {{view:String}} ORDER BY topic, partition",
             {"view": view.table},
         )
-        return tuple(Checkpoint(Topic(topic), *rest) for topic, *rest in rows)
+        return tuple(map(_checkpoint, rows))
 
     def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
         if rows:
@@ -243,3 +253,8 @@ def _put(question: Question[Any], parameters: Mapping[str, Any]) -> tuple[str, d
         elif isinstance(value, datetime):
             values[name] = to_microseconds(value)
     return sql, values
+
+
+def _checkpoint(found: Sequence[Any]) -> Checkpoint:
+    topic, *rest = found
+    return Checkpoint(Topic(topic), *rest)
