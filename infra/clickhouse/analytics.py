@@ -85,10 +85,15 @@ class ClickHouseAnalytics:
                 + ", non_replicated_deduplication_window = 100"
             )
             client.command(add_columns(view.table, layout.row))
+        if self.live(view.name) == view:
+            self._show(view)
 
     def drop(self, view: View) -> None:
-        if self.live(view.name) == view:
+        live = self.live(view.name)
+        if live == view:
             raise ValueError(f"{view.table} is live; switch to another build first")
+        if live:
+            self._show(live)
         with self._connection.client() as client:
             # a table without checkpoints is read again from the start; checkpoints without a table would lose rows
             client.command(f"ALTER TABLE checkpoints DROP PARTITION '{view.table}'")
@@ -161,6 +166,17 @@ class ClickHouseAnalytics:
         sql = "SELECT max(sequence) FROM switches WHERE name = {name:String}"
         ((last,),) = self._connection.query(sql, {"name": view.name})
         self._connection.insert("switches", _Switch, [_Switch(view.name, view.build, last + 1)])
+        self._show(view)
+
+    def _show(self, live: View) -> None:
+        """Let who asks in SQL find the live build under the view's own name, each row once; docs/analysts.md."""
+        columns = ", ".join(self._layouts[live.name].columns)
+        sql = "SELECT as_select FROM system.tables WHERE database = currentDatabase() AND name = {name:String}"
+        shown = self._connection.query(sql, {"name": live.name})
+        if any(columns in select and f".{live.table} FINAL" in select for (select,) in shown):
+            return
+        with self._connection.client() as client:
+            client.command(f"CREATE OR REPLACE VIEW {live.name} AS SELECT {columns} FROM {live.table} FINAL")
 
     def checkpoints(self, view: View) -> Sequence[Checkpoint]:
         rows = self._connection.query(
