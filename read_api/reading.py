@@ -8,7 +8,8 @@ from time import monotonic
 from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple, TypeVar
 
-from fastapi import Header, Request
+from fastapi import Header
+from fastapi.requests import HTTPConnection
 
 from projections.operations import Progress
 from projections.personal import Opening
@@ -97,7 +98,9 @@ class Reading:
         self._views = views
         self._history = history
 
-    def __call__(self, request: Request, caller: Known, answers: Asked, consistent_with: ConsistentWith = None) -> Read:
+    def __call__(
+        self, request: HTTPConnection, caller: Known, answers: Asked, consistent_with: ConsistentWith = None
+    ) -> Read:
         require(caller, f"{self._resource}:read")
         if self._history:
             require_history(caller)

@@ -78,7 +78,11 @@ def add_problems(app: FastAPI, problems: Mapping[type[Exception], ProblemOf]) ->
 
 async def _answer(problem_of: ProblemOf, request: Request, error: Exception) -> Response:
     problem = problem_of(request, error)
-    document = {
+    return Response(orjson.dumps(document(problem)), problem.status, problem.headers, media_type=MEDIA_TYPE)
+
+
+def document(problem: Problem) -> dict[str, Any]:
+    return {
         # about:blank means that the title is the status's own
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
@@ -86,7 +90,6 @@ async def _answer(problem_of: ProblemOf, request: Request, error: Exception) -> 
         "detail": problem.detail,
         **problem.more,
     }
-    return Response(orjson.dumps(document), problem.status, problem.headers, media_type=MEDIA_TYPE)
 
 
 def _invalid(_request: Request, error: RequestValidationError) -> Problem:
