@@ -53,7 +53,7 @@ class Outside(Collector):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._purpose = purpose
-        self._faults = (TimeoutError, *faults)
+        self._faults: tuple[type[Exception], ...] = (TimeoutError, *faults)
         self._of_one, self._of_all = of_one, of_all
         self._failures, self._rest_s = failures, rest_s
         self._clock = clock

@@ -26,7 +26,8 @@ from infra.outside import Outside
 from infra.river.scorer import new_scorer
 from infra.serve.distributed_views import Views, open_views
 from infra.serve.first_start import first_start
-from infra.serve.http import Server, listen
+from infra.serve.hosts import guard_hosts
+from infra.serve.http import LOOPBACK, Server, listen
 from infra.serve.parts import WithParts
 from infra.serve.syslog import OpenSyslog, Syslog, listening, open_syslog
 from infra.settings import Settings
@@ -142,7 +143,7 @@ def serve(settings: Settings, *, port: int, usual_limits: RateLimits = DEFAULT, 
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    host = os.environ.get("FACTLINE_HOST", "127.0.0.1")
+    host = os.environ.get("FACTLINE_HOST", LOOPBACK)
     gateways = Path(settings.data_dir) / GATEWAYS
     with (
         suppress(KeyboardInterrupt),
@@ -155,6 +156,7 @@ def serve(settings: Settings, *, port: int, usual_limits: RateLimits = DEFAULT, 
         app = create_app(
             gateway, views, folder, cursor_secret=secret, usual_limits=usual_limits, syslog=open_syslog(syslog)
         )
+        guard_hosts(app, host, os.environ)
         address = f"http://{host}:{sock.getsockname()[1]}"
         folder.announce(address)
         click.echo(f"factline {version('factline')} gateway on {address}  (data in {folder.path})")

@@ -22,7 +22,8 @@ from infra.jwks import fetching, issuers
 from infra.limits.memory import MemoryRateLimiter
 from infra.master_key import FINGERPRINTS
 from infra.river.scorer import new_scorer
-from infra.serve.http import Server, listen
+from infra.serve.hosts import guard_hosts
+from infra.serve.http import LOOPBACK, Server, listen
 from infra.serve.parts import WithParts
 from infra.serve.syslog import OpenSyslog, Syslog, listening, open_syslog
 from projections.credentials import RateLimits
@@ -150,6 +151,7 @@ def serve(data_dir: Path, *, port: int, usual_limits: RateLimits = DEFAULT, sysl
     with suppress(KeyboardInterrupt), Embedded.open(data_dir) as embedded, closing(listen(port)) as sock:
         with _undisturbed():
             app = create_app(embedded, usual_limits=usual_limits, syslog=open_syslog(syslog))
+            guard_hosts(app, LOOPBACK, os.environ)
             address = f"http://127.0.0.1:{sock.getsockname()[1]}"
             embedded.dir.announce(address)
             # last of all that can fail: the key that it returns is shown this once
