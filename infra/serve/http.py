@@ -11,6 +11,9 @@ LONGEST_MESSAGE = 64 * 1024
 """Bytes of what a WebSocket may say at once: who listens, and to what."""
 
 
+LOOPBACK = "127.0.0.1"
+
+
 class Server(uvicorn.Server):
     """Ends live streams first: a server waits for its open connections, and they would never close by themselves."""
 
@@ -34,7 +37,7 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)  # type: ignore[arg-type]
 
 
-def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
+def listen(port: int, host: str = LOOPBACK) -> socket.socket:
     # the protocol named, or asyncio leaves Nagle's algorithm on and every answer waits 40 ms
     sock = socket.socket(proto=socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from projections.stores import OlderBuild, StoreUnavailable, TooMuchAsked
+from read_api.edge.safe import SAFE
 from schemas.values import in_words
 
 RETRY_AFTER_S = 1
@@ -132,8 +133,9 @@ PROBLEMS: Mapping[type[Exception], ProblemOf] = {
     HTTPException: _http,
     # nobody reads this: a caller that leaves before its body has come is no error of ours
     ClientDisconnect: lambda *_: Problem(400, "the body did not come whole"),
-    # the server drops the connection after a fault: a client that is told does not send its next request on it
+    # the server drops the connection after a fault: a client that is told does not send its next request on it; no
+    # middleware sees this answer
     Exception: lambda *_: Problem(
-        500, "an unexpected error; the server's log says more", headers={"Connection": "close"}
+        500, "an unexpected error; the server's log says more", headers={**SAFE, "Connection": "close"}
     ),
 }

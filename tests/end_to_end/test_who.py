@@ -342,6 +342,9 @@ def test_issuer_whose_address_is_away_is_another_answer_than_a_bad_token(server:
     answer = server.client.get("/v1/me", headers={"Authorization": f"Bearer {token(claims(iss=name, aud='a'))}"})
     refused(answer, 503)
     assert answer.headers["retry-after"] == "1"
+    counted = 'factline_outside_calls_total{outcome="failed",purpose="issuer_keys"} 2.0'
+    assert counted in server.client.get("/metrics").text
+    assert server.client.get("/v1/ops/health").json()["parts"]["issuer_keys"] == "ok"
 
 
 def test_issuer_of_one_tenant_makes_no_tokens_for_another(server: Server) -> None:
