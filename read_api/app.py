@@ -14,6 +14,7 @@ from read_api.answers import Answers
 from read_api.documents import document_routers
 from read_api.edge.asking import add_edge
 from read_api.edge.responses import answered
+from read_api.graphql import route as graphql
 from read_api.prometheus import CountRequests, HttpMetrics, scrape
 
 __all__ = ["Answers", "add_answers", "create_app"]
@@ -41,6 +42,7 @@ def add_answers(app: FastAPI, answers: Answers) -> None:
         ops.router,
         live.router,
         usage.router,
+        graphql.router,
     ):
         app.include_router(router)
     app.router.add_websocket_route(live_socket.PATH, live_socket.live_socket)

@@ -35,7 +35,7 @@ def _router(view: Projection) -> APIRouter:
     @router.get(
         "",
         summary=f"List {name}",
-        responses=listed(layout.example, _columns(view), sometimes=_ranges(view)),
+        responses=listed(layout.example, columns_of(view), sometimes=_ranges(view)),
         openapi_extra={"parameters": parameters(layout)},
     )
     def find(
@@ -66,7 +66,7 @@ def _router(view: Projection) -> APIRouter:
     def get(read: reads, id: DocumentId) -> Response:  # noqa: A002
         document = read.answers.documents.get(name, read.tenant_id, id)
         if document is None:
-            raise Problem(404, f"no {_singular(name)} has the id {id}")
+            raise Problem(404, f"no {singular(name)} has the id {id}")
         return _one(read, view, document)
 
     return router
@@ -87,12 +87,12 @@ def _facets(read: Read, view: Projection, field: str, question: Asked) -> Iterat
     yield from ({"field": field, "value": one.group, "count": one.rows} for one in found)
 
 
-def _singular(name: str) -> str:
-    return name.removesuffix("es") if name.endswith("sses") else name.removesuffix("s")
+def singular(name: str) -> str:
+    return name.removesuffix("es") if name.endswith(("sses", "ches")) else name.removesuffix("s")
 
 
 def _one(read: Read, view: Projection, document: Document) -> Response:
-    one = table(_rows(read, view, [document]), read.as_of)
+    one = table(rows_of(read, view, [document]), read.as_of)
     one.headers["ETag"] = f'"{document.version}"'
     return one
 
@@ -100,37 +100,55 @@ def _one(read: Read, view: Projection, document: Document) -> Response:
 def _list(
     read: Read, view: Projection, query: Sequence[tuple[str, str]], *, sort: str, limit: int, cursor: str | None
 ) -> Response:
-    field, layout = sort.removeprefix("-"), view.documents
-    if field not in layout.sorts:
-        raise Problem(
-            400,
-            f"{view.name} cannot be sorted by {field[:100]!r}: {nearest(field, layout.sorts)}there are"
-            f" {', '.join(layout.sorts)}",
-        )
-    question = asked(layout, query)
-    cursors = read.cursors(**question.said, sort=sort)
+    found = DocumentList(read, view, query, sort)
 
     def pages(cursor: str | None, limit: int) -> tuple[Sequence[Answer], str | None]:
-        after = cursors.read(cursor) if cursor else None
-        found = read.answers.documents.find(
-            view.name,
-            read.tenant_id,
-            filters=question.filters,
-            ranges=question.ranges,
-            words=question.words,
-            sort=field,
-            descending=sort.startswith("-"),
+        page, more = found.page(cursor, limit)
+        return rows_of(read, view, page), found.cursor_of(page[-1]) if more else None
+
+    more = {"ranges": found.question.shown} if found.question.shown else {}
+    return answer(read, columns_of(view), pages, limit=limit, cursor=cursor, **more)
+
+
+class DocumentList:
+    """A tenant's documents that a question is about, in its order, page by page.
+
+    Shape: `query` are the parameters of `read_api.lists`; a cursor of one list is good for the same question again.
+    Raises: Problem, the question is none.
+    """
+
+    def __init__(self, read: Read, view: Projection, query: Sequence[tuple[str, str]], sort: str) -> None:
+        self._field = field = sort.removeprefix("-")
+        sorts = view.documents.sorts
+        if field not in sorts:
+            raise Problem(
+                400,
+                f"{view.name} cannot be sorted by {field[:100]!r}: {nearest(field, sorts)}there are {', '.join(sorts)}",
+            )
+        self.question = asked(view.documents, query)
+        self._read, self._view, self._descending = read, view, sort.startswith("-")
+        self._cursors = read.cursors(**self.question.said, sort=sort)
+
+    def page(self, cursor: str | None, limit: int) -> tuple[Sequence[Document], bool]:
+        """Return up to `limit` documents behind a cursor, and whether there are more. Raises: Problem."""
+        after = self._cursors.read(cursor) if cursor else None
+        found = self._read.answers.documents.find(
+            self._view.name,
+            self._read.tenant_id,
+            filters=self.question.filters,
+            ranges=self.question.ranges,
+            words=self.question.words,
+            sort=self._field,
+            descending=self._descending,
             after=(after[0], after[1]) if after else None,
             limit=limit + 1,
         )
-        page, next_ = found[:limit], None
-        if len(found) > limit:
-            last = page[-1]
-            next_ = cursors.write((sort_text(layout, field, last.fields.get(field)), last.id))
-        return _rows(read, view, page), next_
+        return found[:limit], len(found) > limit
 
-    more = {"ranges": question.shown} if question.shown else {}
-    return answer(read, _columns(view), pages, limit=limit, cursor=cursor, **more)
+    def cursor_of(self, document: Document) -> str:
+        """Return where the list goes on behind a document of it."""
+        value = document.fields.get(self._field)
+        return self._cursors.write((sort_text(self._view.documents, self._field, value), document.id))
 
 
 def _ranges(view: Projection) -> Answer:
@@ -138,13 +156,13 @@ def _ranges(view: Projection) -> Answer:
     return {"ranges": {field: {"from": "…", "before": None} for field in view.documents.ranges[:1]}}
 
 
-def _columns(view: Projection) -> Sequence[str]:
+def columns_of(view: Projection) -> Sequence[str]:
     layout = view.documents
     named = ("id", "version", *layout.example, *layout.filters, *layout.sorts, *layout.search)
     return tuple(dict.fromkeys(named))
 
 
-def _rows(read: Read, view: Projection, documents: Sequence[Document]) -> Sequence[Answer]:
+def rows_of(read: Read, view: Projection, documents: Sequence[Document]) -> Sequence[Answer]:
     opening, personal = read.opening, view.personal
     return [
         {**opening.document(one.tenant_id, one.fields, personal), "id": one.id, "version": one.version}

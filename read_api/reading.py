@@ -101,10 +101,29 @@ class Reading:
     def __call__(
         self, request: HTTPConnection, caller: Known, answers: Asked, consistent_with: ConsistentWith = None
     ) -> Read:
+        self.check(caller)
+        count_here(request, caller)
+        form = form_of(request.headers.get("Accept", ""))
+        path, said = request.url.path, request.query_params
+        return self.read(caller, answers, consistent_with, path=path, form=form, said=said)
+
+    def check(self, caller: Caller) -> None:
+        """Do nothing where the caller may read this. Raises: Forbidden."""
         require(caller, f"{self._resource}:read")
         if self._history:
             require_history(caller)
-        count_here(request, caller)
+
+    def read(
+        self,
+        caller: Caller,
+        answers: Answers,
+        consistent_with: str | None,
+        *,
+        path: str,
+        form: Form = Form.JSON,
+        said: Mapping[str, str] = MappingProxyType({}),
+    ) -> Read:
+        """Wait for the views where the caller asks for it. Raises: Problem."""
         if consistent_with is not None:
             positions = parse_positions(consistent_with, "X-Consistent-With", answers.log)
             _check_own(caller, positions, answers.partitions)
@@ -113,8 +132,7 @@ class Reading:
                 _check_taken(answers, view, caller.tenant_id, positions)
         places = own_places(caller, _least(answers.progress, self._views), answers.partitions)
         as_of = AsOf.of(answers.now(), places)
-        form = form_of(request.headers.get("Accept", ""))
-        return Read(caller, answers, as_of, request.url.path, form, request.query_params)
+        return Read(caller, answers, as_of, path, form, said)
 
 
 def own_places(caller: Caller, places: Sequence[Checkpoint], partitions: int) -> Sequence[Checkpoint]:

@@ -376,6 +376,7 @@ QUESTIONS: Mapping[str, Callable[[Facts], Iterator[Question]]] = {
     "/v1/audit/events": _audit,
     "/v1/audit/events/{event_id}": _each("/v1/audit/events/{id}"),
     "/v1/audit/streams/{stream}": _streams,
+    "/v1/graphql": _once("/v1/graphql"),
     "/v1/me": _once("/v1/me"),
     "/v1/commands/{command_id}": _outcomes,
     "/v1/ops/alive": _once("/v1/ops/alive"),

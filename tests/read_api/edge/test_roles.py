@@ -41,6 +41,7 @@ BY_PATH: Mapping[str, str] = {
     "/v1/devices/{id}/history": AUDIT,
     "/v1/distributions": READ,
     "/v1/executions": AUDIT,
+    "/v1/graphql": ANYBODY,
     "/v1/invitations": MANAGE,
     "/v1/invoices": READ,
     "/v1/issuers": AUDIT,
