@@ -10,6 +10,7 @@ from projections.documents import sort_text
 from projections.projection import Projection
 from projections.rows import Document, Role
 from projections.stores import OlderBuild
+from read_api.edge.auth import Forbidden
 from read_api.edge.parameters import Cursor, DocumentId, Limit
 from read_api.edge.problems import Problem
 from read_api.edge.queries import nearest
@@ -29,7 +30,7 @@ def document_routers() -> list[APIRouter]:
 def _router(view: Projection) -> APIRouter:
     name, layout = view.name, view.documents
     router = APIRouter(prefix=f"/v1/{name}", tags=[name])
-    reads = Annotated[Read, Depends(Reading(layout.scope, name))]
+    reads = Annotated[Read, Depends(Reading(layout.scope, name, own=bool(layout.owner)))]
     sorts = Annotated[str, Query(description=f"one of {', '.join(layout.sorts)}; with - before it, greatest first")]
 
     @router.get(
@@ -44,12 +45,12 @@ def _router(view: Projection) -> APIRouter:
         return _list(read, view, request.query_params.multi_items(), sort=sort, limit=limit, cursor=cursor)
 
     def facets(request: Request, read: reads) -> Response:
-        question = asked(layout, request.query_params.multi_items())
+        question = _asked(read, view, request.query_params.multi_items())
         rows = [found for field in layout.filters for found in _facets(read, view, field, question)]
         return whole(read, tuple(_FACET), rows)
 
     def facets_or_one(request: Request, read: reads) -> Response:
-        document = read.answers.documents.get(name, read.tenant_id, _FACETS)
+        document = found_by_id(read, view, _FACETS)
         return facets(request, read) if document is None else _one(read, view, document)
 
     # no id begins with _, so that this path is no document's; the other one is where something has that id
@@ -64,17 +65,39 @@ def _router(view: Projection) -> APIRouter:
 
     @router.get("/{id}", summary=f"One of the {name}", responses=documented(layout.example))
     def get(read: reads, id: DocumentId) -> Response:  # noqa: A002
-        document = read.answers.documents.get(name, read.tenant_id, id)
+        document = found_by_id(read, view, id)
         if document is None:
-            raise Problem(404, f"no {_singular(name)} has the id {id}")
+            raise no_such(view, id)
         return _one(read, view, document)
 
     return router
 
 
+def found_by_id(read: Read, view: Projection, id_: str) -> Document | None:
+    """Return the document of an id, None where there is none or it is another's and the caller sees their own only."""
+    document = read.answers.documents.get(view.name, read.tenant_id, id_)
+    is_hidden = document and read.own and document.fields.get(view.documents.owner) != read.caller.actor.id
+    return None if is_hidden else document
+
+
+def no_such(view: Projection, id_: str) -> Problem:
+    return Problem(404, f"no {_singular(view.name)} has the id {id_}")
+
+
+def _asked(read: Read, view: Projection, query: Sequence[tuple[str, str]]) -> Asked:
+    """Return what a caller asks for, of their own where they see nothing else. Raises: as `asked`; Forbidden."""
+    question, owner, me = asked(view.documents, query), view.documents.owner, read.caller.actor.id
+    if not read.own:
+        return question
+    if question.filters.get(owner, me) != me:
+        raise Forbidden(f"you see only what is yours: leave {owner} out, or say {me}")
+    return question._replace(filters={**question.filters, owner: me})
+
+
 def _facets(read: Read, view: Projection, field: str, question: Asked) -> Iterator[Answer]:
     """Yield the values of a filter under all that is asked for but this filter itself: what else one could choose."""
-    others = {name: wanted for name, wanted in question.filters.items() if name != field}
+    is_mine = read.own and field == view.documents.owner
+    others = {name: wanted for name, wanted in question.filters.items() if name != field or is_mine}
     try:
         found = read.answers.documents.facets(
             view.name, read.tenant_id, field, filters=others, ranges=question.ranges, words=question.words
@@ -107,7 +130,7 @@ def _list(
             f"{view.name} cannot be sorted by {field[:100]!r}: {nearest(field, layout.sorts)}there are"
             f" {', '.join(layout.sorts)}",
         )
-    question = asked(layout, query)
+    question = _asked(read, view, query)
     cursors = read.cursors(**question.said, sort=sort)
 
     def pages(cursor: str | None, limit: int) -> tuple[Sequence[Answer], str | None]:

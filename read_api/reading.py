@@ -50,7 +50,8 @@ _SEEN_WITHIN_S = 1.0
 class Read(NamedTuple):
     """An allowed read. `as_of` was taken before the store is asked, so the rows are at least that new.
 
-    Shape: `form` is how the caller wants rows, `said` what the query said.
+    Shape: `form` is how the caller wants rows, `said` what the query said. `own` says that the caller may see only what
+    they made themselves.
     """
 
     caller: Caller
@@ -59,6 +60,7 @@ class Read(NamedTuple):
     path: str
     form: Form = Form.JSON
     said: Mapping[str, str] = MappingProxyType({})
+    own: bool = False
 
     @property
     def tenant_id(self) -> TenantId:
@@ -91,17 +93,23 @@ class Read(NamedTuple):
 
 
 class Reading:
-    """A dependency: authorise who asks, then wait for the views where the caller asks for it."""
+    """A dependency: authorise who asks, then wait for the views where the caller asks for it.
 
-    def __init__(self, resource: str, *views: str, history: bool = False) -> None:
+    Shape: `own` says that the route heeds `Read.own`, so that those may ask too who see nothing of others.
+    """
+
+    def __init__(self, resource: str, *views: str, history: bool = False, own: bool = False) -> None:
         self._resource = resource
         self._views = views
         self._history = history
+        self._own = own
 
     def __call__(
         self, request: HTTPConnection, caller: Known, answers: Asked, consistent_with: ConsistentWith = None
     ) -> Read:
-        require(caller, f"{self._resource}:read")
+        own = self._own and not may(caller, f"{self._resource}:read") and may(caller, f"{self._resource}:own")
+        if not own:
+            require(caller, f"{self._resource}:read")
         if self._history:
             require_history(caller)
         count_here(request, caller)
@@ -114,7 +122,7 @@ class Reading:
         places = own_places(caller, _least(answers.progress, self._views), answers.partitions)
         as_of = AsOf.of(answers.now(), places)
         form = form_of(request.headers.get("Accept", ""))
-        return Read(caller, answers, as_of, request.url.path, form, request.query_params)
+        return Read(caller, answers, as_of, request.url.path, form, request.query_params, own)
 
 
 def own_places(caller: Caller, places: Sequence[Checkpoint], partitions: int) -> Sequence[Checkpoint]:
