@@ -163,8 +163,8 @@ class Documents(Layout):
     in `numbers` too, which may be decimal texts, compare as numbers. Lists may ask for a range of those, and of the
     `sorts` in `instants`. `default_sort` is the order of a list where nobody asks for another, "-" before the field for
     the greatest first. `search` names the fields in whose words, and in those of the id, `q` looks; none may be
-    personal. `owner` is the filter that says who made a thing, where some may see their own only. The API lists a view
-    that has an example.
+    personal. `owner` and `organization` are the filters that say who made a thing and which organization has it, where
+    some may see nothing else. The API lists a view that has an example.
     """
 
     row: type = Patch
@@ -176,6 +176,7 @@ class Documents(Layout):
     default_sort: str = ""
     search: tuple[str, ...] = ()
     owner: str = ""
+    organization: str = ""
 
     @property
     def ranges(self) -> tuple[str, ...]:

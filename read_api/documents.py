@@ -1,6 +1,6 @@
 """Each document view that has an example gets its routes here: lists with filters and cursors, and documents."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -30,7 +30,8 @@ def document_routers() -> list[APIRouter]:
 def _router(view: Projection) -> APIRouter:
     name, layout = view.name, view.documents
     router = APIRouter(prefix=f"/v1/{name}", tags=[name])
-    reads = Annotated[Read, Depends(Reading(layout.scope, name, own=bool(layout.owner)))]
+    limited = Reading(layout.scope, name, own=bool(layout.owner), organization=bool(layout.organization))
+    reads = Annotated[Read, Depends(limited)]
     sorts = Annotated[str, Query(description=f"one of {', '.join(layout.sorts)}; with - before it, greatest first")]
 
     @router.get(
@@ -74,9 +75,9 @@ def _router(view: Projection) -> APIRouter:
 
 
 def found_by_id(read: Read, view: Projection, id_: str) -> Document | None:
-    """Return the document of an id, None where there is none or it is another's and the caller sees their own only."""
+    """Return the document of an id, None where there is none, or the caller may not see it."""
     document = read.answers.documents.get(view.name, read.tenant_id, id_)
-    is_hidden = document and read.own and document.fields.get(view.documents.owner) != read.caller.actor.id
+    is_hidden = document and any(document.fields.get(field) != only for field, only in _limits(read, view).items())
     return None if is_hidden else document
 
 
@@ -84,20 +85,32 @@ def no_such(view: Projection, id_: str) -> Problem:
     return Problem(404, f"no {_singular(view.name)} has the id {id_}")
 
 
+def require_visible(read: Read, view: Projection, id_: str) -> None:
+    """Do nothing where the caller may see what belongs to a document. Raises: Problem, as if it were not there."""
+    if _limits(read, view) and found_by_id(read, view, id_) is None:
+        raise no_such(view, id_)
+
+
+def _limits(read: Read, view: Projection) -> Mapping[str, str]:
+    """Return the values that fields of documents must have, that the caller may see them."""
+    own = {view.documents.owner: read.caller.actor.id} if read.own else {}
+    organization = read.caller.organization_id
+    return own if organization is None else {**own, view.documents.organization: organization}
+
+
 def _asked(read: Read, view: Projection, query: Sequence[tuple[str, str]]) -> Asked:
-    """Return what a caller asks for, of their own where they see nothing else. Raises: as `asked`; Forbidden."""
-    question, owner, me = asked(view.documents, query), view.documents.owner, read.caller.actor.id
-    if not read.own:
-        return question
-    if question.filters.get(owner, me) != me:
-        raise Forbidden(f"you see only what is yours: leave {owner} out, or say {me}")
-    return question._replace(filters={**question.filters, owner: me})
+    """Return what a caller asks for, of what they may see. Raises: as `asked`; Forbidden."""
+    question, limits = asked(view.documents, query), _limits(read, view)
+    for field, only in limits.items():
+        if question.filters.get(field, only) != only:
+            raise Forbidden(f"you see only what is yours: leave {field} out, or say {only}")
+    return question._replace(filters={**question.filters, **limits})
 
 
 def _facets(read: Read, view: Projection, field: str, question: Asked) -> Iterator[Answer]:
     """Yield the values of a filter under all that is asked for but this filter itself: what else one could choose."""
-    is_mine = read.own and field == view.documents.owner
-    others = {name: wanted for name, wanted in question.filters.items() if name != field or is_mine}
+    limits = _limits(read, view)
+    others = {name: wanted for name, wanted in question.filters.items() if name != field or name in limits}
     try:
         found = read.answers.documents.facets(
             view.name, read.tenant_id, field, filters=others, ranges=question.ranges, words=question.words

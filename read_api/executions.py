@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Response
 
 from projections.automation.execution_logs import PROJECTION as LOGS
 from projections.automation.executions import PROJECTION as EXECUTIONS
-from read_api.documents import found_by_id, no_such
+from read_api.documents import require_visible
 from read_api.edge.parameters import Cursor, Limit
 from read_api.edge.responses import Answer
 from read_api.reading import Read, Reading
@@ -32,8 +32,7 @@ def logs(
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Response:
-    if read.own and found_by_id(read, EXECUTIONS, id) is None:
-        raise no_such(EXECUTIONS, id)
+    require_visible(read, EXECUTIONS, id)
 
     def pages(cursor: str | None, limit: int) -> tuple[Sequence[Answer], str | None]:
         rows, next_ = page(read, LOGS, read.cursors(), of={"execution_id": id}, limit=limit, cursor=cursor)

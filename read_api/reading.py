@@ -25,7 +25,7 @@ from read_api.edge.parameters import parse_positions
 from read_api.edge.problems import RETRY_AFTER_S, Problem
 from read_api.edge.rates import count_here
 from read_api.edge.responses import AsOf
-from read_api.edge.scopes import may, require, require_history
+from read_api.edge.scopes import as_of_tenant, may, require, require_history
 from schemas.envelope import SYSTEM_TENANT, Position, TenantId, Topic
 from schemas.partitioning import partition_of
 
@@ -95,21 +95,25 @@ class Read(NamedTuple):
 class Reading:
     """A dependency: authorise who asks, then wait for the views where the caller asks for it.
 
-    Shape: `own` says that the route heeds `Read.own`, so that those may ask too who see nothing of others.
+    Shape: `own` and `organization` say that the route heeds `Read.own` and the caller's organization, so that those
+    may ask too who see nothing of others.
     """
 
-    def __init__(self, resource: str, *views: str, history: bool = False, own: bool = False) -> None:
+    def __init__(
+        self, resource: str, *views: str, history: bool = False, own: bool = False, organization: bool = False
+    ) -> None:
         self._resource = resource
         self._views = views
         self._history = history
         self._own = own
+        self._organization = organization
 
     def __call__(
         self, request: HTTPConnection, caller: Known, answers: Asked, consistent_with: ConsistentWith = None
     ) -> Read:
         own = self._own and not may(caller, f"{self._resource}:read") and may(caller, f"{self._resource}:own")
         if not own:
-            require(caller, f"{self._resource}:read")
+            require(as_of_tenant(caller) if self._organization else caller, f"{self._resource}:read")
         if self._history:
             require_history(caller)
         count_here(request, caller)

@@ -206,7 +206,31 @@ def test_roles_of_a_caller_with_a_key_count_for_nothing() -> None:
     assert not may(user(DEMO)._replace(scopes=("*",)), "devices:read")
 
 
-def test_token_limited_to_an_organization_may_nothing_yet() -> None:
+WITHIN_ORGANIZATION = {
+    "/v1/devices",
+    "/v1/devices/_filters",
+    "/v1/devices/filters",
+    "/v1/devices/{id}",
+    "/v1/devices/{id}/logs",
+    "/v1/devices/{id}/metrics",
+}
+"""The routes whose answers are limited to the caller's organization."""
+
+
+def test_token_limited_to_an_organization_sees_devices_and_nothing_else(server: Server) -> None:
+    server.caller = user(DEMO, "OWNER", organization_id="north")
+    for method, path in server.routes():
+        if path.startswith("/v1/commands/") and method == "POST":
+            continue
+        permission = OWN_SESSION if path == "/v1/commands" else permission_of(path)
+        if permission != OWN_SESSION:
+            may_ask = permission in (ANYBODY, NO_CREDENTIAL) or (method == "GET" and path in WITHIN_ORGANIZATION)
+            assert server.is_allowed(method, path) == may_ask, path
+    for name in PUBLIC:
+        assert not server.is_allowed("POST", f"/v1/commands/{name.replace('.', '/')}", {}), name
+
+
+def test_token_limited_to_an_organization_may_not_what_is_not_limited() -> None:
     limited = user(DEMO, "OWNER", organization_id="north")
     with pytest.raises(Forbidden, match="limited to an organization"):
         require(limited, "devices:read")
