@@ -176,12 +176,12 @@ def _shared_fields(class_: Any, source: Any) -> tuple[tuple[str, ...], Callable[
     return names, attrgetter(*names) if len(names) > 1 else lambda one: tuple(getattr(one, name) for name in names)
 
 
-def described(event: Any, among: type[Any]) -> dict[str, Any]:
+def described(event: Any, among: Any) -> dict[str, Any]:
     """Return the fields to which an event gives a value, of those that the class `among` has."""
     return {name: given for name in _fields_of(among) if (given := getattr(event, name)) is not None}
 
 
-def changed(class_: type[S], command: Command, known_already: Mapping[str, Any]) -> tuple[S, ...]:
+def changed(class_: Callable[..., S], command: Command, known_already: Mapping[str, Any]) -> tuple[S, ...]:
     """Return the event of this class that says what a command says and is not known already, () where that is nothing.
 
     Shape: what is left out of the command, or known, is None in the event.

@@ -278,6 +278,16 @@ class TelemetryLog(Protocol):
         """
 
 
+class Parked(NamedTuple):
+    """Shape: `streams` of decided events wait behind a letter; `records` counts all letters, of facts too."""
+
+    streams: int
+    records: int
+
+
+NOTHING_PARKED = Parked(0, 0)
+
+
 class DeadLetters(Protocol):
     """Keeps what could not go into the table of a view: the poison record and what follows it in its stream."""
 
@@ -294,8 +304,8 @@ class DeadLetters(Protocol):
         Raises: StoreUnavailable, safe to retry.
         """
 
-    def count(self, table: str) -> int:
-        """Return how many letters a table has.
+    def parked(self) -> Mapping[str, Parked]:
+        """Return how much is parked of each table that has a letter, in one question however many tables there are.
 
         Raises: StoreUnavailable, safe to retry.
         """

@@ -14,8 +14,8 @@ MEMBER = Known(ACME, "id/ann", (), kind=CredentialKind.TOKEN, roles=("VIEWER",),
 
 @pytest.fixture(scope="module")
 def devices(stores: Stores) -> None:
-    for id_, more in (("n-1", {"organization_id": "north"}), ("s-1", {"organization_id": "south"}), ("free-1", {})):
-        stores.put("devices", ACME, id_, hostname=f"{id_}.example", status="ONLINE", **more)
+    for id_, organization in (("n-1", "north"), ("s-1", "south"), ("free-1", None)):
+        stores.put("devices", ACME, id_, hostname=f"{id_}.example", status="ONLINE", organization_id=organization)
 
 
 @pytest.fixture
