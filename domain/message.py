@@ -24,10 +24,12 @@ class Command:
     """A request to one stream; its name is the class's.
 
     Shape: IS_OURS says that only a process, the server or the operator gives it, and no caller may send it.
+    IS_FOR_OWN says that who may act on what they made themselves, and on nothing else, may give it.
     """
 
     __slots__ = ()
     IS_OURS: ClassVar[bool] = False
+    IS_FOR_OWN: ClassVar[bool] = False
     # a field nobody knows is a mistake of the sender: to drop it would lose what was meant
     __pydantic_config__ = ConfigDict(extra="forbid")
 

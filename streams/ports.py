@@ -63,7 +63,7 @@ class Submission(NamedTuple):
     version that the sender last saw of the stream, 0 for one that must not exist, None for any. `command_hash` is the
     fingerprint that tells another command under the same key, b"" where the id follows from what is asked.
     `causation_id` None means that nothing but the request itself led to the command. What the writer comes to after
-    its `deadline` is refused.
+    its `deadline` is refused, and so is, where it is for the sender's `own` things only, what is about another's.
     """
 
     command_id: str
@@ -78,6 +78,7 @@ class Submission(NamedTuple):
     command_hash: bytes = b""
     causation_id: str | None = None
     deadline: datetime | None = None
+    own: bool = False
 
     @property
     def key(self) -> CommandKey:

@@ -9,11 +9,11 @@ from anyio import to_thread
 
 from projections.projection import Projection
 from read_api.answers import Answers
-from read_api.documents import DocumentList, rows_of
+from read_api.documents import DocumentList, found_by_id, reading_of, rows_of
 from read_api.edge.auth import Caller
 from read_api.edge.problems import Problem
 from read_api.edge.responses import Answer, AsOf
-from read_api.reading import Read, Reading
+from read_api.reading import Read
 
 FIRST, MOST_FIRST = 20, 100
 
@@ -71,22 +71,22 @@ class Context:
         read = await self._read(view)
 
         def ask() -> list[Answer | None]:
-            documents = [read.answers.documents.get(view.name, read.tenant_id, id_) for id_ in ids]
+            documents = [found_by_id(read, view, id_) for id_ in ids]
             return [rows_of(read, view, [one])[0] if one else None for one in documents]
 
         return await to_thread.run_sync(ask)
 
     async def _read(self, view: Projection) -> Read:
         """Return the allowed read of a view, which is the same for all of the request. Raises: Problem."""
-        reading = Reading(view.layout.scope, view.name)
-        reading.check(self._caller)
         if view.name not in self._reads:
-            self._reads[view.name] = asyncio.ensure_future(to_thread.run_sync(self._wait, reading, view.name))
+            self._reads[view.name] = asyncio.ensure_future(to_thread.run_sync(self._wait, view))
         return await self._reads[view.name]
 
-    def _wait(self, reading: Reading, view: str) -> Read:
+    def _wait(self, view: Projection) -> Read:
+        reading = reading_of(view)
+        own = reading.check(self._caller)
         # the path of the list over REST: the cursors are the same
-        return reading.read(self._caller, self._answers, self._consistent_with, path=f"/v1/{view}")
+        return reading.read(self._caller, self._answers, self._consistent_with, path=f"/v1/{view.name}", own=own)
 
     def _take(self, cost: int) -> None:
         self._left -= cost

@@ -47,6 +47,7 @@ def encode_submission(submission: Submission) -> bytes:
             "hash": submission.command_hash.hex(),
             "causation_id": submission.causation_id,
             "deadline": submission.deadline,
+            "own": submission.own,
         }
     )
 
@@ -76,6 +77,7 @@ def decode_submission(raw: bytes, *, partition: int, partitions: int) -> Submiss
             command_hash=bytes.fromhex(message.get("hash", "")),
             causation_id=_line(message["causation_id"], "causation_id") if message.get("causation_id") else None,
             deadline=_INSTANT.validate_python(message.get("deadline")),
+            own=message.get("own", False) is not False,
         )
     except Exception as error:
         command_id = message.get("id") if isinstance(message, dict) else None

@@ -23,7 +23,7 @@ from read_api.edge.problems import Problem, faults, faulty
 from read_api.edge.queries import nearest
 from read_api.edge.quotas import use_quota
 from read_api.edge.responses import Json
-from read_api.edge.scopes import require
+from read_api.edge.scopes import may, require
 from read_api.edge.tokens import token
 from streams.identifiers import new_id
 from streams.intake.http.bodies import body_of, json_of
@@ -252,7 +252,7 @@ def _told(reply: Reply, log: str) -> Response:
 
 def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None, key: bytes) -> Submission:
     name = str(item.get("command"))
-    command_class = _allowed(name, caller)
+    command_class, own = _allowed(name, caller)
     body = item.get("body")
     try:
         command: Command = catalog.adapter(command_class).validate_python(body)
@@ -271,17 +271,24 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
         traceparent=traceparent,
         deadline=_deadline(item.get("deadline")),
         command_hash=fingerprint(name, body, expected_version, key=key),
+        own=own,
     )
 
 
-def _allowed(name: str, caller: Caller) -> type[Command]:
-    """Return the command of a name, which the caller may give. Raises: Problem (404); Forbidden."""
+def _allowed(name: str, caller: Caller) -> tuple[type[Command], bool]:
+    """Return the command of a name, and whether the caller may give it about their own things only.
+
+    Raises: Problem (404); Forbidden.
+    """
     command_class = PUBLIC.get(name)
     if command_class is None:
         hint = nearest(name[:100], PUBLIC)
         raise Problem(404, f"there is no command {name[:100]!r}: {hint}/docs lists what there is")
-    require(caller, f"{name.partition('.')[0]}:write")
-    return command_class
+    context = name.partition(".")[0]
+    if command_class.IS_FOR_OWN and not may(caller, f"{context}:write") and may(caller, f"{context}:own"):
+        return command_class, True
+    require(caller, f"{context}:write")
+    return command_class, False
 
 
 def command_id_of(given: Any) -> str:

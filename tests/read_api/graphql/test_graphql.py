@@ -18,7 +18,11 @@ PAGE = DEVICES + " edges { cursor node { id } } nodes { id } pageInfo { hasNextP
 @pytest.fixture(scope="module", autouse=True)
 def things(stores: Stores) -> None:
     for n in range(5):
-        device: dict[str, Any] = {"hostname": f"h{n}", "status": "ONLINE" if n % 2 else "OFFLINE", "organization_id": "org"}
+        device: dict[str, Any] = {
+            "hostname": f"h{n}",
+            "status": "ONLINE" if n % 2 else "OFFLINE",
+            "organization_id": "org",
+        }
         stores.put("devices", ACME, f"d{n}", **device)
         stores.put("alerts", ACME, f"a{n}", status="OPEN", severity="critical", device_id=f"d{n % 2}", value=n + 0.5)
     stores.put("organizations", ACME, "org", name="North", status="ACTIVE")
