@@ -23,7 +23,7 @@ _CLAIM_S = 2.0
 
 
 class CannotBegin(Exception):  # noqa: N818 - it says what happened
-    """The first command was refused, and nothing was recorded; the message says why."""
+    """The first command was refused, and nothing was recorded; the message says why. A retry gives the same answer."""
 
 
 class Count:
