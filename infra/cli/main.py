@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -112,6 +112,14 @@ def cli() -> None:
     show_default=True,
     help="How many requests a key may send that was issued without limits of its own.",
 )
+@click.option(
+    "--tasks",
+    "kinds",
+    metavar="KINDS",
+    envvar="FACTLINE_TASKS",
+    help="The tasks that the embedded server does itself, like http.check,http.request, or none; the harmless ones"
+    " where it is left out.",
+)
 def serve(
     *,
     data_dir: Path,
@@ -121,6 +129,7 @@ def serve(
     syslog_tenant: str,
     syslog_timezone: str,
     key_limits: str,
+    kinds: str | None,
 ) -> None:
     """Start the server; Ctrl-C stops it, and the next start has lost nothing.
 
@@ -132,6 +141,7 @@ def serve(
     PORT=9000 DATA_DIR=/var/lib/factline factline serve
     factline serve --syslog 127.0.0.1:5514
     factline serve --key-limits 600,10000,100000
+    factline serve --tasks http.check,http.request
     """
     usual_limits = _limits(key_limits)
     listen = _syslog(syslog, syslog_tenant, syslog_timezone) if syslog else None
@@ -139,9 +149,11 @@ def serve(
         from infra.cli.worker import gateway  # noqa: PLC0415, the drivers come with an extra
 
         sys.exit(gateway(data_dir, port=port, usual_limits=usual_limits, syslog=listen))
+    from infra.handlers.catalog import HARMLESS  # noqa: PLC0415
     from infra.serve.embedded import serve as run  # noqa: PLC0415 - the engine takes a second to load; --help should not
 
-    sys.exit(run(data_dir, port=port, usual_limits=usual_limits, syslog=listen))
+    tasks = HARMLESS if kinds is None else _kinds(kinds)
+    sys.exit(run(data_dir, port=port, usual_limits=usual_limits, syslog=listen, tasks=tasks))
 
 
 def _limits(text: str) -> "RateLimits":
@@ -155,6 +167,15 @@ def _limits(text: str) -> "RateLimits":
             param_hint="--key-limits",
         )
     return RateLimits(*map(int, numbers))
+
+
+def _kinds(text: str) -> Sequence[str]:
+    from infra.handlers.catalog import BadKinds, kinds_of  # noqa: PLC0415 - --help need not wait for it
+
+    try:
+        return kinds_of(text)
+    except BadKinds as error:
+        raise click.BadParameter(str(error), param_hint="--tasks") from error
 
 
 def _syslog(address: str, tenant: str, timezone: str) -> "Syslog":

@@ -4,11 +4,12 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 
 import click
 from fastapi import FastAPI
@@ -18,11 +19,15 @@ from domain.message import Command
 from infra.collector import settle_collector
 from infra.data_dir import cursor_secret
 from infra.embedded import DEMO_TENANT, Embedded
+from infra.handlers.catalog import handlers
+from infra.handlers.settings import HandlerSettings
+from infra.handlers.web import Handler
 from infra.jwks import fetching
 from infra.limits.memory import MemoryRateLimiter
 from infra.master_key import FINGERPRINTS
 from infra.river.scorer import new_scorer
 from infra.serve.http import Server, listen
+from infra.serve.own_worker import OwnWorkers, working
 from infra.serve.syslog import OpenSyslog, Syslog, listening, open_syslog
 from projections.credentials import RateLimits
 from read_api.answers import Answers
@@ -44,6 +49,7 @@ from streams.write.gate import CommandGate
 
 _HOST = Actor(ActorType.SYSTEM, "host-metrics")
 _HOST_AGAIN_S = 60.0
+NO_HANDLERS: Mapping[str, Handler] = MappingProxyType({})
 
 
 def create_app(
@@ -52,8 +58,12 @@ def create_app(
     host_metrics: bool = True,
     usual_limits: RateLimits = DEFAULT,
     syslog: OpenSyslog | None = None,
+    shipped: Mapping[str, Handler] = NO_HANDLERS,
 ) -> FastAPI:
-    """Return the whole server as one application; its lifespan starts and stops what runs beside the requests."""
+    """Return the whole server as one application; its lifespan starts and stops what runs beside the requests.
+
+    Shape: `shipped` are the handlers of the tasks that the server does itself.
+    """
     views = embedded.views
     answers = Answers(
         timeline=views.timeline,
@@ -89,9 +99,11 @@ def create_app(
             runner.start(give_way=busy)
         views.correlator.start(decide, give_way=busy)
         reporter = asyncio.create_task(_report_host(commands, telemetry)) if host_metrics else None
+        own = OwnWorkers(app, shipped, views.documents, embedded.credentials) if shipped else None
         async with (
             listening(syslog, commands.execute, telemetry.append),
             recording(app.state.usage, telemetry.append),
+            working(own),
         ):
             yield
         if reporter is not None:
@@ -136,17 +148,31 @@ async def _report_host(commands: CommandGate, telemetry: TelemetryGate) -> None:
         await asyncio.sleep(_HOST_AGAIN_S)
 
 
-def serve(data_dir: Path, *, port: int, usual_limits: RateLimits = DEFAULT, syslog: Syslog | None = None) -> int:
+def serve(
+    data_dir: Path,
+    *,
+    port: int,
+    usual_limits: RateLimits = DEFAULT,
+    syslog: Syslog | None = None,
+    tasks: Sequence[str] = (),
+) -> int:
     """Run the server on 127.0.0.1 until it is told to stop; return the exit status.
 
-    Raises: DataDirError, the directory cannot be used; OSError, a port is taken.
+    Shape: `tasks` are the kinds of tasks that it does itself.
+    Raises: DataDirError, the directory cannot be used; BadSettings; OSError, a port is taken.
     """
+    all_handlers = handlers(HandlerSettings.from_environment()) if tasks else {}
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # uvicorn raises the signal that stopped it once more when it is done: then it only ends this block
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), Embedded.open(data_dir) as embedded, closing(listen(port)) as sock:
         with _undisturbed():
-            app = create_app(embedded, usual_limits=usual_limits, syslog=open_syslog(syslog))
+            app = create_app(
+                embedded,
+                usual_limits=usual_limits,
+                syslog=open_syslog(syslog),
+                shipped={kind: all_handlers[kind] for kind in tasks},
+            )
             address = f"http://127.0.0.1:{sock.getsockname()[1]}"
             embedded.dir.announce(address)
             # last of all that can fail: the key that it returns is shown this once
