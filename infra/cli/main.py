@@ -149,11 +149,9 @@ def serve(
         from infra.cli.worker import gateway  # noqa: PLC0415, the drivers come with an extra
 
         sys.exit(gateway(data_dir, port=port, usual_limits=usual_limits, syslog=listen))
-    from infra.handlers.catalog import HARMLESS  # noqa: PLC0415
     from infra.serve.embedded import serve as run  # noqa: PLC0415 - the engine takes a second to load; --help should not
 
-    tasks = HARMLESS if kinds is None else _kinds(kinds)
-    sys.exit(run(data_dir, port=port, usual_limits=usual_limits, syslog=listen, tasks=tasks))
+    sys.exit(run(data_dir, port=port, usual_limits=usual_limits, syslog=listen, tasks=_kinds(kinds)))
 
 
 def _limits(text: str) -> "RateLimits":
@@ -169,11 +167,11 @@ def _limits(text: str) -> "RateLimits":
     return RateLimits(*map(int, numbers))
 
 
-def _kinds(text: str) -> Sequence[str]:
-    from infra.handlers.catalog import BadKinds, kinds_of  # noqa: PLC0415 - --help need not wait for it
+def _kinds(text: str | None) -> Sequence[str]:
+    from infra.handlers.catalog import HARMLESS, BadKinds, kinds_of  # noqa: PLC0415 - --help need not wait for it
 
     try:
-        return kinds_of(text)
+        return kinds_of(text, HARMLESS)
     except BadKinds as error:
         raise click.BadParameter(str(error), param_hint="--tasks") from error
 

@@ -1,39 +1,76 @@
 """These are the handlers that ship, by the kind of their tasks."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from factline.worker import Failed, Task
+from infra.handlers import javascript
+from infra.handlers.invoice import extract_invoice
+from infra.handlers.javascript import script_javascript
 from infra.handlers.mail import notify_email
 from infra.handlers.outgoing import Outgoing
 from infra.handlers.settings import HandlerSettings
 from infra.handlers.web import Handler, http_check, http_request
 from infra.handlers.webhook import notify_webhook
+from schemas.json_text import json_text
 
-HARMLESS = ("http.check",)
+_SCRIPT = "script.javascript"
+
+HARMLESS = ("csv.extract_invoice", "http.check", _SCRIPT)
 """What the embedded server does by itself: it changes nothing outside, and reaches public addresses only."""
 
-KINDS = ("http.check", "http.request", "notify.email", "notify.webhook")
+KINDS = ("csv.extract_invoice", "http.check", "http.request", "notify.email", "notify.webhook", _SCRIPT)
 
 
 class BadKinds(ValueError):  # noqa: N818
-    """No handler ships for a kind; the message names those that there are. A retry gives the same answer."""
+    """No handler is there for a kind; the message says what to do. A retry gives the same answer."""
 
 
-def kinds_of(text: str) -> Sequence[str]:
-    """Read kinds with commas between them, `none` for none. Raises: BadKinds."""
+def kinds_of(text: str | None, usual: Sequence[str]) -> Sequence[str]:
+    """Read kinds with commas between them, `none` for none; without a text those of the usual ones that are installed.
+
+    Raises: BadKinds.
+    """
+    if text is None:
+        return tuple(kind for kind in usual if _is_installed(kind))
     kinds = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if kinds == ("none",):
         return ()
-    if unknown := [kind for kind in kinds if kind not in KINDS]:
-        raise BadKinds(f"no handler ships for {unknown[0]}; there are: {', '.join(KINDS)}")
+    for kind in kinds:
+        if kind not in KINDS:
+            raise BadKinds(f"no handler ships for {kind}; there are: {', '.join(KINDS)}")
+        if not _is_installed(kind):
+            raise BadKinds(f"{kind} needs V8: pip install 'factline[scripts]'")
     return kinds
 
 
-def handlers(settings: HandlerSettings) -> Mapping[str, Handler]:
-    """Return the handler of each of KINDS."""
+def _is_installed(kind: str) -> bool:
+    return kind != _SCRIPT or javascript.is_installed()
+
+
+def handlers(settings: HandlerSettings, kinds: Sequence[str]) -> Mapping[str, Handler]:
+    """Return the handler of each of these KINDS."""
     outgoing = Outgoing(settings.allowed)
-    return {
+    shipped = {
+        "csv.extract_invoice": extract_invoice(),
         "http.check": http_check(outgoing),
         "http.request": http_request(outgoing),
         "notify.email": notify_email(settings.mail),
         "notify.webhook": notify_webhook(outgoing, lambda _task: settings.webhook_secret),
+        _SCRIPT: script_javascript(),
     }
+    return {kind: _bounded(shipped[kind]) for kind in kinds}
+
+
+def _bounded(handler: Handler) -> Handler:
+    """Return a handler that fails where its output would not be taken: another attempt would give the same."""
+
+    async def handle(task: Task) -> Any:
+        output = await handler(task)
+        try:
+            json_text(output)
+        except ValueError as error:
+            raise Failed(f"the output {error}", retryable=False) from error
+        return output
+
+    return handle

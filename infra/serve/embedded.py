@@ -161,7 +161,7 @@ def serve(
     Shape: `tasks` are the kinds of tasks that it does itself.
     Raises: DataDirError, the directory cannot be used; BadSettings; OSError, a port is taken.
     """
-    all_handlers = handlers(HandlerSettings.from_environment()) if tasks else {}
+    shipped = handlers(HandlerSettings.from_environment(), tasks)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # uvicorn raises the signal that stopped it once more when it is done: then it only ends this block
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -171,7 +171,7 @@ def serve(
                 embedded,
                 usual_limits=usual_limits,
                 syslog=open_syslog(syslog),
-                shipped={kind: all_handlers[kind] for kind in tasks},
+                shipped=shipped,
             )
             address = f"http://127.0.0.1:{sock.getsockname()[1]}"
             embedded.dir.announce(address)
