@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 
 from domain.catalog import EVENTS
-from projections.automation import approvals, execution_logs, executions, tasks, workflow_facts, workflows
+from projections.automation import (
+    approvals,
+    execution_logs,
+    executions,
+    provider_keys,
+    tasks,
+    workflow_facts,
+    workflows,
+)
 from projections.content import content, content_facts, distributions
 from projections.execution import command_executions, schedules, scripts
 from projections.finance import approval_limits, budgets, invoice_balances, invoice_facts, invoices
@@ -65,6 +73,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     workflows.PROJECTION,
     executions.PROJECTION,
     approvals.PROJECTION,
+    provider_keys.PROJECTION,
     processes.PROJECTION,
 )
 

@@ -36,6 +36,7 @@ class _Lazy(Suggesting):
         "log": ("infra.cli.replay", "log_"),
         "migrate": ("infra.cli.worker", "migrate"),
         "projections": ("infra.cli.operator", "projections"),
+        "provider-keys": ("infra.cli.provider_keys", "provider_keys"),
         "ready": ("infra.cli.ready", "ready"),
         "replay": ("infra.cli.replay", "replay_"),
         "restore": ("infra.cli.backup", "restore"),

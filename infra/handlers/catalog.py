@@ -56,7 +56,7 @@ def handlers(settings: HandlerSettings, kinds: Sequence[str]) -> Mapping[str, Ha
         "http.check": http_check(outgoing),
         "http.request": http_request(outgoing),
         "notify.email": notify_email(settings.mail),
-        "notify.webhook": notify_webhook(outgoing, lambda _task: settings.webhook_secret),
+        "notify.webhook": notify_webhook(outgoing),
         _SCRIPT: script_javascript(),
     }
     return {kind: _bounded(shipped[kind]) for kind in kinds}

@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from factline.worker import Failed
+from factline.worker import Failed, Provider, Task
 from schemas.values import in_words
 
 M = TypeVar("M", bound=BaseModel)
@@ -22,3 +22,15 @@ def checked(model: type[M], given: Any) -> M:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         places = ("input" + "".join(f".{part}" for part in one["loc"]) + f": {in_words(one['msg'])}" for one in found)
         raise Failed("; ".join(places), retryable=False) from error
+
+
+def provider_of(task: Task) -> Provider:
+    """Return the service, and its secret, that the input's `provider_key` names. Raises: Failed, no retry helps."""
+    if task.provider is None:
+        named = task.input.get("provider_key") if isinstance(task.input, dict) else None
+        raise Failed(
+            f"there is no secret {named!r} for tasks of the kind {task.kind}: add it with `factline provider-keys set`,"
+            " and let the worker's API key have the scope secrets:read",
+            retryable=False,
+        )
+    return task.provider

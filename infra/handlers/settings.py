@@ -1,4 +1,4 @@
-"""The environment tells handlers what they may reach, and what they send e-mails and webhooks with."""
+"""The environment tells handlers what they may reach, and what they send e-mails with."""
 
 import os
 from collections.abc import Mapping
@@ -15,7 +15,6 @@ class HandlerSettings:
 
     allowed: Networks = ()
     mail: MailServer | None = field(default=None, repr=False)
-    webhook_secret: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "HandlerSettings":
@@ -24,7 +23,7 @@ class HandlerSettings:
             allowed = networks(environment.get("FACTLINE_ALLOW_NETWORKS", ""))
         except ValueError as error:
             raise BadSettings(f"FACTLINE_ALLOW_NETWORKS must look like 10.0.0.0/8,192.168.1.5: {error}") from error
-        return cls(allowed, _mail(environment), environment.get("FACTLINE_WEBHOOK_SECRET") or None)
+        return cls(allowed, _mail(environment))
 
 
 def _mail(environment: Mapping[str, str]) -> MailServer | None:

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -12,7 +11,7 @@ import orjson
 from pydantic import StringConstraints
 
 from factline.worker import Failed, Task
-from infra.handlers.inputs import Input, checked
+from infra.handlers.inputs import Input, checked, provider_of
 from infra.handlers.outgoing import FAILURES, Outgoing, failure_of
 from infra.handlers.web import Handler, TimeoutS, Url
 
@@ -24,6 +23,7 @@ class Webhook(Input):
     url: Url
     type: Annotated[str, StringConstraints(max_length=128, pattern=r"^[A-Za-z0-9_.-]+$")]
     data: Any
+    provider_key: str
     timeout_s: TimeoutS = 20
 
 
@@ -46,20 +46,18 @@ def signature(key: bytes, message_id: str, at_s: int, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
 
 
-def notify_webhook(outgoing: Outgoing, secret_of: Callable[[Task], str | None]) -> Handler:
+def notify_webhook(outgoing: Outgoing) -> Handler:
     """Return the handler of `notify.webhook`.
 
-    Shape: the id of the message is that of the task, so that the receiver knows an attempt that comes again. The output
-    is {status}. A redirect is no success, and 410 says that nobody is there any more: no retry helps.
+    Shape: the secret is that of a provider key. The id of the message is that of the task, so that the receiver knows
+    an attempt that comes again. The output is {status}. A redirect is no success, and 410 says that nobody is there any
+    more: no retry helps.
     """
 
     async def notify(task: Task) -> Any:
         asked = checked(Webhook, task.input)
-        secret = secret_of(task)
-        if secret is None:
-            raise Failed("there is no secret to sign webhooks with; set FACTLINE_WEBHOOK_SECRET", retryable=False)
         try:
-            key = signing_key(secret)
+            key = signing_key(provider_of(task).secret)
         except ValueError as error:
             raise Failed(str(error), retryable=False) from error
         now = datetime.now(UTC)

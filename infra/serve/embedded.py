@@ -25,6 +25,7 @@ from infra.handlers.web import Handler
 from infra.jwks import fetching
 from infra.limits.memory import MemoryRateLimiter
 from infra.master_key import FINGERPRINTS
+from infra.provider_secrets import ProviderSecrets
 from infra.river.scorer import new_scorer
 from infra.serve.http import Server, listen
 from infra.serve.own_worker import OwnWorkers, working
@@ -39,6 +40,7 @@ from streams.correlate.preview import Stored
 from streams.identifiers import new_id
 from streams.intake.host_metrics import HostMetrics
 from streams.intake.http.app import add_intake
+from streams.intake.http.provider_keys import TaskSecrets, provider_keys_router
 from streams.intake.http.tasks import tasks_router
 from streams.intake.http.telemetry import TelemetryGate
 from streams.intake.http.usage import recording
@@ -127,7 +129,9 @@ def create_app(
     )
     add_answers(app, answers)
     app.include_router(watches_router(Stored(views.timeline, views.documents), new_scorer))
-    app.include_router(tasks_router(commands, views.documents, embedded.keys.master.derived(FINGERPRINTS)))
+    box, fingerprints = ProviderSecrets(embedded.keys.master), embedded.keys.master.derived(FINGERPRINTS)
+    app.include_router(tasks_router(commands, views.documents, TaskSecrets(embedded.credentials, box), fingerprints))
+    app.include_router(provider_keys_router(commands, box, fingerprints))
     return app
 
 

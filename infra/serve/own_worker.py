@@ -20,6 +20,7 @@ from projections.stores import StoreUnavailable
 from read_api.edge.asking import OWN_CALLER
 from read_api.edge.auth import Caller
 from schemas.envelope import Actor, ActorType, TenantId
+from streams.intake.http.provider_keys import SECRETS
 
 _LOG = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class OwnWorkers:
         self._working[tenant_id] = (worker, working)
 
     def _caller_of(self, tenant_id: TenantId) -> Caller:
-        return _Own(tenant_id, NAME, ("tasks:write",), quota=self._credentials.quota_of(tenant_id))
+        return _Own(tenant_id, NAME, ("tasks:write", SECRETS), quota=self._credentials.quota_of(tenant_id))
 
 
 def _say_why(tenant_id: TenantId, done: "asyncio.Task[None]") -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from factline.worker import Task
+from factline.worker import Provider, Task
 from infra.handlers.outgoing import Outgoing, networks
 from infra.handlers.web import Handler
 
@@ -11,8 +11,10 @@ LOCAL = Outgoing(networks("127.0.0.0/8"))
 """For the web servers of tests."""
 
 
-def done(handler: Handler, input_: Any, *, kind: str = "any", task_id: str = "t1") -> Any:
+def done(
+    handler: Handler, input_: Any, *, kind: str = "any", task_id: str = "t1", provider: Provider | None = None
+) -> Any:
     async def doing() -> Any:
-        return await handler(Task(task_id, kind, 1, input_))
+        return await handler(Task(task_id, kind, 1, input_, provider))
 
     return asyncio.run(doing())
