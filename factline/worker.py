@@ -64,6 +64,22 @@ class Task(NamedTuple):
     provider: Provider | None = None
 
 
+class ModelUse(NamedTuple):
+    """Which language model was used for a task, and how much, as its provider counts it."""
+
+    provider: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+
+
+class Done(NamedTuple):
+    """What a function returns that used a model: the output, and the use, which is counted per tenant and model."""
+
+    output: Any
+    usage: ModelUse
+
+
 class Failed(Exception):  # noqa: N818
     """Raise it to fail a task; a retry is made by the server, unless it is said that none helps."""
 
@@ -183,7 +199,7 @@ class Worker:
         doing = asyncio.ensure_future(_called(self._handlers[task.kind], task))
         beating = asyncio.create_task(self._beat(client, task, row["heartbeat_s"], doing))
         try:
-            await self._say(client, task, "complete", {"output": await doing})
+            await self._say(client, task, "complete", _said(await doing))
         except asyncio.CancelledError:
             doing.cancel()
             if self._stopping.is_set():
@@ -228,6 +244,12 @@ class Worker:
                 return
             else:
                 return
+
+
+def _said(returned: Any) -> Mapping[str, Any]:
+    if isinstance(returned, Done):
+        return {"output": returned.output, "usage": returned.usage._asdict()}
+    return {"output": returned}
 
 
 def _provider_of(given: Mapping[str, Any] | None) -> Provider | None:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from factline.worker import Failed, Task
+from factline.worker import Done, Failed, Task
 from infra.handlers import javascript
+from infra.handlers.chat import chat_complete
 from infra.handlers.invoice import extract_invoice
 from infra.handlers.javascript import script_javascript
 from infra.handlers.mail import notify_email
@@ -16,10 +17,21 @@ from schemas.json_text import json_text
 
 _SCRIPT = "script.javascript"
 
-HARMLESS = ("csv.extract_invoice", "http.check", _SCRIPT)
-"""What the embedded server does by itself: it changes nothing outside, and reaches public addresses only."""
+HARMLESS = ("chat.complete", "csv.extract_invoice", "http.check", _SCRIPT)
+"""What the embedded server does by itself: it changes nothing outside, and reaches public addresses only.
 
-KINDS = ("csv.extract_invoice", "http.check", "http.request", "notify.email", "notify.webhook", _SCRIPT)
+Shape: a model is asked only by a tenant that has left a key for it.
+"""
+
+KINDS = (
+    "chat.complete",
+    "csv.extract_invoice",
+    "http.check",
+    "http.request",
+    "notify.email",
+    "notify.webhook",
+    _SCRIPT,
+)
 
 
 class BadKinds(ValueError):  # noqa: N818
@@ -52,6 +64,7 @@ def handlers(settings: HandlerSettings, kinds: Sequence[str]) -> Mapping[str, Ha
     """Return the handler of each of these KINDS."""
     outgoing = Outgoing(settings.allowed)
     shipped = {
+        "chat.complete": chat_complete(outgoing),
         "csv.extract_invoice": extract_invoice(),
         "http.check": http_check(outgoing),
         "http.request": http_request(outgoing),
@@ -68,7 +81,7 @@ def _bounded(handler: Handler) -> Handler:
     async def handle(task: Task) -> Any:
         output = await handler(task)
         try:
-            json_text(output)
+            json_text(output.output if isinstance(output, Done) else output)
         except ValueError as error:
             raise Failed(f"the output {error}", retryable=False) from error
         return output

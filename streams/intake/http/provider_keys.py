@@ -34,7 +34,8 @@ SECRETS = "secrets:read"
 
 _SHOWN = 5
 _SHOWN_OF_AT_LEAST = 20
-_Secret = Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
+# what a header can carry as it is: anything else would only be found when it is used
+_Secret = Annotated[str, StringConstraints(min_length=1, max_length=4_000, pattern=r"^[!-~]+$")]
 _Managing = Annotated[Caller, Depends(Allowed("automation:write", records="events"))]
 
 

@@ -14,7 +14,8 @@ class Sent(NamedTuple):
     body: bytes
 
 
-Answer = tuple[int, dict[str, str], bytes]
+Answer = tuple[int, dict[str, str], bytes | list[bytes]]
+"""A status, headers, and a body; one of several parts is sent part by part."""
 
 
 class WebServer:
@@ -35,12 +36,17 @@ def web_server(answer: Callable[[Sent], Answer]) -> Iterator[WebServer]:
             running.sent.append(sent)
             status, more, body = answer(sent)
             self.send_response(status)
-            for name, text in {"content-length": str(len(body)), **more}.items():
+            parts = body if isinstance(body, list) else [body]
+            size = {"transfer-encoding": "chunked"} if parts is body else {"content-length": str(len(body))}
+            for name, text in {**size, **more}.items():
                 self.send_header(name, text)
             self.end_headers()
             if self.command != "HEAD":
                 try:
-                    self.wfile.write(body)
+                    for part in parts:
+                        self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part) if parts is body else part)
+                        self.wfile.flush()
+                    self.wfile.write(b"0\r\n\r\n" if parts is body else b"")
                 except OSError:
                     self.close_connection = True
 

@@ -1,17 +1,25 @@
 """The embedded server does tasks itself, for each tenant that has some, and shows them as a worker's."""
 
-from pathlib import Path
-from typing import Any
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import httpx
+import pytest
 
 from factline.worker import Failed, Task
 from infra.embedded import Embedded
+from infra.handlers.chat import chat_complete
 from infra.serve.embedded import create_app
 from infra.serve.own_worker import NAME
 from projections.credentials import RateLimits
+from tests.infra.handlers.kit import LOCAL
+from tests.infra.handlers.test_chat import OLLAMA
+from tests.infra.handlers.web_server import web_server
 from tests.streams.intake.http.ways_in import served
 from tests.waiting import eventually
+
+SECRET = "hush-hush-hush-hush-hush"
 
 
 async def twice(task: Task) -> int:
@@ -20,43 +28,87 @@ async def twice(task: Task) -> int:
     return int(task.input) * 2
 
 
-def request(client: httpx.Client, key: str, task_id: str, input_: Any, kind: str = "twice") -> None:
-    body = {"task_id": task_id, "kind": kind, "input": input_}
-    answer = client.post("/v1/commands/operations/RequestTask", json=body, headers={"X-API-Key": key})
-    assert answer.status_code == 200, answer.text
+class Tenant(NamedTuple):
+    client: httpx.Client
+    key: str
+
+    def get(self, path: str) -> list[dict[str, Any]]:
+        def asked() -> httpx.Response | None:
+            # a view may still be about to be built
+            answer = self.client.get(path, headers={"X-API-Key": self.key})
+            return answer if answer.is_success else None
+
+        rows: list[dict[str, Any]] = eventually(asked).json()["rows"]
+        return rows
+
+    def post(self, path: str, body: Any) -> Any:
+        answer = self.client.post(path, json=body, headers={"X-API-Key": self.key})
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def request(self, task_id: str, input_: Any, kind: str = "twice") -> None:
+        self.post("/v1/commands/operations/RequestTask", {"task_id": task_id, "kind": kind, "input": input_})
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        return next(iter(self.get(f"/v1/tasks/{task_id}")), {})
+
+    def ended(self, task_id: str) -> dict[str, Any]:
+        eventually(lambda: "ended_at" in self.task(task_id), lambda: str(self.task(task_id)))
+        return self.task(task_id)
 
 
-def task_of(client: httpx.Client, key: str, task_id: str) -> dict[str, Any]:
-    rows: list[dict[str, Any]] = client.get(f"/v1/tasks/{task_id}", headers={"X-API-Key": key}).json()["rows"]
-    return rows[0] if rows else {}
-
-
-def test_server_does_the_tasks_of_its_kinds_for_every_tenant(tmp_path: Path) -> None:
-    with Embedded.open(tmp_path) as embedded:
+@pytest.fixture(scope="module")
+def tenants(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tenant, Tenant]]:
+    folder = tmp_path_factory.mktemp("own")
+    shipped = {"twice": twice, "chat.complete": chat_complete(LOCAL)}
+    with Embedded.open(folder) as embedded:
         demo = str(embedded.first_start())
-        operator = (tmp_path / "operator.key").read_text().strip()
-        with served(
-            create_app(embedded, host_metrics=False, usual_limits=RateLimits(), shipped={"twice": twice})
-        ) as client:
-            made = client.post(
-                "/v1/tenants", json={"tenant_id": "acme", "name": "Acme"}, headers={"X-API-Key": operator}
-            )
-            acme = made.json()["api_key"]
-            request(client, demo, "t1", 21)
-            request(client, acme, "t2", 4)
-            request(client, demo, "t3", "bad")
-            request(client, demo, "t4", 1, kind="somebody.elses")
+        operator = (folder / "operator.key").read_text().strip()
+        app = create_app(embedded, host_metrics=False, usual_limits=RateLimits(), shipped=shipped)
+        with served(app) as client:
+            made = Tenant(client, operator).post("/v1/tenants", {"tenant_id": "acme", "name": "Acme"})
+            yield Tenant(client, demo), Tenant(client, made["api_key"])
 
-            def found() -> list[Any]:
-                return [task_of(client, *of).get("status") for of in ((demo, "t1"), (acme, "t2"), (demo, "t3"))]
 
-            eventually(lambda: found() == ["COMPLETED", "COMPLETED", "FAILED"], lambda: str(found()))
-            done = task_of(client, demo, "t1")
-            assert (done["output"], done["worker"]) == ("42", NAME)
-            assert task_of(client, demo, "t3")["error"] == "that is no number"
-            assert task_of(client, demo, "t4")["status"] == "WAITING"
-            # who did it is the server, not a key
-            rows = client.get("/v1/audit/streams/task-t1", headers={"X-API-Key": demo}).json()["rows"]
-            assert ("task.claimed", "system", NAME) in [
-                (row["type"], row["actor"]["type"], row["actor"]["id"]) for row in rows
-            ]
+def test_server_does_the_tasks_of_its_kinds_for_every_tenant(tenants: tuple[Tenant, Tenant]) -> None:
+    demo, acme = tenants
+    demo.request("t1", 21)
+    acme.request("t2", 4)
+    demo.request("t3", "bad")
+    demo.request("t4", 1, kind="somebody.elses")
+    done = demo.ended("t1")
+    assert (done["status"], done["output"], done["worker"]) == ("COMPLETED", "42", NAME)
+    assert acme.ended("t2")["output"] == "8"
+    assert (demo.ended("t3")["status"], demo.ended("t3")["error"]) == ("FAILED", "that is no number")
+    assert demo.task("t4")["status"] == "WAITING"
+    # who did it is the server, and not a key
+    claimed = [row for row in demo.get("/v1/audit/streams/task-t1") if row["type"] == "task.claimed"]
+    assert [row["actor"] for row in claimed] == [{"type": "system", "id": NAME}]
+
+
+def test_model_is_asked_with_the_tenants_secret_and_its_use_is_counted(tenants: tuple[Tenant, Tenant]) -> None:
+    demo, acme = tenants
+    with web_server(lambda _: (200, {}, OLLAMA)) as server:
+        key = {
+            "key_id": "local",
+            "provider": "ollama",
+            "kinds": ["chat.complete"],
+            "secret": "hush-hush-hush-hush-hush",
+        }
+        demo.post("/v1/secrets", {**key, "base_url": server.url})
+        given = {"provider_key": "local", "model": "m-1", "messages": [{"role": "user", "content": "Guten Tag?"}]}
+        demo.request("c1", given, kind="chat.complete")
+        acme.request("c2", given, kind="chat.complete")
+        done = demo.ended("c1")
+        failed = acme.ended("c2")
+        assert [sent.headers["authorization"] for sent in server.sent] == [f"Bearer {SECRET}"]
+    assert json.loads(done["output"])["text"] == "Schönen Tag"
+    assert (failed["status"], failed["error"].split(":")[0]) == (
+        "FAILED",
+        "there is no secret 'local' for tasks of the kind chat.complete",
+    )
+    use = [{"model": "m-1", "tasks": 1, "input_tokens": 12, "output_tokens": 3}]
+    eventually(lambda: demo.get("/v1/analytics/models") == use, lambda: str(demo.get("/v1/analytics/models")))
+    assert acme.get("/v1/analytics/models") == []
+    [shown] = demo.get("/v1/provider_keys")
+    assert SECRET not in json.dumps([shown, done, demo.get("/v1/audit/events")])

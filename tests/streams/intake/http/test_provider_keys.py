@@ -120,6 +120,7 @@ def test_same_request_again_is_answered_as_before_and_another_under_its_key_is_r
         ({**ADD, "base_url": "ftp://x"}, "base_url"),
         ({**ADD, "kinds": []}, "kinds"),
         ({**ADD, "secret": ""}, "secret"),
+        ({**ADD, "secret": f"{SECRET}\n"}, "secret"),
         ({**ADD, "sealed": "AQID"}, "sealed"),
     ],
 )
