@@ -26,11 +26,20 @@ _TYPES = {
 
 ROOMS = (
     "alerts",
+    "content",
+    "customers",
     "devices",
     "events",
+    "executions",
     "invoices",
+    "leads",
     "logs",
+    "quotes",
+    "settings",
     "system",
+    "tasks",
+    "watches",
+    "workflows",
 )
 """What the addresses of the page begin with; the script shows the room that the address names."""
 

@@ -1,27 +1,67 @@
 // The frame of every room: the rail, what is said above and below, the way to the rooms, and a stream's history beside them.
 
+import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { LocationProvider, Route, Router, useLocation } from "preact-iso";
 
 import { Failure, Notice } from "./parts/bits";
 import { Health } from "./parts/Health";
 import { HistoryPanel } from "./parts/History";
+import { FIND, Search } from "./parts/Search";
 import { SignIn } from "./parts/SignIn";
 import { beginNews, connection, endNews } from "./news";
 import { ROOMS } from "./rooms";
 import { Alerts } from "./rooms/Alerts";
+import { ContentQueue, ContentRoom } from "./rooms/Content";
+import { CustomerRoom, Customers } from "./rooms/Customers";
 import { Device } from "./rooms/Device";
 import { Devices } from "./rooms/Devices";
 import { Events } from "./rooms/Events";
+import { ExecutionRoom } from "./rooms/Execution";
 import { Invoice } from "./rooms/Invoice";
 import { Invoices } from "./rooms/Invoices";
+import { LeadRoom, Leads } from "./rooms/Leads";
 import { Logs } from "./rooms/Logs";
 import { Overview } from "./rooms/Overview";
+import { QuoteRoom, Quotes } from "./rooms/Quotes";
+import { Settings } from "./rooms/Settings";
 import { System } from "./rooms/System";
+import { TaskRoom, Tasks } from "./rooms/Tasks";
+import { Watches, WatchRoom } from "./rooms/Watches";
+import { ExecutionsRoom, WorkflowRoom, Workflows } from "./rooms/Workflows";
 import { begin, form, may, me, signOut } from "./session";
 
 // other addresses of this server, like /docs, are no rooms
 const SCOPE = new RegExp(`^/(${ROOMS.map(({ path }) => path.slice(1)).filter(Boolean).join("|")})?(/|\\?|$)`);
+
+const AT: Readonly<Record<string, ComponentType>> = {
+  "/": Overview,
+  "/devices": Devices,
+  "/devices/:id": Device,
+  "/alerts": Alerts,
+  "/watches": Watches,
+  "/watches/:id": WatchRoom,
+  "/logs": Logs,
+  "/leads": Leads,
+  "/leads/:id": LeadRoom,
+  "/quotes": Quotes,
+  "/quotes/:id": QuoteRoom,
+  "/customers": Customers,
+  "/customers/:id": CustomerRoom,
+  "/invoices": Invoices,
+  "/invoices/:id": Invoice,
+  "/content": ContentQueue,
+  "/content/:id": ContentRoom,
+  "/workflows": Workflows,
+  "/workflows/:id": WorkflowRoom,
+  "/executions": ExecutionsRoom,
+  "/executions/:id": ExecutionRoom,
+  "/tasks": Tasks,
+  "/tasks/:id": TaskRoom,
+  "/events": Events,
+  "/system": System,
+  "/settings": Settings,
+};
 
 export function App() {
   const [error, setError] = useState<Error | null>(null);
@@ -53,19 +93,14 @@ export function App() {
         <Head />
         <main id="board">
           <Router>
-            <Route path="/" component={Overview} />
-            <Route path="/devices" component={Devices} />
-            <Route path="/devices/:id" component={Device} />
-            <Route path="/alerts" component={Alerts} />
-            <Route path="/logs" component={Logs} />
-            <Route path="/invoices" component={Invoices} />
-            <Route path="/invoices/:id" component={Invoice} />
-            <Route path="/events" component={Events} />
-            <Route path="/system" component={System} />
+            {Object.entries(AT).map(([path, component]) => (
+              <Route key={path} path={path} component={component} />
+            ))}
             <Route default component={Nothing} />
           </Router>
         </main>
         <HistoryPanel />
+        <Search />
         <footer class="bar">
           {may("ops:read") ? <Health /> : <p id="health" />}
           <p>All times are UTC</p>
@@ -89,6 +124,11 @@ function Head() {
         <p id="connection" class={`badge ${state}`} role="status" title={detail}>
           {LABELS[state]}
         </p>
+      )}
+      {me.value && (
+        <button type="button" id="find" class="quiet" onClick={() => dispatchEvent(new Event(FIND))}>
+          Find <kbd class="spare">Ctrl K</kbd>
+        </button>
       )}
       <div class="who">
         {me.value && <span class="muted spare">{me.value.actor?.id}</span>}

@@ -51,6 +51,13 @@ export async function signIn(tenant_id: string, user_id: string, password: strin
   location.reload();
 }
 
+/** Sets a password with the token of an invitation, or of whoever manages the tenant, and signs in with it. */
+export async function setPassword(tenant_id: string, user_id: string, token: string, password: string): Promise<void> {
+  forgetKey();
+  await ask(client.POST("/v1/passwords", { body: { tenant_id, user_id, token, password } }));
+  await signIn(tenant_id, user_id, password);
+}
+
 export async function signOut(): Promise<void> {
   const isSession = me.value?.credential?.type === "session";
   if (isSession) await ask(client.POST("/v1/sign-out"));

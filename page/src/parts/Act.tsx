@@ -29,7 +29,13 @@ interface Props {
   kind?: "quiet" | "primary";
   children?: ComponentChildren;
   /** Does it; gives the position of what was recorded. `key` is the same for each attempt. */
-  run(values: Values, key: string): Promise<string | null>;
+  run(values: Values, key: string): Promise<string | null | Shown>;
+}
+
+/** What is shown this once, like a new key. */
+export interface Shown {
+  position: string | null;
+  shown: string;
 }
 
 export function Act({ label, title = label, fields = [], category, disabled = false, kind = "quiet", children, run }: Props) {
@@ -38,10 +44,12 @@ export function Act({ label, title = label, fields = [], category, disabled = fa
   const [key, setKey] = useState("");
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState("");
+  const [shown, setShown] = useState<string | null>(null);
 
   const open = (): void => {
     setKey(fresh());
     setError("");
+    setShown(null);
     setOpen(true);
     dialog.current?.showModal();
   };
@@ -52,8 +60,11 @@ export function Act({ label, title = label, fields = [], category, disabled = fa
     setError("");
     try {
       const form = new FormData(event.target as HTMLFormElement);
-      recorded(category, await run(Object.fromEntries([...form].map(([name, value]) => [name, String(value).trim()])), key));
-      close();
+      const done = await run(Object.fromEntries([...form].map(([name, value]) => [name, String(value).trim()])), key);
+      const isShown = typeof done === "object" && done !== null;
+      recorded(category, isShown ? done.position : done);
+      if (isShown) setShown(done.shown);
+      else close();
     } catch (failure) {
       setError((failure as Error).message);
     } finally {
@@ -67,7 +78,21 @@ export function Act({ label, title = label, fields = [], category, disabled = fa
         {label}
       </button>
       <dialog ref={dialog} class="act" aria-label={title} onClose={() => setOpen(false)}>
-        {isOpen && (
+        {isOpen && shown !== null && (
+          <form method="dialog">
+            <h2>{title}</h2>
+            <p class="muted">This is shown once. Keep it.</p>
+            <pre class="once" tabIndex={0} aria-label="Shown once">
+              {shown}
+            </pre>
+            <div class="acts">
+              <button type="submit" class="primary">
+                Close
+              </button>
+            </div>
+          </form>
+        )}
+        {isOpen && shown === null && (
           <form onSubmit={submit} key={key}>
             <h2>{title}</h2>
             {children}
@@ -103,9 +128,11 @@ function Input({ name, kind = "text", values = [], value, isOptional = false, pl
   }
   if (kind === "choice") {
     return (
-      <select name={name} defaultValue={value}>
+      <select name={name}>
         {values.map((one) => (
-          <option key={one}>{one}</option>
+          <option key={one} selected={one === value}>
+            {one}
+          </option>
         ))}
       </select>
     );

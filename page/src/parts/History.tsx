@@ -156,7 +156,7 @@ function History({ stream: name, wanted, onClose }: Props) {
       <h3>Events</h3>
       <ol class="events">
         {stream.events.map((event) => (
-          <Happened key={event.version} event={event} isCurrent={event.version === version} onSelect={() => show(event.version)} />
+          <Happened key={event.version} event={event} isCurrent={event.version === version} isWanted={event.version === wanted} onSelect={() => show(event.version)} />
         ))}
       </ol>
       {stream.next && (
@@ -198,11 +198,19 @@ function Lines({ state, before }: { state: Json; before: Json }) {
   return <>{lines.map((line, index) => (known.has(line) ? <span key={index}>{`${line}\n`}</span> : <mark key={index}>{`${line}\n`}</mark>))}</>;
 }
 
-function Happened({ event, isCurrent, onSelect }: { event: Recorded; isCurrent: boolean; onSelect(): void }) {
+interface HappenedProps {
+  event: Recorded;
+  isCurrent: boolean;
+  /** The address names it. */
+  isWanted: boolean;
+  onSelect(): void;
+}
+
+function Happened({ event, isCurrent, isWanted, onSelect }: HappenedProps) {
   const item = useRef<HTMLLIElement>(null);
   useEffect(() => {
-    if (isCurrent) item.current?.scrollIntoView({ block: "nearest" });
-  }, [isCurrent]);
+    if (isWanted) item.current?.scrollIntoView({ block: "nearest" });
+  }, [isWanted]);
   return (
     <li ref={item} data-version={event.version} aria-current={isCurrent ? "true" : undefined}>
       <button type="button" class="event" onClick={onSelect}>
