@@ -1,111 +1,18 @@
 """The page in a real browser, on a real server."""
 
 import signal
-from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any, TypeVar
 
 import httpx
 import pytest
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
-from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
 from infra.data_dir import operator_key
 from tests.end_to_end import browser as browsers
 from tests.end_to_end import retail
 from tests.end_to_end.conftest import Server
-from tests.tiers import without
-
-T = TypeVar("T")
-
-SOON_S = 10
-SLOWLY_S = 40
-
-
-class Page:
-    """What a person does with the page, and sees on it."""
-
-    def __init__(self, browser: Chrome, url: str) -> None:
-        self.browser = browser
-        self.url = url
-        self.expected_errors: tuple[str, ...] = ()
-
-    def open(self, key: str = "", room: str = "/") -> None:
-        # a document of another address first: with the fragment alone changed, a browser would not load the page again
-        self.browser.get("about:blank")
-        self.browser.get(f"{self.url}{room}#key={key}" if key else f"{self.url}{room}")
-        self.run("window.name = 'not loaded again'")
-
-    def run(self, script: str) -> Any:
-        return self.browser.execute_script(script)
-
-    def all(self, css: str) -> list[WebElement]:
-        return self.browser.find_elements(By.CSS_SELECTOR, css)
-
-    def one(self, css: str) -> WebElement:
-        return self.until(lambda: next(iter(self.all(css)), None), f"nothing is at {css}")
-
-    def text(self, css: str) -> str:
-        return self.one(css).text
-
-    def press(self, words: str) -> None:
-        """Press the button of the page, or of the open dialog, that is called so."""
-        found = By.XPATH, f"(//dialog[@open]//button|//button)[normalize-space()='{words}']"
-        self.until(lambda: next((one for one in self.browser.find_elements(*found) if one.is_displayed()), None), words)
-        next(one for one in reversed(self.browser.find_elements(*found)) if one.is_displayed()).click()
-
-    def row(self, section: str, words: str) -> WebElement:
-        """Wait for the row of a section's table that has these words."""
-
-        def found() -> WebElement | None:
-            return next((row for row in self.all(f"{section} tbody tr") if words in row.text), None)
-
-        return self.until(found, f"no row of {section} says {words}")
-
-    def until(self, look: Callable[[], T | None], otherwise: str, *, seconds: float = SOON_S) -> T:
-        waiting = WebDriverWait(
-            self.browser, seconds, 0.1, (NoSuchElementException, StaleElementReferenceException, AssertionError)
-        )
-        found: T | None = waiting.until(lambda _: look(), otherwise)
-        assert found is not None
-        return found
-
-    def until_text(self, css: str, words: str, *, seconds: float = SOON_S) -> None:
-        self.until(lambda: words in self.text(css) or None, f"{css} does not say {words}", seconds=seconds)
-
-
-@pytest.fixture(scope="module")
-def browser(full_tier: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    if reason := browsers.missing():
-        without(reason)
-    with browsers.chromium(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(browser: Chrome, server: Server) -> Iterator[Page]:
-    """Give a tab of its own; afterwards nothing was asked of another host, and nothing went wrong unseen."""
-    first_tab = browser.current_window_handle
-    browser.switch_to.new_window("tab")
-    browsers.resize(browser, 1280, 900)
-    page = Page(browser, server.address)
-    try:
-        yield page
-        requests = [url for url in browsers.requested(browser) if not url.startswith(("about:", "chrome://", "data:"))]
-        errors = [
-            error
-            for error in browsers.console_errors(browser)
-            if not any(expected in error for expected in page.expected_errors)
-        ]
-    finally:
-        browser.close()
-        browser.switch_to.window(first_tab)
-    assert requests
-    assert [url for url in requests if not url.startswith(f"{server.address}/")] == []
-    assert errors == []
+from tests.end_to_end.page import SLOWLY_S, Page
 
 
 @pytest.fixture(scope="module")
@@ -349,14 +256,12 @@ def test_nothing_is_wider_than_the_window(page: Page, shop: Server, width: int) 
     browsers.resize(page.browser, width, 800)
     page.open(shop.api_key)
     page.until(lambda: readings(page, "cpu_percent") or None, "the CPU's chart has no data")
-    event = page.row("#events", "invoice.received")
-    # not behind the bar of a phone
-    page.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", event)
-    event.click()
+    # by the keyboard: the bar of a phone may stand before it
+    page.row("#events", "invoice.received").find_element(By.CSS_SELECTOR, "a.row").send_keys(Keys.ENTER)
     page.until_text("#history label", "version 1 of 1")
     assert page.run("return document.documentElement.scrollWidth") <= width
     page.open(shop.api_key, "/invoices")
-    page.row("#invoices", "540009").click()
+    page.row("#invoices", "540009").find_element(By.CSS_SELECTOR, "a.row").send_keys(Keys.ENTER)
     page.until_text("#lines", "21730")
     assert page.run("return document.documentElement.scrollWidth") <= width
 

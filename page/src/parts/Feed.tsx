@@ -60,7 +60,7 @@ export function Feed() {
   });
   if (!events.length) return error ? <Failure of={error} retry={reload} /> : <Notice>{data ? "Nothing has happened yet." : "Loading…"}</Notice>;
   return (
-    <div class="feed" tabIndex={0} role="region" aria-label="Newest events">
+    <div class="feed" tabIndex={0} role="group" aria-label="Newest events, to scroll">
       <Table
         columns={COLUMNS}
         rows={events}

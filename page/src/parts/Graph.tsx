@@ -36,7 +36,7 @@ export function Graph({ of, states = new Map() }: Props) {
     return [MARGIN + x * (WIDTH + GAP_X), MARGIN + y * (HEIGHT + GAP_Y)];
   };
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Graph">
+    <div class="scroll" tabIndex={0} role="group" aria-label="Graph, to scroll">
       <svg class="graph" width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="img" aria-label={spoken(of, states)}>
         {of.edges.map((edge) => {
           const [x, y] = at(edge.from);

@@ -1,6 +1,6 @@
 // Log lines of one device or of all, newest first, in the time of the room.
 
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 
 import { ApiError, table, type Row } from "../api";
 import { useAddress } from "../address";
@@ -15,6 +15,7 @@ import { Table, type Column } from "./Table";
 
 const PAGE = 100;
 const PACE_MS = 2000;
+const EVERY_MS = 5000;
 const SEVERITIES = ["", "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"];
 
 type Line = Row<"/v1/logs">;
@@ -84,9 +85,17 @@ export function LogLines({ device = null, range }: { device?: string | null; ran
   const answer = useAnswer(load, [device, said, keyOf(range), cursor], ["logs"]);
   const soon = useRef(throttled(() => answer.reload(), PACE_MS));
   useNews((events) => {
-    const isOurs = events.some(({ type, stream }) => type === "device.log.recorded" && (!device || stream === `device-${device}`));
+    const isOurs = events.some(({ type, stream }) => type === "log.recorded" && (!device || stream === `device-${device}`));
     if (isOurs && range.isOpen && !cursor) soon.current();
   });
+  useEffect(() => {
+    // only the telemetry of one device comes live
+    if (device || cursor || !range.isOpen) return;
+    const timer = setInterval(() => {
+      if (!document.hidden) answer.reload();
+    }, EVERY_MS);
+    return () => clearInterval(timer);
+  }, [device, cursor, range.isOpen]);
   const columns = device ? COLUMNS.filter(({ title }) => title !== "Device") : COLUMNS;
   return (
     <Answered answer={answer}>

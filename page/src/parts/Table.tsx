@@ -30,15 +30,13 @@ export function Table<R>({ columns, rows, keyOf, to, isCurrent, isNew, before }:
     if (to && !pressed.closest("a, button, input, label, select")) route(to(row));
   };
   return (
-    <div class="scroll">
+    <div class="scroll" {...(to ? {} : { tabIndex: 0, role: "group", "aria-label": "Table, to scroll" })}>
       <table>
         <thead>
           <tr>
-            {before && <th scope="col">{before.title}</th>}
+            {before && <Heading {...before} isHidden />}
             {columns.map(({ title, kind }) => (
-              <th key={title} scope="col" class={kind}>
-                {title}
-              </th>
+              <Heading key={title} title={title} kind={kind} isHidden={kind === "acts"} />
             ))}
           </tr>
         </thead>
@@ -69,3 +67,9 @@ export function Table<R>({ columns, rows, keyOf, to, isCurrent, isNew, before }:
     </div>
   );
 }
+
+const Heading = ({ title, kind, isHidden }: { title: string; kind?: string | undefined; isHidden: boolean }) => (
+  <th scope="col" class={kind}>
+    {isHidden ? <span class="hidden">{title}</span> : title}
+  </th>
+);

@@ -35,13 +35,13 @@ export function Alerts() {
   const mayWrite = may("fleet:write");
   const toggle = (id: string): void => setChosen((before) => new Set(before.has(id) ? [...before].filter((one) => one !== id) : [...before, id]));
   const box: Column<Alert> = {
-    title: "",
+    title: "Choose",
     cell: (alert) =>
       alert.status === "RESOLVED" ? null : (
         <input type="checkbox" aria-label={`Choose ${text(alert["rule"])}`} checked={chosen.has(idOf(alert))} onChange={() => toggle(idOf(alert))} />
       ),
   };
-  const acts: Column<Alert> = { title: "", kind: "acts", cell: (alert) => <OneAlert alert={alert} /> };
+  const acts: Column<Alert> = { title: "What to do", kind: "acts", cell: (alert) => <OneAlert alert={alert} /> };
   return (
     <>
       <Top title="Alerts">

@@ -23,7 +23,7 @@ const USERS: readonly Column<User>[] = [
   { title: "Roles", cell: (user) => (user.roles ?? []).join(", ") },
   { title: "Status", cell: (user) => <Status of={user.status} /> },
   { title: "Joined", kind: "number spare", cell: (user) => <Time at={user["joined_at"]} /> },
-  { title: "", kind: "acts", cell: (user) => may("identity:write") && <UserActs of={user} /> },
+  { title: "What to do", kind: "acts", cell: (user) => may("identity:write") && <UserActs of={user} /> },
 ];
 
 const SESSIONS: readonly Column<Session>[] = [

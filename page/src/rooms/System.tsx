@@ -29,7 +29,7 @@ const COLUMNS: readonly Column<Projection>[] = [
 export function System() {
   const { data } = useAnswer((asked) => table("/v1/ops/lag", {}, {}, asked), []);
   const answer = useAnswer((asked) => table("/v1/ops/projections", {}, {}, asked), [], ["ops"]);
-  const jobs: Column<Projection> = { title: "", kind: "acts", cell: (row) => <Jobs of={row} /> };
+  const jobs: Column<Projection> = { title: "What to do", kind: "acts", cell: (row) => <Jobs of={row} /> };
   return (
     <>
       <Top title="System">
@@ -147,8 +147,17 @@ async function follow(path: string, say: (text: string) => void): Promise<void> 
   }
 }
 
+interface Verdict {
+  rows: number;
+  differences: number;
+  dead_letters: number;
+}
+
 function progress(line: Record<string, unknown>): string {
   if (typeof line["done"] === "number") return `${count(line["done"])} of ${count(Number(line["total"]))}`;
-  const result = line["result"] ?? line["error"] ?? line["detail"] ?? line;
-  return typeof result === "string" ? result : JSON.stringify(result);
+  const result = line["result"] ?? line["error"];
+  if (typeof result !== "object" || result === null) return String(result);
+  const { rows, differences, dead_letters } = result as Verdict;
+  const parked = dead_letters ? `, ${count(dead_letters)} records parked` : "";
+  return differences ? `${count(differences)} of ${count(rows)} rows differ from the log${parked}` : `all ${count(rows)} rows equal the log${parked}`;
 }

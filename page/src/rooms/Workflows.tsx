@@ -68,7 +68,7 @@ export const ExecutionsRoom = () => (
 );
 
 export function Workflows() {
-  const decide: Column<Approval> = { title: "", kind: "acts", cell: (approval) => <Decide of={approval} /> };
+  const decide: Column<Approval> = { title: "What to do", kind: "acts", cell: (approval) => <Decide of={approval} /> };
   return (
     <>
       <Top title="Workflows">{may("automation:write") && <Create />}</Top>
