@@ -18,11 +18,13 @@ from domain.message import Command
 from infra.collector import settle_collector
 from infra.data_dir import cursor_secret
 from infra.embedded import DEMO_TENANT, Embedded
-from infra.jwks import fetching
+from infra.jwks import fetching, issuers
 from infra.limits.memory import MemoryRateLimiter
 from infra.master_key import FINGERPRINTS
 from infra.river.scorer import new_scorer
-from infra.serve.http import Server, listen
+from infra.serve.hosts import guard_hosts
+from infra.serve.http import LOOPBACK, Server, listen
+from infra.serve.parts import WithParts
 from infra.serve.syslog import OpenSyslog, Syslog, listening, open_syslog
 from projections.credentials import RateLimits
 from read_api.answers import Answers
@@ -55,15 +57,16 @@ def create_app(
 ) -> FastAPI:
     """Return the whole server as one application; its lifespan starts and stops what runs beside the requests."""
     views = embedded.views
+    issuer_keys = issuers()
     answers = Answers(
         timeline=views.timeline,
         analytics=views.analytics,
         documents=views.documents,
         credentials=embedded.credentials,
         personal=embedded.keys,
-        fetch=fetching(os.environ),
+        fetch=fetching(os.environ, issuer_keys),
         progress=views.operations,
-        operations=views.operations,
+        operations=WithParts(views.operations, {"issuer_keys": issuer_keys.health}),
         feed=LogFeed(embedded.log),
         partitions=embedded.log.partitions,
         cursor_secret=cursor_secret(embedded.dir.path),
@@ -114,6 +117,7 @@ def create_app(
         fingerprint_key=embedded.keys.master.derived(FINGERPRINTS),
     )
     add_answers(app, answers)
+    app.state.http_metrics.registry.register(issuer_keys)
     app.include_router(watches_router(Stored(views.timeline, views.documents), new_scorer))
     app.include_router(tasks_router(commands, views.documents, embedded.keys.master.derived(FINGERPRINTS)))
     return app
@@ -147,6 +151,7 @@ def serve(data_dir: Path, *, port: int, usual_limits: RateLimits = DEFAULT, sysl
     with suppress(KeyboardInterrupt), Embedded.open(data_dir) as embedded, closing(listen(port)) as sock:
         with _undisturbed():
             app = create_app(embedded, usual_limits=usual_limits, syslog=open_syslog(syslog))
+            guard_hosts(app, LOOPBACK, os.environ)
             address = f"http://127.0.0.1:{sock.getsockname()[1]}"
             embedded.dir.announce(address)
             # last of all that can fail: the key that it returns is shown this once

@@ -147,7 +147,7 @@ function Rail() {
   const { path } = useLocation();
   return (
     <nav class="rail" aria-label="Rooms">
-      {ROOMS.filter(({ scope }) => scope === null || may(scope)).map(({ path: to, title, icon }) => (
+      {ROOMS.filter(({ scopes }) => !scopes.length || may(...scopes)).map(({ path: to, title, icon }) => (
         <a key={to} href={to} aria-current={(to === "/" ? path === to : `${path}/`.startsWith(`${to}/`)) ? "page" : undefined}>
           <svg viewBox="0 0 24 24" width="18" height="18" aria-hidden="true">
             <path d={icon} />

@@ -17,10 +17,10 @@ const whoAmI = () => ask(client.GET("/v1/me"));
 
 const scopes = computed(() => new Set(me.value?.may ?? []));
 
-/** Tells if the caller may do what asks for a scope, like `devices:read`. */
-export function may(scope: string): boolean {
-  const resource = scope.slice(0, scope.indexOf(":"));
-  return ["*", `${resource}:*`, scope].some((one) => scopes.value.has(one));
+/** Tells if the caller may do what asks for one of these scopes, like `devices:read`. */
+export function may(...any: readonly string[]): boolean {
+  const wide = any.map((scope) => `${scope.slice(0, scope.indexOf(":"))}:*`);
+  return ["*", ...wide, ...any].some((one) => scopes.value.has(one));
 }
 
 export const isOperator = (): boolean => me.value?.tenant_id === "system";

@@ -93,7 +93,7 @@ def test_an_invited_viewer_sets_a_password_reads_and_is_offered_nothing_to_chang
     assert not {"Raise", "Acknowledge", "Resolve"} & page.buttons()
     rail = page.text("nav.rail").splitlines()
     assert "Invoices" in rail
-    assert not {"Events", "System", "Settings", "Workflows"} & set(rail)
+    assert not {"Events", "System", "Settings", "Tasks"} & set(rail)
     page.open("", "/devices")
     page.row("#devices", "online").click()
     page.until_text("#metrics-title", "Metrics of")

@@ -50,7 +50,8 @@ def test_a_file_has_its_type(nobody: Caller, file: str, media_type: str) -> None
 
 
 @pytest.mark.parametrize(
-    "path", ["/page/nope.js", "/page/..%2fpage.py", "/page/%00", "/page/%2e%2e%2fpage.py", "/page/"]
+    "path",
+    ["/page/nope.js", "/page/..%2fpage.py", "/page/%00", "/page/%2e%2e%2fpage.py", "/page/", f"/page/{'x' * 3_000}"],
 )
 def test_nothing_else_is_served(nobody: Caller, path: str) -> None:
     problem(nobody.get(path), 404)

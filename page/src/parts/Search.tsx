@@ -104,7 +104,7 @@ export function Search() {
 }
 
 const rooms = (words: string): Found[] =>
-  ROOMS.filter(({ scope, title }) => (scope === null || may(scope)) && title.toLowerCase().includes(words.toLowerCase())).map(
+  ROOMS.filter(({ scopes, title }) => (!scopes.length || may(...scopes)) && title.toLowerCase().includes(words.toLowerCase())).map(
     ({ path, title }) => ({ to: path, name: title, kind: "room" }),
   );
 

@@ -38,7 +38,7 @@ export function ExecutionRoom() {
       id={id}
       category="execution"
       title={(execution) => `Execution of ${execution["name"] || execution.workflow_id}`}
-      acts={may("automation:write") ? (execution) => <Acts id={id} status={String(execution.status)} /> : undefined}
+      acts={may("automation:write", "automation:own") ? (execution) => <Acts id={id} status={String(execution.status)} /> : undefined}
     >
       {(execution) => <Steps id={id} workflow={String(execution.workflow_id)} version={Number(execution.workflow_version)} />}
     </Thing>
@@ -85,7 +85,7 @@ function Steps({ id, workflow, version }: { id: string; workflow: string; versio
   const load = async (asked: Asked) => {
     const [steps, workflows] = await Promise.all([
       stepsOf(id, asked),
-      may("workflows:read") ? table("/v1/workflows/{id}", {}, { id: workflow }) : null,
+      may("workflows:read", "workflows:own") ? table("/v1/workflows/{id}", {}, { id: workflow }) : null,
     ]);
     return { steps, workflow: workflows?.rows[0] ?? null };
   };

@@ -34,7 +34,7 @@ export function Overview() {
         {may("alerts:read") && <OpenAlerts />}
         {may("devices:read") && <SilentDevices />}
         {may("analytics:read") && <MoneyDue />}
-        {may("executions:read") && <Executions />}
+        {may("executions:read", "executions:own") && <Executions />}
       </div>
       <div class="sides">
         <div class="main">

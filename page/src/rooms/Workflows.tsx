@@ -71,12 +71,12 @@ export function Workflows() {
   const decide: Column<Approval> = { title: "What to do", kind: "acts", cell: (approval) => <Decide of={approval} /> };
   return (
     <>
-      <Top title="Workflows">{may("automation:write") && <Create />}</Top>
+      <Top title="Workflows">{may("automation:write", "automation:own") && <Create />}</Top>
       <List
         id="approvals"
         title="Waiting for a person"
         path="/v1/approvals"
-        columns={may("automation:write") ? [...APPROVALS, decide] : APPROVALS}
+        columns={may("automation:write", "automation:own") ? [...APPROVALS, decide] : APPROVALS}
         categories={["execution"]}
         query={{ status: ["PENDING"] }}
         isShort
@@ -144,7 +144,7 @@ export function WorkflowRoom() {
         category="workflow"
         title={(workflow) => String(workflow.name ?? id)}
         without={["graph"]}
-        acts={may("automation:write") ? (workflow) => <Acts id={id} status={String(workflow.status)} /> : undefined}
+        acts={may("automation:write", "automation:own") ? (workflow) => <Acts id={id} status={String(workflow.status)} /> : undefined}
       >
         {(workflow) => <Editor id={id} graph={String(workflow["graph"] ?? "")} />}
       </Thing>
@@ -204,7 +204,7 @@ function Editor({ id, graph }: { id: string; graph: string }) {
       id="graph"
       title="Graph"
       more={
-        may("automation:write") && (
+        may("automation:write", "automation:own") && (
           <Act
             label="Publish"
             title="Publish this graph"
@@ -217,7 +217,7 @@ function Editor({ id, graph }: { id: string; graph: string }) {
       }
     >
       {drawn instanceof Error ? <p class="error">{drawn.message}</p> : <Graph of={drawn} />}
-      {may("automation:write") && (
+      {may("automation:write", "automation:own") && (
         <textarea class="code" aria-label="Graph as JSON" rows={14} spellcheck={false} value={text} onInput={(event) => setText(event.currentTarget.value)} />
       )}
     </Card>
