@@ -17,6 +17,15 @@ def may(caller: Caller, scope: str) -> bool:
     return not {"*", f"{resource}:*", scope}.isdisjoint(caller.scopes)
 
 
+def granted(caller: Caller) -> tuple[str, ...]:
+    """Return what a caller may do, as the scopes that a key would need for it."""
+    if caller.organization_id is not None:
+        return ()
+    if caller.kind is CredentialKind.API_KEY:
+        return tuple(caller.scopes)
+    return tuple(sorted({scope for role in caller.roles for scope in scopes_of(role)}))
+
+
 def as_of_tenant(caller: Caller) -> Caller:
     """Return a caller without the limit to an organization: whoever asks what they may do so limits the answer."""
     return caller._replace(organization_id=None)

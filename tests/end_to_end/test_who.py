@@ -13,6 +13,7 @@ from infra.embedded import Embedded
 from infra.jwks import OVER_HTTP
 from infra.serve.embedded import create_app
 from read_api.edge.credential import COOKIE
+from read_api.edge.roles import scopes_of
 from schemas.envelope import Envelope, Topic
 from tests.read_api.edge.issuing import AUDIENCE, EC, ISSUER, RSA, claims, public, token
 from tests.streams.intake.http.ways_in import refused, served
@@ -108,6 +109,7 @@ def test_invited_user_joins_signs_in_and_gives_commands_in_their_own_name(server
         "credential": {"type": "session", "id": signed_in.json()["session_id"]},
         "roles": ["USER"],
         "scopes": [],
+        "may": sorted(scopes_of("USER")),
         "organization_id": None,
     }
     device = {"device_id": "of-ann", "hostname": "of-ann.example"}

@@ -266,11 +266,19 @@ def test_nobody_gives_a_role_that_may_more(caller: Caller, roles: list[str], *, 
     [
         (
             user(DEMO, "VIEWER", credential_id="s1"),
-            {"actor": {"type": "user", "id": "ann"}, "credential": {"type": "session", "id": "s1"}},
+            {
+                "actor": {"type": "user", "id": "ann"},
+                "credential": {"type": "session", "id": "s1"},
+                "may": sorted(scopes_of("VIEWER")),
+            },
         ),
         (
             Caller(DEMO, "k1", ("devices:read",)),
-            {"actor": {"type": "api_key", "id": "k1"}, "credential": {"type": "api_key", "id": "k1"}},
+            {
+                "actor": {"type": "api_key", "id": "k1"},
+                "credential": {"type": "api_key", "id": "k1"},
+                "may": ["devices:read"],
+            },
         ),
     ],
 )
