@@ -35,6 +35,8 @@ def tasks(*, kinds: str | None, concurrency: int, name: str | None) -> None:
     FACTLINE_SMTP_URL=smtps://user:password@mail.example FACTLINE_MAIL_FROM=it@example.com factline worker tasks
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # it would tell each claim
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         wanted = kinds_of(kinds, KINDS)
     except BadKinds as error:
