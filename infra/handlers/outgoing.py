@@ -63,7 +63,7 @@ class Outgoing:
 
     def __init__(self, allowed: Networks = ()) -> None:
         self._allowed = allowed
-        self._tls = httpx.create_ssl_context(trust_env=False)
+        self._tls = httpx.create_ssl_context()
 
     @asynccontextmanager
     async def request(

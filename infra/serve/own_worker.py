@@ -13,7 +13,7 @@ from domain.operations.task import TaskStatus
 from factline.worker import Worker
 from infra.handlers.web import Handler
 from projections.automation.tasks import PROJECTION as TASKS
-from projections.credentials import Credentials
+from projections.credentials import Credentials, RateLimits
 from projections.readers import DocumentsReader
 from projections.stores import StoreUnavailable
 from read_api.edge.asking import OWN_CALLER
@@ -134,7 +134,9 @@ class OwnWorkers:
         self._working[tenant_id] = (worker, working)
 
     def _caller_of(self, tenant_id: TenantId) -> Caller:
-        return _Own(tenant_id, NAME, ("tasks:write", SECRETS), quota=self._credentials.quota_of(tenant_id))
+        # what it records is the tenant's, how often it asks is not
+        quota = self._credentials.quota_of(tenant_id)._replace(requests=RateLimits())
+        return _Own(tenant_id, NAME, ("tasks:write", SECRETS), quota=quota)
 
 
 def _say_why(tenant_id: TenantId, done: "asyncio.Task[None]") -> None:

@@ -15,7 +15,7 @@ from infra.handlers.chat import chat_complete
 from infra.serve import own_worker
 from infra.serve.embedded import create_app
 from infra.serve.own_worker import NAME, OwnWorkers, working
-from projections.credentials import NO_QUOTA, Quota, RateLimits
+from projections.credentials import Quota, RateLimits
 from read_api.edge.asking import OWN_CALLER
 from schemas.envelope import TenantId
 from tests.infra.handlers.kit import LOCAL
@@ -133,7 +133,7 @@ class Kept:
         return {"demo": self.status}
 
     def quota_of(self, _: TenantId) -> Quota:
-        return NO_QUOTA
+        return Quota(events_per_day=5, requests=RateLimits(1, 1, 1))
 
 
 @pytest.mark.parametrize("left", [{"has_task": False}, {"status": "SUSPENDED"}])
@@ -145,7 +145,7 @@ def test_tenant_without_tasks_is_worked_for_again_when_it_has_some(
     claims = []
 
     async def app(scope: Scope, _receive: Receive, send: Send) -> None:
-        claims.append(scope[OWN_CALLER].tenant_id)
+        claims.append(scope[OWN_CALLER])
         await asyncio.sleep(0.01)
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b'{"rows": []}'})
@@ -170,4 +170,5 @@ def test_tenant_without_tasks_is_worked_for_again_when_it_has_some(
         assert not own.at_work
 
     asyncio.run(as_it_goes())
-    assert set(claims) == {"demo"}
+    # what it records counts, how often it asks does not
+    assert {(caller.tenant_id, caller.quota) for caller in claims} == {("demo", Quota(events_per_day=5))}
