@@ -12,8 +12,6 @@ from infra.cli.told import told
 from infra.handlers.catalog import KINDS, BadKinds, handlers, kinds_of
 from infra.handlers.settings import HandlerSettings
 
-_WAIT_S = 5.0  # one that is stopped waits for the end of a claim
-
 
 @click.command()
 @click.option(
@@ -26,7 +24,8 @@ _WAIT_S = 5.0  # one that is stopped waits for the end of a claim
 def tasks(*, kinds: str | None, concurrency: int, name: str | None) -> None:
     """Do tasks with the handlers that ship, until it is stopped; what goes on then is finished first.
 
-    Its key needs the scope tasks:write. Any number may run: of all workers one has a task. Requests go to public
+    Its key needs the scope tasks:write, and secrets:read for tasks that name a provider key; it asks every ten
+    seconds, and twice for each task. Any number may run: of all workers one has a task. Requests go to public
     addresses only, and to the networks in FACTLINE_ALLOW_NETWORKS. FACTLINE_SMTP_URL and FACTLINE_MAIL_FROM say how
     e-mails are sent. docs/handlers.md says what each kind takes and gives.
 
@@ -35,6 +34,8 @@ def tasks(*, kinds: str | None, concurrency: int, name: str | None) -> None:
     FACTLINE_SMTP_URL=smtps://user:password@mail.example FACTLINE_MAIL_FROM=it@example.com factline worker tasks
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # it would tell each claim
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         wanted = kinds_of(kinds, KINDS)
     except BadKinds as error:
@@ -44,7 +45,7 @@ def tasks(*, kinds: str | None, concurrency: int, name: str | None) -> None:
     with told():
         shipped = handlers(HandlerSettings.from_environment(), wanted)
     server = server_of_call()
-    worker = Worker(server.url, server.key_or_say_so(), name=name, concurrency=concurrency, wait_s=_WAIT_S)
+    worker = Worker(server.url, server.key_or_say_so(), name=name, concurrency=concurrency)
     for kind, handler in shipped.items():
         worker.task(kind)(handler)
     try:

@@ -63,7 +63,7 @@ class Outgoing:
 
     def __init__(self, allowed: Networks = ()) -> None:
         self._allowed = allowed
-        self._tls = httpx.create_ssl_context(trust_env=False)
+        self._tls = httpx.create_ssl_context()
 
     @asynccontextmanager
     async def request(
@@ -120,9 +120,9 @@ class _Checked(httpcore.AsyncNetworkBackend):
         found = await _addresses_of(host, port)
         may = [address for address in found if self._may_reach(address)]
         if not may:
+            where = host if host == str(found[0]) else f"{host}, whose address is {found[0]},"
             raise AddressRefused(
-                f"{host} has the address {found[0]}, which is not public; whoever runs the worker may allow it with"
-                " FACTLINE_ALLOW_NETWORKS"
+                f"{where} is not public; whoever runs the worker may allow it with FACTLINE_ALLOW_NETWORKS"
             )
         for address in may[:_TRIED]:
             try:

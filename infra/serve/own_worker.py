@@ -2,19 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter
 
 import httpx
-from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.operations.task import TaskStatus
 from factline.worker import Worker
 from infra.handlers.web import Handler
 from projections.automation.tasks import PROJECTION as TASKS
-from projections.credentials import Credentials
+from projections.credentials import Credentials, RateLimits
 from projections.readers import DocumentsReader
 from projections.stores import StoreUnavailable
 from read_api.edge.asking import OWN_CALLER
@@ -32,6 +31,9 @@ _CONCURRENCY = 4
 _STOP_S = 5.0
 _CLAIM_WAITS_S = 1.0  # a server that is stopped waits for the end of a claim
 _LOOK_S = 1.0
+_IDLE_S = 60.0
+"""A tenant that had no task for so long is only looked at, so that many tenants cost little."""
+
 _LOOKS_SHARE = 20
 """The time between two looks is at least so many times that of a look, so that many tenants cost little too."""
 
@@ -45,16 +47,22 @@ class _Own(Caller):
 
 
 class OwnWorkers:
-    """One worker for each tenant that has, or had, a task of these kinds since the server was started."""
+    """One worker for each tenant that has a task of these kinds, or had one a while ago."""
 
     def __init__(
-        self, app: FastAPI, shipped: Mapping[str, Handler], documents: DocumentsReader, credentials: Credentials
+        self, app: ASGIApp, shipped: Mapping[str, Handler], documents: DocumentsReader, credentials: Credentials
     ) -> None:
         self._app = app
         self._shipped = shipped
         self._documents = documents
         self._credentials = credentials
         self._working: dict[TenantId, tuple[Worker, asyncio.Task[None]]] = {}
+        self._seen: dict[TenantId, float] = {}
+
+    @property
+    def at_work(self) -> Collection[TenantId]:
+        """Return the tenants that are worked for now."""
+        return [tenant_id for tenant_id, (_, working) in self._working.items() if not working.done()]
 
     async def run(self) -> None:
         """Look for tenants with tasks, and work for them, until it is cancelled."""
@@ -65,9 +73,20 @@ class OwnWorkers:
             except StoreUnavailable as error:
                 _LOG.warning("tasks cannot be looked for now: %s", error)
             else:
-                for tenant_id in wanted:
-                    self._begin(tenant_id)
+                self._begin_or_stop(wanted)
             await asyncio.sleep(max(_LOOK_S, _LOOKS_SHARE * (perf_counter() - began)))
+
+    def _begin_or_stop(self, wanted: Sequence[TenantId]) -> None:
+        now = perf_counter()
+        self._seen |= dict.fromkeys(wanted, now)
+        for tenant_id, (worker, working) in list(self._working.items()):
+            if working.done():
+                del self._working[tenant_id]
+            elif now - self._seen[tenant_id] > _IDLE_S:
+                worker.stop()
+        for tenant_id in wanted:
+            if tenant_id not in self._working:
+                self._begin(tenant_id)
 
     async def stop(self) -> None:
         """Let what goes on end; what does not end in time is given back."""
@@ -79,11 +98,8 @@ class OwnWorkers:
         return [
             tenant_id
             for tenant_id, status in self._credentials.tenants().items()
-            if status == _ACTIVE and not self._is_at_work(tenant_id) and self._has_task(tenant_id)
+            if status == _ACTIVE and self._has_task(tenant_id)
         ]
-
-    def _is_at_work(self, tenant_id: TenantId) -> bool:
-        return tenant_id in self._working and not self._working[tenant_id][1].done()
 
     def _has_task(self, tenant_id: TenantId) -> bool:
         # one that is claimed may be of the run before, and comes again when its lease is over
@@ -118,7 +134,9 @@ class OwnWorkers:
         self._working[tenant_id] = (worker, working)
 
     def _caller_of(self, tenant_id: TenantId) -> Caller:
-        return _Own(tenant_id, NAME, ("tasks:write", SECRETS), quota=self._credentials.quota_of(tenant_id))
+        # what it records is the tenant's, how often it asks is not
+        quota = self._credentials.quota_of(tenant_id)._replace(requests=RateLimits())
+        return _Own(tenant_id, NAME, ("tasks:write", SECRETS), quota=quota)
 
 
 def _say_why(tenant_id: TenantId, done: "asyncio.Task[None]") -> None:

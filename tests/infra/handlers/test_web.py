@@ -117,5 +117,5 @@ def test_check_of_what_does_not_answer_is_an_answer_too() -> None:
 
 
 def test_check_of_an_address_that_is_not_allowed_fails_the_task() -> None:
-    with pytest.raises(Failed, match="which is not public"):
+    with pytest.raises(Failed, match="is not public"):
         done(http_check(Outgoing()), {"url": "http://127.0.0.1:1"})

@@ -1,18 +1,23 @@
 """The embedded server does tasks itself, for each tenant that has some, and shows them as a worker's."""
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from factline.worker import Failed, Task
 from infra.embedded import Embedded
 from infra.handlers.chat import chat_complete
+from infra.serve import own_worker
 from infra.serve.embedded import create_app
-from infra.serve.own_worker import NAME
-from projections.credentials import RateLimits
+from infra.serve.own_worker import NAME, OwnWorkers, working
+from projections.credentials import Quota, RateLimits
+from read_api.edge.asking import OWN_CALLER
+from schemas.envelope import TenantId
 from tests.infra.handlers.kit import LOCAL
 from tests.infra.handlers.test_chat import OLLAMA
 from tests.infra.handlers.web_server import web_server
@@ -112,3 +117,58 @@ def test_model_is_asked_with_the_tenants_secret_and_its_use_is_counted(tenants: 
     assert acme.get("/v1/analytics/models") == []
     [shown] = demo.get("/v1/provider_keys")
     assert SECRET not in json.dumps([shown, done, demo.get("/v1/audit/events")])
+
+
+class Kept:
+    """A tenant whose view of tasks says what a test wants."""
+
+    def __init__(self) -> None:
+        self.has_task = True
+        self.status = "ACTIVE"
+
+    def find(self, *_: Any, **__: Any) -> list[object]:
+        return [object()] if self.has_task else []
+
+    def tenants(self) -> dict[str, str]:
+        return {"demo": self.status}
+
+    def quota_of(self, _: TenantId) -> Quota:
+        return Quota(events_per_day=5, requests=RateLimits(1, 1, 1))
+
+
+@pytest.mark.parametrize("left", [{"has_task": False}, {"status": "SUSPENDED"}])
+def test_tenant_without_tasks_is_worked_for_again_when_it_has_some(
+    monkeypatch: pytest.MonkeyPatch, left: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(own_worker, "_LOOK_S", 0.01)
+    monkeypatch.setattr(own_worker, "_IDLE_S", 0.1)
+    claims = []
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        claims.append(scope[OWN_CALLER])
+        await asyncio.sleep(0.01)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b'{"rows": []}'})
+
+    async def come(what: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not what():  # noqa: ASYNC110 - nothing says when
+                await asyncio.sleep(0.01)
+
+    async def as_it_goes() -> None:
+        kept: Any = Kept()
+        own = OwnWorkers(app, {"twice": twice}, kept, kept)
+        async with working(own):
+            await come(lambda: len(claims) > 3)
+            vars(kept).update(left)
+            await come(lambda: not own.at_work)
+            before = len(claims)
+            await asyncio.sleep(0.1)
+            assert len(claims) == before
+            kept.has_task, kept.status = True, "ACTIVE"
+            await come(lambda: len(claims) > before)
+        assert not own.at_work
+
+    asyncio.run(as_it_goes())
+    # what it records counts, how often it asks does not
+    assert {(caller.tenant_id, caller.quota) for caller in claims} == {("demo", Quota(events_per_day=5))}
