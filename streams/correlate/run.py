@@ -10,6 +10,7 @@ from domain.fleet.alert import AlertResolved
 from domain.fleet.definitions import NO_WATCHES, Defined, Definitions, watch_id_of
 from domain.fleet.device import DeviceTagged
 from domain.fleet.follow import Told
+from domain.fleet.liveness import Listening
 from domain.fleet.observe import sample_of, taken
 from domain.fleet.rules import Anomaly, NoData
 from domain.fleet.seen import NOTHING_SEEN, Seen, is_open
@@ -66,7 +67,7 @@ class Correlation:
         send: Send,
         new_scorer: NewScorer,
         *,
-        began_at: datetime,
+        listening: Listening,
         partitions: int = 1,
     ) -> None:
         self._partition = partition
@@ -85,7 +86,7 @@ class Correlation:
         self._progress = self._kept = loaded.progress
         self._calendar = Calendar(loaded.windows, loaded.tags)
         self._ended = EndedAlerts(loaded.ended)
-        self._liveness = Liveness(loaded.lives, began_at)
+        self._liveness = Liveness(loaded.lives, listening)
         self._take_up_all(loaded)
 
     @property
