@@ -9,7 +9,7 @@ TESTED_WITH := $(if $(filter 1,$(REQUIRE_ENGINES)),.dev,.test)
 PORT ?= 8080
 DATA_DIR ?= ./data
 
-.PHONY: run test check bench chaos clean
+.PHONY: run test check page bench chaos clean
 
 run: $(VENV)/.run
 	@PORT=$(PORT) DATA_DIR=$(DATA_DIR) exec $(BIN)/factline serve
@@ -23,6 +23,11 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tests.page_build --check
+
+# the web page, read_api/page, from its source in page/; needs Node 20.19 or newer
+page: $(VENV)/.dev
+	$(BIN)/python -m tests.page_build
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks

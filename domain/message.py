@@ -24,10 +24,12 @@ class Command:
     """A request to one stream; its name is the class's.
 
     Shape: IS_OURS says that only a process, the server or the operator gives it, and no caller may send it.
+    IS_FOR_OWN says that who may act on what they made themselves, and on nothing else, may give it.
     """
 
     __slots__ = ()
     IS_OURS: ClassVar[bool] = False
+    IS_FOR_OWN: ClassVar[bool] = False
     # a field nobody knows is a mistake of the sender: to drop it would lose what was meant
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -174,12 +176,12 @@ def _shared_fields(class_: Any, source: Any) -> tuple[tuple[str, ...], Callable[
     return names, attrgetter(*names) if len(names) > 1 else lambda one: tuple(getattr(one, name) for name in names)
 
 
-def described(event: Any, among: type[Any]) -> dict[str, Any]:
+def described(event: Any, among: Any) -> dict[str, Any]:
     """Return the fields to which an event gives a value, of those that the class `among` has."""
     return {name: given for name in _fields_of(among) if (given := getattr(event, name)) is not None}
 
 
-def changed(class_: type[S], command: Command, known_already: Mapping[str, Any]) -> tuple[S, ...]:
+def changed(class_: Callable[..., S], command: Command, known_already: Mapping[str, Any]) -> tuple[S, ...]:
     """Return the event of this class that says what a command says and is not known already, () where that is nothing.
 
     Shape: what is left out of the command, or known, is None in the event.

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from infra.outside import NotAsked, Outside
 from read_api.edge.issuer_keys import CannotFetch, Fetch
 
 _TIMEOUT_S = 5.0
@@ -14,7 +15,19 @@ OVER_HTTP = "FACTLINE_ISSUERS_OVER_HTTP"
 """The variable that lets issuers on this machine be asked without encryption: for trying, not for production."""
 
 
-def fetching(environment: Mapping[str, str]) -> Fetch:
+class _NoAnswer(CannotFetch):
+    """The address did not answer, or said that its server is not well; it is asked again later."""
+
+
+def issuers() -> Outside:
+    """Return what addresses of keys are asked through.
+
+    Shape: each address is a system of its own, so that a wrong one of a tenant does no harm to another's.
+    """
+    return Outside("issuer_keys", _NoAnswer)
+
+
+def fetching(environment: Mapping[str, str], outside: Outside) -> Fetch:
     """Return what fetches keys; without encryption only from this machine, and only where the environment says so."""
     over_http = environment.get(OVER_HTTP) == "1"
 
@@ -23,7 +36,12 @@ def fetching(environment: Mapping[str, str]) -> Fetch:
         is_here = over_http and parts.scheme == "http" and parts.hostname in _LOOPBACK
         if parts.scheme != "https" and not is_here:
             raise CannotFetch(f"{url} is not https; {OVER_HTTP}=1 lets an issuer on this machine do without")
-        return asyncio.run(_fetched(url))
+        try:
+            return asyncio.run(outside.call(url, lambda: _fetched(url), within_s=_TIMEOUT_S))
+        except TimeoutError as error:
+            raise CannotFetch(f"{url} is too slow") from error
+        except NotAsked as error:
+            raise CannotFetch(str(error)) from error
 
     return fetch
 
@@ -34,20 +52,19 @@ async def _fetched(url: str) -> bytes:
 
     body = bytearray()
     try:
-        # the client's own time-outs begin anew with each byte; where a redirect leads to was not said by the tenant
+        # where a redirect leads to was not said by the tenant
         async with (
-            asyncio.timeout(_TIMEOUT_S),
             httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False) as client,
             client.stream("GET", url) as answer,
         ):
+            if answer.is_server_error:
+                raise _NoAnswer(f"{url} answers {answer.status_code}")
             if answer.status_code != httpx.codes.OK:
                 raise CannotFetch(f"{url} answers {answer.status_code}")
             async for chunk in answer.aiter_bytes():
                 body += chunk
                 if len(body) > _LARGEST:
                     raise CannotFetch(f"{url} says too much")
-    except TimeoutError as error:
-        raise CannotFetch(f"{url} is too slow") from error
     except httpx.HTTPError as error:
-        raise CannotFetch(f"{url} does not answer: {error}") from error
+        raise _NoAnswer(f"{url} does not answer: {error}") from error
     return bytes(body)

@@ -163,7 +163,8 @@ class Documents(Layout):
     in `numbers` too, which may be decimal texts, compare as numbers. Lists may ask for a range of those, and of the
     `sorts` in `instants`. `default_sort` is the order of a list where nobody asks for another, "-" before the field for
     the greatest first. `search` names the fields in whose words, and in those of the id, `q` looks; none may be
-    personal. The API lists a view that has an example.
+    personal. `owner` and `organization` are the filters that say who made a thing and which organization has it, where
+    some may see nothing else. The API lists a view that has an example.
     """
 
     row: type = Patch
@@ -174,6 +175,8 @@ class Documents(Layout):
     instants: tuple[str, ...] = ()
     default_sort: str = ""
     search: tuple[str, ...] = ()
+    owner: str = ""
+    organization: str = ""
 
     @property
     def ranges(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ class Role(StrEnum):
     DOCUMENTS = "documents"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class View:
     """One table of a projection: `devices_v2` is the second build of `devices`."""
 
@@ -27,6 +27,12 @@ class View:
     @property
     def table(self) -> str:
         return f"{self.name}_v{self.build}"
+
+    @classmethod
+    def of_table(cls, table: str) -> "View | None":
+        """Return the build whose table is called so, None where it is the table of none."""
+        name, _, build = table.rpartition("_v")
+        return cls(name, int(build)) if name and build.isdecimal() and build == str(int(build)) else None
 
 
 class Checkpoint(NamedTuple):

@@ -1,6 +1,6 @@
 """This port is what the stores of views promise to those who write them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -38,6 +38,17 @@ class Holder(NamedTuple):
     until: datetime
 
 
+class Overview(NamedTuple):
+    """What a store has of all its views.
+
+    Shape: `live` has the build that readers see, by the view's name; `builds` has all that have a table, with how far
+    each has read.
+    """
+
+    live: Mapping[str, View]
+    builds: Mapping[View, Sequence[Checkpoint]]
+
+
 class ViewWriter(Protocol):
     """Keeps the views of one role. One writer at a time; every method may be called again with the same arguments."""
 
@@ -61,6 +72,12 @@ class ViewWriter(Protocol):
 
     def builds(self, name: str) -> Sequence[View]:
         """Return the builds that have a table, oldest first.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def overview(self) -> Overview:
+        """Return what `live`, `builds` and `checkpoints` say of all views, in few questions however many there are.
 
         Raises: StoreUnavailable, safe to retry.
         """

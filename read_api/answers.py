@@ -25,6 +25,9 @@ from schemas.envelope import TenantId
 LIVE_STREAMS = 100
 """What one process has at once, of all tenants."""
 
+UNNAMED_CONNECTIONS = 100
+"""WebSockets of one process at once that have not said yet who listens."""
+
 _ANALYTICS_THREADS = 4
 _WAITING_READS = 16
 
@@ -85,6 +88,9 @@ class Answers:
     now: Callable[[], datetime] = _utc_now
     consistency_wait_s: float = 5.0
     heartbeat_s: float = 15.0
+    # a WebSocket says within this time who listens, and reads something of what it is sent
+    hello_s: float = 10.0
+    slow_s: float = 10.0
     authenticator: Authenticator = field(init=False)
     # few threads, because each has its own session with the analytics engine
     analytics_threads: ThreadPoolExecutor = field(init=False)
@@ -92,6 +98,7 @@ class Answers:
     live_threads: ThreadPoolExecutor = field(init=False)
     live_slots: BoundedSemaphore = field(init=False)
     live_of: "OpenStreams" = field(init=False)
+    unnamed_slots: BoundedSemaphore = field(init=False)
     # reads that wait for a view hold a thread of the server's pool: most of the pool stays free
     waiting_slots: BoundedSemaphore = field(init=False)
     stopping: Event = field(init=False)
@@ -104,6 +111,7 @@ class Answers:
         self.live_threads = ThreadPoolExecutor(LIVE_STREAMS, "live")
         self.live_slots = BoundedSemaphore(LIVE_STREAMS)
         self.live_of = OpenStreams()
+        self.unnamed_slots = BoundedSemaphore(UNNAMED_CONNECTIONS)
         self.waiting_slots = BoundedSemaphore(_WAITING_READS)
         self.stopping = Event()
 

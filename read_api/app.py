@@ -8,12 +8,13 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 from fastapi_offline import FastAPIOffline
 
-from read_api import audit, executions, live, me, ops, page, things, timeline, usage
+from read_api import audit, executions, live, live_socket, me, ops, page, things, timeline, usage
 from read_api.analytics import analytics_router
 from read_api.answers import Answers
 from read_api.documents import document_routers
 from read_api.edge.asking import add_edge
 from read_api.edge.responses import answered
+from read_api.graphql import route as graphql
 from read_api.prometheus import CountRequests, HttpMetrics, scrape
 
 __all__ = ["Answers", "add_answers", "create_app"]
@@ -41,8 +42,10 @@ def add_answers(app: FastAPI, answers: Answers) -> None:
         ops.router,
         live.router,
         usage.router,
+        graphql.router,
     ):
         app.include_router(router)
+    app.router.add_websocket_route(live_socket.PATH, live_socket.live_socket)
     app.include_router(me.router)
     app.include_router(page.router)
     app.add_api_route(

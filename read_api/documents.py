@@ -1,6 +1,6 @@
 """Each document view that has an example gets its routes here: lists with filters and cursors, and documents."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -10,6 +10,7 @@ from projections.documents import sort_text
 from projections.projection import Projection
 from projections.rows import Document, Role
 from projections.stores import OlderBuild
+from read_api.edge.auth import Forbidden
 from read_api.edge.parameters import Cursor, DocumentId, Limit
 from read_api.edge.problems import Problem
 from read_api.edge.queries import nearest
@@ -29,13 +30,13 @@ def document_routers() -> list[APIRouter]:
 def _router(view: Projection) -> APIRouter:
     name, layout = view.name, view.documents
     router = APIRouter(prefix=f"/v1/{name}", tags=[name])
-    reads = Annotated[Read, Depends(Reading(layout.scope, name))]
+    reads = Annotated[Read, Depends(reading_of(view))]
     sorts = Annotated[str, Query(description=f"one of {', '.join(layout.sorts)}; with - before it, greatest first")]
 
     @router.get(
         "",
         summary=f"List {name}",
-        responses=listed(layout.example, _columns(view), sometimes=_ranges(view)),
+        responses=listed(layout.example, columns_of(view), sometimes=_ranges(view)),
         openapi_extra={"parameters": parameters(layout)},
     )
     def find(
@@ -44,12 +45,12 @@ def _router(view: Projection) -> APIRouter:
         return _list(read, view, request.query_params.multi_items(), sort=sort, limit=limit, cursor=cursor)
 
     def facets(request: Request, read: reads) -> Response:
-        question = asked(layout, request.query_params.multi_items())
+        question = _asked(read, view, request.query_params.multi_items())
         rows = [found for field in layout.filters for found in _facets(read, view, field, question)]
         return whole(read, tuple(_FACET), rows)
 
     def facets_or_one(request: Request, read: reads) -> Response:
-        document = read.answers.documents.get(name, read.tenant_id, _FACETS)
+        document = found_by_id(read, view, _FACETS)
         return facets(request, read) if document is None else _one(read, view, document)
 
     # no id begins with _, so that this path is no document's; the other one is where something has that id
@@ -64,17 +65,57 @@ def _router(view: Projection) -> APIRouter:
 
     @router.get("/{id}", summary=f"One of the {name}", responses=documented(layout.example))
     def get(read: reads, id: DocumentId) -> Response:  # noqa: A002
-        document = read.answers.documents.get(name, read.tenant_id, id)
+        document = found_by_id(read, view, id)
         if document is None:
-            raise Problem(404, f"no {_singular(name)} has the id {id}")
+            raise no_such(view, id)
         return _one(read, view, document)
 
     return router
 
 
+def reading_of(view: Projection) -> Reading:
+    """Return what authorises who asks for documents of a view: those who may see them all, or only some."""
+    layout = view.documents
+    return Reading(layout.scope, view.name, own=bool(layout.owner), organization=bool(layout.organization))
+
+
+def found_by_id(read: Read, view: Projection, id_: str) -> Document | None:
+    """Return the document of an id, None where there is none, or the caller may not see it."""
+    document = read.answers.documents.get(view.name, read.tenant_id, id_)
+    is_hidden = document and any(document.fields.get(field) != only for field, only in _limits(read, view).items())
+    return None if is_hidden else document
+
+
+def no_such(view: Projection, id_: str) -> Problem:
+    return Problem(404, f"no {singular(view.name)} has the id {id_}")
+
+
+def require_visible(read: Read, view: Projection, id_: str) -> None:
+    """Do nothing where the caller may see what belongs to a document. Raises: Problem, as if it were not there."""
+    if _limits(read, view) and found_by_id(read, view, id_) is None:
+        raise no_such(view, id_)
+
+
+def _limits(read: Read, view: Projection) -> Mapping[str, str]:
+    """Return the values that fields of documents must have, that the caller may see them."""
+    own = {view.documents.owner: read.caller.actor.id} if read.own else {}
+    organization = read.caller.organization_id
+    return own if organization is None else {**own, view.documents.organization: organization}
+
+
+def _asked(read: Read, view: Projection, query: Sequence[tuple[str, str]]) -> Asked:
+    """Return what a caller asks for, of what they may see. Raises: as `asked`; Forbidden."""
+    question, limits = asked(view.documents, query), _limits(read, view)
+    for field, only in limits.items():
+        if question.filters.get(field, only) != only:
+            raise Forbidden(f"you see only what is yours: leave {field} out, or say {only}")
+    return question._replace(filters={**question.filters, **limits})
+
+
 def _facets(read: Read, view: Projection, field: str, question: Asked) -> Iterator[Answer]:
     """Yield the values of a filter under all that is asked for but this filter itself: what else one could choose."""
-    others = {name: wanted for name, wanted in question.filters.items() if name != field}
+    limits = _limits(read, view)
+    others = {name: wanted for name, wanted in question.filters.items() if name != field or name in limits}
     try:
         found = read.answers.documents.facets(
             view.name, read.tenant_id, field, filters=others, ranges=question.ranges, words=question.words
@@ -87,12 +128,12 @@ def _facets(read: Read, view: Projection, field: str, question: Asked) -> Iterat
     yield from ({"field": field, "value": one.group, "count": one.rows} for one in found)
 
 
-def _singular(name: str) -> str:
-    return name.removesuffix("es") if name.endswith("sses") else name.removesuffix("s")
+def singular(name: str) -> str:
+    return name.removesuffix("es") if name.endswith(("sses", "ches")) else name.removesuffix("s")
 
 
 def _one(read: Read, view: Projection, document: Document) -> Response:
-    one = table(_rows(read, view, [document]), read.as_of)
+    one = table(rows_of(read, view, [document]), read.as_of)
     one.headers["ETag"] = f'"{document.version}"'
     return one
 
@@ -100,37 +141,55 @@ def _one(read: Read, view: Projection, document: Document) -> Response:
 def _list(
     read: Read, view: Projection, query: Sequence[tuple[str, str]], *, sort: str, limit: int, cursor: str | None
 ) -> Response:
-    field, layout = sort.removeprefix("-"), view.documents
-    if field not in layout.sorts:
-        raise Problem(
-            400,
-            f"{view.name} cannot be sorted by {field[:100]!r}: {nearest(field, layout.sorts)}there are"
-            f" {', '.join(layout.sorts)}",
-        )
-    question = asked(layout, query)
-    cursors = read.cursors(**question.said, sort=sort)
+    found = DocumentList(read, view, query, sort)
 
     def pages(cursor: str | None, limit: int) -> tuple[Sequence[Answer], str | None]:
-        after = cursors.read(cursor) if cursor else None
-        found = read.answers.documents.find(
-            view.name,
-            read.tenant_id,
-            filters=question.filters,
-            ranges=question.ranges,
-            words=question.words,
-            sort=field,
-            descending=sort.startswith("-"),
+        page, more = found.page(cursor, limit)
+        return rows_of(read, view, page), found.cursor_of(page[-1]) if more else None
+
+    more = {"ranges": found.question.shown} if found.question.shown else {}
+    return answer(read, columns_of(view), pages, limit=limit, cursor=cursor, **more)
+
+
+class DocumentList:
+    """A tenant's documents that a question is about, in its order, page by page.
+
+    Shape: `query` are the parameters of `read_api.lists`; a cursor of one list is good for the same question again.
+    Raises: Problem, the question is none.
+    """
+
+    def __init__(self, read: Read, view: Projection, query: Sequence[tuple[str, str]], sort: str) -> None:
+        self._field = field = sort.removeprefix("-")
+        sorts = view.documents.sorts
+        if field not in sorts:
+            raise Problem(
+                400,
+                f"{view.name} cannot be sorted by {field[:100]!r}: {nearest(field, sorts)}there are {', '.join(sorts)}",
+            )
+        self.question = _asked(read, view, query)
+        self._read, self._view, self._descending = read, view, sort.startswith("-")
+        self._cursors = read.cursors(**self.question.said, sort=sort)
+
+    def page(self, cursor: str | None, limit: int) -> tuple[Sequence[Document], bool]:
+        """Return up to `limit` documents behind a cursor, and whether there are more. Raises: Problem."""
+        after = self._cursors.read(cursor) if cursor else None
+        found = self._read.answers.documents.find(
+            self._view.name,
+            self._read.tenant_id,
+            filters=self.question.filters,
+            ranges=self.question.ranges,
+            words=self.question.words,
+            sort=self._field,
+            descending=self._descending,
             after=(after[0], after[1]) if after else None,
             limit=limit + 1,
         )
-        page, next_ = found[:limit], None
-        if len(found) > limit:
-            last = page[-1]
-            next_ = cursors.write((sort_text(layout, field, last.fields.get(field)), last.id))
-        return _rows(read, view, page), next_
+        return found[:limit], len(found) > limit
 
-    more = {"ranges": question.shown} if question.shown else {}
-    return answer(read, _columns(view), pages, limit=limit, cursor=cursor, **more)
+    def cursor_of(self, document: Document) -> str:
+        """Return where the list goes on behind a document of it."""
+        value = document.fields.get(self._field)
+        return self._cursors.write((sort_text(self._view.documents, self._field, value), document.id))
 
 
 def _ranges(view: Projection) -> Answer:
@@ -138,13 +197,13 @@ def _ranges(view: Projection) -> Answer:
     return {"ranges": {field: {"from": "…", "before": None} for field in view.documents.ranges[:1]}}
 
 
-def _columns(view: Projection) -> Sequence[str]:
+def columns_of(view: Projection) -> Sequence[str]:
     layout = view.documents
     named = ("id", "version", *layout.example, *layout.filters, *layout.sorts, *layout.search)
     return tuple(dict.fromkeys(named))
 
 
-def _rows(read: Read, view: Projection, documents: Sequence[Document]) -> Sequence[Answer]:
+def rows_of(read: Read, view: Projection, documents: Sequence[Document]) -> Sequence[Answer]:
     opening, personal = read.opening, view.personal
     return [
         {**opening.document(one.tenant_id, one.fields, personal), "id": one.id, "version": one.version}

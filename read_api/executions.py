@@ -6,6 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from projections.automation.execution_logs import PROJECTION as LOGS
+from projections.automation.executions import PROJECTION as EXECUTIONS
+from read_api.documents import require_visible
 from read_api.edge.parameters import Cursor, Limit
 from read_api.edge.responses import Answer
 from read_api.reading import Read, Reading
@@ -25,11 +27,13 @@ _STEP = tuple(LOGS.layout.example)
 )
 def logs(
     *,
-    read: Annotated[Read, Depends(Reading(LOGS.layout.scope, LOGS.name))],
+    read: Annotated[Read, Depends(Reading(LOGS.layout.scope, LOGS.name, own=True))],
     id: Id,  # noqa: A002
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Response:
+    require_visible(read, EXECUTIONS, id)
+
     def pages(cursor: str | None, limit: int) -> tuple[Sequence[Answer], str | None]:
         rows, next_ = page(read, LOGS, read.cursors(), of={"execution_id": id}, limit=limit, cursor=cursor)
         shown = [{name: value for name, value in row._asdict().items() if name not in _INSIDE} for row in rows]

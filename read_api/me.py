@@ -5,6 +5,7 @@ from fastapi import APIRouter, Response
 from read_api.edge.asking import Asking
 from read_api.edge.auth import CredentialKind
 from read_api.edge.responses import Json, answered
+from read_api.edge.scopes import granted
 
 router = APIRouter(tags=["who"])
 
@@ -14,6 +15,7 @@ _EXAMPLE = {
     "credential": {"type": "session", "id": "5f1c2d1e9a7b4c60"},
     "roles": ["ADMIN"],
     "scopes": [],
+    "may": ["*"],
     "organization_id": None,
 }
 
@@ -21,6 +23,7 @@ _EXAMPLE = {
 @router.get(
     "/v1/me",
     summary="Who asks, by which credential, and with which roles or scopes; any valid credential will do",
+    description="`may` is what the roles or scopes come to, as scopes of a key: `devices:read`, `fleet:*`, or `*`.",
     responses=answered(_EXAMPLE, "Who asks"),
 )
 async def me(caller: Asking) -> Response:
@@ -32,6 +35,7 @@ async def me(caller: Asking) -> Response:
             "credential": {"type": caller.kind.value, "id": caller.id if is_key else caller.credential_id},
             "roles": caller.roles,
             "scopes": caller.scopes,
+            "may": granted(caller),
             "organization_id": caller.organization_id,
         }
     )

@@ -8,7 +8,8 @@ from time import monotonic
 from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple, TypeVar
 
-from fastapi import Header, Request
+from fastapi import Header
+from fastapi.requests import HTTPConnection
 
 from projections.operations import Progress
 from projections.personal import Opening
@@ -24,7 +25,7 @@ from read_api.edge.parameters import parse_positions
 from read_api.edge.problems import RETRY_AFTER_S, Problem
 from read_api.edge.rates import count_here
 from read_api.edge.responses import AsOf
-from read_api.edge.scopes import may, require, require_history
+from read_api.edge.scopes import as_of_tenant, may, require, require_history
 from schemas.envelope import SYSTEM_TENANT, Position, TenantId, Topic
 from schemas.partitioning import partition_of
 
@@ -49,7 +50,8 @@ _SEEN_WITHIN_S = 1.0
 class Read(NamedTuple):
     """An allowed read. `as_of` was taken before the store is asked, so the rows are at least that new.
 
-    Shape: `form` is how the caller wants rows, `said` what the query said.
+    Shape: `form` is how the caller wants rows, `said` what the query said. `own` says that the caller may see only what
+    they made themselves.
     """
 
     caller: Caller
@@ -58,6 +60,7 @@ class Read(NamedTuple):
     path: str
     form: Form = Form.JSON
     said: Mapping[str, str] = MappingProxyType({})
+    own: bool = False
 
     @property
     def tenant_id(self) -> TenantId:
@@ -90,18 +93,51 @@ class Read(NamedTuple):
 
 
 class Reading:
-    """A dependency: authorise who asks, then wait for the views where the caller asks for it."""
+    """A dependency: authorise who asks, then wait for the views where the caller asks for it.
 
-    def __init__(self, resource: str, *views: str, history: bool = False) -> None:
+    Shape: `own` and `organization` say that the route heeds `Read.own` and the caller's organization, so that those
+    may ask too who see nothing of others.
+    """
+
+    def __init__(
+        self, resource: str, *views: str, history: bool = False, own: bool = False, organization: bool = False
+    ) -> None:
         self._resource = resource
         self._views = views
         self._history = history
+        self._own = own
+        self._organization = organization
 
-    def __call__(self, request: Request, caller: Known, answers: Asked, consistent_with: ConsistentWith = None) -> Read:
-        require(caller, f"{self._resource}:read")
+    def __call__(
+        self, request: HTTPConnection, caller: Known, answers: Asked, consistent_with: ConsistentWith = None
+    ) -> Read:
+        own = self.check(caller)
+        count_here(request, caller)
+        form = form_of(request.headers.get("Accept", ""))
+        path, said = request.url.path, request.query_params
+        return self.read(caller, answers, consistent_with, path=path, form=form, said=said, own=own)
+
+    def check(self, caller: Caller) -> bool:
+        """Return whether the caller may read only what is their own. Raises: Forbidden, nothing at all."""
+        own = self._own and not may(caller, f"{self._resource}:read") and may(caller, f"{self._resource}:own")
+        if not own:
+            require(as_of_tenant(caller) if self._organization else caller, f"{self._resource}:read")
         if self._history:
             require_history(caller)
-        count_here(request, caller)
+        return own
+
+    def read(
+        self,
+        caller: Caller,
+        answers: Answers,
+        consistent_with: str | None,
+        *,
+        path: str,
+        form: Form = Form.JSON,
+        said: Mapping[str, str] = MappingProxyType({}),
+        own: bool = False,
+    ) -> Read:
+        """Wait for the views where the caller asks for it. Raises: Problem."""
         if consistent_with is not None:
             positions = parse_positions(consistent_with, "X-Consistent-With", answers.log)
             _check_own(caller, positions, answers.partitions)
@@ -110,8 +146,7 @@ class Reading:
                 _check_taken(answers, view, caller.tenant_id, positions)
         places = own_places(caller, _least(answers.progress, self._views), answers.partitions)
         as_of = AsOf.of(answers.now(), places)
-        form = form_of(request.headers.get("Accept", ""))
-        return Read(caller, answers, as_of, request.url.path, form, request.query_params)
+        return Read(caller, answers, as_of, path, form, said, own)
 
 
 def own_places(caller: Caller, places: Sequence[Checkpoint], partitions: int) -> Sequence[Checkpoint]:

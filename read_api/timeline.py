@@ -9,11 +9,13 @@ from fastapi import APIRouter, Depends, Query, Response
 from projections.fleet.device_logs import PROJECTION as LOGS
 from projections.fleet.device_logs import LogRow
 from projections.fleet.device_metrics import PROJECTION as METRICS
+from projections.fleet.devices import PROJECTION as DEVICES
 from projections.fleet.log_people import people_of
 from projections.history.stream_history import PROJECTION as HISTORY
 from projections.layout import Of
 from projections.readers import Aggregate
 from read_api.audit import EVENT, event_answer
+from read_api.documents import require_visible
 from read_api.edge.parameters import Cursor, End, Filter, Limit, Start, Step, in_order, step_seconds, window
 from read_api.edge.problems import Problem
 from read_api.edge.queries import filter_value
@@ -47,7 +49,7 @@ _LONGEST_RAW_S = 31 * 86_400
 )
 def metrics(
     *,
-    read: Annotated[Read, Depends(Reading(METRICS.layout.scope, METRICS.name))],
+    read: Annotated[Read, Depends(Reading(METRICS.layout.scope, METRICS.name, organization=True))],
     id: Id,  # noqa: A002
     metric: Name | None = None,
     start: Start = None,
@@ -55,6 +57,7 @@ def metrics(
     step: Step = "0",
     aggregate: Aggregate = "avg",
 ) -> Response:
+    require_visible(read, DEVICES, id)
     timeline = read.answers.timeline
     in_order(start, end)
     if metric is None:
@@ -89,7 +92,7 @@ def _bounded(span_s: float, step_s: int) -> None:
 )
 def device_logs(
     *,
-    read: Annotated[Read, Depends(Reading("devices", LOGS.name))],
+    read: Annotated[Read, Depends(Reading("devices", LOGS.name, organization=True))],
     id: Id,  # noqa: A002
     severity: Filter = None,
     program: Program = None,
@@ -99,6 +102,7 @@ def device_logs(
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Response:
+    require_visible(read, DEVICES, id)
     return _log_page(
         read,
         device_id=id,

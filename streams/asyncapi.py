@@ -1,4 +1,4 @@
-"""The topics that others may read are described here as an AsyncAPI document, from the schemas that were released."""
+"""The topics and the WebSocket that others may read are described here as an AsyncAPI document."""
 
 import json
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from typing import Any
 from domain.catalog import FACTS
 from schemas.envelope import ActorType, Topic
 from schemas.payload import full_name, schema_files
+from streams.live_messages import LIVE_CHANNEL, LIVE_OPERATIONS
 from streams.topics import Topics
 
 _FACTS = frozenset(fact.TYPE for fact in FACTS)
@@ -56,17 +57,18 @@ _CHANGES = (
 
 
 def asyncapi(topics: Topics, version: str) -> dict[str, Any]:
-    """Return the AsyncAPI 3.0 document of the topics of a log.
+    """Return the AsyncAPI 3.0 document of the topics of a log, and of the live stream that gateways give.
 
-    Source: AsyncAPI 3.0.0; Kafka bindings 0.5.0; CloudEvents 1.0, Kafka binding, binary mode.
+    Source: AsyncAPI 3.0.0; its bindings of Kafka 0.5.0 and WebSockets 0.1.0; CloudEvents 1.0, Kafka binding, binary
+    mode.
     """
     messages = {f"{type_}.v{number}": _message(type_, number, text) for type_, number, text in schema_files()}
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "factline", "version": version, "description": _CHANGES},
         "defaultContentType": "application/avro",
-        "channels": {topic.value: _channel(topics, topic, messages) for topic in Topic},
-        "operations": {f"send_{topic.value}": _operation(topic) for topic in Topic},
+        "channels": {**{topic.value: _channel(topics, topic, messages) for topic in Topic}, "live": LIVE_CHANNEL},
+        "operations": {**{f"send_{topic.value}": _operation(topic) for topic in Topic}, **LIVE_OPERATIONS},
         "components": {"messages": messages},
     }
 

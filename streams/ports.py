@@ -63,7 +63,7 @@ class Submission(NamedTuple):
     version that the sender last saw of the stream, 0 for one that must not exist, None for any. `command_hash` is the
     fingerprint that tells another command under the same key, b"" where the id follows from what is asked.
     `causation_id` None means that nothing but the request itself led to the command. What the writer comes to after
-    its `deadline` is refused.
+    its `deadline` is refused, and so is, where it is for the sender's `own` things only, what is about another's.
     """
 
     command_id: str
@@ -78,6 +78,7 @@ class Submission(NamedTuple):
     command_hash: bytes = b""
     causation_id: str | None = None
     deadline: datetime | None = None
+    own: bool = False
 
     @property
     def key(self) -> CommandKey:
@@ -277,6 +278,16 @@ class TelemetryLog(Protocol):
         """
 
 
+class Parked(NamedTuple):
+    """Shape: `streams` of decided events wait behind a letter; `records` counts all letters, of facts too."""
+
+    streams: int
+    records: int
+
+
+NOTHING_PARKED = Parked(0, 0)
+
+
 class DeadLetters(Protocol):
     """Keeps what could not go into the table of a view: the poison record and what follows it in its stream."""
 
@@ -293,8 +304,8 @@ class DeadLetters(Protocol):
         Raises: StoreUnavailable, safe to retry.
         """
 
-    def count(self, table: str) -> int:
-        """Return how many letters a table has.
+    def parked(self) -> Mapping[str, Parked]:
+        """Return how much is parked of each table that has a letter, in one question however many tables there are.
 
         Raises: StoreUnavailable, safe to retry.
         """

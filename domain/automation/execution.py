@@ -37,6 +37,7 @@ class ExecuteWorkflow(_OfExecution):
     Shape: `parent` and `depth` are given by the engine, for the execution that a node of another one begins.
     """
 
+    IS_FOR_OWN: ClassVar = True
     workflow_id: Id
     input: Json = None
     parent: str | None = None
@@ -59,9 +60,12 @@ class RejectNode(_OfExecution):
 class RetryExecution(_OfExecution):
     """Go on from the nodes that failed; what was done stays done."""
 
+    IS_FOR_OWN: ClassVar = True
+
 
 @value
 class CancelExecution(_OfExecution):
+    IS_FOR_OWN: ClassVar = True
     reason: Text = ""
 
 

@@ -5,11 +5,11 @@ from enum import StrEnum
 from typing import ClassVar, assert_never
 
 from domain.automation.faults import faults
-from domain.automation.graph import Edges, Nodes, graph_text
+from domain.automation.graph import Edges, Nodes, WorkflowNode, graph_text
 from domain.given import Given
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
 from domain.rejection import conflict, invalid, not_allowed, not_found
-from schemas.envelope import StreamId
+from schemas.envelope import Actor, StreamId
 from schemas.values import Id, Name, Text
 
 MAX_GRAPH_BYTES = 512 * 1024
@@ -25,6 +25,7 @@ def workflow_stream(workflow_id: str) -> StreamId:
 
 @value
 class _OfWorkflow(Command):
+    IS_FOR_OWN: ClassVar = True
     workflow_id: Id
 
     @property
@@ -187,10 +188,19 @@ def _publish(command: PublishWorkflow, state: Workflow) -> tuple[WorkflowEvent, 
     return (WorkflowPublished(version=state.version + 1, graph=graph, **counts),)
 
 
+def workflow_reads(command: WorkflowCommand, _actor: Actor) -> tuple[StreamId, ...]:
+    """Name the workflows that a new graph executes as a part: who may execute their own only publishes no other."""
+    if not isinstance(command, PublishWorkflow):
+        return ()
+    inside = [node.workflow_id for node in command.nodes if isinstance(node, WorkflowNode)]
+    return tuple(workflow_stream(id_) for id_ in dict.fromkeys(inside) if id_ != command.workflow_id)
+
+
 WORKFLOW = Decider(
     category="workflow",
     commands=classes_of(WorkflowCommand),
     events=classes_of(WorkflowEvent),
     decide=decide_workflow,
     evolve=evolve_workflow,
+    reads=workflow_reads,
 )

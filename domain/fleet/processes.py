@@ -6,7 +6,7 @@ from domain.fleet.device import DeviceRegistered, DeviceRetired, DeviceUpdated
 from domain.identity.organization_devices import AddDevice, RemoveDevice
 from domain.message import Event
 from domain.process import Action, Around, Ask, Process, ProcessAnswered
-from schemas.envelope import Envelope, id_of
+from schemas.envelope import Envelope, StreamId, id_of
 
 _JOIN, _LEAVE = "join", "leave"
 
@@ -23,7 +23,7 @@ def evolve_membership(state: str | None, event: Event) -> str | None:
     """Return the organization that has the device, from what the organizations answered."""
     if not isinstance(event, ProcessAnswered) or event.refused:
         return state
-    return id_of(event.stream) if event.step == _JOIN else None
+    return id_of(StreamId(event.stream)) if event.step == _JOIN else None
 
 
 def react_membership(state: str | None, event: _OfDevice | ProcessAnswered, around: Around) -> Sequence[Action]:

@@ -10,7 +10,7 @@
 It needs `httpx` alone, and imports nothing of the server.
 """
 
-from factline.client.answers import LiveRecord, Reply, Taken
+from factline.client.answers import LiveRecord, Outcome, Reply, Taken
 from factline.client.asynchronous import AsyncClient
 from factline.client.blocking import Client
 from factline.client.errors import (
@@ -38,6 +38,7 @@ __all__ = [
     "Invalid",
     "LiveRecord",
     "NotFound",
+    "Outcome",
     "Reply",
     "ServerGone",
     "ServerRefused",

@@ -25,6 +25,22 @@ class Reply(NamedTuple):
         return cls(token=token, **named)
 
 
+class Outcome(NamedTuple):
+    """What became of a command, asked by its id.
+
+    Shape: `reply` None means that it was refused; `kind` and `reason` then say why.
+    """
+
+    reply: Reply | None
+    kind: str | None
+    reason: str | None
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> "Outcome":
+        reply = Reply.of(answer) if answer["outcome"] == "accepted" else None
+        return cls(reply, answer.get("kind"), answer.get("reason"))
+
+
 class Taken(NamedTuple):
     """What became of facts.
 

@@ -83,6 +83,10 @@ def command(
     return _sending(path, body, {name: text for name, text in headers.items() if text is not None}, safe=True)
 
 
+def outcome(command_id: str) -> Asked:
+    return Asked("GET", f"/v1/commands/{quote(command_id, safe='')}")
+
+
 def telemetry(facts: Iterable[Any], *, idempotency_key: str | None) -> Asked:
     return _sending("/v1/telemetry", list(facts), {"Idempotency-Key": idempotency_key or str(uuid4())}, safe=True)
 

@@ -10,7 +10,7 @@ import anyio
 import httpx
 
 from factline.client import asking
-from factline.client.answers import LiveRecord, Reply, Taken
+from factline.client.answers import LiveRecord, Outcome, Reply, Taken
 from factline.client.asking import Asked, Value
 from factline.client.lines import LiveFeed, parsed
 from factline.client.trying import PATIENCE_S, Tries
@@ -57,6 +57,10 @@ class AsyncClient:
             deadline_s=deadline_s,
         )
         return Reply.of(await self._ask(asked))
+
+    async def outcome(self, command_id: str) -> Outcome:
+        """Return what became of a command that this key sent under an `idempotency_key`. Raises: NotFound."""
+        return Outcome.of(await self._ask(asking.outcome(command_id)))
 
     async def telemetry(self, facts: Iterable[Any], *, idempotency_key: str | None = None) -> Taken:
         """Return what became of facts, once those that were taken are durable. Raises: Invalid, none was taken."""

@@ -10,7 +10,7 @@ from typing import Any, Self
 import httpx
 
 from factline.client import asking
-from factline.client.answers import LiveRecord, Reply, Taken
+from factline.client.answers import LiveRecord, Outcome, Reply, Taken
 from factline.client.asking import Asked, Value
 from factline.client.lines import Lines, LiveFeed, parsed
 from factline.client.trying import PATIENCE_S, Tries, broke_off
@@ -63,6 +63,10 @@ class Client:
             deadline_s=deadline_s,
         )
         return Reply.of(self._ask(asked))
+
+    def outcome(self, command_id: str) -> Outcome:
+        """Return what became of a command that this key sent under an `idempotency_key`. Raises: NotFound."""
+        return Outcome.of(self._ask(asking.outcome(command_id)))
 
     def telemetry(self, facts: Iterable[Any], *, idempotency_key: str | None = None) -> Taken:
         """Return what became of facts, once those that were taken are durable. Raises: Invalid, none was taken."""

@@ -23,7 +23,7 @@ from cassandra.connection import ConnectionException
 from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, TokenAwarePolicy
 from cassandra.pool import NoConnectionsAvailable
 from cassandra.protocol import IsBootstrappingErrorMessage, OverloadedErrorMessage, ServerError, TruncateError
-from cassandra.query import tuple_factory
+from cassandra.query import SimpleStatement, tuple_factory
 
 from projections.stores import StoreUnavailable, WriteRefused
 
@@ -133,6 +133,11 @@ class Connection:
         prepared = self.prepare(statement)
         with _errors():
             return list(self._open().execute(prepared, values))
+
+    def ask_all(self, statements: Iterable[str]) -> Sequence[Sequence[tuple[Any, ...]]]:
+        """Return all rows of statements that take no values, asked at once. Raises: StoreUnavailable."""
+        asked = [(SimpleStatement(statement, is_idempotent=True), ()) for statement in statements]
+        return [list(_pages(rows)) for rows in self._run(asked)]
 
     def ask_each(
         self, statement: str, values: Iterable[Sequence[Any]], *, ahead: int = _AHEAD

@@ -1,6 +1,7 @@
 """This keeps in Cassandra the records that the timeline views could not take, beside those views."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import merge
 from typing import Any
 
@@ -8,6 +9,7 @@ from infra.cassandra.connection import CassandraAddress, Connection
 from projections.instants import from_microseconds, to_microseconds
 from projections.operations import DeadLetter
 from schemas.envelope import Position, StreamId, StreamKey, TenantId, Topic
+from streams.ports import Parked
 
 _COLUMNS = '"view", topic, partition, position, tenant_id, stream, type, reason, attempts, parked_at'
 _PLACE = 'tenant_id = ? AND "view" = ? AND topic = ? AND partition = ? AND position = ?'
@@ -51,10 +53,18 @@ class CassandraDeadLetters:
         found = self._connection.ask_each(statement, asked)
         return frozenset((TenantId(tenant_id), StreamId(stream)) for rows in found for tenant_id, stream in rows)
 
-    def count(self, table: str) -> int:
-        statement = f'SELECT count(*) FROM {self._table} WHERE tenant_id = ? AND "view" = ?'
-        found = self._connection.ask_each(statement, [(tenant_id, table) for tenant_id in self._tenants()])
-        return sum(count for rows in found for (count,) in rows)
+    def parked(self) -> Mapping[str, Parked]:
+        # the columns are those of the key and the stream: a letter's text is not read
+        statement = f'SELECT "view", topic, stream FROM {self._table} WHERE tenant_id = ?'
+        streams: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+        records: Counter[str] = Counter()
+        tenants = self._tenants()
+        for tenant_id, rows in zip(tenants, self._connection.ask_each(statement, zip(tenants)), strict=True):
+            for table, topic, stream in rows:
+                records[table] += 1
+                if topic == Topic.EVENTS.value:
+                    streams[table].add((tenant_id, stream))
+        return {table: Parked(len(streams[table]), count) for table, count in records.items()}
 
     def letters(self, table: str) -> Iterator[DeadLetter]:
         statement = f'SELECT {_COLUMNS} FROM {self._table} WHERE tenant_id = ? AND "view" = ?'

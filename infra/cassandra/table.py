@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import Any
 from zlib import crc32
 
+from infra.cassandra.builds import checkpoints_of
 from projections.columns import Columns
 from projections.instants import DAY, from_microseconds
 from projections.layout import Days, Every, Series, Shards
@@ -51,7 +52,7 @@ class Table:
         self.layout = layout
         self.rows = f"{keyspace}.{view.table}"
         self.places = f"{self.rows}_places"
-        self.checkpoints = f"{self.rows}_checkpoints"
+        self.checkpoints = checkpoints_of(keyspace, view)
         self.cuts: Sequence[Days | Every | Shards] = [cut for cut in (layout.bucket, layout.shards) if cut]
         self.partition = (*layout.series, *(cut.column for cut in self.cuts))
         self.place = (*self.partition, layout.noted.column) if layout.noted else self.partition

@@ -12,17 +12,18 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from infra.cassandra.batches import Sent, batches, bound
-from infra.cassandra.connection import CassandraAddress, Connection
+from infra.cassandra.builds import CassandraBuilds
+from infra.cassandra.connection import CassandraAddress
 from infra.cassandra.in_order import in_order
 from infra.cassandra.question import Question
 from infra.cassandra.table import LONG, REFUSALS, SLICES, Table, slice_of
-from projections.instants import from_microseconds, to_microseconds
+from projections.instants import from_microseconds
 from projections.layout import Of, Series
 from projections.projection import Projection
 from projections.readers import Aggregate, MetricPoint
 from projections.rows import Checkpoint, Row, StoredRow, View
-from projections.stores import Holder, StoreUnavailable, WriteRefused
-from schemas.envelope import TenantId, Topic
+from projections.stores import StoreUnavailable, WriteRefused
+from schemas.envelope import TenantId
 
 _AGGREGATES: Mapping[Aggregate, Callable[[Sequence[float]], float]] = {
     "avg": lambda values: sum(values) / len(values),
@@ -53,25 +54,18 @@ class _Known(NamedTuple):
     places: set[_Place]
 
 
-class CassandraTimeline:
+class CassandraTimeline(CassandraBuilds):
     """ViewWriter and TimelineReader of the distributed profile; any thread may call any method.
 
-    Shape: `migrate` has to have run once. A row is found by its place in the order of its view. Where that is not its
+    Shape: a row is found by its place in the order of its view. Where that is not its
     key, as in the audit trail, the same row at another place would be there twice; an event's position never changes.
     """
 
     def __init__(self, address: CassandraAddress, projections: Sequence[Projection]) -> None:
-        self._connection = Connection(address)
+        super().__init__(address)
         self._projections = {projection.name: projection for projection in projections}
         self._tables: dict[View, Table] = {}
         self._known: dict[View, _Known] = {}
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def migrate(self) -> None:
-        """Make what all views need; may be run again at any time. Raises: StoreUnavailable, safe to retry."""
-        self._connection.migrate()
 
     # --- views ------------------------------------------------------------------------------------------------------
 
@@ -88,55 +82,11 @@ class CassandraTimeline:
         for name in (table.checkpoints, table.places, table.rows):
             self._connection.define(f"DROP TABLE IF EXISTS {name}")
 
-    def live(self, name: str) -> View | None:
-        found = self._connection.ask(f"SELECT build FROM {self._connection.keyspace}.live WHERE name = ?", name)
-        return View(name, found[0][0]) if found else None
-
-    def builds(self, name: str) -> Sequence[View]:
-        tables = self._connection.ask(
-            "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", self._connection.keyspace
-        )
-        numbers = [table.removeprefix(f"{name}_v") for (table,) in tables]
-        return tuple(View(name, build) for build in sorted(int(number) for number in numbers if number.isdigit()))
-
-    def hold(self, name: str, holder: Holder, *, now: datetime) -> Holder:
-        table, until = f"{self._connection.keyspace}.holders", to_microseconds(holder.until)
-        while True:
-            found = self._connection.ask(f"SELECT who, until FROM {table} WHERE name = ?", name)
-            if not found:
-                statement = f"INSERT INTO {table} (name, who, until) VALUES (?, ?, ?) IF NOT EXISTS"
-                [(done, *_)] = self._connection.ask(statement, name, holder.who, until)
-            else:
-                [(who, before)] = found
-                if who != holder.who and before >= to_microseconds(now):
-                    return Holder(who, from_microseconds(before))
-                statement = f"UPDATE {table} SET who = ?, until = ? WHERE name = ? IF who = ? AND until = ?"
-                [(done, *_)] = self._connection.ask(statement, holder.who, until, name, who, before)
-            if done:
-                return holder
-
-    def switch(self, view: View) -> None:
-        if view not in self.builds(view.name):
-            raise ValueError(f"{view.table} is not there: create it first")
-        # a condition makes it one step after the other, whatever the clocks of the callers say
-        self._connection.ask(
-            f"UPDATE {self._connection.keyspace}.live SET build = ? WHERE name = ? IF build != ?",
-            view.build,
-            view.name,
-            view.build,
-        )
-
     def checkpoints(self, view: View) -> Sequence[Checkpoint]:
         # whoever begins to write a view asks for them first; who only reads them asks nothing else
         if (known := self._known.get(view)) and known.table_id != self._table_id(view):
             self._known.pop(view, None)
-        found = self._connection.ask(
-            f"SELECT topic, partition, position, recorded_at, log FROM {self._table(view).checkpoints}"
-        )
-        return tuple(
-            Checkpoint(Topic(topic), partition, position, from_microseconds(recorded_at), log or "")
-            for topic, partition, position, recorded_at, log in found
-        )
+        return super().checkpoints(view)
 
     def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
         table = self._table(view)
@@ -156,17 +106,7 @@ class CassandraTimeline:
                 known.places.clear()
             known.places.update(news)
         if checkpoints:
-            insert = self._connection.prepare(
-                f"INSERT INTO {table.checkpoints} (topic, partition, position, recorded_at, log)"
-                " VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?"
-            )
-            self._connection.write(
-                # of two writes of one position the greater text counts: whoever says the log, not who says nothing
-                insert.bind(
-                    (at.topic.value, at.partition, at.position, to_microseconds(at.recorded_at), at.log, at.position)
-                )
-                for at in checkpoints
-            )
+            self._move(view, checkpoints)
 
     def _write_all(self, batched: Iterable[Sent], writes: int) -> None:
         """Run statements that carry so many writes. Raises: StoreUnavailable, also where they carried fewer."""

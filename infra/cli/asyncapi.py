@@ -1,4 +1,4 @@
-"""`factline asyncapi` prints the description of the topics that others may read."""
+"""`factline asyncapi` prints the description of the topics, and of the WebSocket, that others may read."""
 
 from importlib.metadata import version
 
@@ -22,7 +22,7 @@ from streams.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX, Topics
     help="Of each topic.",
 )
 def asyncapi(prefix: str, partitions: int) -> None:
-    """Print the AsyncAPI 3.0 document of the topics of events and telemetry; it is made from the released schemas.
+    """Print the AsyncAPI 3.0 document: the topics of events and telemetry, and the WebSocket of live streams.
 
     \b
     factline asyncapi > asyncapi.json

@@ -104,7 +104,7 @@ class ServerSink:
     def commands(self, batch: Sequence[Submission]) -> Sequence[CommandTaken]:
         with _server_errors():
             try:
-                replies = self._taken(batch)
+                replies = replies_to(self.client, [_command_json(submission) for submission in batch])
             except ServerRefused as error:
                 if error.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                     raise
@@ -113,20 +113,6 @@ class ServerSink:
                 half = len(batch) // 2
                 return [*self.commands(batch[:half]), *self.commands(batch[half:])]
         return [_from_json(reply) for reply in replies]
-
-    def _taken(self, batch: Sequence[Submission]) -> Sequence[Mapping[str, Any]]:
-        """Send commands, and those again for which the server had no room."""
-        replies: dict[int, Mapping[str, Any]] = {}
-        waiting = list(range(len(batch)))
-        for again in range(_TRIES):
-            if again:
-                sleep(_LATER_S)
-            body = orjson.dumps([_command_json(batch[n]) for n in waiting])
-            replies |= zip(waiting, self.client.post("/v1/commands", body, safe=True)["replies"], strict=True)
-            waiting = [n for n in waiting if replies[n].get("kind") == Kind.NOT_NOW]
-            if not waiting:
-                break
-        return [replies[n] for n in range(len(batch))]
 
     def facts(self, batch: Sequence[FactSubmission]) -> FactsTaken:
         body = orjson.dumps([_fact_json(fact) for fact in batch], option=orjson.OPT_UTC_Z)
@@ -143,6 +129,21 @@ class ServerSink:
 
     def stop(self) -> None:
         self.client.stop()
+
+
+def replies_to(client: Client, commands: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Send commands in one request, and those again for which the server had no room; return a reply for each."""
+    replies: dict[int, Mapping[str, Any]] = {}
+    waiting = list(range(len(commands)))
+    for again in range(_TRIES):
+        if again:
+            sleep(_LATER_S)
+        body = orjson.dumps([commands[n] for n in waiting])
+        replies |= zip(waiting, client.post("/v1/commands", body, safe=True)["replies"], strict=True)
+        waiting = [n for n in waiting if replies[n].get("kind") == Kind.NOT_NOW]
+        if not waiting:
+            break
+    return [replies[n] for n in range(len(commands))]
 
 
 class EmbeddedSink:

@@ -27,6 +27,8 @@ class _Lazy(Suggesting):
     _MODULES: ClassVar[Mapping[str, tuple[str, str]]] = {
         "backup": ("infra.cli.backup", "backup"),
         "dead-letters": ("infra.cli.operator", "dead_letters"),
+        "agent": ("infra.cli.agent", "agent"),
+        "demo": ("infra.cli.demo", "demo"),
         "asyncapi": ("infra.cli.asyncapi", "asyncapi"),
         "engines": ("infra.cli.engines", "engines"),
         "get": ("infra.cli.ask", "get"),

@@ -25,19 +25,30 @@ _PORT = click.option(
     type=click.IntRange(0, 65535),
     envvar="FACTLINE_STATUS_PORT",
     default=0,
-    help="Where /ready and /metrics are; any free port where it is left out.",
+    help="Where /ready and /metrics are, of the second process on the next port, and so on; any free port where it is"
+    " left out.",
+)
+_SUPERVISE = click.option(
+    "--supervise", "supervised", is_flag=True, help="Start the worker again when it ends by itself."
+)
+_PROCESSES = click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="How many processes of it run here; with more than one they are supervised.",
 )
 
 
-def status_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a worker's command be told where it says how it is."""
-    return _HOST(_PORT(command))
+def running_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a worker's command be told in how many processes it runs, and where these say how they are."""
+    return _SUPERVISE(_PROCESSES(_HOST(_PORT(command))))
 
 
-def end_supervised(name: str, status: Address) -> NoReturn:
-    """Run a worker as a process that is started again when it ends by itself; end with its last exit status."""
-    again = ["worker", name, "--status-host", status.host, "--status-port", str(status.port)]
-    sys.exit(supervise([sys.executable, "-m", "infra.cli.main", *again]))
+def end_supervised(name: str, status: Address, processes: int) -> NoReturn:
+    """Run a worker as processes that are started again when they end by themselves; end with their exit status."""
+    run = [sys.executable, "-m", "infra.cli.main", "worker", name, "--status-host", status.host, "--status-port"]
+    sys.exit(supervise(*([*run, str(status.port + number if status.port else 0)] for number in range(processes))))
 
 
 Work = Callable[[Settings, Address], None]
@@ -74,18 +85,18 @@ def follower(name: str, what: str, work: Work) -> click.Command:
 
         \b
         factline worker {name} --supervise
+        factline worker {name} --processes 4
         factline worker {name} --status-host 0.0.0.0 --status-port 9100    # then GET :9100/ready, :9100/metrics
         """,
     )
-    @click.option("--supervise", "supervised", is_flag=True, help="Start the worker again when it ends by itself.")
-    @status_options
-    def command(*, supervised: bool, status_host: str, status_port: int) -> None:
+    @running_options
+    def command(*, supervised: bool, processes: int, status_host: str, status_port: int) -> None:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
         for library in ("aiokafka", "faust"):
             # they tell each step of a rebalance, with all partitions
             logging.getLogger(library).setLevel(logging.WARNING)
-        if supervised:
-            end_supervised(name, Address(status_host, status_port))
+        if supervised or processes > 1:
+            end_supervised(name, Address(status_host, status_port), processes)
         with told():
             from infra.kafka.connection import SparingEach  # noqa: PLC0415, the drivers come with an extra
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from infra.cli.groups import Suggesting
-from infra.cli.projectors import COMMANDS, end_supervised, status_options
+from infra.cli.projectors import COMMANDS, end_supervised, running_options
 from infra.cli.task_worker import tasks
 from infra.cli.told import told
 from infra.collector import settle_collector
@@ -71,21 +71,21 @@ def worker() -> None:
 
 
 @worker.command()
-@click.option("--supervise", "supervised", is_flag=True, help="Start the worker again when it ends by itself.")
-@status_options
-def commands(*, supervised: bool, status_host: str, status_port: int) -> None:
+@running_options
+def commands(*, supervised: bool, processes: int, status_host: str, status_port: int) -> None:
     """Decide the commands of the partitions that this process is given.
 
     A worker that may not write any more ends with status 3: start it again, as compose, systemd and `--supervise` do.
 
     \b
     FACTLINE_KAFKA_BOOTSTRAP=127.0.0.1:9092 FACTLINE_MASTER_KEY_FILE=master.key DATA_DIR=data factline worker commands
+    factline worker commands --processes 2
     factline worker commands --status-host 0.0.0.0 --status-port 9100    # then GET :9100/ready, :9100/metrics
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     address = Address(status_host, status_port)
-    if supervised:
-        end_supervised("commands", address)
+    if supervised or processes > 1:
+        end_supervised("commands", address, processes)
     with told():
         from infra.distributed import command_worker, waiting_commands  # noqa: PLC0415, the drivers come with an extra
 

@@ -10,7 +10,7 @@ from projections.instants import from_microseconds, to_microseconds
 from projections.projection import Projection
 from projections.question import Choice, Question
 from projections.rows import Checkpoint, Row, StoredRow, View
-from projections.stores import Holder, StoreUnavailable
+from projections.stores import Holder, Overview, StoreUnavailable
 from schemas.envelope import TenantId, Topic
 
 R = TypeVar("R")
@@ -23,6 +23,9 @@ class _ReadUpTo(NamedTuple):
     position: int
     recorded_at: datetime
     log: str
+
+
+_CHECKPOINT = ", ".join(Checkpoint._fields)
 
 
 class _Switch(NamedTuple):
@@ -82,10 +85,15 @@ class ClickHouseAnalytics:
                 + ", non_replicated_deduplication_window = 100"
             )
             client.command(add_columns(view.table, layout.row))
+        if self.live(view.name) == view:
+            self._show(view)
 
     def drop(self, view: View) -> None:
-        if self.live(view.name) == view:
+        live = self.live(view.name)
+        if live == view:
             raise ValueError(f"{view.table} is live; switch to another build first")
+        if live:
+            self._show(live)
         with self._connection.client() as client:
             # a table without checkpoints is read again from the start; checkpoints without a table would lose rows
             client.command(f"ALTER TABLE checkpoints DROP PARTITION '{view.table}'")
@@ -96,13 +104,21 @@ class ClickHouseAnalytics:
         return View(name, rows[0][0]) if rows else None
 
     def builds(self, name: str) -> Sequence[View]:
-        prefix = f"{name}_v"
-        tables = self._connection.query(
-            "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, {prefix:String})",
-            {"prefix": prefix},
-        )
-        numbers = [table.removeprefix(prefix) for (table,) in tables]
-        return tuple(View(name, build) for build in sorted(int(number) for number in numbers if number.isdigit()))
+        return [view for view in self._builds() if view.name == name]
+
+    def overview(self) -> Overview:
+        live = self._connection.query("SELECT name, build FROM switches FINAL", {})
+        builds = {view.table: view for view in self._builds()}
+        reached: dict[View, list[Checkpoint]] = {view: [] for view in builds.values()}
+        for table, *at in self._connection.query(f"SELECT view, {_CHECKPOINT} FROM checkpoints FINAL ORDER BY ALL", {}):
+            # a build that is being made or dropped is none
+            if view := builds.get(table):
+                reached[view].append(_checkpoint(at))
+        return Overview({name: View(name, build) for name, build in live}, reached)
+
+    def _builds(self) -> Sequence[View]:
+        tables = self._connection.query("SELECT name FROM system.tables WHERE database = currentDatabase()", {})
+        return sorted(view for (table,) in tables if (view := View.of_table(table)))
 
     def hold(self, name: str, holder: Holder, *, now: datetime) -> Holder:
         """Shape: an insert cannot be refused, making a table can: each change of hands makes the next of them."""
@@ -150,14 +166,24 @@ class ClickHouseAnalytics:
         sql = "SELECT max(sequence) FROM switches WHERE name = {name:String}"
         ((last,),) = self._connection.query(sql, {"name": view.name})
         self._connection.insert("switches", _Switch, [_Switch(view.name, view.build, last + 1)])
+        self._show(view)
+
+    def _show(self, live: View) -> None:
+        """Let who asks in SQL find the live build under the view's own name, each row once; docs/analysts.md."""
+        columns = ", ".join(self._layouts[live.name].columns)
+        sql = "SELECT as_select FROM system.tables WHERE database = currentDatabase() AND name = {name:String}"
+        shown = self._connection.query(sql, {"name": live.name})
+        if any(columns in select and f".{live.table} FINAL" in select for (select,) in shown):
+            return
+        with self._connection.client() as client:
+            client.command(f"CREATE OR REPLACE VIEW {live.name} AS SELECT {columns} FROM {live.table} FINAL")
 
     def checkpoints(self, view: View) -> Sequence[Checkpoint]:
         rows = self._connection.query(
-            "SELECT topic, partition, position, recorded_at, log FROM checkpoints FINAL "
-            "WHERE view = {view:String} ORDER BY topic, partition",
+            f"SELECT {_CHECKPOINT} FROM checkpoints FINAL WHERE view = {{view:String}} ORDER BY topic, partition",
             {"view": view.table},
         )
-        return tuple(Checkpoint(Topic(topic), *rest) for topic, *rest in rows)
+        return tuple(map(_checkpoint, rows))
 
     def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
         if rows:
@@ -243,3 +269,8 @@ def _put(question: Question[Any], parameters: Mapping[str, Any]) -> tuple[str, d
         elif isinstance(value, datetime):
             values[name] = to_microseconds(value)
     return sql, values
+
+
+def _checkpoint(found: Sequence[Any]) -> Checkpoint:
+    topic, *rest = found
+    return Checkpoint(Topic(topic), *rest)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from infra.clickhouse.connection import Connection, create_table
 from projections.operations import DeadLetter
 from schemas.envelope import Position, StreamId, StreamKey, TenantId, Topic
+from streams.ports import Parked
 
 _PLACE = ("view", "topic", "partition", "position")
 _PAGE = 1_000
@@ -81,10 +82,13 @@ class ClickHouseDeadLetters:
         )
         return frozenset((TenantId(tenant_id), StreamId(stream)) for tenant_id, stream in found)
 
-    def count(self, table: str) -> int:
-        sql = "SELECT count() FROM dead_letters FINAL WHERE view = {view:String} AND NOT removed"
-        ((found,),) = self._connection.query(sql, {"view": table})
-        return int(found)
+    def parked(self) -> Mapping[str, Parked]:
+        rows = self._connection.query(
+            "SELECT view, uniqExactIf((tenant_id, stream), topic = {events:String}), count() FROM dead_letters FINAL "
+            "WHERE NOT removed GROUP BY view",
+            {"events": Topic.EVENTS.value},
+        )
+        return {table: Parked(*counts) for table, *counts in rows}
 
     def letters(self, table: str) -> Iterator[DeadLetter]:
         after: tuple[Any, ...] = (table, "", 0, 0)

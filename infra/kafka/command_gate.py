@@ -20,7 +20,8 @@ from infra.kafka.sealed_commands import SealedCommands, message_of
 from schemas.partitioning import partition_of
 from streams.ports import CALLER_WAITS_S, LogUnavailable, OutcomeUnknown, Overloaded, Refusal, Reply, Submission
 from streams.topics import COMPRESSION, Topics
-from streams.write.messages import decode_reply
+from streams.write.messages import decode_reply, encode_inquiry
+from streams.write.outcomes import Inquiry
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,6 +95,26 @@ class KafkaCommandGate:
 
         Raises: Overloaded, nothing was taken; OutcomeUnknown, no reply came in time: retry under the same id.
         """
+        reply = await self._answer(submission)
+        if reply is None:
+            refusal = Refusal(Kind.INVALID, "the command is larger than the log takes, about 1 MB")
+            return Reply(submission.command_id, "refused", submission.command.stream, 0, refusal=refusal)
+        return reply
+
+    async def execute_many(self, submissions: Sequence[Submission]) -> Sequence[Reply | BaseException]:
+        """Return a reply for each, in order, or what `execute` raises for it."""
+        return await asyncio.gather(*map(self.execute, submissions), return_exceptions=True)
+
+    async def outcome(self, inquiry: Inquiry) -> Reply:
+        """Return what `streams.write.outcomes.outcome` says. Raises: as `execute`."""
+        reply = await self._answer(inquiry)
+        if reply is None or (reply.refusal is not None and reply.refusal.kind is Kind.INVALID and not reply.repeated):
+            # the question itself was refused, by a worker of an earlier version
+            raise LogUnavailable("the tenant's command worker does not know this question")
+        return reply
+
+    async def _answer(self, asked: Submission | Inquiry) -> Reply | None:
+        """Return the writer's answer, None where the message was too large to be sent. Raises: as `execute`."""
         if len(self._waiting) >= self._max_in_flight:
             raise Overloaded
         loop = asyncio.get_running_loop()
@@ -101,21 +122,17 @@ class KafkaCommandGate:
         reply_to = f"{self._address}{next(self._numbers)}"
         self._waiting[reply_to] = (loop, answer)
         try:
-            if not self._send(submission, reply_to):
-                refusal = Refusal(Kind.INVALID, "the command is larger than the log takes, about 1 MB")
-                return Reply(submission.command_id, "refused", submission.command.stream, 0, refusal=refusal)
+            if not self._send(asked, reply_to):
+                return None
             return await asyncio.wait_for(answer, self._timeout_s)
         except TimeoutError:
             raise OutcomeUnknown("no writer has answered; send it again under the same id") from None
         finally:
             del self._waiting[reply_to]
 
-    async def execute_many(self, submissions: Sequence[Submission]) -> Sequence[Reply | BaseException]:
-        """Return a reply for each, in order, or what `execute` raises for it."""
-        return await asyncio.gather(*map(self.execute, submissions), return_exceptions=True)
-
-    def _send(self, submission: Submission, reply_to: str) -> bool:
-        """Produce the command; False if it is too large to be one."""
+    def _send(self, asked: Submission | Inquiry, reply_to: str) -> bool:
+        """Produce the message; False if it is too large to be one."""
+        message = message_of(asked, self._sealing) if isinstance(asked, Submission) else encode_inquiry(asked)
 
         def report(error: KafkaError | None, _message: Message) -> None:
             if error is not None:
@@ -125,9 +142,9 @@ class KafkaCommandGate:
         try:
             self._producer.produce(
                 self._topics.commands,
-                message_of(submission, self._sealing),
-                submission.tenant_id,
-                partition_of(submission.tenant_id, self._topics.partitions),
+                message,
+                asked.tenant_id,
+                partition_of(asked.tenant_id, self._topics.partitions),
                 report,
                 headers=[(REPLY_TO, reply_to)],
             )

@@ -1,6 +1,6 @@
 """This keeps in MongoDB the records that the document views could not take, beside those views."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pymongo import ASCENDING, DeleteOne, UpdateOne
@@ -9,6 +9,7 @@ from infra.mongo.connection import Connection, Stored, check_written, errors
 from projections.instants import from_microseconds, to_microseconds
 from projections.operations import DeadLetter
 from schemas.envelope import Position, StreamId, StreamKey, TenantId, Topic
+from streams.ports import Parked
 
 _PLACE = ("view", "topic", "partition", "position")
 _ORDER = [(name, ASCENDING) for name in _PLACE]
@@ -52,9 +53,15 @@ class MongoDeadLetters:
             found = [one["_id"] for one in self._letters.aggregate(asked)]
         return frozenset((TenantId(one["tenant_id"]), StreamId(one["stream"])) for one in found)
 
-    def count(self, table: str) -> int:
+    def parked(self) -> Mapping[str, Parked]:
+        stream = {"view": "$view", "topic": "$topic", "tenant_id": "$tenant_id", "stream": "$stream"}
+        is_decided = {"$cond": [{"$eq": ["$_id.topic", Topic.EVENTS.value]}, 1, 0]}
+        asked: list[dict[str, Any]] = [
+            {"$group": {"_id": stream, "letters": {"$sum": 1}}},
+            {"$group": {"_id": "$_id.view", "streams": {"$sum": is_decided}, "records": {"$sum": "$letters"}}},
+        ]
         with errors():
-            return self._letters.count_documents({"view": table})
+            return {one["_id"]: Parked(one["streams"], one["records"]) for one in self._letters.aggregate(asked)}
 
     def letters(self, table: str) -> Iterator[DeadLetter]:
         with errors(), self._letters.find({"view": table}, sort=_ORDER) as found:

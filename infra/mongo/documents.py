@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -14,17 +13,15 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING, DESCENDING, TEXT, InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError, CollectionInvalid, DuplicateKeyError, OperationFailure
 
-from infra.mongo.connection import Connection, Stored, check_written, errors
+from infra.mongo.builds import MongoBuilds, raise_unless_there
+from infra.mongo.connection import Stored, check_written, errors
 from projections.documents import Folding, check_asked, check_built, searched, sort_text
-from projections.instants import from_microseconds, to_microseconds
 from projections.layout import Documents, Of
 from projections.projection import Projection
 from projections.readers import NO_FILTERS, NO_RANGES, Bounds, CountRow
 from projections.rows import Checkpoint, Document, Patch, Row, StoredRow, View, as_text
-from projections.stores import Holder, WriteRefused
-from schemas.envelope import TenantId, Topic
-
-_ALREADY_THERE = 11000
+from projections.stores import WriteRefused
+from schemas.envelope import TenantId
 
 # Source: error_codes.yml of MongoDB. BadValue, FailedToParse, TypeMismatch, BSONObjectTooLarge, a key that is too large
 # for an index, a document that is too large after an update.
@@ -61,16 +58,13 @@ class _Built(NamedTuple):
         return {"filters": filters, "sorts": sorts, **words}
 
 
-class MongoDocuments:
+class MongoDocuments(MongoBuilds):
     """ViewWriter and DocumentsReader of the distributed profile; any thread may call any method."""
 
     def __init__(self, url: str, projections: Sequence[Projection], *, database: str = "factline") -> None:
-        self._connection = Connection(url, database)
+        super().__init__(url, database)
         self._projections = {projection.name: projection for projection in projections}
         self._built: dict[View, _Built] = {}
-
-    def close(self) -> None:
-        self._connection.close()
 
     # --- views ------------------------------------------------------------------------------------------------------
 
@@ -116,48 +110,6 @@ class MongoDocuments:
             self._connection["builds"].delete_one({"_id": view.table})
         self._built.pop(view, None)
 
-    def live(self, name: str) -> View | None:
-        with errors():
-            found = self._connection["live"].find_one({"_id": name})
-        return View(name, found["build"]) if found else None
-
-    def builds(self, name: str) -> Sequence[View]:
-        with errors():
-            names = self._connection.database.list_collection_names()
-        numbers = [table.removeprefix(f"{name}_v") for table in names if table.startswith(f"{name}_v")]
-        return tuple(View(name, build) for build in sorted(int(number) for number in numbers if number.isdigit()))
-
-    def hold(self, name: str, holder: Holder, *, now: datetime) -> Holder:
-        held = {"who": holder.who, "until": to_microseconds(holder.until)}
-        mine = {"_id": name, "$or": [{"who": holder.who}, {"until": {"$lt": to_microseconds(now)}}]}
-        with errors():
-            # where another holds it, none matches, and its place is taken
-            with suppress(DuplicateKeyError):
-                self._connection["holders"].update_one(mine, {"$set": held}, upsert=True)
-            found = self._connection["holders"].find_one({"_id": name})
-        return Holder(found["who"], from_microseconds(found["until"])) if found else holder
-
-    def switch(self, view: View) -> None:
-        if view not in self.builds(view.name):
-            raise ValueError(f"{view.table} is not there: create it first")
-        with errors():
-            self._connection["live"].update_one({"_id": view.name}, {"$set": {"build": view.build}}, upsert=True)
-
-    def checkpoints(self, view: View) -> Sequence[Checkpoint]:
-        with errors():
-            found = list(self._connection["checkpoints"].find({"view": view.table}))
-        return tuple(
-            Checkpoint(
-                Topic(one["topic"]),
-                one["partition"],
-                one["position"],
-                from_microseconds(one["recorded_at"]),
-                # an earlier version did not say it
-                one.get("log", ""),
-            )
-            for one in found
-        )
-
     def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
         patches = [row for row in rows if isinstance(row, Patch)]
         with errors():
@@ -186,7 +138,7 @@ class MongoDocuments:
         except BulkWriteError as error:
             if any(one["code"] in _NEVER_KEPT for one in error.details["writeErrors"]):
                 raise WriteRefused(f"{view.table}: {error}") from error
-            _raise_unless_there(error)
+            raise_unless_there(error)
             return False
         except OperationFailure as error:
             if error.code in _NEVER_KEPT:
@@ -203,20 +155,6 @@ class MongoDocuments:
             documents = self._connection[view.table].find({"_id": {"$in": keys[at : at + _IDS_AT_ONCE]}})
             found |= {one["_id"]: _Folding(one) for one in documents}
         return found
-
-    def _move(self, view: View, checkpoints: Sequence[Checkpoint]) -> None:
-        moves = []
-        for at in checkpoints:
-            place = {"view": view.table, "topic": at.topic.value, "partition": at.partition}
-            reached = {"position": at.position, "recorded_at": to_microseconds(at.recorded_at), "log": at.log}
-            unsaid = {"position": at.position, "log": {"$in": ["", None]}}
-            behind = {"_id": "|".join(map(str, place.values())), "$or": [{"position": {"$lt": at.position}}, unsaid]}
-            moves.append(UpdateOne(behind, {"$set": reached, "$setOnInsert": place}, upsert=True))
-        try:
-            self._connection["checkpoints"].bulk_write(moves, ordered=False)
-        except BulkWriteError as error:
-            # one that is as far or further does not match, and then its place is taken
-            _raise_unless_there(error)
 
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
         with errors(), self._connection[view.table].find({"tenant_id": tenant_id}, sort=[("id", ASCENDING)]) as found:
@@ -394,8 +332,3 @@ def _name(stored: str) -> str:
 def _document(found: Stored) -> Document:
     fields = {_name(name): value for name, value in found.get("fields", {}).items()}
     return Document(TenantId(found["tenant_id"]), found["id"], found["orders"]["events"], fields)
-
-
-def _raise_unless_there(error: BulkWriteError) -> None:
-    if any(one["code"] != _ALREADY_THERE for one in error.details["writeErrors"]):
-        raise error

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from importlib.metadata import version
@@ -19,18 +19,20 @@ from fastapi_offline import FastAPIOffline
 
 from infra.data_dir import GATEWAYS, DataDir, DataDirInUse, cursor_secret
 from infra.distributed import Gateway
-from infra.jwks import fetching
+from infra.jwks import fetching, issuers
 from infra.limits.redis import RedisRateLimiter
 from infra.master_key import FINGERPRINTS
+from infra.outside import Outside
 from infra.provider_secrets import ProviderSecrets
 from infra.river.scorer import new_scorer
 from infra.serve.distributed_views import Views, open_views
 from infra.serve.first_start import first_start
-from infra.serve.http import Server, listen
+from infra.serve.hosts import guard_hosts
+from infra.serve.http import LOOPBACK, Server, listen
+from infra.serve.parts import WithParts
 from infra.serve.syslog import OpenSyslog, Syslog, listening, open_syslog
 from infra.settings import Settings
 from projections.credentials import RateLimits
-from projections.operations import Operations
 from read_api.answers import Answers
 from read_api.app import add_answers
 from read_api.edge.rates import DEFAULT
@@ -49,21 +51,15 @@ _TELEMETRY_THREADS = 4
 _TELEMETRY_TIMEOUT_S = 15.0
 
 
-class _Operations:
-    """Operations of the cluster, and whether this gateway knows the keys, gets answers and counts with others."""
-
-    def __init__(self, operations: Operations, gateway: Gateway) -> None:
-        self.projections = operations.projections
-        self.workers = operations.workers
-        self.dead_letters = operations.dead_letters
-        self._operations = operations
-        self._gateway = gateway
-
-    def health(self) -> Mapping[str, str]:
-        answers = self._gateway.commands.error or "ok"
-        limiter = self._gateway.limiter
-        parts = {**self._operations.health(), "keys": self._gateway.follows, "answers": answers}
-        return parts | {"rate_limits": limiter.health} if isinstance(limiter, RedisRateLimiter) else parts
+def _parts(gateway: Gateway, issuer_keys: Outside) -> Mapping[str, Callable[[], str]]:
+    """Return whether this gateway knows the keys, gets answers, reaches issuers and counts with others."""
+    limiter = gateway.limiter
+    parts: dict[str, Callable[[], str]] = {
+        "keys": lambda: gateway.follows,
+        "answers": lambda: gateway.commands.error or "ok",
+        "issuer_keys": issuer_keys.health,
+    }
+    return parts | {"rate_limits": lambda: limiter.health} if isinstance(limiter, RedisRateLimiter) else parts
 
 
 def create_app(
@@ -76,15 +72,16 @@ def create_app(
     syslog: OpenSyslog | None = None,
 ) -> FastAPI:
     """Return the gateway as one application; its lifespan starts and stops what runs beside the requests."""
+    issuer_keys = issuers()
     answers = Answers(
         timeline=views.timeline,
         analytics=views.analytics,
         documents=views.documents,
         credentials=gateway.credentials,
         personal=gateway.personal,
-        fetch=fetching(os.environ),
+        fetch=fetching(os.environ, issuer_keys),
         progress=views.operations,
-        operations=_Operations(views.operations, gateway),
+        operations=WithParts(views.operations, _parts(gateway, issuer_keys)),
         feed=LogFeed(gateway.live_log),
         partitions=gateway.log.partitions,
         cursor_secret=cursor_secret,
@@ -120,6 +117,7 @@ def create_app(
         fingerprint_key=gateway.master.derived(FINGERPRINTS),
     )
     add_answers(app, answers)
+    app.state.http_metrics.registry.register(issuer_keys)
     app.include_router(watches_router(Stored(views.timeline, views.documents), new_scorer))
     box, fingerprints = ProviderSecrets(gateway.master), gateway.master.derived(FINGERPRINTS)
     secrets = TaskSecrets(gateway.credentials, box)
@@ -150,7 +148,7 @@ def serve(settings: Settings, *, port: int, usual_limits: RateLimits = DEFAULT, 
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    host = os.environ.get("FACTLINE_HOST", "127.0.0.1")
+    host = os.environ.get("FACTLINE_HOST", LOOPBACK)
     gateways = Path(settings.data_dir) / GATEWAYS
     with (
         suppress(KeyboardInterrupt),
@@ -163,6 +161,7 @@ def serve(settings: Settings, *, port: int, usual_limits: RateLimits = DEFAULT, 
         app = create_app(
             gateway, views, folder, cursor_secret=secret, usual_limits=usual_limits, syslog=open_syslog(syslog)
         )
+        guard_hosts(app, host, os.environ)
         address = f"http://{host}:{sock.getsockname()[1]}"
         folder.announce(address)
         click.echo(f"factline {version('factline')} gateway on {address}  (data in {folder.path})")

@@ -22,13 +22,15 @@ from infra.embedded import DEMO_TENANT, Embedded
 from infra.handlers.catalog import handlers
 from infra.handlers.settings import HandlerSettings
 from infra.handlers.web import Handler
-from infra.jwks import fetching
+from infra.jwks import fetching, issuers
 from infra.limits.memory import MemoryRateLimiter
 from infra.master_key import FINGERPRINTS
 from infra.provider_secrets import ProviderSecrets
 from infra.river.scorer import new_scorer
-from infra.serve.http import Server, listen
+from infra.serve.hosts import guard_hosts
+from infra.serve.http import LOOPBACK, Server, listen
 from infra.serve.own_worker import OwnWorkers, working
+from infra.serve.parts import WithParts
 from infra.serve.syslog import OpenSyslog, Syslog, listening, open_syslog
 from projections.credentials import RateLimits
 from read_api.answers import Answers
@@ -67,15 +69,16 @@ def create_app(
     Shape: `shipped` are the handlers of the tasks that the server does itself.
     """
     views = embedded.views
+    issuer_keys = issuers()
     answers = Answers(
         timeline=views.timeline,
         analytics=views.analytics,
         documents=views.documents,
         credentials=embedded.credentials,
         personal=embedded.keys,
-        fetch=fetching(os.environ),
+        fetch=fetching(os.environ, issuer_keys),
         progress=views.operations,
-        operations=views.operations,
+        operations=WithParts(views.operations, {"issuer_keys": issuer_keys.health}),
         feed=LogFeed(embedded.log),
         partitions=embedded.log.partitions,
         cursor_secret=cursor_secret(embedded.dir.path),
@@ -128,6 +131,7 @@ def create_app(
         fingerprint_key=embedded.keys.master.derived(FINGERPRINTS),
     )
     add_answers(app, answers)
+    app.state.http_metrics.registry.register(issuer_keys)
     app.include_router(watches_router(Stored(views.timeline, views.documents), new_scorer))
     box, fingerprints = ProviderSecrets(embedded.keys.master), embedded.keys.master.derived(FINGERPRINTS)
     app.include_router(tasks_router(commands, views.documents, TaskSecrets(embedded.credentials, box), fingerprints))
@@ -177,6 +181,7 @@ def serve(
                 syslog=open_syslog(syslog),
                 shipped=shipped,
             )
+            guard_hosts(app, LOOPBACK, os.environ)
             address = f"http://127.0.0.1:{sock.getsockname()[1]}"
             embedded.dir.announce(address)
             # last of all that can fail: the key that it returns is shown this once

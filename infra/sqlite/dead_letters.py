@@ -1,6 +1,6 @@
 """This keeps in SQLite the records that views could not take."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ from infra.sqlite.views import Database, check_written
 from projections.instants import from_microseconds, to_microseconds
 from projections.operations import DeadLetter
 from schemas.envelope import Position, StreamId, StreamKey, TenantId, Topic
-from streams.ports import LogIdentity
+from streams.ports import LogIdentity, Parked
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS letters (
@@ -52,10 +52,17 @@ class SqliteDeadLetters:
             )
             return frozenset((TenantId(tenant_id), StreamId(stream)) for tenant_id, stream in found)
 
-    def count(self, table: str) -> int:
+    def parked(self) -> Mapping[str, Parked]:
         with self._database.read() as connection:
-            found: int = connection.execute("SELECT count(*) FROM letters WHERE view = ?", (table,)).fetchone()[0]
-            return found
+            found = connection.execute(
+                """
+                SELECT view, sum(topic = ?), sum(letters) FROM
+                    (SELECT view, topic, count(*) AS letters FROM letters GROUP BY view, topic, tenant_id, stream)
+                GROUP BY view
+                """,
+                (Topic.EVENTS,),
+            )
+            return {table: Parked(*counts) for table, *counts in found}
 
     def letters(self, table: str) -> Iterator[DeadLetter]:
         with self._database.read() as connection:

@@ -13,7 +13,7 @@ from infra.sqlite.identity import claim, is_damage
 from projections.instants import from_microseconds, to_microseconds
 from projections.projection import Projection
 from projections.rows import Checkpoint, Row, StoredRow, View
-from projections.stores import Holder, StoreUnavailable, WriteRefused
+from projections.stores import Holder, Overview, StoreUnavailable, WriteRefused
 from schemas.envelope import TenantId, Topic
 from streams.ports import LogDamaged, LogIdentity
 
@@ -44,6 +44,8 @@ CREATE TABLE IF NOT EXISTS holders (
     name TEXT NOT NULL PRIMARY KEY, who TEXT NOT NULL, until INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
+
+_CHECKPOINT = ", ".join(Checkpoint._fields)
 
 
 def marks(count: int) -> str:
@@ -221,6 +223,16 @@ class SqliteViews(ABC):
         with self._database.read() as connection:
             return _builds(connection, name)
 
+    def overview(self) -> Overview:
+        with self._database.read() as connection:
+            views = connection.execute("SELECT name, build, live FROM views ORDER BY name, build").fetchall()
+            reached: dict[View, list[Checkpoint]] = {View(name, build): [] for name, build, _ in views}
+            for name, build, *at in connection.execute(f"SELECT name, build, {_CHECKPOINT} FROM checkpoints"):
+                # what came in between is a build for who asks again
+                if (view := View(name, build)) in reached:
+                    reached[view].append(_checkpoint(at))
+        return Overview({name: View(name, build) for name, build, live in views if live}, reached)
+
     def hold(self, name: str, holder: Holder, *, now: datetime) -> Holder:
         with self._database.write() as connection:
             connection.execute(
@@ -242,13 +254,10 @@ class SqliteViews(ABC):
     def checkpoints(self, view: View) -> Sequence[Checkpoint]:
         with self._database.read() as connection:
             found = connection.execute(
-                "SELECT topic, partition, position, recorded_at, log FROM checkpoints WHERE name = ? AND build = ?",
+                f"SELECT {_CHECKPOINT} FROM checkpoints WHERE name = ? AND build = ?",
                 (view.name, view.build),
             ).fetchall()
-        return tuple(
-            Checkpoint(Topic(topic), partition, position, from_microseconds(recorded_at), log)
-            for topic, partition, position, recorded_at, log in found
-        )
+        return tuple(map(_checkpoint, found))
 
     def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
         with self._database.write() as connection:
@@ -308,6 +317,11 @@ def distinct(connection: sqlite3.Connection, view: View, column: str, equal: dic
         equal,
     )
     return tuple(value for (value,) in found)
+
+
+def _checkpoint(found: Sequence[Any]) -> Checkpoint:
+    topic, partition, position, recorded_at, log = found
+    return Checkpoint(Topic(topic), partition, position, from_microseconds(recorded_at), log)
 
 
 def _builds(connection: sqlite3.Connection, name: str) -> Sequence[View]:

@@ -71,6 +71,7 @@ PROJECTION = Projection(
     name="executions",
     layout=Documents(
         filters=("status", "workflow_id", "started_by"),
+        owner="started_by",
         values={"status": ExecutionStatus},
         sorts=("started_at", "changed_at", "ended_at"),
         default_sort="-started_at",

@@ -54,7 +54,8 @@ def _fields(envelope: Envelope, event: WorkflowEvent) -> dict[str, Any]:
 PROJECTION = Projection(
     name="workflows",
     layout=Documents(
-        filters=("status", "name"),
+        filters=("status", "name", "created_by"),
+        owner="created_by",
         values={"status": WorkflowStatus},
         sorts=("changed_at", "created_at", "name"),
         default_sort="-changed_at",

@@ -58,6 +58,7 @@ PROJECTION = Projection(
     name="devices",
     layout=Documents(
         filters=("status", "os_type", "device_type", "organization_id"),
+        organization="organization_id",
         values={"status": DeviceStatus},
         sorts=("hostname", "status", "last_seen_at", "os_type", "registered_at"),
         instants=("last_seen_at", "registered_at"),

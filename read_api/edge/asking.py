@@ -14,6 +14,7 @@ from read_api.edge.problems import PROBLEMS, add_problems
 from read_api.edge.queries import known_parameters
 from read_api.edge.quotas import Kind, check_quota
 from read_api.edge.rates import CountCallers, RateLimiter, count, seen
+from read_api.edge.safe import SafeAnswers
 from read_api.edge.scopes import require, require_operator
 from read_api.edge.usage import UsageMeter
 
@@ -42,6 +43,7 @@ def add_edge(app: FastAPI, identify: Identify, log: str, limiter: RateLimiter | 
     add_contract(app)
     app.add_middleware(CountCallers)
     app.add_middleware(SlashesOfIds)
+    app.add_middleware(SafeAnswers)
 
 
 async def _known(

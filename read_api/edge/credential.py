@@ -1,6 +1,6 @@
 """A request shows who asks with an API key, a token or the cookie of a session, and this is where they are found."""
 
-from fastapi import Request
+from starlette.requests import HTTPConnection
 
 from read_api.edge.auth import Forbidden, Unauthenticated
 
@@ -12,10 +12,16 @@ SESSION = "Session "
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def credential_of(request: Request) -> str | None:
+def credential_said(request: HTTPConnection) -> bool:
+    """Tell if a request shows a credential that was sent on purpose, in a header."""
+    return not {"x-api-key", "authorization"}.isdisjoint(request.headers)
+
+
+def credential_of(request: HTTPConnection) -> str | None:
     """Return what a request shows, None where it shows nothing.
 
-    Shape: a browser sends a cookie by itself, so a key or a token that was sent on purpose counts before it.
+    Shape: a browser sends a cookie by itself, so a key or a token that was sent on purpose counts before it. The page
+    of any site may open a WebSocket here and read it, so one with a cookie has to come from a page of this server.
     Raises: Unauthenticated, it shows two; Forbidden, another site's page sent it with the cookie of this one.
     """
     key, authorization = request.headers.get("X-API-Key"), request.headers.get("Authorization")
@@ -31,12 +37,13 @@ def credential_of(request: Request) -> str | None:
     cookie = request.cookies.get(COOKIE)
     if cookie is None:
         return None
-    if request.method not in _READS:
+    # a WebSocket has no method
+    if request.scope.get("method") not in _READS:
         require_same_origin(request)
     return f"{SESSION}{cookie}"
 
 
-def require_same_origin(request: Request) -> None:
+def require_same_origin(request: HTTPConnection) -> None:
     """Do nothing where a page of this server sent the request. Raises: Forbidden.
 
     Source: the OWASP cheat sheet on cross-site request forgery, "Fetch Metadata" and "Verifying Origin".
@@ -45,6 +52,11 @@ def require_same_origin(request: Request) -> None:
         is_own = site == "same-origin"
     else:
         # an older browser, or none: a program sends the origin that it means
-        is_own = request.headers.get("Origin") == f"{request.url.scheme}://{request.headers.get('Host', '')}"
+        is_own = request.headers.get("Origin") == f"{_scheme(request)}://{request.headers.get('Host', '')}"
     if not is_own:
         raise Forbidden("a request with a session must come from a page of this server; programs use an api key")
+
+
+def _scheme(request: HTTPConnection) -> str:
+    scheme = request.url.scheme
+    return {"ws": "http", "wss": "https"}.get(scheme, scheme)

@@ -55,8 +55,8 @@ class Tokens:
             raise Unauthenticated(_NOT_VALID) from None
         _check_times(claims, self._now())
         organization = claims.get("organization_id")
-        if not isinstance(organization, str | None):
-            raise Unauthenticated("organization_id of the token is not a text")
+        if not isinstance(organization, str | None) or organization == "":
+            raise Unauthenticated("organization_id of the token is not the id of one")
         return Caller(
             issuer.tenant_id,
             # a user of this server has no slash in their id, and two issuers may know the same subject

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from projections.stores import OlderBuild, StoreUnavailable, TooMuchAsked
+from read_api.edge.safe import SAFE
 from schemas.values import in_words
 
 RETRY_AFTER_S = 1
@@ -78,7 +79,11 @@ def add_problems(app: FastAPI, problems: Mapping[type[Exception], ProblemOf]) ->
 
 async def _answer(problem_of: ProblemOf, request: Request, error: Exception) -> Response:
     problem = problem_of(request, error)
-    document = {
+    return Response(orjson.dumps(document(problem)), problem.status, problem.headers, media_type=MEDIA_TYPE)
+
+
+def document(problem: Problem) -> dict[str, Any]:
+    return {
         # about:blank means that the title is the status's own
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
@@ -86,7 +91,6 @@ async def _answer(problem_of: ProblemOf, request: Request, error: Exception) -> 
         "detail": problem.detail,
         **problem.more,
     }
-    return Response(orjson.dumps(document), problem.status, problem.headers, media_type=MEDIA_TYPE)
 
 
 def _invalid(_request: Request, error: RequestValidationError) -> Problem:
@@ -117,20 +121,37 @@ def _takes(route: BaseRoute, scope: Scope) -> bool:
 # a link to pydantic's pages and what was sent are of no use to a caller, and cost time for each of 10,000 facts
 _BRIEF = {"include_url": False, "include_context": False, "include_input": False}
 
-PROBLEMS: Mapping[type[Exception], ProblemOf] = {
-    Problem: lambda _request, problem: problem,
-    TooMuchAsked: lambda *_: Problem(
+_OF_READS: Mapping[type[Exception], Callable[[Any], Problem]] = {
+    Problem: lambda problem: problem,
+    TooMuchAsked: lambda _: Problem(
         422, "the store gave up on this question, it asks for too much; ask about a shorter time, or for fewer rows"
     ),
-    OlderBuild: lambda _request, error: Problem(409, str(error)),
+    OlderBuild: lambda error: Problem(409, str(error)),
     # what the store said may name hosts and files: it belongs in the log, not in an answer
-    StoreUnavailable: lambda *_: Problem(503, "a store does not answer; try again", retry_after_s=RETRY_AFTER_S),
+    StoreUnavailable: lambda _: Problem(503, "a store does not answer; try again", retry_after_s=RETRY_AFTER_S),
+}
+
+
+def problem_of(error: BaseException | None) -> Problem | None:
+    """Return the problem that an error of a read is; None of one that nobody foresaw."""
+    return next((make(error) for kind, make in _OF_READS.items() if isinstance(error, kind)), None)
+
+
+def _foreseen(_request: Request, error: Exception) -> Problem:
+    problem = problem_of(error)
+    assert problem is not None  # noqa: S101 - it is asked about these kinds only
+    return problem
+
+
+PROBLEMS: Mapping[type[Exception], ProblemOf] = {
+    **dict.fromkeys(_OF_READS, _foreseen),
     RequestValidationError: _invalid,
     HTTPException: _http,
     # nobody reads this: a caller that leaves before its body has come is no error of ours
     ClientDisconnect: lambda *_: Problem(400, "the body did not come whole"),
-    # the server drops the connection after a fault: a client that is told does not send its next request on it
+    # the server drops the connection after a fault: a client that is told does not send its next request on it; no
+    # middleware sees this answer
     Exception: lambda *_: Problem(
-        500, "an unexpected error; the server's log says more", headers={"Connection": "close"}
+        500, "an unexpected error; the server's log says more", headers={**SAFE, "Connection": "close"}
     ),
 }

@@ -44,7 +44,6 @@ PERMISSIONS: Mapping[str, Permission] = {
     "audit, replay, history": Permission(
         (
             "audit:read",
-            # the table gives users their own only, and what is whose is not told apart yet
             "executions:read",
             "history:read",
             "issuers:read",
@@ -59,6 +58,8 @@ PERMISSIONS: Mapping[str, Permission] = {
         ),
         frozenset({OWNER, ADMIN, AUDITOR}),
     ),
+    "see workflows of one's own": Permission(("executions:own", "workflows:own"), frozenset(ROLES)),
+    "make and execute workflows of one's own": Permission(("automation:own",), frozenset({OWNER, ADMIN, USER})),
     MANAGE: Permission(("identity:write",), frozenset({OWNER, ADMIN})),
 }
 """Source: the table of roles in the domain model, where other things than workflows get the row of their kind."""

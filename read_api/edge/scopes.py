@@ -9,7 +9,7 @@ from schemas.envelope import SYSTEM_TENANT
 
 def may(caller: Caller, scope: str) -> bool:
     if caller.organization_id is not None:
-        # no answer is limited to an organization yet, and such a caller may not see the others
+        # an answer that is limited to the organization asks for `as_of_tenant`; such a caller may not see the others
         return False
     if caller.kind is not CredentialKind.API_KEY:
         return roles_allow(caller.roles, scope)
@@ -17,12 +17,26 @@ def may(caller: Caller, scope: str) -> bool:
     return not {"*", f"{resource}:*", scope}.isdisjoint(caller.scopes)
 
 
+def granted(caller: Caller) -> tuple[str, ...]:
+    """Return what a caller may do, as the scopes that a key would need for it."""
+    if caller.organization_id is not None:
+        return ()
+    if caller.kind is CredentialKind.API_KEY:
+        return tuple(caller.scopes)
+    return tuple(sorted({scope for role in caller.roles for scope in scopes_of(role)}))
+
+
+def as_of_tenant(caller: Caller) -> Caller:
+    """Return a caller without the limit to an organization: whoever asks what they may do so limits the answer."""
+    return caller._replace(organization_id=None)
+
+
 def require(caller: Caller, scope: str) -> None:
     """Do nothing where the caller has the scope, like `devices:read`. Raises: Forbidden."""
     if may(caller, scope):
         return
     if caller.organization_id is not None:
-        raise Forbidden("a token that is limited to an organization may do nothing yet; ask for one without the claim")
+        raise Forbidden("a token that is limited to an organization may not do this; ask for one without the claim")
     if caller.kind is not CredentialKind.API_KEY:
         raise Forbidden(f"{_roles(caller)} may not do this; it takes what a key does with the scope {scope}")
     # the two texts that callers know

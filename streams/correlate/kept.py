@@ -1,4 +1,5 @@
-"""This is what correlation keeps of a partition, as JSON: how far it read, and what the watches know."""
+"""This is what correlation keeps of a partition, as JSON: how far it read, what the watches know, and which devices
+are to be heard of."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from pydantic import Base64Bytes, Field, TypeAdapter, ValidationError
 
 from domain.fleet.definitions import Defined
 from domain.fleet.follow import Told
+from domain.fleet.liveness import Life
 from domain.fleet.planned import Window
 from domain.fleet.rules import Failures, Level, Rule
 from domain.fleet.seen import Seen, Subject
@@ -20,8 +22,11 @@ from streams.viewed_log import ViewedLog
 
 _LOG = logging.getLogger(__name__)
 
-FORMAT = 2
-"""What is kept says in which form it is, from the second one on. An older one is read, any other is made again."""
+FORMAT = 3
+"""What is kept says in which form it is, from the second one on. An older one is read, any other is made again.
+
+The third has the devices that are to be heard of.
+"""
 
 
 class Progress(NamedTuple):
@@ -76,6 +81,19 @@ class Ended(NamedTuple):
     at: datetime
 
 
+class KeptLife(NamedTuple):
+    """A device that is to be heard of; when it was heard of last is not kept."""
+
+    tenant_id: TenantId
+    device_id: str
+    version: int
+    is_online: bool
+    since: datetime
+
+    def life(self) -> Life:
+        return Life(version=self.version, is_online=self.is_online, since=self.since)
+
+
 class Loaded(NamedTuple):
     progress: Progress
     defined: list[tuple[TenantId, Defined]]
@@ -83,6 +101,7 @@ class Loaded(NamedTuple):
     windows: list[tuple[TenantId, Window]]
     tags: list[Tags]
     ended: list[Ended]
+    lives: list[KeptLife]
 
 
 class _Definition(NamedTuple):
@@ -112,8 +131,10 @@ _PROGRESS, _KEPT, _DEFINITION = TypeAdapter(Progress), TypeAdapter(Kept), TypeAd
 _OF_ONE = TypeAdapter(tuple[int, int, int])
 _UNSAID = TypeAdapter(tuple[int, int, int, Mapping[int, int]])
 _WINDOW, _TAGS, _ENDED = TypeAdapter(_KeptWindow), TypeAdapter(Tags), TypeAdapter(Ended)
+_LIFE = TypeAdapter(KeptLife)
 _PROGRESS_KEY, _DEFINITION_PREFIX, _KNOWN_PREFIX = "progress", "watch|", "seen|"
 _WINDOW_PREFIX, _TAGS_PREFIX, _ENDED_PREFIX = "maintenance|", "tags|", "ended|"
+_LIFE_PREFIX = "life|"
 
 
 def key_of(tenant_id: TenantId, of: Subject) -> str:
@@ -147,6 +168,15 @@ def tags_state(tags: Tags, position: int) -> WatchState:
 def ended_state(ended: Ended, position: int, *, forgotten: bool = False) -> WatchState:
     key = f"{_ENDED_PREFIX}{ended.tenant_id}|{ended.alert_id}"
     return WatchState(key, position, None if forgotten else _ENDED.dump_json(ended))
+
+
+def life_state(tenant_id: TenantId, device_id: str, life: Life | None, position: int) -> WatchState:
+    """Return what is known of a device at a position of the log, or None for one that need not be heard of."""
+    key = f"{_LIFE_PREFIX}{tenant_id}|{device_id}"
+    if life is None:
+        return WatchState(key, position, None)
+    kept = KeptLife(tenant_id, device_id, life.version, life.is_online, life.since)
+    return WatchState(key, position, _LIFE.dump_json(kept))
 
 
 def definition_state(tenant_id: TenantId, watch_id: str, position: int, defined: Defined | None) -> WatchState:
@@ -189,7 +219,7 @@ def load(states: Iterable[WatchState]) -> Loaded:
 
 
 def _load(states: Iterable[WatchState]) -> Loaded:
-    loaded = Loaded(Progress(format=FORMAT), [], [], [], [], [])
+    loaded = Loaded(Progress(format=FORMAT), [], [], [], [], [], [])
     for key, _, value in states:
         if value is None:
             continue
@@ -203,6 +233,8 @@ def _load(states: Iterable[WatchState]) -> Loaded:
             loaded.tags.append(_TAGS.validate_json(value))
         elif key.startswith(_ENDED_PREFIX):
             loaded.ended.append(_ENDED.validate_json(value))
+        elif key.startswith(_LIFE_PREFIX):
+            loaded.lives.append(_LIFE.validate_json(value))
         else:
             loaded.known.append(_KEPT.validate_json(value))
     return loaded

@@ -59,7 +59,7 @@ class LocalCorrelator:
 
     def open(self, send: Send) -> Correlation:
         """Return what was kept. Raises: LogEndsEarly; StoreUnavailable, LogUnavailable, safe to retry."""
-        correlation = Correlation(_PARTITION, self._states, send, self._new_scorer)
+        correlation = Correlation(_PARTITION, self._states, send, self._new_scorer, began_at=self._clock.now())
         correlation.check(self._log)
         return correlation
 
@@ -87,7 +87,7 @@ class LocalCorrelator:
             read_any = True
         if not correlation.look_back(self._log):
             return True
-        if not correlation.has_watches:
+        if not correlation.needs_facts:
             correlation.skip_facts(end)
         elif correlation.facts < end:
             facts = self._log.read(Topic.TELEMETRY, _PARTITION, after=correlation.facts, limit=BATCH_ENTRIES)

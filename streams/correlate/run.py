@@ -1,4 +1,4 @@
-"""This shows the facts of one partition to the watches, and raises and resolves each alert once."""
+"""This shows the facts of one partition to the watches, raises and resolves each alert once, and tells of silence."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -33,6 +33,8 @@ from streams.correlate.kept import (
     progress_state,
 )
 from streams.correlate.known import Known, raised_by
+from streams.correlate.liveness import TYPES as DEVICE_TYPES
+from streams.correlate.liveness import Liveness
 from streams.correlate.past import LookBack
 from streams.correlate.sending import Send, send_all
 from streams.newer import NeedsUpdate
@@ -58,7 +60,14 @@ class Correlation:
     """
 
     def __init__(
-        self, partition: int, states: WatchStates, send: Send, new_scorer: NewScorer, *, partitions: int = 1
+        self,
+        partition: int,
+        states: WatchStates,
+        send: Send,
+        new_scorer: NewScorer,
+        *,
+        began_at: datetime,
+        partitions: int = 1,
     ) -> None:
         self._partition = partition
         self._here = Here(partition, partitions)
@@ -76,6 +85,7 @@ class Correlation:
         self._progress = self._kept = loaded.progress
         self._calendar = Calendar(loaded.windows, loaded.tags)
         self._ended = EndedAlerts(loaded.ended)
+        self._liveness = Liveness(loaded.lives, began_at)
         self._take_up_all(loaded)
 
     @property
@@ -93,8 +103,8 @@ class Correlation:
         return self._progress.facts
 
     @property
-    def has_watches(self) -> bool:
-        return bool(self._watches)
+    def needs_facts(self) -> bool:
+        return bool(self._watches) or bool(self._liveness)
 
     def check(self, log: ViewedLog) -> None:
         """Compare what was read with what there is.
@@ -142,6 +152,8 @@ class Correlation:
             self._end(entry)
         elif entry.type in CALENDAR_TYPES and (entry.type != DeviceTagged.TYPE or self._here.has(entry.key)):
             self._calendar.read(entry)
+        if isinstance(entry, Envelope) and entry.type in DEVICE_TYPES and self._here.has(entry.key):
+            self._liveness.read(entry)
 
     def look_back(self, log: LogReader) -> bool:
         """Show new watches what was recorded before them, as far as they say; True when all is shown.
@@ -175,6 +187,7 @@ class Correlation:
             if not isinstance(entry, Envelope):
                 continue
             recorded_at = entry.recorded_at
+            self._liveness.hear(entry)
             watches = self._watches.get(entry.tenant_id)
             if watches is not None:
                 self._show_all(watches, entry)
@@ -185,12 +198,13 @@ class Correlation:
             raise NeedsUpdate("correlation", newer)
 
     def skip_facts(self, position: int) -> None:
-        """Go past facts that were recorded before any watch was defined."""
+        """Go past facts that were recorded before anybody needed them."""
         self._progress = self._progress._replace(facts=max(position, self.facts))
 
     def tick(self, now: datetime) -> None:
         """Learn how late it is, where everything was read: a device is missed of which nothing comes."""
         settled = now - timedelta(seconds=SETTLED_S)
+        self._liveness.tick(settled)
         for known in self._awaited.due(settled):
             self._miss(known, settled)
             self._awaited.add(known)
@@ -203,8 +217,10 @@ class Correlation:
         if self._to_look_back:
             # kept now, a watch would not look back again after a crash
             return
+        # sent again after a crash, these change nothing: so they come first, and none is kept
+        self._liveness.send(self._send)
         read = self._progress.records - self._kept.records
-        noted = self._to_keep or self._calendar.changed or self._ended.changed
+        noted = self._to_keep or self._calendar.changed or self._ended.changed or self._liveness.changed
         if self._changed or self._gone or noted or read >= KEEP_EVERY:
             self._keep()
         told = [*self._gone.values(), *(known for known in self._changed.values() if known.unsent)]
@@ -223,11 +239,12 @@ class Correlation:
         changed = [known.state() for known in self._changed.values()]
         # where not all is kept at once: what ends before what ends it, what it is known by before what is known, and
         # the progress last, so that what is missing is read again
-        made = [*self._to_keep.values(), *self._calendar.changed.values(), *self._ended.changed.values()]
+        besides = (self._calendar, self._ended, self._liveness)
+        made = [*self._to_keep.values(), *(state for each in besides for state in each.changed.values())]
         self._states.keep(self._partition, [*gone, *made, *changed, progress_state(self._progress)])
         self._kept, self._to_keep = self._progress, {}
-        self._calendar.changed.clear()
-        self._ended.changed.clear()
+        for each in besides:
+            each.changed.clear()
 
     # --- watches
 
@@ -402,4 +419,5 @@ class Correlation:
 
 def _concerns(type_: str) -> bool:
     # what a type means that this release does not have, nobody knows
-    return type_ in _DEFINITIONS or type_ in CALENDAR_TYPES or type_ == AlertResolved.TYPE or type_ not in EVENTS
+    ours = _DEFINITIONS | CALENDAR_TYPES | DEVICE_TYPES | {AlertResolved.TYPE}
+    return type_ in ours or type_ not in EVENTS

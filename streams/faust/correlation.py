@@ -66,7 +66,8 @@ class CorrelationSink:
         return {tp: self._partitions[tp.partition].facts for tp in committed}
 
     def _open(self, partition: int) -> Correlation:
-        return Correlation(partition, self._states, self._send, self._new_scorer, partitions=self._of_log)
+        began_at, of_log = self._clock.now(), self._of_log
+        return Correlation(partition, self._states, self._send, self._new_scorer, began_at=began_at, partitions=of_log)
 
     def apply(self, batches: Mapping[TP, Sequence[Record]]) -> Mapping[TP, str]:
         if self.stopped:
@@ -121,7 +122,7 @@ class CorrelationSink:
 
     def _read_facts(self, tp: TP, records: Sequence[Record]) -> None:
         correlation = self._partitions[tp.partition]
-        if not correlation.has_watches:
+        if not correlation.needs_facts:
             correlation.skip_facts(records[-1].offset + 1)
             return
         facts = [

@@ -2,20 +2,19 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
 from heapq import merge
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from projections.catalog import PROJECTIONS
 from projections.operations import DeadLetter, ProjectionStatus, State, WorkerStatus, sums
 from projections.projection import Projection
 from projections.rows import Checkpoint, Role, View
 from schemas.envelope import Position, TenantId, Topic
-from streams.ports import Clock, Stores, WorkerGroup
+from streams.ports import NOTHING_PARKED, Clock, Parked, Stores, WorkerGroup
 from streams.project.asking import ANSWER_S, Askers
 from streams.project.lag import Ends, Oldest, ends_of, lags_of, places, status_of
 from streams.project.operations import LEARN_S
@@ -25,7 +24,6 @@ from streams.project.same_log import Extent, extent_of
 from streams.project.view_jobs import OpenScratch, UnknownProjection, ViewJobs
 from streams.viewed_log import ViewedLog
 
-VIEWS_AT_ONCE = 4
 FIRST_PAUSE_S = 0.005
 MAX_PAUSE_S = 0.05
 LOG, WORKERS = "log", "workers"
@@ -34,24 +32,13 @@ NOTICE_S = 3.0
 """Workers look about once a second which build is live and which streams are parked."""
 
 
-class _Read(NamedTuple):
-    """What a store says of a view that readers see."""
-
-    live: View | None
-    reached: Sequence[Checkpoint]
-
-
 class _Looked(NamedTuple):
-    """What a store says of a view."""
+    """What a store says of a view; `builds` has how far each of them is, oldest first."""
 
     live: View | None
     reached: Sequence[Checkpoint]
-    builds: Sequence[View]
-    rebuilding: bool
-    parked: tuple[int, int]
-
-
-R = TypeVar("R", _Read, _Looked)
+    builds: Mapping[View, Sequence[Checkpoint]]
+    parked: Parked
 
 
 class DistributedOperations(ViewJobs):
@@ -78,8 +65,6 @@ class DistributedOperations(ViewJobs):
         self._askers = Askers([*(role.value for role in stores), LOG, WORKERS], answer_s)
         self._oldest = Oldest(log)
         self._stores = stores
-        # threads of its own for each store: one that hangs must not keep the others from being asked
-        self._at_once = {role: ThreadPoolExecutor(VIEWS_AT_ONCE, f"look-{role.value}") for role in stores}
         self._projections = {projection.name: projection for projection in projections}
         # the builds beside the live one, as they were when somebody last looked: one that moves is being rebuilt
         self._seen: dict[View, frozenset[Checkpoint]] = {}
@@ -118,7 +103,7 @@ class DistributedOperations(ViewJobs):
 
     def projections(self) -> Sequence[ProjectionStatus]:
         now = self._clock.now()
-        looked, known, extent = self._ask_all(self._look)
+        looked, known, extent = self._ask_all(parked=True)
         ends: Ends = {} if isinstance(extent, Exception) else extent.ends
         problem = str(extent) if isinstance(extent, Exception) else None
         reached = [
@@ -134,23 +119,25 @@ class DistributedOperations(ViewJobs):
                 status_of(
                     projection,
                     of_view.live if of_view else None,
-                    of_view.builds if of_view else (),
+                    list(of_view.builds) if of_view else (),
                     reached=of_view.reached if of_view else None,
                     ends=ends,
                     now=now,
                     recorded_at=self._oldest.recorded_at,
-                    state="waiting" if error else "stopped" if stopped else _state(of_view),
+                    state="waiting" if error else "stopped" if stopped else self._state(of_view),
                     parked=of_view.parked if of_view else None,
                     error=error or stopped,
                 )
             )
         return statuses
 
-    def _ask_all(self, of_role: Callable[[Role], Mapping[str, R]]) -> tuple[Mapping[str, Any], Mapping[str, R], Any]:
+    def _ask_all(self, *, parked: bool) -> tuple[Mapping[str, Any], Mapping[str, _Looked], Any]:
         """Ask stores and log at once; return the answers, what is known of each view, and the log's extent or fault."""
-        questions: dict[str, Callable[[], Any]] = {role.value: partial(of_role, role) for role in self._stores}
+        questions: dict[str, Callable[[], Any]] = {
+            role.value: partial(self._look, role, parked=parked) for role in self._stores
+        }
         looked = self._askers.ask(questions | {LOG: partial(extent_of, self._log)})
-        known: dict[str, R] = {}
+        known: dict[str, _Looked] = {}
         for role in self._stores:
             found = looked[role.value]
             known |= {} if isinstance(found, Exception) else found
@@ -164,36 +151,30 @@ class DistributedOperations(ViewJobs):
         if ends:
             self._askers.ask({LOG: partial(self._oldest.learn, reached, ends, LEARN_S)}, LEARN_S)
 
-    def _look(self, role: Role) -> Mapping[str, "_Looked"]:
-        """Return what a store says of its views. Raises: StoreUnavailable."""
+    def _look(self, role: Role, *, parked: bool) -> Mapping[str, _Looked]:
+        """Return what a store says of its views; to count what is parked may take long. Raises: StoreUnavailable."""
         views, dead_letters = self._stores[role]
-
-        def look(name: str) -> _Looked:
-            live = views.live(name)
-            builds = views.builds(name)
-            return _Looked(
+        found, counts = views.overview(), dead_letters.parked() if parked else {}
+        looked: dict[str, _Looked] = {}
+        for name in (name for name, of in self._projections.items() if of.role is role):
+            live = found.live.get(name)
+            looked[name] = _Looked(
                 live,
-                views.checkpoints(live) if live else (),
-                builds,
-                self._moves([view for view in builds if live is None or view.build > live.build], role),
-                (len(dead_letters.parked_streams(live.table)), dead_letters.count(live.table)) if live else (0, 0),
+                found.builds.get(live, ()) if live else (),
+                {view: found.builds[view] for view in sorted(found.builds) if view.name == name},
+                counts.get(live.table, NOTHING_PARKED) if live else NOTHING_PARKED,
             )
+        return looked
 
-        return self._of_each(role, look)
-
-    def _of_each(self, role: Role, of_view: Callable[[str], R]) -> Mapping[str, R]:
-        """Return what is asked of each view of a store, several at once: there are many, and the time is short."""
-        names = [name for name, of in self._projections.items() if of.role is role]
-        return dict(zip(names, self._at_once[role].map(of_view, names), strict=True))
-
-    def _moves(self, builds: Sequence[View], role: Role) -> bool:
-        """Tell whether any of the builds was written since it was last looked at."""
+    def _state(self, of_view: _Looked | None) -> State:
+        """Tell whether any newer build was written since it was last looked at."""
         moved = False
-        for build in builds:
-            reached = frozenset(self._stores[role].views.checkpoints(build))
-            moved |= self._seen.get(build, reached) != reached
-            self._seen[build] = reached
-        return moved
+        for build, reached in of_view.builds.items() if of_view else ():
+            if of_view and (of_view.live is None or build.build > of_view.live.build):
+                at = frozenset(reached)
+                moved |= self._seen.get(build, at) != at
+                self._seen[build] = at
+        return "rebuilding" if moved else "live"
 
     def workers(self) -> Sequence[WorkerStatus]:
         now = self._clock.now()
@@ -231,19 +212,9 @@ class DistributedOperations(ViewJobs):
         return list(islice(merge(*pages, key=_place), limit))
 
     def health(self) -> Mapping[str, str]:
-        looked, _, extent = self._ask_all(self._read)
+        looked, _, extent = self._ask_all(parked=False)
         said = {role.value: _said(looked[role.value], extent) for role in self._stores}
         return said | {LOG: str(extent) if isinstance(extent, Exception) else "ok"}
-
-    def _read(self, role: Role) -> Mapping[str, _Read]:
-        """Return how far the views are that readers see. Raises: StoreUnavailable."""
-        views = self._stores[role].views
-
-        def read(name: str) -> _Read:
-            live = views.live(name)
-            return _Read(live, views.checkpoints(live) if live else ())
-
-        return self._of_each(role, read)
 
     # --- ViewJobs
 
@@ -270,7 +241,7 @@ def _is_past(at: Checkpoint, ends: Ends) -> bool:
     return at.position > ends.get((at.topic, at.partition), at.position)
 
 
-def _why_not(of_view: _Read | _Looked | None, extent: Any) -> str | None:
+def _why_not(of_view: _Looked | None, extent: Any) -> str | None:
     """Return why a view's worker does not go on over this log, None where it does or nobody knows."""
     if of_view is None or of_view.live is None or not isinstance(extent, Extent):
         return None
@@ -285,10 +256,6 @@ def _said(answer: Any, extent: Any) -> str:
     if missing:
         return f"not live yet: {', '.join(missing)}; wait for their worker, or run factline migrate"
     return "; ".join(why for of_view in answer.values() if (why := _why_not(of_view, extent))) or "ok"
-
-
-def _state(of_view: _Looked | None) -> State:
-    return "rebuilding" if of_view and of_view.rebuilding else "live"
 
 
 def _ends(answer: Any) -> tuple[Ends, str | None]:

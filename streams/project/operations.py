@@ -7,7 +7,7 @@ from projections.operations import DeadLetter, PartitionLag, ProjectionStatus, S
 from projections.rows import Checkpoint, View
 from schemas.envelope import Position, TenantId, Topic
 from streams.correlate.local import STOPPED, LocalCorrelator
-from streams.ports import Clock, DeadLetters, LogUnavailable
+from streams.ports import NOTHING_PARKED, Clock, DeadLetters, LogUnavailable
 from streams.project.asking import Askers, Unanswered
 from streams.project.lag import Ends, Oldest, ends_of, lags_of, places, status_of
 from streams.project.local_runner import RoleRunner
@@ -79,8 +79,11 @@ class LocalOperations(ViewJobs):
 
     def _look(self, runner: RoleRunner) -> Mapping[str, tuple[Sequence[View], int]]:
         """Return what only the store knows of each view: its builds, and how much is parked."""
-        runs = list(runner.runs.items())
-        return {name: (runner.store.builds(name), self._dead_letters.count(run.view.table)) for name, run in runs}
+        builds, parked = sorted(runner.store.overview().builds), self._dead_letters.parked()
+        return {
+            name: ([view for view in builds if view.name == name], parked.get(run.view.table, NOTHING_PARKED).records)
+            for name, run in list(runner.runs.items())
+        }
 
     def _ends(self) -> tuple[Ends, str | None]:
         try:

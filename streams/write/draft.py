@@ -137,11 +137,22 @@ class Draft:
                 return Refusal(Kind.NOT_NOW, state.unreadable)
         if rejected := admit(submission.command, submission.tenant_id, tenant.state):
             return Refusal(rejected.kind, rejected.reason)
+        if submission.own and (other := self._not_own(submission, current)):
+            return Refusal(Kind.NOT_ALLOWED, f"{other} is not there, or not yours; you may act on your own only")
         expected = submission.expected_version
         if expected is not None and expected != current.version:
             reason = f"stream {submission.command.stream} is at version {current.version}, not {expected}"
             return Refusal(Kind.CONFLICT, reason, current.version)
         return None
+
+    def _not_own(self, submission: Submission, current: StreamState) -> StreamId | None:
+        """Return a stream that the command is about and that its sender did not make; its own stream may be new."""
+        command, actor = submission.command, submission.actor
+        if current.version and current.made_by != actor:
+            return command.stream
+        reads = catalog.decider_of(type(command)).reads
+        others = reads(command, actor) if reads else ()
+        return next((one for one in others if self.state(submission.tenant_id, one).made_by != actor), None)
 
     def _given(self, decider: Decider, submission: Submission, current: StreamState) -> Given:
         """Return what a rule may know besides. Raises: CommandRejected, a stream that it names cannot be read."""

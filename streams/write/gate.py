@@ -9,6 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from streams.ports import LogDamaged, LogUnavailable, Overloaded, Reply, Submission
+from streams.write.outcomes import Inquiry
 from streams.write.writer import Writer
 
 MAX_WAITING = 10_000
@@ -31,7 +32,7 @@ _LOG = logging.getLogger(__name__)
 class _Waiting(NamedTuple):
     """Commands of one caller, and where their replies go."""
 
-    submissions: Sequence[Submission]
+    asked: Sequence[Submission | Inquiry]
     answers: "asyncio.Future[Sequence[Reply]]"
 
 
@@ -63,15 +64,22 @@ class CommandGate:
 
         Raises: Overloaded, nothing was taken; LogUnavailable, nothing was kept: both safe to retry under the same id.
         """
-        return (await self.execute_many([submission]))[0]
+        return (await self._answered([submission]))[0]
 
     async def execute_many(self, submissions: Sequence[Submission]) -> Sequence[Reply]:
         """Return the replies, in order, once all are durable. Raises: as `execute`, for all of them."""
-        if self._count + len(submissions) > self._max_waiting:
+        return await self._answered(submissions)
+
+    async def outcome(self, inquiry: Inquiry) -> Reply:
+        """Return what `streams.write.outcomes.outcome` says. Raises: as `execute`."""
+        return (await self._answered([inquiry]))[0]
+
+    async def _answered(self, asked: Sequence[Submission | Inquiry]) -> Sequence[Reply]:
+        if self._count + len(asked) > self._max_waiting:
             raise Overloaded
         answers: asyncio.Future[Sequence[Reply]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(submissions, answers))
-        self._count += len(submissions)
+        self._waiting.append(_Waiting(asked, answers))
+        self._count += len(asked)
         self._wake()
         # a caller that leaves cancels its answer, not the command: a retry under the same id gets that answer
         return await answers
@@ -113,20 +121,20 @@ class CommandGate:
         taken = 0
         while self._waiting and taken < MAX_BATCH:
             batch.append(self._waiting.popleft())
-            taken += len(batch[-1].submissions)
+            taken += len(batch[-1].asked)
         self._count -= taken
         return batch
 
     async def _write(self, batch: list[_Waiting]) -> None:
-        submissions = [one for waiting in batch for one in waiting.submissions]
+        asked = [one for waiting in batch for one in waiting.asked]
         loop = asyncio.get_running_loop()
         try:
-            replies = iter(await loop.run_in_executor(self._executor, self._writer.write, submissions))
+            replies = iter(await loop.run_in_executor(self._executor, self._writer.write, asked))
         except Exception as error:  # noqa: BLE001 - every caller of the batch must hear of it
             _fail(batch, error)
         else:
             for waiting in batch:
-                own = list(islice(replies, len(waiting.submissions)))
+                own = list(islice(replies, len(waiting.asked)))
                 if not waiting.answers.done():
                     waiting.answers.set_result(own)
 

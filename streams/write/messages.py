@@ -1,4 +1,4 @@
-"""Commands and replies travel between a gateway and a writer as this JSON."""
+"""Commands, questions about them, and replies travel between a gateway and a writer as this JSON."""
 
 import re
 from typing import Any
@@ -13,10 +13,12 @@ from schemas.envelope import Actor, ActorType, Position, StreamId, TenantId, Top
 from schemas.partitioning import partition_of
 from schemas.values import Instant, TenantName
 from streams.ports import Recorded, Refusal, Reply, Submission
+from streams.write.outcomes import Inquiry
 
 _TENANT: TypeAdapter[str] = TypeAdapter(TenantName)
 _INSTANT: TypeAdapter[Any] = TypeAdapter(Instant | None)
 _LINE = re.compile(r"[^\x00-\x1f\x7f]+")
+_INQUIRY = b'{"asks":"outcome",'
 _MAX_ID = 200
 _MAX_REASON = 500
 
@@ -45,6 +47,7 @@ def encode_submission(submission: Submission) -> bytes:
             "hash": submission.command_hash.hex(),
             "causation_id": submission.causation_id,
             "deadline": submission.deadline,
+            "own": submission.own,
         }
     )
 
@@ -74,16 +77,47 @@ def decode_submission(raw: bytes, *, partition: int, partitions: int) -> Submiss
             command_hash=bytes.fromhex(message.get("hash", "")),
             causation_id=_line(message["causation_id"], "causation_id") if message.get("causation_id") else None,
             deadline=_INSTANT.validate_python(message.get("deadline")),
+            own=message.get("own", False) is not False,
         )
     except Exception as error:
         command_id = message.get("id") if isinstance(message, dict) else None
         reason = f"the message is not a command this version knows: {_why(error)}"
         raise BadCommand(command_id[:_MAX_ID] if isinstance(command_id, str) else "", reason) from error
-    if (home := partition_of(submission.tenant_id, partitions)) != partition:
-        # its tenant has another writer: to decide it here would give the tenant two
-        reason = f"a command of tenant {submission.tenant_id} belongs in partition {home}, not {partition}"
-        raise BadCommand(submission.command_id, reason)
+    _check_home(submission, partition, partitions)
     return submission
+
+
+def encode_inquiry(inquiry: Inquiry) -> bytes:
+    actor = [inquiry.actor.type, inquiry.actor.id]
+    return orjson.dumps({"asks": "outcome", "id": inquiry.command_id, "tenant": inquiry.tenant_id, "actor": actor})
+
+
+def decode_asked(raw: bytes, *, partition: int, partitions: int) -> Submission | Inquiry:
+    """Return what a message asks: that a command is decided, or what became of one.
+
+    Raises: BadCommand, as `decode_submission`.
+    """
+    if not raw.startswith(_INQUIRY):
+        return decode_submission(raw, partition=partition, partitions=partitions)
+    try:
+        message = orjson.loads(raw)
+        actor_type, actor_id = message["actor"]
+        inquiry = Inquiry(
+            _id(message),
+            TenantId(_TENANT.validate_python(message["tenant"])),
+            Actor(ActorType(actor_type), _line(actor_id, "actor")),
+        )
+    except Exception as error:
+        raise BadCommand("", f"the message is no question this version knows: {_why(error)}") from error
+    _check_home(inquiry, partition, partitions)
+    return inquiry
+
+
+def _check_home(asked: Submission | Inquiry, partition: int, partitions: int) -> None:
+    """Do nothing where the partition is that of the tenant's one writer. Raises: BadCommand."""
+    if (home := partition_of(asked.tenant_id, partitions)) != partition:
+        reason = f"a command of tenant {asked.tenant_id} belongs in partition {home}, not {partition}"
+        raise BadCommand(asked.command_id, reason)
 
 
 def _line(value: Any, name: str) -> str:

@@ -8,7 +8,8 @@ from domain.rejection import Kind
 from schemas.envelope import StreamId
 from schemas.payload import BadPayload
 from streams.ports import Batch, LogUnavailable, Refusal, Reply, Submission
-from streams.write.messages import BadCommand, decode_submission
+from streams.write.messages import BadCommand, decode_asked
+from streams.write.outcomes import Inquiry
 from streams.write.turn import CommandQueue, Incoming, Turn, WriterLost
 from streams.write.writer import Writer
 
@@ -16,6 +17,8 @@ _LOG = logging.getLogger(__name__)
 
 MAX_BATCH = 2_000
 """Commands decided in one transaction: beyond this the commit's cost no longer shows."""
+
+_Read = Submission | Inquiry | Reply
 
 _WAIT_S = 0.5
 _PAUSE_S = 0.2
@@ -75,10 +78,10 @@ class CommandWorker:
         So the command that makes the writer itself fail is soon alone, and is refused: nothing may block a partition.
         """
         read = [self._read(message) for message in turn.incoming]
-        submissions = [one for one in read if isinstance(one, Submission)]
+        asked = [one for one in read if not isinstance(one, Reply)]
         try:
             self._writer.write(
-                submissions, lambda batch: turn.commit(batch._replace(replies=_all_replies(read, batch.replies)))
+                asked, lambda batch: turn.commit(batch._replace(replies=_all_replies(read, batch.replies)))
             )
         except WriterLost:
             raise
@@ -95,21 +98,21 @@ class CommandWorker:
         self._limit = min(self._max_batch, 2 * self._limit)
         self._count(turn.incoming, read)
 
-    def _refuse(self, turn: Turn, read: Sequence[Submission | Reply], error: Exception) -> None:
+    def _refuse(self, turn: Turn, read: Sequence[_Read], error: Exception) -> None:
         refusal = Refusal(Kind.NOT_NOW, "the command failed inside; the worker's log says why")
         if isinstance(error, BadPayload):
             refusal = Refusal(Kind.INVALID, "an event of the command does not fit into the log: it is too large")
         failed = [Reply(one.command_id, "refused", StreamId("?"), 0, refusal=refusal) for one in read]
         turn.commit(Batch((), _all_replies(read, failed)))
 
-    def _read(self, message: Incoming) -> Submission | Reply:
-        """Return the command of a message, or the answer to a message that is none."""
+    def _read(self, message: Incoming) -> _Read:
+        """Return what a message asks, or the answer to a message that is none."""
         try:
-            return decode_submission(message.raw, partition=message.partition, partitions=self._queue.partitions)
+            return decode_asked(message.raw, partition=message.partition, partitions=self._queue.partitions)
         except BadCommand as bad:
             return bad.reply
 
-    def _count(self, incoming: Sequence[Incoming], read: Sequence[Submission | Reply]) -> None:
+    def _count(self, incoming: Sequence[Incoming], read: Sequence[_Read]) -> None:
         unread = [(message, one) for message, one in zip(incoming, read, strict=True) if isinstance(one, Reply)]
         if not unread:
             return
@@ -125,7 +128,7 @@ class CommandWorker:
         )
 
 
-def _all_replies(read: Sequence[Submission | Reply], decided: Sequence[Reply]) -> Sequence[Reply]:
+def _all_replies(read: Sequence[_Read], decided: Sequence[Reply]) -> Sequence[Reply]:
     """Return the reply to each message: those that were refused unread have theirs, the others come in order."""
     replies = iter(decided)
     return [one if isinstance(one, Reply) else next(replies) for one in read]

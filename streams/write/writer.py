@@ -12,6 +12,7 @@ from schemas.envelope import StreamKey
 from streams.ports import Batch, Clock, Due, EventLog, LogDamaged, LogUnavailable, Reply, Submission
 from streams.write.draft import Draft, Known, streams_of, tenant_key
 from streams.write.due import in_turns
+from streams.write.outcomes import Inquiry, outcome
 from streams.write.processes import Listeners, Reactions
 from streams.write.snapshots import NoSnapshots, Snapshots, keep_long, load_streams
 from streams.write.states import StreamState
@@ -54,18 +55,20 @@ class Writer:
         self._recorded_at: dict[int, datetime] = {}
         self._max_due = MAX_DUE
 
-    def write(self, submissions: Sequence[Submission], commit: Callable[[Batch], None] | None = None) -> list[Reply]:
-        """Decide a batch and make its events durable, all of them or none; one reply for each submission, in order.
+    def write(
+        self, asked: Sequence[Submission | Inquiry], commit: Callable[[Batch], None] | None = None
+    ) -> list[Reply]:
+        """Decide a batch and make its events durable, all of them or none; one reply for each, in order.
 
         Shape: `commit` makes the batch durable in place of the log's `append`, where more is committed with it.
         Raises: LogUnavailable, nothing of the batch was kept; send it again under the same command ids.
         """
-        answered = dict(self._log.find_commands({submission.key for submission in submissions}))
-        keys = {key for submission in submissions for key in streams_of(submission)}
+        answered = dict(self._log.find_commands({one.key for one in asked}))
+        keys = {key for one in asked if isinstance(one, Submission) for key in streams_of(one)}
         known = Known(answered, self._load(keys), self._recorded_at.copy())
         draft = self._draft(known)
         reactions = Reactions(draft, self._listeners, self._log.partitions)
-        replies = [reactions.answer(submission) for submission in submissions]
+        replies = [outcome(one, known.answered) if isinstance(one, Inquiry) else reactions.answer(one) for one in asked]
         self._make_durable(known, Batch(draft.events, replies, draft.marks), commit or self._log.append)
         return replies
 

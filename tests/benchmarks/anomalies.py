@@ -120,7 +120,7 @@ def _rate(rule: Rule | None, facts: Sequence[Envelope]) -> float:
     """Return how many facts a second are decided and kept, in batches of 5,000; what reads the log is not in it."""
     with TemporaryDirectory() as folder:
         states = SqliteWatchStates(Path(folder) / "states.sqlite")
-        correlation = Correlation(0, states, _accept, RiverScorer)
+        correlation = Correlation(0, states, _accept, RiverScorer, began_at=datetime.now(UTC))
         if rule is not None:
             correlation.read_events([_definition(rule)])
         begin = time.perf_counter()

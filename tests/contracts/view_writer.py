@@ -15,7 +15,7 @@ import pytest
 from projections.columns import Columns
 from projections.projection import Projection
 from projections.rows import Patch, Row, View
-from projections.stores import Holder, ScansColumns, StoreUnavailable, ViewWriter, WriteRefused
+from projections.stores import Holder, Overview, ScansColumns, StoreUnavailable, ViewWriter, WriteRefused
 from schemas.envelope import TenantId, Topic
 from tests.contracts.samples import (
     ACME,
@@ -136,6 +136,25 @@ class ViewWriterContract:
         store.switch(V1)
         assert store.live("things") == V1
         assert list(store.builds("things")) == [V1, V2]
+
+    def test_overview_says_of_all_views_what_each_is_asked_for(self, store: Store, row: type) -> None:
+        assert store.overview() == Overview({}, {})
+        for view in (V10, V1, OTHER):
+            store.create(view)
+        store.switch(V1)
+        store.apply(V1, samples(row, 3), checkpoint(3))
+        found = store.overview()
+        assert found.live == {"things": V1}
+        assert {view: list(reached) for view, reached in found.builds.items()} == {
+            V1: [checkpoint(3)],
+            V10: [],
+            OTHER: [],
+        }
+        store.switch(V10)
+        store.drop(V1)
+        found = store.overview()
+        assert found.live == {"things": V10}
+        assert set(found.builds) == {V10, OTHER}
 
     # --- who changes builds -----------------------------------------------------------------------------------------
 

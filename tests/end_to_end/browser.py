@@ -66,3 +66,9 @@ def requested(browser: Chrome) -> list[str]:
 def _log(browser: Chrome, kind: str) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = browser.get_log(kind)  # type: ignore[no-untyped-call]
     return entries
+
+
+def prefer(browser: Chrome, scheme: str) -> None:
+    """Set which colours the person prefers, light or dark."""
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})

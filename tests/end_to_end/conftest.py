@@ -8,8 +8,11 @@ import httpx
 import pytest
 
 from tests.infra.server_process import ServerProcess
+from tests.tiers import without
 
 if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
     from infra.engines.cassandra import Cassandra
     from infra.engines.clickhouse import ClickHouseFront
     from infra.engines.engine import Engine
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from infra.engines.mongo import Mongo
     from infra.engines.registry import Registry
     from tests.end_to_end.deployment import Deployment
+    from tests.end_to_end.page import Page
 
 
 class Server(ServerProcess):
@@ -45,6 +49,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("server") / "data") as server:
         yield server
         assert server.stop(signal.SIGINT) == 0, server.errors
+
+
+@pytest.fixture(scope="module")
+def browser(full_tier: None, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Chrome]":
+    from tests.end_to_end import browser as browsers  # noqa: PLC0415, only the tests of the page need it
+
+    if reason := browsers.missing():
+        without(reason)
+    with browsers.chromium(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: "Chrome", server: Server) -> "Iterator[Page]":
+    from tests.end_to_end.page import tab  # noqa: PLC0415, only the tests of the page need it
+
+    with tab(browser, server.address) as page:
+        yield page
 
 
 @pytest.fixture(scope="package")

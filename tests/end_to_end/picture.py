@@ -25,7 +25,7 @@ def take(server: Server, folder: Path) -> None:
         browsers.resize(browser, 1280, 1000, scale=1.5)
         browser.get(f"{server.address}/#key={server.api_key}")
         waiting = WebDriverWait(browser, WAIT_S)
-        waiting.until(lambda _: browser.find_elements(By.CSS_SELECTOR, "#revenue-over-time .bar"))
+        waiting.until(lambda _: browser.find_elements(By.CSS_SELECTOR, "#revenue-over-time .stripe"))
         browser.find_element(By.CSS_SELECTOR, "label:has([value=day])").click()
         # the charts need a while to have a shape
         waiting.until(lambda _: _readings(browser) > READINGS)

@@ -134,6 +134,7 @@ def test_store_that_is_away_stops_no_command_no_other_answer_and_no_gateway_from
                 "log": "ok",
                 "keys": "ok",
                 "answers": "ok",
+                "issuer_keys": "ok",
             }
     finally:
         own_mongo.resume()

@@ -304,6 +304,13 @@ def _once(*paths: str) -> Callable[[Facts], Iterator[Question]]:
     return lambda _facts: chain((Question(path) for path in paths), (Question(path, key="narrow") for path in paths))
 
 
+def _outcomes(_facts: Facts) -> Iterator[Question]:
+    # with events, without, and refused; under no id, and under one of another caller
+    for id_ in ("fleet.RegisterDevice-3", "fleet.RetireDevice-15", "sales.UpdateCustomer-35", "nobody"):
+        yield Question(f"/v1/commands/{id_}")
+        yield Question(f"/v1/commands/{id_}", key="narrow")
+
+
 def _log_counts(_facts: Facts) -> Iterator[Question]:
     path = "/v1/analytics/logs"
     for by in ("program", "device", "severity", "user", "ip", "hostname", "day", "hour"):
@@ -374,7 +381,9 @@ QUESTIONS: Mapping[str, Callable[[Facts], Iterator[Question]]] = {
     "/v1/audit/events": _audit,
     "/v1/audit/events/{event_id}": _each("/v1/audit/events/{id}"),
     "/v1/audit/streams/{stream}": _streams,
+    "/v1/graphql": _once("/v1/graphql"),
     "/v1/me": _once("/v1/me"),
+    "/v1/commands/{command_id}": _outcomes,
     "/v1/ops/alive": _once("/v1/ops/alive"),
     "/v1/ops/lag": _once("/v1/ops/lag"),
     "/v1/ops/projections": _once("/v1/ops/projections"),

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from domain import catalog
 from infra.embedded import Embedded
 from infra.serve.embedded import create_app
+from read_api.graphql.schema import schema
 from schemas.envelope import TenantId
 from schemas.key_ids import key_tag
 from streams.intake.http.onboarding import onboard
@@ -94,6 +95,15 @@ class Tenant:
         assert answer.status_code in {200, 400, 403, 404, 422}, answer.text
         return answer
 
+    def graphql(self) -> str:
+        """Return what GraphQL shows of all views at once."""
+        lists = [name for name, field in schema().query_type.fields.items() if "first" in field.args]  # type: ignore[union-attr]
+        query = " ".join(f"{name}(first: 60) {{ nodes {{ document }} }}" for name in lists)
+        headers = {**self._headers, "X-Consistent-With": ",".join(sorted(set(self._positions))[-5:])}
+        answer = self._server.client.post("/v1/graphql", json={"query": f"{{ {query} }}"}, headers=headers)
+        assert "errors" not in answer.json(), answer.text
+        return answer.text
+
     def live(self) -> str:
         """Return what a live stream shows from the beginning of the log to a last command of the tenant's own."""
         end = {"command": "fleet.RegisterDevice", "body": {"device_id": "end", "hostname": self.mark}, "id": "end"}
@@ -137,6 +147,7 @@ def _questions(path: str, mark: str, tenant_id: TenantId) -> Iterator[tuple[str,
         query = {"party": mark}
     names = re.findall(r"\{(\w+)\}", path)
     choices = {
+        "command_id": [f"{mark}-0"],
         "event_id": [f"{mark}-1"],
         "id": [f"{mark}-1", f"{mark}:{mark}-1", f"in:{mark}:{mark}-1"],
         "stream": [
@@ -175,6 +186,9 @@ def test_no_answer_holds_a_row_of_another_tenant(server: Server, said: Any) -> N
                 nobodys_address, nobodys_query = _of_nobody((address, query), other.mark)
                 unknown = tenant.get(nobodys_address, **nobodys_query)
                 assert _shape(asked, other.mark) == _shape(unknown, NOBODY), address
+        text = tenant.graphql()
+        found[tenant.mark] += text.count(tenant.mark)
+        assert other.mark not in text
         assert other.mark not in tenant.live()
     assert all(found.values())
     for path in PUBLIC:

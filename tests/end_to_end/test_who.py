@@ -13,6 +13,7 @@ from infra.embedded import Embedded
 from infra.jwks import OVER_HTTP
 from infra.serve.embedded import create_app
 from read_api.edge.credential import COOKIE
+from read_api.edge.roles import scopes_of
 from schemas.envelope import Envelope, Topic
 from tests.read_api.edge.issuing import AUDIENCE, EC, ISSUER, RSA, claims, public, token
 from tests.streams.intake.http.ways_in import refused, served
@@ -108,6 +109,7 @@ def test_invited_user_joins_signs_in_and_gives_commands_in_their_own_name(server
         "credential": {"type": "session", "id": signed_in.json()["session_id"]},
         "roles": ["USER"],
         "scopes": [],
+        "may": sorted(scopes_of("USER")),
         "organization_id": None,
     }
     device = {"device_id": "of-ann", "hostname": "of-ann.example"}
@@ -116,6 +118,28 @@ def test_invited_user_joins_signs_in_and_gives_commands_in_their_own_name(server
     assert registered.actor == ("user", "ann")
     said = refused(server.post("/v1/keys", {"name": "x", "scopes": ["*"]}, **ann, **OWN_PAGE), 403)["detail"]
     assert said == "the role USER may not do this; it takes what a key does with the scope identity:write"
+
+
+def test_user_makes_and_sees_workflows_of_their_own(server: Server) -> None:
+    one, other, watching = (
+        server.member("maker", "USER"),
+        server.member("other-maker", "USER"),
+        server.member("v", "VIEWER"),
+    )
+    made = server.post("/v1/commands/automation/CreateWorkflow", {"workflow_id": "w", "name": "W"}, **one, **OWN_PAGE)
+    assert made.status_code == 200, made.text
+    assert eventually(lambda: server.rows("/v1/workflows", one))[0]["created_by"] == "maker"
+    for headers in (other, watching):
+        assert server.rows("/v1/workflows", headers) == []
+        assert server.client.get("/v1/workflows/w", headers=headers).status_code == 404
+        answer = server.post("/v1/commands/automation/ArchiveWorkflow", {"workflow_id": "w"}, **headers, **OWN_PAGE)
+        assert refused(answer, 403)
+    [item] = server.post(
+        "/v1/commands", [{"command": "automation.ArchiveWorkflow", "body": {"workflow_id": "w"}}], **other, **OWN_PAGE
+    ).json()["replies"]
+    assert item["kind"] == "not_allowed"
+    archived = server.post("/v1/commands/automation/ArchiveWorkflow", {"workflow_id": "w"}, **one, **OWN_PAGE)
+    assert archived.status_code == 200
 
 
 def test_cookie_is_secure_where_the_page_came_over_https(server: Server) -> None:
@@ -342,6 +366,9 @@ def test_issuer_whose_address_is_away_is_another_answer_than_a_bad_token(server:
     answer = server.client.get("/v1/me", headers={"Authorization": f"Bearer {token(claims(iss=name, aud='a'))}"})
     refused(answer, 503)
     assert answer.headers["retry-after"] == "1"
+    counted = 'factline_outside_calls_total{outcome="failed",purpose="issuer_keys"} 2.0'
+    assert counted in server.client.get("/metrics").text
+    assert server.client.get("/v1/ops/health").json()["parts"]["issuer_keys"] == "ok"
 
 
 def test_issuer_of_one_tenant_makes_no_tokens_for_another(server: Server) -> None:

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from click.testing import CliRunner, Result
 
-from factline.client import AsyncClient, Client, Conflict, Forbidden, Invalid, Unauthenticated
+from factline.client import AsyncClient, Client, Conflict, Forbidden, Invalid, NotFound, Outcome, Unauthenticated
 from infra.cli.main import cli
 from infra.cli.servers import GONE, REFUSED
 from tests.conformance import Target
@@ -35,6 +35,7 @@ def test_what_a_command_wrote_is_read_with_its_token(client: Client) -> None:
     assert client.get("/v1/devices/client-1", consistent_with=reply.token)["rows"][0]["hostname"] == "client-1.example"
     again = client.command("fleet", "RegisterDevice", body, if_match=0, idempotency_key="client-1")
     assert again == reply._replace(repeated=True)
+    assert client.outcome("client-1") == Outcome(again, None, None)
     taken = client.telemetry([METRIC])
     assert taken.accepted == 1
     day = {"start": "2026-01-31T00:00:00Z", "end": "2026-02-01T00:00:00Z"}
@@ -43,9 +44,13 @@ def test_what_a_command_wrote_is_read_with_its_token(client: Client) -> None:
 
 
 def test_refusals_say_what_is_wrong(client: Client, server: Target) -> None:
+    body = {"device_id": "c-2", "hostname": "c-2"}
     with pytest.raises(Conflict) as conflict:
-        client.command("fleet", "RegisterDevice", {"device_id": "c-2", "hostname": "c-2"}, if_match=7)
+        client.command("fleet", "RegisterDevice", body, if_match=7, idempotency_key="stale")
     assert conflict.value.problem["kind"] == "conflict"
+    assert client.outcome("stale") == Outcome(None, "conflict", conflict.value.problem["detail"])
+    with pytest.raises(NotFound):
+        client.outcome("never")
     with pytest.raises(Invalid) as invalid:
         client.command("fleet", "RegisterDevice", {"device_id": "c-2"})
     assert invalid.value.problem["errors"] == [{"where": "hostname", "what": "Field required"}]

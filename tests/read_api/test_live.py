@@ -13,7 +13,7 @@ import pytest
 from projections.personal import MASKED
 from projections.rows import Patch
 from read_api.app import Answers
-from read_api.live import Wanted, _messages
+from read_api.feeding import Wanted, records_of
 from read_api.reading import PERSONAL_SCOPE
 from schemas.envelope import Position, StreamId, Topic
 from schemas.personal import Origin, seal_payload, subjects
@@ -220,8 +220,7 @@ def test_the_id_moves_on_with_the_last_fact_of_a_record(world: World) -> None:
     places = {at[:2]: at._replace(position=3)}
     wanted = Wanted(frozenset(), None, None)
     news = [([fact, fact._replace(place=1), passed], at._replace(position=12))]
-    ids = [message.partition(b"\n")[0] for message in _messages(news, wanted, places, "")]
-    assert ids == [b"id: telemetry/0/3", b"id: telemetry/0/7", b"id: telemetry/0/9"]
+    assert [told.place for told in records_of(news, wanted, places, "")] == [f"telemetry/0/{n}" for n in (3, 7, 9)]
     assert places == {at[:2]: at._replace(position=12)}
 
 

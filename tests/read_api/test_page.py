@@ -1,18 +1,19 @@
 """The page's files as they are served."""
 
-import hashlib
+import gzip
+import json
 import re
+from pathlib import Path
 
 import pytest
 
+from read_api.page import ROOMS
 from tests.read_api.world import Caller, problem
 
+ROOT = Path(__file__).parents[2]
 # uplot 1.6.32 of the npm registry
-UPLOT_SHA256 = {
-    "uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
-    "uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
-    "uPlot.LICENSE": "8f989229699b4fe2f1a0432d0e9edc338a8a911e250e2d1b01ecd770a5f5b1bd",
-}
+UPLOT_INTEGRITY = "sha512-KIMVnG68zvu5XXUbC4LQEPnhwOxBuLyW1AHtpm6IKTXImkbLgkMy+jabjLgSLMasNuGGzQm/ep3tOkyTxpiQIw=="
+MOST_SCRIPT_BYTES = 250_000
 
 
 def test_the_page_needs_no_key_and_no_other_host(nobody: Caller) -> None:
@@ -26,7 +27,7 @@ def test_the_page_needs_no_key_and_no_other_host(nobody: Caller) -> None:
 
 
 def test_each_file_is_asked_about_again_and_may_load_nothing_from_elsewhere(nobody: Caller) -> None:
-    for path in ("/", "/page/app.js", "/page/app.css", "/page/icon.svg"):
+    for path in ("/", "/devices/web-1", "/page/app.js", "/page/app.css", "/page/icon.svg"):
         headers = nobody.get(path).headers
         assert headers["cache-control"] == "no-cache"
         assert headers["content-security-policy"].startswith("default-src 'self';")
@@ -49,12 +50,43 @@ def test_a_file_has_its_type(nobody: Caller, file: str, media_type: str) -> None
 
 
 @pytest.mark.parametrize(
-    "path", ["/page/nope.js", "/page/..%2fpage.py", "/page/%00", "/page/%2e%2e%2fpage.py", "/page/"]
+    "path",
+    ["/page/nope.js", "/page/..%2fpage.py", "/page/%00", "/page/%2e%2e%2fpage.py", "/page/", f"/page/{'x' * 3_000}"],
 )
 def test_nothing_else_is_served(nobody: Caller, path: str) -> None:
     problem(nobody.get(path), 404)
 
 
-@pytest.mark.parametrize("file", UPLOT_SHA256)
-def test_the_chart_library_is_as_its_makers_released_it(nobody: Caller, file: str) -> None:
-    assert hashlib.sha256(nobody.get(f"/page/{file}").content).hexdigest() == UPLOT_SHA256[file]
+def test_the_chart_library_is_as_its_makers_released_it(nobody: Caller) -> None:
+    packages = json.loads((ROOT / "page" / "package-lock.json").read_text())["packages"]
+    assert packages["node_modules/uplot"]["integrity"] == UPLOT_INTEGRITY
+    assert "Copyright (c) 2022 Leon Sorokin" in nobody.get("/page/licenses.md").text
+
+
+def test_no_package_names_the_host_that_it_came_from() -> None:
+    assert "resolved" not in (ROOT / "page" / "package-lock.json").read_text()
+
+
+def test_the_whole_script_is_small(nobody: Caller) -> None:
+    scripts = re.findall(r'src="(/page/[^"]+[.]js)"', nobody.get("/").text)
+    assert scripts == ["/page/app.js"]
+    assert len(gzip.compress(nobody.get(scripts[0]).content)) < MOST_SCRIPT_BYTES
+
+
+def test_an_address_that_is_pasted_gives_the_page(nobody: Caller) -> None:
+    page = nobody.get("/").text
+    assert nobody.get("/?stream=device-web-1").text == page
+    for room in ROOMS:
+        for path in (f"/{room}?status=OPEN", f"/{room}/a%2Fb?stream=a-1&version=2"):
+            assert nobody.get(path).text == page
+
+
+def test_every_room_of_the_rail_is_served() -> None:
+    rail = re.findall(r'path: "/(\w+)"', (ROOT / "page" / "src" / "rooms.ts").read_text())
+    assert rail
+    assert set(rail) <= set(ROOMS)
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/v1/nothing", "/devicesX", "/devices.js"])
+def test_an_address_of_no_room_is_refused(nobody: Caller, path: str) -> None:
+    problem(nobody.get(path), 404)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 
 from infra.clickhouse.analytics import ClickHouseAnalytics
+from infra.serve.http import Server
 from infra.sqlite.documents import SqliteDocuments
 from infra.sqlite.timeline import SqliteTimeline
 from projections.catalog import of_role
@@ -244,8 +244,7 @@ def served(answers: Answers) -> Iterator[str]:
     # asyncio turns Nagle's algorithm off only where the protocol is named; with it every answer takes 40 ms longer
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(create_app(answers), log_level="critical", ws="none", lifespan="on")
-        server = uvicorn.Server(config)
+        server = Server(create_app(answers))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

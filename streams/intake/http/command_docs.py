@@ -52,6 +52,16 @@ REPLIED = answered(
     schema=_REPLY_SCHEMA,
     headers={"ETag": "the stream's version", "X-Position": "the token for X-Consistent-With, where it has events"},
 )
+_REFUSED_EARLIER = {"kind": "conflict", "reason": "stream device-web-1 is at version 3, not 1", "actual_version": 3}
+OUTCOME = answered(
+    {**_REPLY, "repeated": True},
+    "What it was answered first; `outcome` says if it was accepted or refused, and then `kind` and `reason` say why",
+    schema=named(
+        "Outcome",
+        schema_like(_REPLY, required=True) | {"properties": schema_like({**_REPLY, **_REFUSED_EARLIER})["properties"]},
+    ),
+    headers={"ETag": "the stream's version", "X-Position": "the token for X-Consistent-With, where it has events"},
+)
 REPLIES = answered({"replies": [_REPLY]}, "A reply for each, in order", schema=_REPLIES_SCHEMA)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from time import monotonic
 from typing import Annotated, Any, Protocol
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from domain import catalog
 from domain.message import Command
 from domain.rejection import Kind
-from read_api.edge.asking import Admitted
+from read_api.edge.asking import Admitted, Asking
 from read_api.edge.auth import Caller
 from read_api.edge.direct_route import DirectRoute
 from read_api.edge.parameters import INSTANT, parse_version
@@ -22,11 +23,11 @@ from read_api.edge.problems import Problem, faults, faulty
 from read_api.edge.queries import nearest
 from read_api.edge.quotas import use_quota
 from read_api.edge.responses import Json
-from read_api.edge.scopes import require
+from read_api.edge.scopes import may, require
 from read_api.edge.tokens import token
 from streams.identifiers import new_id
 from streams.intake.http.bodies import body_of, json_of
-from streams.intake.http.command_docs import REPLIED, REPLIES
+from streams.intake.http.command_docs import OUTCOME, REPLIED, REPLIES
 from streams.intake.http.command_docs import batch as batch_docs
 from streams.intake.http.command_docs import one_command as one_command_docs
 from streams.intake.http.grants import require_grants
@@ -34,6 +35,7 @@ from streams.intake.http.idempotency import checked_key
 from streams.intake.http.media_types import JSON, media_type
 from streams.ports import CALLER_WAITS_S, LogUnavailable, OutcomeUnknown, Overloaded, Reply, Submission
 from streams.write.answers import fingerprint
+from streams.write.outcomes import Inquiry
 
 MAX_COMMANDS = 1_000
 """Commands of one batch request."""
@@ -77,6 +79,9 @@ class BatchGate(Gate, Protocol):
 
         Raises: as `execute`, where it is the same for all.
         """
+
+    async def outcome(self, inquiry: Inquiry) -> Reply:
+        """Return what a command was answered; `repeated` is False where that is not known. Raises: as `execute`."""
 
 
 def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
@@ -122,6 +127,19 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
         recorded = sum(len(answer.get("events", ())) for answer in answers if not answer.get("repeated"))
         await use_quota(request, caller, "events", recorded)
         return Json({"replies": answers})
+
+    @router.get(
+        "/v1/commands/{command_id}",
+        summary="What the caller's own command of this id was answered; 404 where that is not known",
+        responses=OUTCOME,
+    )
+    async def outcome(command_id: str, request: Request, caller: Asking) -> Response:  # noqa: ARG001 - as it was sent
+        # an id may have a slash in it, or a percent sign
+        sent = unquote(request.scope["raw_path"].rpartition(b"/")[2])
+        reply = await gate.outcome(Inquiry(command_id_of(sent), caller.tenant_id, caller.actor))
+        if not reply.repeated:
+            raise Problem(404, reply.refusal.reason if reply.refusal else "")
+        return _told(reply, request.app.state.log)
 
     return router
 
@@ -222,6 +240,10 @@ def answer_of(reply: Reply, log: str) -> Response:
             retry_after_s=1 if reply.refusal.kind is Kind.NOT_NOW else None,
             **shown,
         )
+    return _told(reply, log)
+
+
+def _told(reply: Reply, log: str) -> Response:
     headers = {"ETag": f'"{reply.version}"'}
     if reply.position is not None:
         headers["X-Position"] = token(reply.position, log)
@@ -230,7 +252,7 @@ def answer_of(reply: Reply, log: str) -> Response:
 
 def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None, key: bytes) -> Submission:
     name = str(item.get("command"))
-    command_class = _allowed(name, caller)
+    command_class, own = _allowed(name, caller)
     body = item.get("body")
     try:
         command: Command = catalog.adapter(command_class).validate_python(body)
@@ -249,17 +271,24 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
         traceparent=traceparent,
         deadline=_deadline(item.get("deadline")),
         command_hash=fingerprint(name, body, expected_version, key=key),
+        own=own,
     )
 
 
-def _allowed(name: str, caller: Caller) -> type[Command]:
-    """Return the command of a name, which the caller may give. Raises: Problem (404); Forbidden."""
+def _allowed(name: str, caller: Caller) -> tuple[type[Command], bool]:
+    """Return the command of a name, and whether the caller may give it about their own things only.
+
+    Raises: Problem (404); Forbidden.
+    """
     command_class = PUBLIC.get(name)
     if command_class is None:
         hint = nearest(name[:100], PUBLIC)
         raise Problem(404, f"there is no command {name[:100]!r}: {hint}/docs lists what there is")
-    require(caller, f"{name.partition('.')[0]}:write")
-    return command_class
+    context = name.partition(".")[0]
+    if command_class.IS_FOR_OWN and not may(caller, f"{context}:write") and may(caller, f"{context}:own"):
+        return command_class, True
+    require(caller, f"{context}:write")
+    return command_class, False
 
 
 def command_id_of(given: Any) -> str:

@@ -12,7 +12,7 @@ from infra.cli.main import cli
 from infra.settings import Settings
 from tests.infra.compose.compose_file import ENGINES, LISTENS, OURS, ROOT, SERVICES
 
-READ_WHERE_IT_IS_USED = {"FACTLINE_HOST"}
+READ_WHERE_IT_IS_USED = {"FACTLINE_HOST", "FACTLINE_HOSTS"}
 """Variables that neither `Settings` nor an option of the command line reads."""
 
 

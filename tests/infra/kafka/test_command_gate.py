@@ -13,10 +13,11 @@ from infra.kafka.command_queue import KafkaCommandQueue
 from infra.kafka.event_log import KafkaEventLog
 from schemas.envelope import Topic
 from streams.ports import OutcomeUnknown, Overloaded, SystemClock
+from streams.write.outcomes import Inquiry
 from streams.write.worker import CommandWorker
 from streams.write.writer import Writer
 from tests.cluster import PARTITIONS, Cluster, until
-from tests.streams.kit import accepted, register, register_tenant
+from tests.streams.kit import accepted, register, register_tenant, tag
 
 if TYPE_CHECKING:
     from infra.engines.kafka import Kafka
@@ -48,6 +49,14 @@ def test_many_callers_get_each_their_own_reply(cluster: Cluster, tmp_path: Path)
         replies = await asyncio.gather(*(gate.execute(submission) for submission in sent))
         assert [reply.command_id for reply in replies] == [submission.command_id for submission in sent]
         assert all(accepted(reply) for reply in replies)
+        # asked at once with the command itself: the one that was sent first is decided by then
+        late = tag("web-7", "a", tenant="acme", expected=9)
+        refused, *asked = await asyncio.gather(
+            gate.execute(late),
+            *(gate.outcome(Inquiry(one.command_id, one.tenant_id, one.actor)) for one in (late, sent[7])),
+        )
+        assert asked == [refused._replace(repeated=True), replies[7]._replace(repeated=True)]
+        assert not (await gate.outcome(Inquiry("never", late.tenant_id, late.actor))).repeated
 
     with working(cluster, tmp_path), closing(KafkaCommandGate(cluster.connection, cluster.topics)) as gate:
         asyncio.run(calls(gate))

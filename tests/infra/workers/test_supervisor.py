@@ -30,6 +30,8 @@ time.sleep(60)
 
 SUPERVISES = "import sys; from infra.workers.supervisor import supervise; sys.exit(supervise(sys.argv[1:]))"
 
+SUPERVISES_TWO = SUPERVISES.replace("sys.argv[1:])", "*([*sys.argv[1:-1], f'{sys.argv[-1]}{n}'] for n in (1, 2)))")
+
 
 def test_worker_that_ends_by_itself_is_started_again_until_it_ends_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -65,6 +67,27 @@ def test_killed_it_takes_its_worker_with_it(tmp_path: Path) -> None:
     process.kill()
     assert process.wait(20) == -signal.SIGKILL
     until(lambda: not is_running(worker))
+
+
+def test_each_of_several_is_started_again_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "FIRST_BACKOFF_S", 0.01)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    counts = {tmp_path / "one": 2, tmp_path / "two": 0, tmp_path / "three": 1}
+    for path, left in counts.items():
+        path.write_text(str(left))
+    assert supervise(*([sys.executable, "-c", COUNTS_DOWN, str(path)] for path in counts)) == 0
+    assert [path.read_text() for path in counts] == ["-1"] * 3
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_told_to_stop_it_tells_all_of_several(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", SUPERVISES_TWO, sys.executable, "-c", WAITS, str(tmp_path / "n")])
+    said = [tmp_path / "n1", tmp_path / "n2"]
+    until(lambda: all(one.exists() and one.read_text() == "started" for one in said))
+    process.terminate()
+    assert process.wait(20) == 5
+    assert [one.read_text() for one in said] == ["stopped"] * 2
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -13,9 +13,11 @@ from read_api.edge.direct_route import DirectRoute
 def test_route_that_would_count_nobody_cannot_be_made() -> None:
     router = APIRouter(route_class=DirectRoute)
 
-    async def known(request: Request, caller: Known) -> Response: ...
+    async def known(request: Request, caller: Known) -> Response:
+        return Response()
 
-    async def nobody(request: Request) -> Response: ...
+    async def nobody(request: Request) -> Response:
+        return Response()
 
     for endpoint in (known, nobody):
         with pytest.raises(TypeError, match="/v1/forgotten: its caller must be"):
@@ -25,9 +27,11 @@ def test_route_that_would_count_nobody_cannot_be_made() -> None:
 def test_route_that_says_how_its_caller_is_admitted_can_be_made() -> None:
     router = APIRouter(route_class=DirectRoute)
 
-    async def asking(request: Request, caller: Asking) -> Response: ...
+    async def asking(request: Request, caller: Asking) -> Response:
+        return Response()
 
-    async def allowed(request: Request, caller: Annotated[Caller, Depends(Allowed("devices:read"))]) -> Response: ...
+    async def allowed(request: Request, caller: Annotated[Caller, Depends(Allowed("devices:read"))]) -> Response:
+        return Response()
 
     for endpoint in (asking, allowed):
         router.post("/v1/counted")(endpoint)

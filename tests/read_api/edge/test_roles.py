@@ -22,6 +22,7 @@ OWN_SESSION = "own session"
 """Asked in tests/end_to_end/test_who.py."""
 
 READ, CHANGE, AUDIT = "read", "change", "audit, replay, history"
+SEE_OWN, MAKE_OWN = "see workflows of one's own", "make and execute workflows of one's own"
 
 BY_PATH: Mapping[str, str] = {
     "/": NO_CREDENTIAL,
@@ -34,12 +35,14 @@ BY_PATH: Mapping[str, str] = {
     "/v1/audit": AUDIT,
     "/v1/budgets": READ,
     "/v1/command_executions": READ,
+    "/v1/commands/{command_id}": ANYBODY,
     "/v1/content": READ,
     "/v1/customers": READ,
     "/v1/devices": READ,
     "/v1/devices/{id}/history": AUDIT,
     "/v1/distributions": READ,
-    "/v1/executions": AUDIT,
+    "/v1/executions": SEE_OWN,
+    "/v1/graphql": ANYBODY,
     "/v1/invitations": MANAGE,
     "/v1/invoices": READ,
     "/v1/issuers": AUDIT,
@@ -78,7 +81,7 @@ BY_PATH: Mapping[str, str] = {
     "/v1/users": AUDIT,
     "/v1/users/{user_id}/password-token": MANAGE,
     "/v1/watches": READ,
-    "/v1/workflows": AUDIT,
+    "/v1/workflows": SEE_OWN,
 }
 """What a route takes, by the longest beginning of its path; commands are asked one by one."""
 
@@ -161,7 +164,7 @@ def test_every_route_takes_whom_the_table_says(server: Server, tenant_id: Tenant
     server.caller = user(tenant_id, *([role] if role else []))
     wrong = []
     for method, path in server.routes():
-        if path.startswith("/v1/commands") or (permission := permission_of(path)) == OWN_SESSION:
+        if (path.startswith("/v1/commands") and method == "POST") or (permission := permission_of(path)) == OWN_SESSION:
             continue
         if permission in (ANYBODY, NO_CREDENTIAL):
             expected = True
@@ -179,7 +182,7 @@ def test_every_command_takes_whom_the_table_says(server: Server, role: str) -> N
     server.caller = user(DEMO, *([role] if role else []))
     for name in PUBLIC:
         context, _, command = name.partition(".")
-        expected = role in PERMISSIONS[BY_CONTEXT[context]].roles
+        expected = role in PERMISSIONS[MAKE_OWN if PUBLIC[name].IS_FOR_OWN else BY_CONTEXT[context]].roles
         assert server.is_allowed("POST", f"/v1/commands/{context}/{command}", {}) == expected, name
         [reply] = server.client.post("/v1/commands", json=[{"command": name, "body": {}}]).json()["replies"]
         assert (reply["kind"] != "not_allowed") == expected, name
@@ -206,7 +209,31 @@ def test_roles_of_a_caller_with_a_key_count_for_nothing() -> None:
     assert not may(user(DEMO)._replace(scopes=("*",)), "devices:read")
 
 
-def test_token_limited_to_an_organization_may_nothing_yet() -> None:
+WITHIN_ORGANIZATION = {
+    "/v1/devices",
+    "/v1/devices/_filters",
+    "/v1/devices/filters",
+    "/v1/devices/{id}",
+    "/v1/devices/{id}/logs",
+    "/v1/devices/{id}/metrics",
+}
+"""The routes whose answers are limited to the caller's organization."""
+
+
+def test_token_limited_to_an_organization_sees_devices_and_nothing_else(server: Server) -> None:
+    server.caller = user(DEMO, "OWNER", organization_id="north")
+    for method, path in server.routes():
+        if path.startswith("/v1/commands/") and method == "POST":
+            continue
+        permission = OWN_SESSION if path == "/v1/commands" else permission_of(path)
+        if permission != OWN_SESSION:
+            may_ask = permission in (ANYBODY, NO_CREDENTIAL) or (method == "GET" and path in WITHIN_ORGANIZATION)
+            assert server.is_allowed(method, path) == may_ask, path
+    for name in PUBLIC:
+        assert not server.is_allowed("POST", f"/v1/commands/{name.replace('.', '/')}", {}), name
+
+
+def test_token_limited_to_an_organization_may_not_what_is_not_limited() -> None:
     limited = user(DEMO, "OWNER", organization_id="north")
     with pytest.raises(Forbidden, match="limited to an organization"):
         require(limited, "devices:read")
@@ -239,11 +266,19 @@ def test_nobody_gives_a_role_that_may_more(caller: Caller, roles: list[str], *, 
     [
         (
             user(DEMO, "VIEWER", credential_id="s1"),
-            {"actor": {"type": "user", "id": "ann"}, "credential": {"type": "session", "id": "s1"}},
+            {
+                "actor": {"type": "user", "id": "ann"},
+                "credential": {"type": "session", "id": "s1"},
+                "may": sorted(scopes_of("VIEWER")),
+            },
         ),
         (
             Caller(DEMO, "k1", ("devices:read",)),
-            {"actor": {"type": "api_key", "id": "k1"}, "credential": {"type": "api_key", "id": "k1"}},
+            {
+                "actor": {"type": "api_key", "id": "k1"},
+                "credential": {"type": "api_key", "id": "k1"},
+                "may": ["devices:read"],
+            },
         ),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 
 from domain.fleet.alert import ResolveAlert
 from domain.fleet.definitions import Defined
+from domain.fleet.liveness import Life
 from domain.fleet.planned import Window
 from domain.fleet.rules import Failures, Level, Threshold
 from domain.fleet.seen import Seen, Subject, Track
@@ -17,12 +18,14 @@ from streams.correlate.kept import (
     FORMAT,
     Ended,
     Kept,
+    KeptLife,
     Progress,
     Tags,
     Unsent,
     definition_state,
     ended_state,
     known_state,
+    life_state,
     load,
     progress_state,
     tags_state,
@@ -49,7 +52,7 @@ DEFINED = [
         (
             b'["acme","t",1,"2026-01-31T00:00:00Z","loud","warning",null,5,'
             b'{"kind":"threshold","metric":"cpu","above":90.0,"below":null,"clear":80.0,"for_s":0,"gap_s":null},'
-            b'[{"severity":"critical","limit":99.0}],60,5,3600,120,2]'
+            b'[{"severity":"critical","limit":99.0}],60,5,3600,120,3]'
         ),
     ),
     (
@@ -57,7 +60,7 @@ DEFINED = [
         (
             b'["acme","f",1,"2026-01-31T00:00:00Z","loud","warning",null,5,'
             b'{"kind":"failures","contains":"Failed","key_after":" from ","count":2,"within_s":60,"late_s":60},'
-            b"[],60,5,3600,120,2]"
+            b"[],60,5,3600,120,3]"
         ),
     ),
 ]
@@ -138,7 +141,7 @@ def test_what_an_earlier_version_kept_is_read_with_its_meaning() -> None:
 @pytest.mark.parametrize(
     "broken",
     [
-        WatchState("progress", 9, b"[4,500,3]"),
+        WatchState("progress", 9, b"[4,500,4]"),
         WatchState("progress", 9, b"[4]]"),
         WatchState("seen|acme|t|1|web-1", 9, b'["acme"]'),
         WatchState("watch|acme|t", 9, b"\x00"),
@@ -153,9 +156,11 @@ def test_what_cannot_be_read_is_made_again_from_the_log(broken: WatchState) -> N
 
 
 def test_progress_is_kept_as_at_its_release() -> None:
-    state = WatchState("progress", 504, b"[4,500,2]")
+    state = WatchState("progress", 504, b"[4,500,3]")
     assert progress_state(Progress(4, 500)) == state
-    assert load([state]).progress == Progress(4, 500, 2)
+    assert load([state]).progress == Progress(4, 500, 3)
+    # as it was kept before devices were to be heard of
+    assert load([WatchState("progress", 504, b"[4,500,2]")]).progress == Progress(4, 500, 2)
 
 
 def test_maintenance_tags_and_ended_alerts_are_kept_as_at_their_release() -> None:
@@ -175,16 +180,24 @@ def test_maintenance_tags_and_ended_alerts_are_kept_as_at_their_release() -> Non
     assert (loaded.windows, loaded.tags, loaded.ended) == ([(ACME, window)], [tags], [ended])
 
 
+def test_devices_that_are_to_be_heard_of_are_kept_as_at_their_release() -> None:
+    life = Life(version=3, is_online=True, since=BEGAN, heard_at=ENDS)
+    state = life_state(ACME, "web-1", life, 7)
+    assert state == WatchState("life|acme|web-1", 7, b'["acme","web-1",3,true,"2026-01-31T00:00:00Z"]')
+    assert load([state]).lives == [KeptLife(ACME, "web-1", 3, is_online=True, since=BEGAN)]
+    assert life_state(ACME, "web-1", None, 8) == WatchState("life|acme|web-1", 8, None)
+
+
 def test_progress_in_the_events_of_other_partitions_is_kept_beside_it() -> None:
     progress = Progress(4, 500, FORMAT, {1: 7, 3: 2})
-    state = WatchState("progress", 513, b'[4,500,2,{"1":7,"3":2}]')
+    state = WatchState("progress", 513, b'[4,500,3,{"1":7,"3":2}]')
     assert progress_state(progress) == state
     assert load([state]).progress == progress
 
 
 def test_progress_says_of_which_log_it_is() -> None:
     progress = Progress(4, 500, FORMAT, {1: 7}, {Topic.EVENTS: "one/1", Topic.TELEMETRY: "two/1"})
-    state = WatchState("progress", 511, b'[4,500,2,{"1":7},{"events":"one/1","telemetry":"two/1"}]')
+    state = WatchState("progress", 511, b'[4,500,3,{"1":7},{"events":"one/1","telemetry":"two/1"}]')
     assert progress_state(progress) == state
     assert load([state]).progress == progress
 

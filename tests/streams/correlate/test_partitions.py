@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from domain.fleet.alert import RaiseAlert, ResolveAlert
+from domain.fleet.device import ChangeDeviceStatus
 from domain.fleet.watch import WatchDefined
 from infra.river.anomaly import RiverScorer
 from infra.sqlite.watch_states import SqliteWatchStates
@@ -15,7 +16,7 @@ from schemas.partitioning import facts_partition_of, partition_of
 from streams.correlate.run import Correlation
 from streams.ports import Reply, Submission
 from tests.examples import ACME, envelope_of
-from tests.examples.fleet import METRICS, METRICS_RECORD, WATCH_DEFINED, WATCH_REMOVED
+from tests.examples.fleet import METRICS, METRICS_RECORD, STATUS_CHANGED, WATCH_DEFINED, WATCH_REMOVED
 from tests.examples.moments import HAPPENED_AT, RECORDED_AT
 
 PARTITIONS = 4
@@ -44,7 +45,7 @@ def states(tmp_path: Path) -> Iterator[SqliteWatchStates]:
 
 
 def opened(states: SqliteWatchStates, sent: Sent, partition: int, partitions: int = PARTITIONS) -> Correlation:
-    return Correlation(partition, states, sent, RiverScorer, partitions=partitions)
+    return Correlation(partition, states, sent, RiverScorer, began_at=RECORDED_AT, partitions=partitions)
 
 
 def event(of: WatchDefined = WATCH_DEFINED, *, position: int = 1) -> Envelope:
@@ -93,9 +94,7 @@ def test_what_an_earlier_version_kept_in_the_tenants_partition_is_taken_up_where
 ) -> None:
     sent = Sent()
     # as it was: one partition has the tenant's events and facts, and knows of no other
-    before = (
-        opened(states, sent, HOME, partitions=HOME + 1) if HOME == 0 else Correlation(HOME, states, sent, RiverScorer)
-    )
+    before = opened(states, sent, HOME, partitions=HOME + 1 if HOME == 0 else 1)
     before.read_events([event()])
     old = [
         envelope_of(METRICS)._replace(
@@ -113,7 +112,7 @@ def test_what_an_earlier_version_kept_in_the_tenants_partition_is_taken_up_where
     for _ in range(2):
         # the watch is known without its event, and what it knows although that is of a higher position
         after = opened(states, sent, AWAY)
-        assert after.has_watches
+        assert after.needs_facts
         # they are read once more, for maintenance and alerts that were ended by hand
         assert after.events_at(HOME) == 0
     after.read_facts([reported(1, 95.0, minute=10), reported(2, 1.0, 1.0, 1.0, minute=15)])
@@ -124,4 +123,24 @@ def test_what_an_earlier_version_kept_in_the_tenants_partition_is_taken_up_where
     old_place.read_events([event(WATCH_REMOVED, position=2)])  # type: ignore[arg-type]
     old_place.settle()
     assert len(sent.commands) == 2
-    assert not old_place.has_watches
+    assert not old_place.needs_facts
+
+
+def test_silent_device_is_told_by_the_partition_that_has_its_facts_alone(states: SqliteWatchStates) -> None:
+    told: list[tuple[ChangeDeviceStatus, int | None]] = []
+
+    def send(submissions: Sequence[Submission]) -> Sequence[Reply]:
+        for one in submissions:
+            assert isinstance(one.command, ChangeDeviceStatus)
+            told.append((one.command, one.expected_version))
+        return [Reply(one.command_id, "accepted", one.command.stream, 2) for one in submissions]
+
+    online = envelope_of(STATUS_CHANGED)._replace(partition=HOME, version=2, recorded_at=RECORDED_AT)
+    for partition in (HOME, AWAY):
+        correlation = Correlation(partition, states, send, RiverScorer, began_at=RECORDED_AT, partitions=PARTITIONS)
+        correlation.read_events([online])
+        correlation.tick(RECORDED_AT + timedelta(hours=1))
+        correlation.settle()
+        assert len(told) == (partition == AWAY)
+    [(command, version)] = told
+    assert (command.device_id, command.status, version) == ("42", "OFFLINE", 2)

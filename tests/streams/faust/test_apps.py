@@ -222,6 +222,8 @@ def operating(kafka: Kafka, log: Log, folder: Path) -> Iterator[DistributedOpera
             log=reader,
             clock=SystemClock(),
             scratch=partial(scratch, folder),
+            # as the command line does: the first question opens the log
+            answer_s=30.0,
             projections=projections,
         )
 

@@ -127,10 +127,10 @@ def test_reading_ones_own_write_waits_for_the_store(world: World, writer: Writer
 def test_store_that_is_down_is_one_that_is_waited_for_and_the_others_are_told(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def down(_name: str) -> None:
+    def down() -> None:
         raise StoreUnavailable("no route to the store")
 
-    monkeypatch.setattr(world.documents, "live", down)
+    monkeypatch.setattr(world.documents, "overview", down)
     history, documents = world.operations.projections()
     assert (history.state, history.error) == ("live", None)
     assert (documents.state, documents.error, documents.live) == ("waiting", "no route to the store", None)
@@ -173,7 +173,7 @@ def test_age_of_a_view_that_has_read_nothing_is_that_of_the_first_record(world: 
 def test_store_that_hangs_keeps_nobody_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.catch_up()
     over = threading.Event()
-    monkeypatch.setattr(world.timeline, "live", lambda _name: over.wait(30))
+    monkeypatch.setattr(world.timeline, "overview", lambda: over.wait(30))
     began = time.monotonic()
     history, documents = world.operations.projections()
     assert (history.state, history.error, history.lag_events) == ("waiting", "timeline does not answer", None)

@@ -9,9 +9,10 @@ import pytest
 
 from domain.rejection import Kind
 from infra.sqlite.event_log import SqliteEventLog
-from schemas.envelope import Actor, ActorType, Topic
+from schemas.envelope import Actor, ActorType, TenantId, Topic
 from streams.ports import MARK_DAYS, Reply, Submission
 from streams.write.answers import fingerprint
+from streams.write.outcomes import Inquiry
 from streams.write.writer import Writer
 from tests.streams.kit import accepted, register, register_tenant, retire, tag
 
@@ -39,12 +40,12 @@ def write(request: pytest.FixtureRequest, tmp_path: Path, hands: Hands) -> Itera
     """Give what writes a batch."""
     kept: list[SqliteEventLog] = []
 
-    def write(*submissions: Submission) -> list[Reply]:
+    def write(*asked: Submission | Inquiry) -> list[Reply]:
         if request.param:
             with closing(SqliteEventLog(tmp_path)) as log:
-                return Writer(log, hands).write(submissions)
+                return Writer(log, hands).write(asked)
         kept.append(kept[0] if kept else SqliteEventLog(tmp_path))
-        return Writer(kept[0], hands).write(submissions)
+        return Writer(kept[0], hands).write(asked)
 
     write(register_tenant("demo"), register_tenant("acme"), register("web-1"), register("web-1", tenant="acme"))
     yield write
@@ -110,6 +111,29 @@ def test_answer_without_events_is_known_for_the_days_that_are_promised(write: Wr
     hands.at += timedelta(hours=2)
     write(retire("web-8"))
     assert accepted(write(late)[0])
+
+
+def of(submission: Submission) -> Inquiry:
+    return Inquiry(submission.command_id, submission.tenant_id, submission.actor)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_outcome_of_a_command_is_its_first_answer(write: Write, *, together: bool) -> None:
+    sent = [register("es-1", id_="new"), retire("es-9", id_="refused"), tag("es-1", "a", id_="t", expected=7)]
+    asked = [of(one) for one in sent]
+    replies = write(*sent, *asked) if together else [*write(*sent), *write(*asked)]
+    assert [kind(reply) for reply in replies[:3]] == [None, Kind.NOT_FOUND, Kind.CONFLICT]
+    assert replies[3:] == [reply._replace(repeated=True) for reply in replies[:3]]
+
+
+def test_outcome_is_known_to_its_actor_alone_and_asking_for_it_records_nothing(write: Write) -> None:
+    sent = register("es-1", id_="new")
+    asked = [of(sent), of(sent._replace(actor=OTHER)), of(sent._replace(tenant_id=TenantId("acme")))]
+    for _ in range(2):
+        assert [(reply.repeated, kind(reply)) for reply in write(*asked)] == [(False, Kind.NOT_FOUND)] * 3
+    [reply] = write(sent)
+    assert accepted(reply)
+    assert [one.repeated for one in write(*asked)] == [True, False, False]
 
 
 def test_what_an_unknown_tenant_is_refused_may_be_sent_again(write: Write) -> None:

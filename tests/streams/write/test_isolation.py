@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from streams.ports import Batch, LogUnavailable, Reply, Submission
 from streams.write.messages import encode_submission
+from streams.write.outcomes import Inquiry
 from streams.write.turn import Incoming, Turn
 from streams.write.worker import CommandWorker
 from streams.write.writer import Writer
@@ -55,7 +56,10 @@ class Fails(Writer):
     def tick(self) -> int:
         return 0
 
-    def write(self, submissions: Sequence[Submission], commit: Callable[[Batch], None] | None = None) -> list[Reply]:
+    def write(
+        self, asked: Sequence[Submission | Inquiry], commit: Callable[[Batch], None] | None = None
+    ) -> list[Reply]:
+        submissions = [one for one in asked if isinstance(one, Submission)]
         if error := self._fails_on(submissions):
             raise error
         replies = [Reply(one.command_id, "accepted", one.command.stream, 1) for one in submissions]

@@ -4,9 +4,19 @@ import orjson
 import pytest
 
 from domain.rejection import Kind
-from schemas.envelope import StreamId
+from schemas.envelope import Actor, ActorType, StreamId, TenantId
+from schemas.partitioning import partition_of
 from streams.ports import Recorded, Refusal, Reply
-from streams.write.messages import BadCommand, decode_reply, decode_submission, encode_reply, encode_submission
+from streams.write.messages import (
+    BadCommand,
+    decode_asked,
+    decode_reply,
+    decode_submission,
+    encode_inquiry,
+    encode_reply,
+    encode_submission,
+)
+from streams.write.outcomes import Inquiry
 from tests.examples import COMMANDS
 from tests.examples.moments import HAPPENED_AT
 from tests.streams.kit import register, submission
@@ -88,3 +98,28 @@ def test_every_command_arrives_as_it_was_sent(command: object) -> None:
 )
 def test_every_reply_arrives_as_it_was_sent(reply: Reply) -> None:
     assert decode_reply(encode_reply(reply)) == reply
+
+
+ASKED = Inquiry("k-1", TenantId("acme"), Actor(ActorType.API_KEY, "k1"))
+
+
+def test_question_about_a_command_arrives_as_it_was_sent() -> None:
+    assert decode_asked(encode_inquiry(ASKED), partition=0, partitions=1) == ASKED
+    sent = register("web-2", tenant="acme", id_="k")
+    assert decode_asked(encode_submission(sent), partition=0, partitions=1) == decode_submission(
+        encode_submission(sent), partition=0, partitions=1
+    )
+
+
+@pytest.mark.parametrize("fields", [{"id": NUL}, {"tenant": "a|b"}, {"actor": ["robot", "x"]}, {"actor": 5}], ids=str)
+def test_question_that_is_none_is_refused(fields: dict[str, object]) -> None:
+    raw = orjson.dumps(orjson.loads(encode_inquiry(ASKED)) | fields)
+    with pytest.raises(BadCommand, match="no question"):
+        decode_asked(raw, partition=0, partitions=1)
+
+
+def test_question_is_asked_of_the_tenants_own_writer() -> None:
+    home = partition_of(ASKED.tenant_id, 4)
+    assert decode_asked(encode_inquiry(ASKED), partition=home, partitions=4) == ASKED
+    with pytest.raises(BadCommand, match=f"belongs in partition {home}"):
+        decode_asked(encode_inquiry(ASKED), partition=(home + 1) % 4, partitions=4)

@@ -14,6 +14,7 @@ from infra.kafka.event_log import KafkaEventLog
 from schemas.envelope import Topic
 from streams.ports import Batch, LogUnavailable, Reply, Submission, SystemClock
 from streams.write.messages import decode_reply, encode_submission
+from streams.write.outcomes import Inquiry
 from streams.write.worker import CommandWorker
 from streams.write.writer import Writer
 from tests.cluster import PARTITIONS, Cluster, until
@@ -157,10 +158,12 @@ def test_a_command_that_nobody_waits_for_is_decided(cluster: Cluster, log: Kafka
 class Fails(Writer):
     """A writer that one command makes fail itself, not only its rule."""
 
-    def write(self, submissions: Sequence[Submission], commit: Callable[[Batch], None] | None = None) -> list[Reply]:
-        if any(submission.command_id == "bad" for submission in submissions):
+    def write(
+        self, asked: Sequence[Submission | Inquiry], commit: Callable[[Batch], None] | None = None
+    ) -> list[Reply]:
+        if any(one.command_id == "bad" for one in asked):
             raise ZeroDivisionError
-        return super().write(submissions, commit)
+        return super().write(asked, commit)
 
 
 def test_a_command_that_makes_the_writer_fail_is_refused_alone(cluster: Cluster, log: KafkaEventLog) -> None:

@@ -4,7 +4,9 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import httpx
 import orjson
 import pytest
 import zstandard
@@ -68,6 +70,39 @@ def test_key_of_another_command_body_or_version_is_refused(way: WaysIn) -> None:
         "device.registered",
         "device.tagged",
     ]
+
+
+def outcome(way: WaysIn, id_: str, key: str = "demo") -> httpx.Response:
+    return way.client.get(f"/v1/commands/{quote(id_, safe='')}", headers={"X-API-Key": key})
+
+
+@pytest.mark.parametrize("id_", ["out-1", "out/2", "50%", "a%2Fb"])
+def test_outcome_of_a_command_is_asked_by_its_id(way: WaysIn, id_: str) -> None:
+    device = {"device_id": f"out-{id_.encode().hex()}", "hostname": "x.example"}
+    sent = way.command(REGISTER, device, headers={"Idempotency-Key": id_})
+    found = outcome(way, id_)
+    assert (found.status_code, found.json()) == (200, {**sent.json(), "repeated": True})
+    assert found.headers["X-Position"] == sent.headers["X-Position"]
+    for key in ("fleet", "acme"):
+        assert (
+            "none was decided, or it was answered more than 7 days ago"
+            in refused(outcome(way, id_, key), 404)["detail"]
+        )
+
+
+def test_outcome_of_a_refused_command_says_why(way: WaysIn) -> None:
+    problem = refused(way.command("fleet.RetireDevice", {"device_id": "n"}, headers={"Idempotency-Key": "no"}), 404)
+    found = outcome(way, "no").json()
+    assert (found["outcome"], found["kind"], found["reason"]) == ("refused", "not_found", problem["detail"])
+    stale = way.command(REGISTER, {**DEVICE, "device_id": "n"}, headers={"Idempotency-Key": "st", "If-Match": "4"})
+    assert (stale.status_code, outcome(way, "st").json()["actual_version"]) == (409, 0)
+
+
+def test_outcome_of_what_was_never_sent_or_is_no_id_is_refused(way: WaysIn) -> None:
+    refused(outcome(way, "never"), 404)
+    refused(outcome(way, "ünknown"), 422)
+    refused(outcome(way, "x" * 129), 422)
+    refused(way.client.get("/v1/commands/never"), 401)
 
 
 def test_refusal_and_no_op_are_answered_again_as_they_were(way: WaysIn) -> None:

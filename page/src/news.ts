@@ -1,0 +1,124 @@
+// News of what is recorded goes to whoever shows it; where there is no live stream, everybody asks again now and then.
+
+import { effect, signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+
+import { categoryOf } from "./format";
+import { Live, type Recorded } from "./live";
+import { may } from "./session";
+
+const POLL_MS = 15_000;
+const TICK_MS = 1000;
+
+export type Connection = "off" | "live" | "reconnecting" | "paused" | "asking";
+
+export const connection = signal<{ state: Connection; detail: string }>({ state: "off", detail: "" });
+/** Grows whenever something may have been missed: everything is asked again. */
+export const round = signal(0);
+/** The time, once a second while somebody looks. */
+export const now = signal(Date.now());
+
+type Listener = (events: Recorded[]) => void;
+const listeners = new Set<Listener>();
+const places = new Map<string, string>();
+
+const live = new Live({ onEvents: tell, onState });
+
+function tell(events: Recorded[]): void {
+  for (const event of events) {
+    if (event.position.startsWith("events")) places.set(categoryOf(event.stream), event.position);
+  }
+  for (const listener of [...listeners]) listener(events);
+}
+
+function onState(state: Connection, detail = ""): void {
+  if (state === "live" && connection.value.state === "reconnecting") again();
+  connection.value = { state, detail };
+}
+
+export function again(): void {
+  places.clear();
+  round.value += 1;
+}
+
+export function follow(deviceId: string | null): void {
+  live.follow(deviceId);
+}
+
+export function beginNews(): void {
+  const isLive = may("live:read");
+  if (isLive) live.start();
+  else onState("asking", "these rights have no live stream: the page asks every 15 seconds");
+  // a browser opens few connections to one host: a tab that nobody sees gives its own back
+  document.addEventListener("visibilitychange", () => {
+    if (!isLive) return;
+    if (document.hidden) {
+      live.stop();
+      onState("paused");
+    } else {
+      live.start();
+      again();
+    }
+  });
+  setInterval(() => {
+    if (!document.hidden) now.value = Date.now();
+  }, TICK_MS);
+  setInterval(() => {
+    if (!isLive && !document.hidden) again();
+  }, POLL_MS);
+}
+
+export function endNews(): void {
+  live.stop();
+  connection.value = { state: "off", detail: "" };
+}
+
+/** Calls with each batch of events while the component is there. */
+export function useNews(listener: Listener): void {
+  const latest = useRef(listener);
+  latest.current = listener;
+  useEffect(() => {
+    const mine: Listener = (events) => latest.current(events);
+    listeners.add(mine);
+    return () => void listeners.delete(mine);
+  }, []);
+}
+
+/** The position that an answer about these categories has to include; "" where none is known. */
+export const placeOf = (categories: readonly string[]): string | null =>
+  categories.flatMap((category) => places.get(category) ?? []).sort((one, other) => numberOf(other) - numberOf(one))[0] ?? null;
+
+const numberOf = (position: string): number => Number(position.split("/")[2]?.split("@")[0]);
+
+/** Says that something of a category was recorded, for those who hear nothing themselves. */
+export function recorded(category: string, position: string | null): void {
+  if (position) places.set(category, position);
+  for (const waiting of [...waitingFor]) waiting(category);
+}
+
+const waitingFor = new Set<(category: string) => void>();
+
+export function useChanges(categories: readonly string[], changed: () => void): void {
+  const latest = useRef(changed);
+  latest.current = changed;
+  const wanted = categories.join(" ");
+  useNews((events) => {
+    const isOurs = events.some((event) => event.position.startsWith("events") && categories.includes(categoryOf(event.stream)));
+    if (isOurs) latest.current();
+  });
+  useEffect(() => {
+    const hear = (category: string): void => {
+      if (wanted.split(" ").includes(category)) latest.current();
+    };
+    waitingFor.add(hear);
+    return () => void waitingFor.delete(hear);
+  }, [wanted]);
+  useEffect(() => {
+    let isFirst = true;
+    return effect(() => {
+      round.value;
+      if (!isFirst) latest.current();
+      isFirst = false;
+    });
+  }, []);
+}

@@ -1,0 +1,142 @@
+// A button that does something under the caller's name: it asks what the command needs, and says why it was refused.
+
+import type { ComponentChildren } from "preact";
+import { useRef, useState } from "preact/hooks";
+
+import { fresh } from "../api";
+import { recorded } from "../news";
+
+export interface Field {
+  name: string;
+  label: string;
+  kind?: "text" | "long" | "number" | "choice" | "password" | "datetime-local" | "date";
+  values?: readonly string[];
+  value?: string;
+  isOptional?: boolean;
+  placeholder?: string;
+}
+
+export type Values = Record<string, string>;
+
+interface Props {
+  label: string;
+  /** What is asked; "" where nothing needs to be: the press alone does it. */
+  title?: string;
+  fields?: readonly Field[];
+  /** What changes by it: lists of these are asked again. */
+  category: string;
+  disabled?: boolean;
+  kind?: "quiet" | "primary";
+  children?: ComponentChildren;
+  /** Does it; gives the position of what was recorded. `key` is the same for each attempt. */
+  run(values: Values, key: string): Promise<string | null | Shown>;
+}
+
+/** What is shown this once, like a new key. */
+export interface Shown {
+  position: string | null;
+  shown: string;
+}
+
+export function Act({ label, title = label, fields = [], category, disabled = false, kind = "quiet", children, run }: Props) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [isOpen, setOpen] = useState(false);
+  const [key, setKey] = useState("");
+  const [isBusy, setBusy] = useState(false);
+  const [error, setError] = useState("");
+  const [shown, setShown] = useState<string | null>(null);
+
+  const open = (): void => {
+    setKey(fresh());
+    setError("");
+    setShown(null);
+    setOpen(true);
+    dialog.current?.showModal();
+  };
+  const close = (): void => dialog.current?.close();
+  const submit = async (event: SubmitEvent): Promise<void> => {
+    event.preventDefault();
+    setBusy(true);
+    setError("");
+    try {
+      const form = new FormData(event.target as HTMLFormElement);
+      const done = await run(Object.fromEntries([...form].map(([name, value]) => [name, String(value).trim()])), key);
+      const isShown = typeof done === "object" && done !== null;
+      recorded(category, isShown ? done.position : done);
+      if (isShown) setShown(done.shown);
+      else close();
+    } catch (failure) {
+      setError((failure as Error).message);
+    } finally {
+      setBusy(false);
+    }
+  };
+
+  return (
+    <>
+      <button type="button" class={kind} disabled={disabled} onClick={open}>
+        {label}
+      </button>
+      <dialog ref={dialog} class="act" aria-label={title} onClose={() => setOpen(false)}>
+        {isOpen && shown !== null && (
+          <form method="dialog">
+            <h2>{title}</h2>
+            <p class="muted">This is shown once. Keep it.</p>
+            <pre class="once" tabIndex={0} aria-label="Shown once">
+              {shown}
+            </pre>
+            <div class="acts">
+              <button type="submit" class="primary">
+                Close
+              </button>
+            </div>
+          </form>
+        )}
+        {isOpen && shown === null && (
+          <form onSubmit={submit} key={key}>
+            <h2>{title}</h2>
+            {children}
+            {fields.map((field) => (
+              <label key={field.name}>
+                {field.label}
+                <Input {...field} />
+              </label>
+            ))}
+            {error && (
+              <p class="error" role="alert">
+                {error}
+              </p>
+            )}
+            <div class="acts">
+              <button type="button" class="quiet" onClick={close}>
+                Cancel
+              </button>
+              <button type="submit" class="primary" disabled={isBusy}>
+                {isBusy ? "Working…" : label}
+              </button>
+            </div>
+          </form>
+        )}
+      </dialog>
+    </>
+  );
+}
+
+function Input({ name, kind = "text", values = [], value, isOptional = false, placeholder }: Field) {
+  if (kind === "long") {
+    return <textarea name={name} rows={8} required={!isOptional} placeholder={placeholder} defaultValue={value} spellcheck={false} />;
+  }
+  if (kind === "choice") {
+    return (
+      <select name={name}>
+        {values.map((one) => (
+          <option key={one} selected={one === value}>
+            {one}
+          </option>
+        ))}
+      </select>
+    );
+  }
+  const step = kind === "number" ? "any" : undefined;
+  return <input name={name} type={kind as "text"} step={step} required={!isOptional} placeholder={placeholder} defaultValue={value} autocomplete="off" />;
+}

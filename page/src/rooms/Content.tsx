@@ -1,0 +1,122 @@
+// The queue of what is written: what waits for a review first of all.
+
+import { useRoute } from "preact-iso";
+
+import { command, fresh, type Row } from "../api";
+import { text, words } from "../format";
+import { Act } from "../parts/Act";
+import { Notice, Status, Time, Top } from "../parts/bits";
+import { List } from "../parts/List";
+import type { Column } from "../parts/Table";
+import { Thing } from "../parts/Thing";
+import { may } from "../session";
+
+type Content = Row<"/v1/content">;
+
+const COLUMNS: readonly Column<Content>[] = [
+  { title: "Title", cell: (content) => text(content.title) },
+  { title: "Status", cell: (content) => <Status of={content.status} /> },
+  { title: "Kind", cell: (content) => words(content.kind) },
+  { title: "Asked by", kind: "spare", cell: (content) => text(content["requested_by"]) },
+  { title: "Published on", kind: "spare", cell: (content) => text((content.published_on ?? []).join(", ")) },
+  { title: "Changed", kind: "number", cell: (content) => <Time at={content["changed_at"]} /> },
+];
+
+export function ContentQueue() {
+  return (
+    <>
+      <Top title="Content">{may("content:write") && <Ask />}</Top>
+      <List
+        id="content"
+        title="All content"
+        path="/v1/content"
+        columns={COLUMNS}
+        categories={["content"]}
+        filters={{ status: "Status", kind: "Kind" }}
+        hasWords
+        to={(content) => `/content/${encodeURIComponent(String(content.id))}`}
+        empty={<Notice>Nothing is asked for yet.</Notice>}
+      />
+    </>
+  );
+}
+
+const Ask = () => (
+  <Act
+    label="Ask for"
+    title="Ask for content"
+    category="content"
+    fields={[
+      { name: "title", label: "Title" },
+      { name: "kind", label: "Kind", value: "article" },
+      { name: "brief", label: "What it is to say", kind: "long", isOptional: true },
+    ]}
+    run={({ title = "", kind = "", brief = "" }, key) =>
+      command("/v1/commands/content/RequestContent", { content_id: fresh(), title, kind, brief }, key)
+    }
+  />
+);
+
+export function ContentRoom() {
+  const id = useRoute().params["id"] ?? "";
+  return (
+    <Thing
+      path="/v1/content/{id}"
+      id={id}
+      category="content"
+      title={(content) => String(content.title ?? id)}
+      acts={may("content:write") ? (content) => <Acts content={content as Content} id={id} /> : undefined}
+    />
+  );
+}
+
+function Acts({ content, id: content_id }: { content: Content; id: string }) {
+  const status = content.status;
+  return (
+    <>
+      {(status === "REQUESTED" || status === "DRAFT" || status === "REJECTED") && (
+        <Act
+          label="Submit draft"
+          category="content"
+          fields={[{ name: "body", label: "Text", kind: "long", value: String(content["body"] ?? "") }]}
+          run={({ body = "" }, key) => command("/v1/commands/content/SubmitDraft", { content_id, body, for_review: true }, key)}
+        />
+      )}
+      {status === "REVIEW" && (
+        <>
+          <Act
+            label="Approve"
+            category="content"
+            kind="primary"
+            fields={[{ name: "reason", label: "Note", isOptional: true }]}
+            run={({ reason = "" }, key) => command("/v1/commands/content/ApproveContent", { content_id, reason }, key)}
+          />
+          <Act
+            label="Reject"
+            category="content"
+            fields={[{ name: "reason", label: "Why" }]}
+            run={({ reason = "" }, key) => command("/v1/commands/content/RejectContent", { content_id, reason }, key)}
+          />
+        </>
+      )}
+      {status === "APPROVED" && (
+        <Act
+          label="Schedule"
+          title="Schedule the publication"
+          category="content"
+          fields={[
+            { name: "platforms", label: "Platforms, with commas between them", value: "blog" },
+            { name: "publish_at", label: "When (UTC)", kind: "datetime-local" },
+          ]}
+          run={({ platforms = "", publish_at = "" }, key) =>
+            command(
+              "/v1/commands/content/SchedulePublication",
+              { content_id, platforms: platforms.split(",").map((one) => one.trim()), publish_at: `${publish_at}:00Z` },
+              key,
+            )
+          }
+        />
+      )}
+    </>
+  );
+}

@@ -1,0 +1,90 @@
+// Who asks, and what they may do: by a key of this tab, or by the cookie of a session.
+
+import { computed, signal } from "@preact/signals";
+
+import { ask, client, forgetKey, refused, storeKey, storedKey } from "./api";
+
+// the cookie itself cannot be seen from here; without this mark nobody is asked who has nothing to show
+const SIGNED_IN = "factline.session";
+
+type Me = Awaited<ReturnType<typeof whoAmI>>;
+
+export const me = signal<Me | null>(null);
+/** Why the form is shown, "" where nobody tried yet; null while it is not shown. */
+export const form = signal<string | null>(null);
+
+const whoAmI = () => ask(client.GET("/v1/me"));
+
+const scopes = computed(() => new Set(me.value?.may ?? []));
+
+/** Tells if the caller may do what asks for one of these scopes, like `devices:read`. */
+export function may(...any: readonly string[]): boolean {
+  const wide = any.map((scope) => `${scope.slice(0, scope.indexOf(":"))}:*`);
+  return ["*", ...wide, ...any].some((one) => scopes.value.has(one));
+}
+
+export const isOperator = (): boolean => me.value?.tenant_id === "system";
+
+/** History of a thing: a key sees it with the scope of the thing, a user needs a right of its own. */
+export const mayAudit = (): boolean => may("audit:read");
+
+export async function begin(): Promise<void> {
+  takeKeyFromAddress();
+  if (!storedKey() && !localStorage.getItem(SIGNED_IN)) {
+    form.value = "";
+    return;
+  }
+  me.value = await whoAmI();
+}
+
+export async function signInWithKey(key: string): Promise<void> {
+  storeKey(key);
+  await whoAmI();
+  // a fresh page: nothing of another tenant's is left on it
+  location.reload();
+}
+
+export async function signIn(tenant_id: string, user_id: string, password: string): Promise<void> {
+  forgetKey();
+  await ask(client.POST("/v1/sign-in", { body: { tenant_id, user_id, password } }));
+  localStorage.setItem(SIGNED_IN, tenant_id);
+  location.reload();
+}
+
+/** Sets a password with the token of an invitation, or of whoever manages the tenant, and signs in with it. */
+export async function setPassword(tenant_id: string, user_id: string, token: string, password: string): Promise<void> {
+  forgetKey();
+  await ask(client.POST("/v1/passwords", { body: { tenant_id, user_id, token, password } }));
+  await signIn(tenant_id, user_id, password);
+}
+
+export async function signOut(): Promise<void> {
+  const isSession = me.value?.credential?.type === "session";
+  if (isSession) await ask(client.POST("/v1/sign-out"));
+  forget();
+  location.reload();
+}
+
+function forget(): void {
+  forgetKey();
+  localStorage.removeItem(SIGNED_IN);
+}
+
+function takeKeyFromAddress(): void {
+  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  if (!key) return;
+  history.replaceState(null, "", location.pathname + location.search);
+  storeKey(key);
+}
+
+refused.addEventListener("refused", (event) => {
+  forget();
+  me.value = null;
+  form.value = (event as CustomEvent<string>).detail;
+});
+
+addEventListener("hashchange", () => {
+  if (!location.hash.startsWith("#key=")) return;
+  takeKeyFromAddress();
+  location.reload();
+});

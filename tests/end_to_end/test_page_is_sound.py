@@ -1,0 +1,209 @@
+"""Nothing that a tenant can store runs in the page, and axe-core finds nothing in any room, in light and in dark."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import pytest
+from selenium.webdriver import Chrome
+
+from tests.end_to_end import browser as browsers
+from tests.end_to_end.conftest import Server
+from tests.end_to_end.page import Page, tab
+
+# each would set `ran`, if it ran; the first only where it is an address
+KINDS = (
+    "javascript:ran=1//",
+    "<script>ran=2</script>",
+    "<img src=x onerror=ran=3>",
+    '"autofocus onfocus=ran=4 x="',
+    "<svg onload=ran=5>",
+    "{{constructor.constructor('ran=6')()}}",
+)
+# nothing of these would be left to look at
+NOT_SENT = {"identity/CloseTenant"}
+FEWEST_STORED = 45
+ROOMS = (
+    "/",
+    "/devices",
+    "/devices/device-1?stream=device-device-1",
+    "/alerts?stream=alert-alert-1",
+    "/watches?new=yes",
+    "/watches/watch-2",
+    "/logs",
+    "/leads",
+    "/leads/lead-1?stream=lead-lead-1",
+    "/quotes",
+    "/quotes/quote-2?stream=quote-quote-2",
+    "/customers",
+    "/customers/customer-1",
+    "/invoices",
+    "/content",
+    "/content/content-1?stream=content-content-1",
+    "/workflows",
+    "/workflows/workflow-2?stream=workflow-workflow-2",
+    "/executions/execution-2?stream=execution-execution-2",
+    "/tasks",
+    "/tasks/task-1?stream=task-task-1",
+    "/events",
+    "/system",
+    "/settings",
+)
+_ALL = "".join(KINDS)
+# what the shortest body that is described does not bring about
+_BESIDE: tuple[tuple[str, Mapping[str, Any]], ...] = (
+    (
+        "fleet/DefineWatch",
+        {
+            "watch_id": "watch-2",
+            "name": _ALL,
+            "severity": "info",
+            "rule": {"kind": "failures", "contains": _ALL, "count": 9, "within_s": 9},
+        },
+    ),
+    (
+        "sales/DraftQuote",
+        {
+            "quote_id": "quote-2",
+            "customer_id": "customer-1",
+            "currency": "EUR",
+            "lines": [{"product": KINDS[2], "quantity": 1, "unit_price": 1, "description": KINDS[4]}],
+        },
+    ),
+    ("automation/CreateWorkflow", {"workflow_id": "workflow-2", "name": _ALL, "description": _ALL}),
+    (
+        "automation/PublishWorkflow",
+        {"workflow_id": "workflow-2", "nodes": [{"id": "ask", "type": "approval", "name": KINDS[2]}]},
+    ),
+    ("automation/ExecuteWorkflow", {"workflow_id": "workflow-2", "execution_id": "execution-2", "input": {_ALL: _ALL}}),
+    ("automation/ApproveNode", {"execution_id": "execution-2", "node_id": "ask", "note": _ALL}),
+    ("automation/ExecuteWorkflow", {"workflow_id": "workflow-2", "execution_id": "execution-3", "input": _ALL}),
+)
+WIDTHS = (390, 1400)
+_FIND = """
+const done = arguments[arguments.length - 1];
+const told = ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`;
+axe.run(document, arguments[0]).then(({ violations }) => done(violations.map(told)));
+"""
+# what does not depend on colours is the same in the dark
+_SCHEMES: Mapping[str, Mapping[str, Any]] = {"light": {}, "dark": {"runOnly": ["color-contrast"]}}
+_INJECTED = "[onerror], [onload], [onfocus], img[src=x], [href^='javascript:']"
+
+
+class Walked(NamedTuple):
+    """What was found on a walk through all rooms. Shape: `shown` is all that stood there."""
+
+    shown: str
+    ran: list[str]
+    findings: list[str]
+    wide: list[str]
+
+
+@pytest.fixture(scope="module")
+def stored(server: Server) -> Server:
+    """Give the server once every field that takes such a text has one."""
+    description = server.get("/openapi.json")
+    commands = [path for path, of in description["paths"].items() if "/v1/commands/" in path and "post" in of]
+    sent = {path: list(_bodies(description, path)) for path in commands}
+    with closing(server.client()) as client:
+        taken = [path for path, bodies in sent.items() if any(client.post(path, json=one).is_success for one in bodies)]
+    assert len(taken) >= FEWEST_STORED, taken
+    for path, body in _BESIDE:
+        server.post(f"/v1/commands/{path}", body)
+    fact = {"happened_at": "2026-11-20T10:00:00Z", "device_id": "device-1"}
+    metric = {"metrics": {KINDS[2]: 1, KINDS[1]: 2, KINDS[0]: 3}, "unit": KINDS[4]}
+    fields = ("summary", "details", "event_type", "tool_type", "user_id", "hostname")
+    lines = [{"severity": "info", **dict.fromkeys(fields, kind)} for kind in KINDS]
+    for data, type_ in ((metric, "device.metrics.reported"), *((line, "log.recorded") for line in lines)):
+        server.post("/v1/telemetry", [{**fact, "type": type_, "data": data}])
+    return server
+
+
+def _bodies(description: Mapping[str, Any], path: str) -> Iterator[Any]:
+    """Give what a command takes, with as many of these texts in it as may be, and then with those it needs only."""
+    if path.removeprefix("/v1/commands/") in NOT_SENT:
+        return
+    body = description["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+    schema = _whole(description, body["schema"])
+    example = body["example"]
+    yield {**_fields(description, schema, example, every=True)}
+    yield {**_fields(description, schema, example, every=False)}
+    yield example
+
+
+def _fields(description: Mapping[str, Any], schema: Mapping[str, Any], example: Any, *, every: bool) -> dict[str, Any]:
+    known = schema.get("properties", {})
+    wanted = known if every else example
+    said = {name: _filled(description, known.get(name, {}), example.get(name), every=every) for name in wanted}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _filled(description: Mapping[str, Any], schema: Mapping[str, Any], example: Any, *, every: bool) -> Any:
+    schema = _whole(description, schema)
+    if isinstance(example, list):
+        return [_filled(description, schema.get("items", {}), one, every=every) for one in example]
+    if isinstance(example, dict) and schema.get("properties"):
+        return _fields(description, schema, example, every=every)
+    if schema.get("type") == "string" and not {"enum", "format", "const"} & schema.keys():
+        # all of them where they fit, else the longest that does
+        for text in ("".join(KINDS), *sorted(KINDS, key=len, reverse=True)):
+            if len(text) <= schema.get("maxLength", len(text)) and re.search(schema.get("pattern", ""), text):
+                return text
+    return example
+
+
+def _whole(description: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "anyOf" in schema:
+        schema = next((one for one in schema["anyOf"] if one.get("type") != "null"), {})
+    if "$ref" in schema:
+        return _whole(description, description["components"]["schemas"][schema["$ref"].split("/")[-1]])
+    return schema
+
+
+@pytest.fixture(scope="module")
+def walked(browser: Chrome, stored: Server) -> Walked:
+    invoice = stored.get("/v1/invoices")["rows"][0]["id"]
+    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text()
+    walked = Walked("", [], [], [])
+    with tab(browser, stored.address) as page:
+        for room in (*ROOMS, f"/invoices/{invoice}?stream=invoice-{invoice}"):
+            walked = _look(page, stored, room, axe, walked)
+    return walked
+
+
+def _look(page: Page, stored: Server, room: str, axe: str, walked: Walked) -> Walked:
+    page.open(stored.api_key, room)
+    page.settled()
+    if "stream=" in room:
+        page.until_text("#history label", "version")
+    if page.run("return typeof ran") != "undefined" or page.all(_INJECTED):
+        walked.ran.append(room)
+    page.run(axe)
+    for scheme, options in _SCHEMES.items():
+        browsers.prefer(page.browser, scheme)
+        found = page.browser.execute_async_script(_FIND, options)
+        walked.findings.extend(f"{room} in {scheme}: {one}" for one in found)
+    browsers.prefer(page.browser, "light")
+    shown = page.text("body")
+    for width in WIDTHS:
+        browsers.resize(page.browser, width, 900)
+        if page.run("return document.documentElement.scrollWidth") > width:
+            walked.wide.append(f"{room} at {width}")
+    browsers.resize(page.browser, 1280, 900)
+    return walked._replace(shown=walked.shown + shown)
+
+
+def test_nothing_that_is_stored_runs_in_any_room(walked: Walked) -> None:
+    assert walked.ran == [], walked.ran
+    # they were shown
+    assert [kind for kind in KINDS if kind not in walked.shown] == []
+
+
+def test_axe_finds_nothing_in_any_room_in_light_and_in_dark(walked: Walked) -> None:
+    assert walked.findings == [], "\n".join(walked.findings)
+
+
+def test_no_room_is_wider_than_the_window(walked: Walked) -> None:
+    assert walked.wide == [], walked.wide

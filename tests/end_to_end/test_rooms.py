@@ -1,0 +1,220 @@
+"""What people do in the rooms of the page all day, each under their own name."""
+
+import httpx
+import pytest
+from selenium.webdriver import ActionChains, Keys
+from selenium.webdriver.common.by import By
+
+from infra.data_dir import operator_key
+from tests.end_to_end.conftest import Server
+from tests.end_to_end.page import Page
+
+INVOICE = {
+    "number": "R-1",
+    "party": "acme",
+    "direction": "in",
+    "currency": "EUR",
+    "issue_date": "2026-11-01T00:00:00Z",
+    "lines": [{"product": "tea", "quantity": "3", "unit_price": "50"}],
+}
+ASK = {"workflow_id": "ask", "nodes": [{"id": "ask", "type": "approval"}]}
+PASSWORD = "correct horse battery staple"
+
+
+def raised(server: Server, alert_id: str) -> None:
+    server.command("fleet.RaiseAlert", alert_id=alert_id, severity="critical", rule=f"rule of {alert_id}")
+
+
+def test_technician_acknowledges_many_alerts_at_once_and_resolves_one_with_a_note(page: Page, server: Server) -> None:
+    for alert_id in ("t-1", "t-2", "t-3"):
+        raised(server, alert_id)
+    page.open(server.api_key, "/alerts?status=OPEN")
+    for alert_id in ("t-1", "t-2"):
+        page.row("#alerts", f"rule of {alert_id}").find_element(By.CSS_SELECTOR, "input").click()
+    page.press("Acknowledge 2")
+    page.fill(note="on my way")
+    page.press("Acknowledge 2")
+    page.until(lambda: len(page.all("#alerts tbody tr")) == 1 or None, "they are still open")
+    row = page.row("#alerts", "rule of t-3")
+    row.find_element(By.XPATH, ".//button[.='Resolve']").click()
+    page.fill(note="plugged in again")
+    page.press("Resolve")
+    page.until_text("#alerts", "Nothing matches the filter")
+    known = {alert["id"]: alert for alert in server.get("/v1/alerts", limit=100)["rows"]}
+    assert {known[alert_id]["acknowledged_note"] for alert_id in ("t-1", "t-2")} == {"on my way"}
+    assert (known["t-3"]["status"], known["t-3"]["resolved_note"]) == ("RESOLVED", "plugged in again")
+
+
+def test_a_refusal_is_told_in_the_dialog_and_nothing_is_lost(page: Page, server: Server) -> None:
+    page.expected_errors = ("422",)
+    page.open(server.api_key, "/alerts")
+    page.press("Raise")
+    page.fill(rule="a rule", device_id="no id at all!")
+    page.press("Raise")
+    page.until_text("dialog:modal [role=alert]", "device_id")
+    assert page.one("dialog:modal [name=rule]").get_attribute("value") == "a rule"
+    page.press("Cancel")
+    page.until(lambda: not page.all("dialog:modal") or None, "the dialog is still open")
+
+
+def test_accountant_approves_an_invoice_and_pays_it(page: Page, server: Server) -> None:
+    server.command("finance.ReceiveInvoice", **INVOICE)
+    page.open(server.api_key, "/invoices")
+    page.row("#invoices", "R-1").click()
+    page.until_text("#invoice", "150.00 EUR")
+    assert "tea" in page.text("#lines tbody")
+    page.press("Approve")
+    page.press("Approve")
+    page.until_text("#invoice", "approved")
+    page.press("Record payment")
+    page.press("Record payment")
+    page.until_text("#invoice .status", "paid")
+    page.until_text("#payments", "bank transfer")
+    assert page.run("return [...document.querySelectorAll('#invoice dd')].at(-1).textContent") == "0.00 EUR"
+
+
+def test_an_invited_viewer_sets_a_password_reads_and_is_offered_nothing_to_change(page: Page, server: Server) -> None:
+    page.open(server.api_key, "/settings")
+    page.press("Invite")
+    page.fill(user_id="vera", email="vera@demo.example", role="VIEWER")
+    page.press("Invite")
+    token = page.text("dialog:modal .once")
+    page.press("Close")
+    page.row("#users", "vera")
+    page.one("#sign-out").click()
+    page.one("label:has([value='New password'])").click()
+    page.fill(tenant="demo", user="vera", token=token, password=PASSWORD)
+    page.press("Sign in")
+    page.until_text("#connection", "Every 15 s")
+    assert page.text("#tenant") == "demo"
+    page.open("", "/alerts")
+    page.settled()
+    assert page.browser.current_url == f"{server.address}/alerts"
+    assert not {"Raise", "Acknowledge", "Resolve"} & page.buttons()
+    rail = page.text("nav.rail").splitlines()
+    assert "Invoices" in rail
+    assert not {"Events", "System", "Settings", "Tasks"} & set(rail)
+    page.open("", "/devices")
+    page.row("#devices", "online").click()
+    page.until_text("#metrics-title", "Metrics of")
+    page.settled()
+    assert not {"History", "Tag", "Retire"} & page.buttons()
+    page.one("#sign-out").click()
+    page.one("#sign-in")
+    assert page.run("return localStorage.length") == 0
+    session = httpx.get(f"{server.address}/v1/me", cookies={c["name"]: c["value"] for c in page.browser.get_cookies()})
+    assert session.status_code == 401
+    page.one("label:has([value=Password])").click()
+    page.fill(tenant="demo", user="vera", password="a wrong password")
+    page.expected_errors = ("401",)
+    page.press("Sign in")
+    page.one("#sign-in-error")
+
+
+def test_a_watch_is_tried_over_the_past_and_then_defined(page: Page, server: Server) -> None:
+    readings = [
+        {
+            "type": "device.metrics.reported",
+            "device_id": "old-1",
+            "happened_at": f"2026-10-05T10:{minute:02}:00Z",
+            "data": {"metrics": {"cpu_percent": 99 if 10 <= minute < 20 else 5}},
+        }
+        for minute in range(30)
+    ]
+    server.post("/v1/telemetry", readings)
+    page.open(server.api_key, "/watches")
+    page.press("Define a watch")
+    page.fill(name="CPU of the old one", device_id="old-1")
+    page.run("document.querySelector('[name=start]').value = '2026-10-05'")
+    page.run("document.querySelector('[name=end]').value = '2026-10-06'")
+    page.press("Try it over the past")
+    page.until_text("#preview", "It would have raised 1 alert")
+    page.press("Define")
+    assert "active" in page.row("#watches", "CPU of the old one").text
+
+
+def test_supervisor_approves_what_waits_and_sees_the_graph_go_on(page: Page, server: Server) -> None:
+    server.post("/v1/commands/automation/CreateWorkflow", {"workflow_id": "ask", "name": "Ask first"})
+    server.command("automation.PublishWorkflow", **ASK)
+    server.command("automation.ExecuteWorkflow", workflow_id="ask", execution_id="e-1", input={})
+    page.open(server.api_key, "/executions/e-1")
+    page.until_text("#thing", "running")
+    assert page.one(".graph .node.waiting")
+    page.open(server.api_key, "/workflows")
+    page.press("Approve", within="#approvals")
+    page.fill(note="go on")
+    page.press("Approve")
+    page.until_text("#approvals", "Nothing waits for a person")
+    page.row("#executions", "completed").click()
+    page.one(".graph .node.approved, .graph .node.completed")
+
+
+def test_lead_goes_its_way_over_the_board(page: Page, server: Server) -> None:
+    server.command("sales.CaptureLead", lead_id="lead-9", source="fair", company="Bolt")
+    page.open(server.api_key, "/leads")
+    page.until_text("#leads-new", "Bolt")
+    page.one("#leads-new .lead").click()
+    page.press("Qualify")
+    page.press("Qualify")
+    page.press("Draft quote")
+    page.fill(quote_id="q-9", product="support", unit_price="99.50")
+    page.press("Draft quote")
+    page.open(server.api_key, "/quotes/q-9")
+    page.until_text("#thing", "99.50")
+    page.press("Issue")
+    page.press("Issue")
+    page.until_text("#thing", "issued")
+    page.open(server.api_key, "/leads")
+    page.until(lambda: page.all("#leads-qualified .lead, #leads-quoted .lead") or None, "the lead is on no board")
+
+
+def test_operator_verifies_a_view_and_sees_how_it_went(page: Page, server: Server) -> None:
+    page.open(operator_key(server.data_dir) or "", "/system")
+    page.row("#projections", "devices").find_element(By.XPATH, ".//button[.='Verify']").click()
+    page.press("Verify")
+    page.until(lambda: "rows equal the log" in page.row("#projections", "devices").text or None, "there is no verdict")
+
+
+def test_keyboard_finds_a_device_and_back_goes_back(page: Page, server: Server) -> None:
+    server.command("fleet.RegisterDevice", device_id="needle", hostname="needle.example")
+    page.open(server.api_key, "/alerts")
+    page.settled()
+    ActionChains(page.browser).key_down(Keys.CONTROL).send_keys("k").key_up(Keys.CONTROL).perform()
+    page.one("#search input").send_keys("needle")
+    page.until_text("#search li:first-child", "needle.example")
+    page.one("#search input").send_keys(Keys.ENTER)
+    page.until_text("main h1", "needle.example")
+    page.browser.back()
+    page.until_text("main h1", "Alerts")
+
+
+def test_dragging_over_a_chart_is_an_address_of_that_time(page: Page, server: Server) -> None:
+    server.post(
+        "/v1/telemetry",
+        [
+            {
+                "type": "device.metrics.reported",
+                "device_id": "dragged",
+                "happened_at": at,
+                "data": {"metrics": {"t": 1}},
+            }
+            for at in ("2026-10-05T10:00:00Z", "2026-10-05T11:00:00Z", "2026-10-05T12:00:00Z")
+        ],
+    )
+    page.open(server.api_key, "/devices/dragged")
+    page.until_text("#charts", "data ends on 2026-10-05")
+    over = page.one("#charts .u-over")
+    ActionChains(page.browser).move_to_element_with_offset(over, -100, 0).click_and_hold().move_by_offset(
+        200, 0
+    ).release().perform()
+    page.until(lambda: "from=2026-10-05T1" in page.browser.current_url or None, "the address names no time")
+    page.until_text("[name=range]", "2026-10-05 1")
+    page.browser.back()
+    page.until_text("#charts", "data ends on 2026-10-05")
+
+
+@pytest.mark.parametrize("room", ["/devices/nobody", "/quotes/none"])
+def test_an_address_of_nothing_says_so(page: Page, server: Server, room: str) -> None:
+    page.expected_errors = ("404",)
+    page.open(server.api_key, room)
+    page.one("main .error, main .notice")
