@@ -79,7 +79,9 @@ class Facts(NamedTuple):
 
 @pytest.fixture(scope="module")
 def profiles(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Profile]]:
-    with Embedded.open(tmp_path_factory.mktemp("embedded")) as embedded:
+    with pytest.MonkeyPatch.context() as patch, Embedded.open(tmp_path_factory.mktemp("embedded")) as embedded:
+        # as the distributed one: a device goes OFFLINE at another moment in each
+        patch.setenv("FACTLINE_SILENCE_S", "86400")
         embedded.first_start()
         with served(create_app(embedded, host_metrics=False)) as client:
             both = (
