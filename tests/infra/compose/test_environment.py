@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from infra.cli.main import cli
+from infra.handlers.settings import HandlerSettings
 from infra.settings import Settings
 from tests.infra.compose.compose_file import ENGINES, LISTENS, OURS, ROOT, SERVICES
 
@@ -48,6 +49,7 @@ def variables_of_options(command: click.Command) -> Iterator[str]:
 def read(told: Noted) -> set[str]:
     """Return every variable that the processes of the distributed profile read."""
     Settings.from_environment(told)
+    HandlerSettings.from_environment(told)
     return told.asked | set(variables_of_options(cli)) | READ_WHERE_IT_IS_USED
 
 
