@@ -8,7 +8,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from factline.client import Client, Conflict
-from infra.cli.demo_story import Facts, Order, Step, Until, Visit, Work, opening, records, steps
+from infra.cli.demo_story import Facts, Order, Post, Step, Until, Visit, Work, opening, records, steps
 from infra.cli.import_sinks import replies_to
 from infra.cli.progress import OnStep
 from streams.project.rebuild import Step as Done
@@ -82,6 +82,9 @@ class Filling:
         match step:
             case Facts():
                 self._report(step)
+            case Post():
+                self._tally(self._client.post(step.path, step.body, idempotency_key=step.key))
+                self._go_on(1)
             case Until():
                 self._wait(step)
             case Work():
@@ -102,7 +105,10 @@ class Filling:
     def _count(self, order: Order, reply: Mapping[str, Any]) -> None:
         if reply["outcome"] != "accepted":
             self.refused.append(f"{order.command}: {reply['reason']}")
-            return
+        else:
+            self._tally(reply)
+
+    def _tally(self, reply: Mapping[str, Any]) -> None:
         kind = reply["stream"].partition("-")[0].replace("_", " ")
         count = self.counts[kind]
         count.things.add(reply["stream"])

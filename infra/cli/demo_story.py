@@ -39,6 +39,14 @@ class Facts(NamedTuple):
     facts: Sequence[Mapping[str, Any]]
 
 
+class Post(NamedTuple):
+    """A request that leads to a command whose body the server makes."""
+
+    key: str
+    path: str
+    body: Mapping[str, Any]
+
+
 class Until(NamedTuple):
     """A list of the API has so many rows; the commands after that are about the first of them."""
 
@@ -62,7 +70,7 @@ class Visit(NamedTuple):
     roles: Sequence[str]
 
 
-Step = Order | Facts | Until | Work | Visit
+Step = Order | Facts | Post | Until | Work | Visit
 
 
 def opening() -> Order:
@@ -78,7 +86,7 @@ def steps(ends_at: datetime) -> Sequence[Step]:
 
 def records(found: Sequence[Step]) -> int:
     """Return how many commands and facts the steps have."""
-    return sum(len(step.facts) if isinstance(step, Facts) else isinstance(step, Order) for step in found)
+    return sum(len(step.facts) if isinstance(step, Facts) else isinstance(step, Order | Post) for step in found)
 
 
 def _steps(ends_at: datetime) -> Iterator[Step]:
@@ -89,6 +97,8 @@ def _steps(ends_at: datetime) -> Iterator[Step]:
                 yield from _facts("reading", "readings.csv", ends_at)
             case {"facts": name}:
                 yield from _facts("log line", name, ends_at)
+            case {"post": path}:
+                yield Post(_key(written), path, line["body"])
             case {"until": path}:
                 then = [_order(written, order) for order in line.get("then", ())]
                 yield Until(path, line["query"], line["rows"], then)
@@ -101,9 +111,12 @@ def _steps(ends_at: datetime) -> Iterator[Step]:
 
 
 def _order(written: str, order: Mapping[str, Any]) -> Order:
-    # as it is written, and so before it is moved in time
-    key = f"demo:{sha256(written.encode()).hexdigest()[:32]}"
-    return Order(key, order["command"], order["body"], order.get("at"))
+    return Order(_key(written), order["command"], order["body"], order.get("at"))
+
+
+def _key(written: str) -> str:
+    """Return the id of what is written in a line, before it is moved in time."""
+    return f"demo:{sha256(written.encode()).hexdigest()[:32]}"
 
 
 def _facts(what: str, name: str, ends_at: datetime) -> Iterator[Facts]:
