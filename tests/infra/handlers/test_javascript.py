@@ -71,8 +71,9 @@ def test_script_that_does_not_end_well_fails_its_task_for_good(code: str, why: s
     ],
 )
 def test_script_that_needs_too_much_memory_is_ended(code: str) -> None:
-    with pytest.raises(Failed, match=r"needed more than 16 MB|allocation failed"):
-        value_of(code, memory_mb=16, timeout_s=60)
+    # now and then V8 looks for garbage at its limit for so long that its time is over first
+    with pytest.raises(Failed, match=r"needed more than 16 MB|allocation failed|took longer than 3 s"):
+        value_of(code, memory_mb=16, timeout_s=3)
 
 
 def test_what_a_script_changes_of_the_language_does_not_change_its_answer() -> None:
