@@ -213,6 +213,21 @@ def test_dragging_over_a_chart_is_an_address_of_that_time(page: Page, server: Se
     page.until_text("#charts", "data ends on 2026-10-05")
 
 
+def test_a_heading_orders_the_list_and_is_in_the_address(page: Page, server: Server) -> None:
+    for name in ("a", "z"):
+        server.command("fleet.RegisterDevice", device_id=f"order-{name}", hostname=f"{name * 3}-order.example")
+    page.open(server.api_key, "/devices?q=order")
+    page.until(lambda: hosts(page) == ["aaa-order.example", "zzz-order.example"] or None, "they are in another order")
+    page.press("Device", within="#devices")
+    page.until(lambda: hosts(page) == ["zzz-order.example", "aaa-order.example"] or None, "they are in another order")
+    assert "sort=-hostname" in page.browser.current_url
+    assert page.one("#devices th[aria-sort=descending]").text.startswith("Device")
+
+
+def hosts(page: Page) -> list[str]:
+    return [link.text for link in page.all("#devices a.row")]
+
+
 @pytest.mark.parametrize("room", ["/devices/nobody", "/quotes/none"])
 def test_an_address_of_nothing_says_so(page: Page, server: Server, room: str) -> None:
     page.expected_errors = ("404",)
