@@ -11,12 +11,15 @@ from hashlib import sha256
 from time import monotonic
 from typing import Any
 
-from factline.client import Client, Conflict, Invalid, ServerGone, ServerRefused, TooManyRequests
+from factline.client import Client, Conflict, Expired, Invalid, ServerGone, ServerRefused, TooManyRequests
 from factline.scripts import Ran, run
 
 _LOG = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_S = 60.0
+_LATER = (ServerGone, TooManyRequests, Expired)
+"""What may go well the next time."""
+
 _BEATS = 3  # heartbeats in the time that a task allows between two
 
 STOPPED = "the agent was stopped while this ran"
@@ -66,7 +69,7 @@ class Agent:
                     self.settle()
                     settled = True
                 self.turn()
-            except (ServerGone, TooManyRequests) as error:
+            except _LATER as error:
                 pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
                 _LOG.warning("the server gives no work now: %s", error)
             else:
@@ -169,7 +172,7 @@ class Agent:
                 last = monotonic()
                 try:
                     self._client.post(f"{path}/heartbeat", attempt, patience_s=0)
-                except (ServerGone, TooManyRequests):
+                except _LATER:
                     pass  # the next one may come through
                 except ServerRefused as error:
                     return f"the task was taken away: {error}"
@@ -182,7 +185,7 @@ class Agent:
         while True:
             try:
                 say()
-            except (ServerGone, TooManyRequests) as error:
+            except _LATER as error:
                 _LOG.warning("a result cannot be reported now: %s", error)
                 if self._stopping.wait(self._poll_s):
                     return

@@ -39,13 +39,45 @@ _BEATS = 3  # heartbeats in the time that the task allows between two
 _OVER = (Invalid, Forbidden, NotFound, Conflict)
 
 
+class Provider(NamedTuple):
+    """A service outside, and the secret for it. Shape: `base_url` None is the service's usual address."""
+
+    name: str
+    base_url: str | None
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"Provider({self.name!r}, {self.base_url!r}, …)"
+
+
 class Task(NamedTuple):
-    """What a function is given: `attempt` counts from 1, `input` is JSON."""
+    """What a function is given: `attempt` counts from 1, `input` is JSON.
+
+    Shape: `provider` is what the input's `provider_key` names, for a worker whose key has the scope secrets:read; None
+    where there is none, or the key is not for tasks of this kind.
+    """
 
     id: str
     kind: str
     attempt: int
     input: Any
+    provider: Provider | None = None
+
+
+class ModelUse(NamedTuple):
+    """Which language model was used for a task, and how much, as its provider counts it."""
+
+    provider: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+
+
+class Done(NamedTuple):
+    """What a function returns that used a model: the output, and the use, which is counted per tenant and model."""
+
+    output: Any
+    usage: ModelUse
 
 
 class Failed(Exception):  # noqa: N818
@@ -163,11 +195,11 @@ class Worker:
                 await asyncio.wait_for(asyncio.gather(*late, return_exceptions=True), _LAST_WORD_S)
 
     async def _do(self, client: AsyncClient, row: Mapping[str, Any]) -> None:
-        task = Task(row["task_id"], row["kind"], row["attempt"], row["input"])
+        task = Task(row["task_id"], row["kind"], row["attempt"], row["input"], _provider_of(row.get("provider")))
         doing = asyncio.ensure_future(_called(self._handlers[task.kind], task))
         beating = asyncio.create_task(self._beat(client, task, row["heartbeat_s"], doing))
         try:
-            await self._say(client, task, "complete", {"output": await doing})
+            await self._say(client, task, "complete", _said(await doing))
         except asyncio.CancelledError:
             doing.cancel()
             if self._stopping.is_set():
@@ -212,6 +244,16 @@ class Worker:
                 return
             else:
                 return
+
+
+def _said(returned: Any) -> Mapping[str, Any]:
+    if isinstance(returned, Done):
+        return {"output": returned.output, "usage": returned.usage._asdict()}
+    return {"output": returned}
+
+
+def _provider_of(given: Mapping[str, Any] | None) -> Provider | None:
+    return None if given is None else Provider(given["provider"], given["base_url"], given["secret"])
 
 
 async def _called(handler: Handler, task: Task) -> Any:

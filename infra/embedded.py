@@ -9,6 +9,7 @@ from infra.clickhouse.analytics import ClickHouseAnalytics
 from infra.data_dir import KEYS_FILE, MASTER_KEY_FILE, DataDir, DataDirError, operator_key
 from infra.release import check_release
 from infra.river.scorer import new_scorer
+from infra.settings import silence_of
 from infra.sqlite.credentials import SqliteCredentials
 from infra.sqlite.dead_letters import SqliteDeadLetters
 from infra.sqlite.documents import SqliteDocuments
@@ -149,7 +150,7 @@ class Views:
         }
         log = SharedLog(embedded.log)
         self._watch_states = SqliteWatchStates(folder / "correlation.sqlite", of)
-        self.correlator = LocalCorrelator(log, self._watch_states, new_scorer)
+        self.correlator = LocalCorrelator(log, self._watch_states, new_scorer, silence=silence_of())
         self.runners = [
             RoleRunner(role, of_role(role), log=log, store=store, dead_letters=self.dead_letters, clock=embedded.clock)
             for role, store in stores.items()

@@ -4,8 +4,10 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
+from domain.fleet.liveness import SILENCE
 from streams.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX, Topics
 
 _KAFKA_SECURITY: Mapping[str, str] = {
@@ -76,7 +78,7 @@ class Settings:
     Shape: `kafka_security` are librdkafka's own property names, passed on as they are. `cursor_secret` signs cursors
     and is the same for all gateways; None for those of one machine, who keep one in `data_dir`. `master_key_file` is
     read by writers and gateways, and holds the same key for all of them. `redis_url` is where gateways count requests
-    together; None where each counts its own.
+    together; None where each counts its own. `silence` is after what a device that is ONLINE goes OFFLINE.
     """
 
     kafka_bootstrap: str
@@ -89,6 +91,7 @@ class Settings:
     cursor_secret: bytes | None = field(default=None, repr=False)
     redis_url: str | None = field(default=None, repr=False)
     master_key_file: Path | None = None
+    silence: timedelta = SILENCE
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -110,7 +113,14 @@ class Settings:
             cursor_secret=_secret(environment.get("FACTLINE_CURSOR_SECRET")),
             redis_url=environment.get("FACTLINE_REDIS_URL") or None,
             master_key_file=_path(environment.get("FACTLINE_MASTER_KEY_FILE")),
+            silence=silence_of(environment),
         )
+
+
+def silence_of(environment: Mapping[str, str] = os.environ) -> timedelta:
+    """Return after what silence a device that is ONLINE goes OFFLINE, in both profiles. Raises: BadSettings."""
+    usual = round(SILENCE.total_seconds())
+    return timedelta(seconds=_number(environment, "FACTLINE_SILENCE_S", usual))
 
 
 def _number(environment: Mapping[str, str], variable: str, default: int) -> int:

@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 
 from domain.catalog import EVENTS
-from projections.automation import approvals, execution_logs, executions, tasks, workflow_facts, workflows
+from projections.automation import (
+    approvals,
+    execution_logs,
+    executions,
+    model_usage,
+    provider_keys,
+    tasks,
+    workflow_facts,
+    workflows,
+)
 from projections.content import content, content_facts, distributions
 from projections.execution import command_executions, schedules, scripts
 from projections.finance import approval_limits, budgets, invoice_balances, invoice_facts, invoices
@@ -38,6 +47,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     api_usage.PROJECTION,
     lead_funnel.PROJECTION,
     workflow_facts.PROJECTION,
+    model_usage.PROJECTION,
     devices.PROJECTION,
     alerts.PROJECTION,
     watches.PROJECTION,
@@ -65,6 +75,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     workflows.PROJECTION,
     executions.PROJECTION,
     approvals.PROJECTION,
+    provider_keys.PROJECTION,
     processes.PROJECTION,
 )
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
+from domain.automation.provider_key import ProviderKeyAdded, ProviderKeyRevoked, ProviderKeyRotated
 from domain.identity.api_key import ApiKeyIssued, ApiKeyRevoked, ApiKeyRotated
 from domain.identity.issuer import IssuerDistrusted, IssuerTrusted
 from domain.identity.tenant import (
@@ -27,6 +28,8 @@ _FIRST_WITH_LIMITS = 3
 
 VERIFIER, GRANT, REVOKED, STATUS, QUOTA = "verifier", "grant", "revoked", "status", "quota"
 TRUST = "trust"
+USE, SECRET = "use", "secret"
+"""The parts of a provider key: what it is for, and its secret, which is sealed."""
 
 _STATUS: Mapping[str, TenantStatus] = {
     TenantRegistered.TYPE: TenantStatus.ACTIVE,
@@ -38,7 +41,11 @@ _STATUS: Mapping[str, TenantStatus] = {
 _SAYS_ALL: Mapping[str, str] = {TenantQuotaSet.TYPE: QUOTA, IssuerTrusted.TYPE: TRUST}
 """The parts whose value is the payload of an event."""
 
-_ENDS: Mapping[str, str] = {ApiKeyRevoked.TYPE: REVOKED, IssuerDistrusted.TYPE: TRUST}
+_ENDS: Mapping[str, str] = {
+    ApiKeyRevoked.TYPE: REVOKED,
+    IssuerDistrusted.TYPE: TRUST,
+    ProviderKeyRevoked.TYPE: SECRET,
+}
 """The parts that an event leaves empty."""
 
 TYPES = frozenset(
@@ -48,6 +55,9 @@ TYPES = frozenset(
         ApiKeyRevoked.TYPE,
         IssuerTrusted.TYPE,
         IssuerDistrusted.TYPE,
+        ProviderKeyAdded.TYPE,
+        ProviderKeyRotated.TYPE,
+        ProviderKeyRevoked.TYPE,
         TenantQuotaSet.TYPE,
         *_STATUS,
         *sign_in.TYPES,
@@ -115,6 +125,15 @@ class TrustedIssuer(NamedTuple):
     keys: bytes
 
 
+class ProviderSecret(NamedTuple):
+    """A secret for a service outside, sealed, and the kinds of tasks that may have it."""
+
+    provider: str
+    kinds: tuple[str, ...]
+    base_url: str | None
+    sealed: str
+
+
 class Credentials(Protocol):
     """Knows all API keys, trusted issuers, users and sessions of the log, and which tenants are active."""
 
@@ -177,6 +196,8 @@ def parts_of(event: Envelope) -> Sequence[Part]:
         return (_part(event, name, event.data),)
     if name := _ENDS.get(event.type):
         return (_part(event, name, {}),)
+    if event.type in {ProviderKeyAdded.TYPE, ProviderKeyRotated.TYPE}:
+        return _parts_of_provider_key(event)
     return _parts_of_key(event)
 
 
@@ -192,6 +213,16 @@ def _parts_of_key(event: Envelope) -> Sequence[Part]:
         if event.schema_version >= _FIRST_WITH_LIMITS:
             grant["limits"] = event.data["limits"] or {}
         parts.append(_part(event, GRANT, grant))
+    return parts
+
+
+def _parts_of_provider_key(event: Envelope) -> Sequence[Part]:
+    apart = event.data.apart if isinstance(event.data, Encoded) else {}
+    parts = []
+    if event.type == ProviderKeyAdded.TYPE:
+        parts.append(_part(event, USE, {name: event.data[name] for name in ("provider", "kinds", "base_url")}))
+    if sealed := apart.get("sealed"):
+        parts.append(_part(event, SECRET, {"sealed": sealed}))
     return parts
 
 
@@ -230,6 +261,17 @@ def issuers_of(parts: Iterable[Part]) -> Sequence[TrustedIssuer]:
             named = (of["issuer"], tuple(of["audiences"]), of["jwks_uri"], orjson.dumps(of["keys"]))
             found.append(TrustedIssuer(part.tenant_id, id_of(part.stream), *named))
     return sorted(found)
+
+
+def provider_secret_of(parts: Iterable[Part]) -> ProviderSecret | None:
+    """Return the secret that the parts of one stream make up, None where there is none. Raises: BadPayload."""
+    found = {part.name: _value(part) for part in parts}
+    use, secret = found.get(USE), found.get(SECRET)
+    return (
+        ProviderSecret(use["provider"], tuple(use["kinds"]), use["base_url"], secret["sealed"])
+        if use and secret
+        else None
+    )
 
 
 def values_of(parts: Iterable[Part]) -> sign_in.Parts:

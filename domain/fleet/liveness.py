@@ -2,15 +2,23 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from domain.fleet.device import ChangeDeviceStatus, DeviceEvent, DeviceRetired, DeviceStatus, DeviceStatusChanged
 from domain.message import value
 from schemas.envelope import Actor, ActorType, Envelope
 
 SILENCE = timedelta(seconds=130)
-"""Two heartbeats of a minute may be lost. Source: the domain model, DeviceLiveness."""
+"""What is a silence where nobody says it: two heartbeats of a minute may be lost. Source: the domain model."""
 
 LIVENESS = Actor(ActorType.SYSTEM, "liveness")
+
+
+class Listening(NamedTuple):
+    """Since when somebody listens, who may not have heard what was said before, and how long a silence is."""
+
+    began_at: datetime
+    silence: timedelta = SILENCE
 
 
 @value
@@ -46,21 +54,19 @@ def heard(life: Life, at: datetime) -> Life:
     return life if life.heard_at is not None and at <= life.heard_at else replace(life, heard_at=at)
 
 
-def missed_at(life: Life, began_at: datetime) -> datetime | None:
-    """Return when a device will be missed if nothing more is heard of it, None where it is OFFLINE already.
-
-    Shape: `began_at` is since when somebody listens; what was said before that may not have been heard.
-    """
+def missed_at(life: Life, listening: Listening) -> datetime | None:
+    """Return when a device will be missed if nothing more is heard of it, None where it is OFFLINE already."""
     if not life.is_online:
         return None
-    return max(life.since, began_at, life.heard_at or began_at) + SILENCE
+    began_at, silence = listening
+    return max(life.since, began_at, life.heard_at or began_at) + silence
 
 
-def change_of(device_id: str, life: Life, began_at: datetime, now: datetime) -> ChangeDeviceStatus | None:
+def change_of(device_id: str, life: Life, listening: Listening, now: datetime) -> ChangeDeviceStatus | None:
     """Return the command that a silence up to `now`, or its end, leads to."""
-    missed = missed_at(life, began_at)
+    missed = missed_at(life, listening)
     if missed is not None and missed <= now:
-        reason = f"nothing was heard of it for {SILENCE.total_seconds():.0f} s"
+        reason = f"nothing was heard of it for {listening.silence.total_seconds():.0f} s"
         return ChangeDeviceStatus(device_id=device_id, status=DeviceStatus.OFFLINE, reason=reason)
     if not life.is_online and life.heard_at is not None and life.heard_at > life.since:
         return ChangeDeviceStatus(device_id=device_id, status=DeviceStatus.ONLINE, reason="it was heard of again")

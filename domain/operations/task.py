@@ -70,10 +70,26 @@ class HeartbeatTask(_OfTask):
     attempt: Annotated[int, Field(strict=True)]
 
 
+Tokens = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000)]
+
+
+@value
+class ModelUse:
+    """What a language model was given and gave, as its provider counts it."""
+
+    provider: Name
+    model: Name
+    input_tokens: Tokens
+    output_tokens: Tokens
+
+
 @value
 class CompleteTask(_OfTask):
+    """Give the output of the attempt; `usage` says which model was used for it, and how much."""
+
     attempt: Annotated[int, Field(strict=True)]
     output: Json = None
+    usage: ModelUse | None = None
 
 
 @value
@@ -130,6 +146,18 @@ class TaskHeartbeat(Event):
 
 
 @value
+class TaskModelUsed(Event):
+    """Shape: it comes just before task.completed."""
+
+    TYPE: ClassVar = "task.model.used"
+    attempt: int
+    provider: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+
+
+@value
 class TaskCompleted(Event):
     """Shape: `output` is JSON."""
 
@@ -164,7 +192,16 @@ class TaskCancelled(Event):
     reason: str
 
 
-TaskEvent = TaskRequested | TaskClaimed | TaskHeartbeat | TaskCompleted | TaskFailed | TaskTimedOut | TaskCancelled
+TaskEvent = (
+    TaskRequested
+    | TaskClaimed
+    | TaskHeartbeat
+    | TaskModelUsed
+    | TaskCompleted
+    | TaskFailed
+    | TaskTimedOut
+    | TaskCancelled
+)
 
 # --- state
 
@@ -211,6 +248,8 @@ def evolve_task(state: Task | None, event: TaskEvent) -> Task:
             )
         case TaskHeartbeat():
             return replace(task, lease_until=event.lease_until)
+        case TaskModelUsed():
+            return task
         case TaskCompleted():
             return replace(task, status=TaskStatus.COMPLETED, ended_by=event.output)
         case TaskFailed():
@@ -269,7 +308,8 @@ def _answer(command: HeartbeatTask | CompleteTask | FailTask, state: Task, now: 
             lease_until = _lease(state, state.claimed_at or now, now)
             return (TaskHeartbeat(attempt=state.attempt, lease_until=lease_until),)
         case CompleteTask():
-            return (TaskCompleted(attempt=state.attempt, output=output),)
+            used = (filled(TaskModelUsed, command.usage, attempt=state.attempt),) if command.usage else ()
+            return (*used, TaskCompleted(attempt=state.attempt, output=output))
         case FailTask():
             return (filled(TaskFailed, command, retry_at=_retry_at(state, now) if command.retryable else None),)
         case _:

@@ -2,13 +2,13 @@
 
 import logging
 import os
-import pwd
 import re
 import signal
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +18,9 @@ from factline.scripts import SHELLS
 from infra.cli.import_options import Valid
 from infra.cli.servers import asking, server_options
 from schemas.values import Id
+
+if TYPE_CHECKING:
+    from pwd import struct_passwd
 
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -125,14 +128,16 @@ def _listed(path: Path) -> Sequence[str]:
     return [_digest(line.split()[0]) for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
-def _unprivileged(name: str | None) -> pwd.struct_passwd | None:
+def _unprivileged(name: str | None) -> "struct_passwd | None":
     """Return the user to become, None to stay. Raises: UsageError, this would be root, or may not become that user."""
     if name is None:
         if os.geteuid() == 0:
             raise click.UsageError("scripts are not run as root: name an unprivileged user with --user")
         return None
+    from pwd import getpwnam  # noqa: PLC0415 - the help of all commands is shown where there is no such module, too
+
     try:
-        user = pwd.getpwnam(name)
+        user = getpwnam(name)
     except KeyError:
         raise click.UsageError(f"there is no user {name}") from None
     if user.pw_uid == 0:
@@ -144,7 +149,7 @@ def _unprivileged(name: str | None) -> pwd.struct_passwd | None:
     return user
 
 
-def _become(user: pwd.struct_passwd) -> None:
+def _become(user: "struct_passwd") -> None:
     """Go on as another user, for good."""
     os.initgroups(user.pw_name, user.pw_gid)
     os.setgid(user.pw_gid)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -38,6 +38,7 @@ class _Lazy(Suggesting):
         "log": ("infra.cli.replay", "log_"),
         "migrate": ("infra.cli.worker", "migrate"),
         "projections": ("infra.cli.operator", "projections"),
+        "provider-keys": ("infra.cli.provider_keys", "provider_keys"),
         "ready": ("infra.cli.ready", "ready"),
         "replay": ("infra.cli.replay", "replay_"),
         "restore": ("infra.cli.backup", "restore"),
@@ -114,6 +115,14 @@ def cli() -> None:
     show_default=True,
     help="How many requests a key may send that was issued without limits of its own.",
 )
+@click.option(
+    "--tasks",
+    "kinds",
+    metavar="KINDS",
+    envvar="FACTLINE_TASKS",
+    help="The tasks that the embedded server does itself, like http.check,http.request, or none; the harmless ones"
+    " where it is left out.",
+)
 def serve(
     *,
     data_dir: Path,
@@ -123,6 +132,7 @@ def serve(
     syslog_tenant: str,
     syslog_timezone: str,
     key_limits: str,
+    kinds: str | None,
 ) -> None:
     """Start the server; Ctrl-C stops it, and the next start has lost nothing.
 
@@ -134,6 +144,7 @@ def serve(
     PORT=9000 DATA_DIR=/var/lib/factline factline serve
     factline serve --syslog 127.0.0.1:5514
     factline serve --key-limits 600,10000,100000
+    factline serve --tasks http.check,http.request
     """
     usual_limits = _limits(key_limits)
     listen = _syslog(syslog, syslog_tenant, syslog_timezone) if syslog else None
@@ -143,7 +154,7 @@ def serve(
         sys.exit(gateway(data_dir, port=port, usual_limits=usual_limits, syslog=listen))
     from infra.serve.embedded import serve as run  # noqa: PLC0415 - the engine takes a second to load; --help should not
 
-    sys.exit(run(data_dir, port=port, usual_limits=usual_limits, syslog=listen))
+    sys.exit(run(data_dir, port=port, usual_limits=usual_limits, syslog=listen, tasks=_kinds(kinds)))
 
 
 def _limits(text: str) -> "RateLimits":
@@ -157,6 +168,15 @@ def _limits(text: str) -> "RateLimits":
             param_hint="--key-limits",
         )
     return RateLimits(*map(int, numbers))
+
+
+def _kinds(text: str | None) -> Sequence[str]:
+    from infra.handlers.catalog import HARMLESS, BadKinds, kinds_of  # noqa: PLC0415 - --help need not wait for it
+
+    try:
+        return kinds_of(text, HARMLESS)
+    except BadKinds as error:
+        raise click.BadParameter(str(error), param_hint="--tasks") from error
 
 
 def _syslog(address: str, tenant: str, timezone: str) -> "Syslog":

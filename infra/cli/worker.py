@@ -11,6 +11,7 @@ import click
 
 from infra.cli.groups import Suggesting
 from infra.cli.projectors import COMMANDS, end_supervised, running_options
+from infra.cli.task_worker import tasks
 from infra.cli.told import told
 from infra.collector import settle_collector
 from infra.release import check_release
@@ -65,7 +66,7 @@ def _named(made: Sequence[str]) -> str:
 
 @click.group(cls=Suggesting)
 def worker() -> None:
-    """Run a worker of the distributed profile; any number of each may run."""
+    """Run a worker of the distributed profile, or one that does tasks; any number of each may run."""
     check_release()
 
 
@@ -112,3 +113,4 @@ def gateway(data_dir: Path, *, port: int, usual_limits: RateLimits, syslog: "Sys
 
 for projector in COMMANDS:
     worker.add_command(projector)
+worker.add_command(tasks)

@@ -23,6 +23,7 @@ from infra.jwks import fetching, issuers
 from infra.limits.redis import RedisRateLimiter
 from infra.master_key import FINGERPRINTS
 from infra.outside import Outside
+from infra.provider_secrets import ProviderSecrets
 from infra.river.scorer import new_scorer
 from infra.serve.distributed_views import Views, open_views
 from infra.serve.first_start import first_start
@@ -38,6 +39,7 @@ from read_api.edge.rates import DEFAULT
 from read_api.edge.tokens import log_tag
 from streams.correlate.preview import Stored
 from streams.intake.http.app import add_intake
+from streams.intake.http.provider_keys import TaskSecrets, provider_keys_router
 from streams.intake.http.tasks import tasks_router
 from streams.intake.http.telemetry import TelemetryGate
 from streams.intake.http.usage import recording
@@ -117,7 +119,10 @@ def create_app(
     add_answers(app, answers)
     app.state.http_metrics.registry.register(issuer_keys)
     app.include_router(watches_router(Stored(views.timeline, views.documents), new_scorer))
-    app.include_router(tasks_router(gateway.commands, views.documents, gateway.master.derived(FINGERPRINTS)))
+    box, fingerprints = ProviderSecrets(gateway.master), gateway.master.derived(FINGERPRINTS)
+    secrets = TaskSecrets(gateway.credentials, box)
+    app.include_router(tasks_router(gateway.commands, views.documents, secrets, fingerprints))
+    app.include_router(provider_keys_router(gateway.commands, box, fingerprints))
     return app
 
 

@@ -4,11 +4,12 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 
 import click
 from fastapi import FastAPI
@@ -18,12 +19,17 @@ from domain.message import Command
 from infra.collector import settle_collector
 from infra.data_dir import cursor_secret
 from infra.embedded import DEMO_TENANT, Embedded
+from infra.handlers.catalog import handlers
+from infra.handlers.settings import HandlerSettings
+from infra.handlers.web import Handler
 from infra.jwks import fetching, issuers
 from infra.limits.memory import MemoryRateLimiter
 from infra.master_key import FINGERPRINTS
+from infra.provider_secrets import ProviderSecrets
 from infra.river.scorer import new_scorer
 from infra.serve.hosts import guard_hosts
 from infra.serve.http import LOOPBACK, Server, listen
+from infra.serve.own_worker import OwnWorkers, working
 from infra.serve.parts import WithParts
 from infra.serve.syslog import OpenSyslog, Syslog, listening, open_syslog
 from projections.credentials import RateLimits
@@ -36,6 +42,7 @@ from streams.correlate.preview import Stored
 from streams.identifiers import new_id
 from streams.intake.host_metrics import HostMetrics
 from streams.intake.http.app import add_intake
+from streams.intake.http.provider_keys import TaskSecrets, provider_keys_router
 from streams.intake.http.tasks import tasks_router
 from streams.intake.http.telemetry import TelemetryGate
 from streams.intake.http.usage import recording
@@ -46,6 +53,7 @@ from streams.write.gate import CommandGate
 
 _HOST = Actor(ActorType.SYSTEM, "host-metrics")
 _HOST_AGAIN_S = 60.0
+NO_HANDLERS: Mapping[str, Handler] = MappingProxyType({})
 
 
 def create_app(
@@ -54,8 +62,12 @@ def create_app(
     host_metrics: bool = True,
     usual_limits: RateLimits = DEFAULT,
     syslog: OpenSyslog | None = None,
+    shipped: Mapping[str, Handler] = NO_HANDLERS,
 ) -> FastAPI:
-    """Return the whole server as one application; its lifespan starts and stops what runs beside the requests."""
+    """Return the whole server as one application; its lifespan starts and stops what runs beside the requests.
+
+    Shape: `shipped` are the handlers of the tasks that the server does itself.
+    """
     views = embedded.views
     issuer_keys = issuers()
     answers = Answers(
@@ -92,9 +104,11 @@ def create_app(
             runner.start(give_way=busy)
         views.correlator.start(decide, give_way=busy)
         reporter = asyncio.create_task(_report_host(commands, telemetry)) if host_metrics else None
+        own = OwnWorkers(app, shipped, views.documents, embedded.credentials) if shipped else None
         async with (
             listening(syslog, commands.execute, telemetry.append),
             recording(app.state.usage, telemetry.append),
+            working(own),
         ):
             yield
         if reporter is not None:
@@ -119,7 +133,9 @@ def create_app(
     add_answers(app, answers)
     app.state.http_metrics.registry.register(issuer_keys)
     app.include_router(watches_router(Stored(views.timeline, views.documents), new_scorer))
-    app.include_router(tasks_router(commands, views.documents, embedded.keys.master.derived(FINGERPRINTS)))
+    box, fingerprints = ProviderSecrets(embedded.keys.master), embedded.keys.master.derived(FINGERPRINTS)
+    app.include_router(tasks_router(commands, views.documents, TaskSecrets(embedded.credentials, box), fingerprints))
+    app.include_router(provider_keys_router(commands, box, fingerprints))
     return app
 
 
@@ -140,17 +156,31 @@ async def _report_host(commands: CommandGate, telemetry: TelemetryGate) -> None:
         await asyncio.sleep(_HOST_AGAIN_S)
 
 
-def serve(data_dir: Path, *, port: int, usual_limits: RateLimits = DEFAULT, syslog: Syslog | None = None) -> int:
+def serve(
+    data_dir: Path,
+    *,
+    port: int,
+    usual_limits: RateLimits = DEFAULT,
+    syslog: Syslog | None = None,
+    tasks: Sequence[str] = (),
+) -> int:
     """Run the server on 127.0.0.1 until it is told to stop; return the exit status.
 
-    Raises: DataDirError, the directory cannot be used; OSError, a port is taken.
+    Shape: `tasks` are the kinds of tasks that it does itself.
+    Raises: DataDirError, the directory cannot be used; BadSettings; OSError, a port is taken.
     """
+    shipped = handlers(HandlerSettings.from_environment(), tasks)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # uvicorn raises the signal that stopped it once more when it is done: then it only ends this block
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), Embedded.open(data_dir) as embedded, closing(listen(port)) as sock:
         with _undisturbed():
-            app = create_app(embedded, usual_limits=usual_limits, syslog=open_syslog(syslog))
+            app = create_app(
+                embedded,
+                usual_limits=usual_limits,
+                syslog=open_syslog(syslog),
+                shipped=shipped,
+            )
             guard_hosts(app, LOOPBACK, os.environ)
             address = f"http://127.0.0.1:{sock.getsockname()[1]}"
             embedded.dir.announce(address)

@@ -41,7 +41,14 @@ def correlate(settings: Settings, *, status: Address) -> None:
         closing(KafkaCommandGate(connection, topics)) as gate,
         closing(MongoWatchStates(at.mongo_url, database=at.mongo_database)) as states,
     ):
-        sink = CorrelationSink(topics=topics, log=log, states=states, send=sender(gate), new_scorer=new_scorer)
+        sink = CorrelationSink(
+            topics=topics,
+            log=log,
+            states=states,
+            send=sender(gate),
+            new_scorer=new_scorer,
+            silence=settings.silence,
+        )
         broker = Broker(settings.kafka_bootstrap, options=credentials(settings.kafka_security))
         app = create_correlation_app(sink, broker=broker, topics=topics, data_dir=settings.data_dir)
         with served(FollowerStatus(app, sink, SystemClock()), status) as port:

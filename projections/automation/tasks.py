@@ -11,6 +11,7 @@ from domain.operations.task import (
     TaskEvent,
     TaskFailed,
     TaskHeartbeat,
+    TaskModelUsed,
     TaskRequested,
     TaskStatus,
     TaskTimedOut,
@@ -51,6 +52,13 @@ def _fields(envelope: Envelope, event: TaskEvent) -> dict[str, Any]:
             }
         case TaskHeartbeat():
             return {"lease_until": instant_text(event.lease_until)}
+        case TaskModelUsed():
+            return {
+                "provider": event.provider,
+                "model": event.model,
+                "input_tokens": event.input_tokens,
+                "output_tokens": event.output_tokens,
+            }
         case TaskCompleted():
             return {"status": TaskStatus.COMPLETED.value, "output": event.output, "ended_at": at}
         case TaskFailed():

@@ -50,6 +50,7 @@ PERMISSIONS: Mapping[str, Permission] = {
             "live:read",
             "ops:read",
             "processes:read",
+            "provider_keys:read",
             "tasks:read",
             "usage:read",
             "users:read",

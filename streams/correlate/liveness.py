@@ -4,12 +4,13 @@ import heapq
 import logging
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 from typing import cast
 
 from domain.catalog import event_from, name_of
 from domain.fleet.device import DEVICE, DeviceEvent
 from domain.fleet.facts import LogRecorded
-from domain.fleet.liveness import LIVENESS, SILENCE, Life, after_event, change_of, heard, missed_at
+from domain.fleet.liveness import LIVENESS, Life, Listening, after_event, change_of, heard, missed_at
 from domain.message import Fact
 from domain.rejection import Kind
 from schemas.envelope import Envelope, StreamId, StreamKey, id_of
@@ -19,6 +20,9 @@ from streams.identifiers import system_id
 from streams.ports import LogUnavailable, Submission, WatchState
 
 _LOG = logging.getLogger(__name__)
+
+_SENT_AT_ONCE = 5_000
+"""Commands of one call: where all devices are silent at once, other work goes on in between."""
 
 TYPES = frozenset(event.TYPE for event in DEVICE.events)
 
@@ -30,9 +34,9 @@ class Liveness:
     meanwhile is looked at when its time has come.
     """
 
-    def __init__(self, kept: Iterable[KeptLife], began_at: datetime) -> None:
+    def __init__(self, kept: Iterable[KeptLife], listening: Listening) -> None:
         self.changed: dict[str, WatchState] = {}
-        self._began_at = began_at
+        self._listening = listening
         self._lives: dict[StreamKey, Life] = {}
         self._heap: list[tuple[datetime, StreamKey]] = []
         self._awaited: set[StreamKey] = set()
@@ -85,29 +89,31 @@ class Liveness:
             if life is None:
                 continue
             self._ask(key, life, now)
-            missed = missed_at(life, self._began_at)
+            missed = missed_at(life, self._listening)
             if missed is not None:
                 # where it is refused now, as of a tenant that is suspended, it is asked again later
-                self._await(key, missed if missed > now else now + SILENCE)
+                self._await(key, missed if missed > now else now + self._listening.silence)
 
     def send(self, send: Send) -> None:
         """Send what silences led to. Raises: LogUnavailable, Overloaded; safe to retry.
 
-        Shape: what is sent again changes nothing, because it says which version the device must have.
+        Shape: a bounded part, the rest at the next call. What is sent again changes nothing, because it says which
+        version the device must have.
         """
         if not self._unsent:
             return
-        submissions = list(self._unsent.values())
-        for submission, reply in zip(submissions, send(submissions), strict=True):
+        now = dict(islice(self._unsent.items(), _SENT_AT_ONCE))
+        for submission, reply in zip(now.values(), send(list(now.values())), strict=True):
             if reply.refusal is not None and reply.refusal.kind is Kind.NOT_NOW:
                 raise LogUnavailable(f"{submission.name} was refused for now: {reply.refusal.reason}")
             if reply.refusal is not None:
                 _LOG.debug("%s of %s refused: %s", submission.command, submission.tenant_id, reply.refusal.reason)
-        self._unsent.clear()
+        for key in now:
+            del self._unsent[key]
 
     def _put(self, key: StreamKey, life: Life) -> None:
         self._lives[key] = life
-        missed = missed_at(life, self._began_at)
+        missed = missed_at(life, self._listening)
         if missed is not None:
             self._await(key, missed)
 
@@ -118,7 +124,7 @@ class Liveness:
 
     def _ask(self, key: StreamKey, life: Life, now: datetime) -> None:
         tenant_id, stream = key
-        command = change_of(id_of(stream), life, self._began_at, now)
+        command = change_of(id_of(stream), life, self._listening, now)
         if command is None:
             return
         self._unsent[key] = Submission(
@@ -127,6 +133,6 @@ class Liveness:
             name=name_of(type(command)),
             command=command,
             actor=LIVENESS,
-            happened_at=missed_at(life, self._began_at) or life.heard_at,
+            happened_at=missed_at(life, self._listening) or life.heard_at,
             expected_version=life.version,
         )

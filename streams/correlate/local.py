@@ -4,7 +4,9 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
+from domain.fleet.liveness import SILENCE, Listening
 from projections.stores import StoreUnavailable
 from schemas.envelope import Topic
 from streams.correlate.run import Correlation
@@ -36,13 +38,22 @@ class LocalCorrelator:
     None before it has begun.
     """
 
-    def __init__(self, log: ViewedLog, states: WatchStates, new_scorer: NewScorer, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        log: ViewedLog,
+        states: WatchStates,
+        new_scorer: NewScorer,
+        clock: Clock | None = None,
+        *,
+        silence: timedelta = SILENCE,
+    ) -> None:
         self.error: str | None = None
         self.read: Mapping[Topic, int] | None = None
         self._log = log
         self._states = states
         self._new_scorer = new_scorer
         self._clock = clock or SystemClock()
+        self._silence = silence
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -59,7 +70,8 @@ class LocalCorrelator:
 
     def open(self, send: Send) -> Correlation:
         """Return what was kept. Raises: LogEndsEarly; StoreUnavailable, LogUnavailable, safe to retry."""
-        correlation = Correlation(_PARTITION, self._states, send, self._new_scorer, began_at=self._clock.now())
+        listening = Listening(self._clock.now(), self._silence)
+        correlation = Correlation(_PARTITION, self._states, send, self._new_scorer, listening=listening)
         correlation.check(self._log)
         return correlation
 

@@ -10,6 +10,7 @@ from domain.fleet.alert import AlertResolved
 from domain.fleet.definitions import NO_WATCHES, Defined, Definitions, watch_id_of
 from domain.fleet.device import DeviceTagged
 from domain.fleet.follow import Told
+from domain.fleet.liveness import Listening
 from domain.fleet.observe import sample_of, taken
 from domain.fleet.rules import Anomaly, NoData
 from domain.fleet.seen import NOTHING_SEEN, Seen, is_open
@@ -21,6 +22,7 @@ from streams.correlate.calendar import TYPES as CALENDAR_TYPES
 from streams.correlate.calendar import Calendar
 from streams.correlate.elsewhere import Here
 from streams.correlate.ended import EndedAlerts, ended_by_hand
+from streams.correlate.keeping import Keeping
 from streams.correlate.kept import (
     FORMAT,
     Kept,
@@ -30,19 +32,15 @@ from streams.correlate.kept import (
     definition_state,
     key_of,
     load,
-    progress_state,
 )
 from streams.correlate.known import Known, raised_by
 from streams.correlate.liveness import TYPES as DEVICE_TYPES
 from streams.correlate.liveness import Liveness
 from streams.correlate.past import LookBack
-from streams.correlate.sending import Send, send_all
+from streams.correlate.sending import Send
 from streams.newer import NeedsUpdate
-from streams.ports import LogReader, NewScorer, WatchState, WatchStates
+from streams.ports import LogReader, NewScorer, WatchStates
 from streams.viewed_log import ViewedLog
-
-KEEP_EVERY = 10_000
-"""Records after which it is kept how far they were read, where nothing else was to be kept: they are read again."""
 
 SETTLED_S = 5
 """Seconds after which everything that was recorded can be read: only then a device is missed."""
@@ -66,7 +64,7 @@ class Correlation:
         send: Send,
         new_scorer: NewScorer,
         *,
-        began_at: datetime,
+        listening: Listening,
         partitions: int = 1,
     ) -> None:
         self._partition = partition
@@ -76,31 +74,29 @@ class Correlation:
         self._new_scorer = new_scorer
         self._watches: dict[TenantId, Definitions] = {}
         self._known: dict[tuple[TenantId, str], dict[tuple[str, int], Known]] = {}
-        self._changed: dict[str, Known] = {}
-        self._to_keep: dict[str, WatchState] = {}
-        self._gone: dict[str, Known] = {}
         self._awaited = Awaited()
         self._to_look_back = LookBack()
         loaded = load(states.load(partition))
-        self._progress = self._kept = loaded.progress
         self._calendar = Calendar(loaded.windows, loaded.tags)
         self._ended = EndedAlerts(loaded.ended)
-        self._liveness = Liveness(loaded.lives, began_at)
+        self._liveness = Liveness(loaded.lives, listening)
+        besides = (self._calendar, self._ended, self._liveness)
+        self._keeping = Keeping(partition, states, loaded.progress, besides)
         self._take_up_all(loaded)
 
     @property
     def events(self) -> int:
         """Return the position of the last event of this partition that was looked at."""
-        return self._progress.events
+        return self._keeping.progress.events
 
     def events_at(self, partition: int) -> int:
         """Return the position of the last event of any partition that was looked at."""
-        return self.events if partition == self._partition else self._progress.elsewhere.get(partition, 0)
+        return self.events if partition == self._partition else self._keeping.progress.elsewhere.get(partition, 0)
 
     @property
     def facts(self) -> int:
         """Return the position of the last fact that was looked at."""
-        return self._progress.facts
+        return self._keeping.progress.facts
 
     @property
     def needs_facts(self) -> bool:
@@ -111,14 +107,14 @@ class Correlation:
 
         Raises: LogEndsEarly; StoreUnavailable, LogUnavailable, safe to retry.
         """
-        unsaid = not self._progress.logs
-        self._progress = check_log(self._progress, self._partition, log)
-        if self._progress.format < FORMAT:
+        unsaid = not self._keeping.progress.logs
+        self._keeping.progress = check_log(self._keeping.progress, self._partition, log)
+        if self._keeping.progress.format < FORMAT:
             # what an earlier version did not look for in the events is looked for now; until then it stays as it was
-            elsewhere = dict.fromkeys(self._progress.elsewhere, 0)
-            self._progress = Progress(0, self.facts, FORMAT, elsewhere, self._progress.logs)
-        elif unsaid and self._progress.logs and self._progress.records:
-            self._keep()
+            elsewhere = dict.fromkeys(self._keeping.progress.elsewhere, 0)
+            self._keeping.progress = Progress(0, self.facts, FORMAT, elsewhere, self._keeping.progress.logs)
+        elif unsaid and self._keeping.progress.logs and self._keeping.progress.records:
+            self._keeping.keep()
 
     def read_events(self, entries: Sequence[Entry]) -> None:
         """Learn of watches that were defined and removed, of alerts that were resolved, and of maintenance.
@@ -136,10 +132,11 @@ class Correlation:
                     self._read_event(entry)
                     reached = entry.position
         finally:
+            progress = self._keeping.progress
             if partition == self._partition:
-                self._progress = self._progress._replace(events=reached)
+                self._keeping.progress = progress._replace(events=reached)
             else:
-                self._progress = self._progress._replace(elsewhere={**self._progress.elsewhere, partition: reached})
+                self._keeping.progress = progress._replace(elsewhere={**progress.elsewhere, partition: reached})
 
     def _read_event(self, entry: Entry) -> None:
         """Raises: NeedsUpdate, it is of a newer release and may concern the watches."""
@@ -191,7 +188,7 @@ class Correlation:
             watches = self._watches.get(entry.tenant_id)
             if watches is not None:
                 self._show_all(watches, entry)
-        self._progress = self._progress._replace(facts=position)
+        self._keeping.progress = self._keeping.progress._replace(facts=position)
         if recorded_at is not None:
             self.tick(recorded_at)
         if newer is not None:
@@ -199,7 +196,7 @@ class Correlation:
 
     def skip_facts(self, position: int) -> None:
         """Go past facts that were recorded before anybody needed them."""
-        self._progress = self._progress._replace(facts=max(position, self.facts))
+        self._keeping.progress = self._keeping.progress._replace(facts=max(position, self.facts))
 
     def tick(self, now: datetime) -> None:
         """Learn how late it is, where everything was read: a device is missed of which nothing comes."""
@@ -219,32 +216,7 @@ class Correlation:
             return
         # sent again after a crash, these change nothing: so they come first, and none is kept
         self._liveness.send(self._send)
-        read = self._progress.records - self._kept.records
-        noted = self._to_keep or self._calendar.changed or self._ended.changed or self._liveness.changed
-        if self._changed or self._gone or noted or read >= KEEP_EVERY:
-            self._keep()
-        told = [*self._gone.values(), *(known for known in self._changed.values() if known.unsent)]
-        self._changed = {known.key: known for known in told if known.key not in self._gone}
-        if not told:
-            return
-        send_all(self._send, told)
-        for known in told:
-            known.unsent = ()
-        forgotten = [WatchState(key, self.facts, None) for key in self._gone]
-        self._states.keep(self._partition, [*(known.state() for known in self._changed.values()), *forgotten])
-        self._changed, self._gone = {}, {}
-
-    def _keep(self) -> None:
-        gone = [known.state() for known in self._gone.values()]
-        changed = [known.state() for known in self._changed.values()]
-        # where not all is kept at once: what ends before what ends it, what it is known by before what is known, and
-        # the progress last, so that what is missing is read again
-        besides = (self._calendar, self._ended, self._liveness)
-        made = [*self._to_keep.values(), *(state for each in besides for state in each.changed.values())]
-        self._states.keep(self._partition, [*gone, *made, *changed, progress_state(self._progress)])
-        self._kept, self._to_keep = self._progress, {}
-        for each in besides:
-            each.changed.clear()
+        self._keeping.settle(self._send)
 
     # --- watches
 
@@ -258,14 +230,14 @@ class Correlation:
         watches = watches.after(entry, cast("WatchEvent", event_from(entry)))
         for known in self._known.pop((tenant_id, watch_id), {}).values():
             known.close(entry.recorded_at)
-            self._drop(known)
+            self._keeping.drop(known)
         if watches.by_id:
             self._watches[tenant_id] = watches
         else:
             self._watches.pop(tenant_id, None)
         defined = watches.by_id.get(watch_id)
         state = definition_state(tenant_id, watch_id, entry.position, defined)
-        self._to_keep[state.key] = state
+        self._keeping.to_keep[state.key] = state
         if defined is not None:
             self._begin(tenant_id, defined, entry)
 
@@ -283,15 +255,8 @@ class Correlation:
             if self._find(tenant_id, level, watch.device_id) is None:
                 known = self._meet(tenant_id, level, watch.device_id)
                 known.seen = Seen(at=entry.recorded_at)
-                self._changed[known.key] = known
+                self._keeping.changed[known.key] = known
                 self._awaited.add(known)
-
-    def _drop(self, known: Known) -> None:
-        self._changed.pop(known.key, None)
-        self._gone[known.key] = known
-        known.defined = None
-        # past every fact it can have seen, so that no worker that is behind brings it back
-        known.position = max(known.position, self.facts)
 
     # --- alerts that somebody resolved
 
@@ -303,7 +268,7 @@ class Correlation:
         for known in self._of_tenant(ended.tenant_id):
             if is_open(known.seen, ended.alert_id):
                 known.end(ended.alert_id, ended.at)
-                self._changed[known.key] = known
+                self._keeping.changed[known.key] = known
                 self._awaited.add(known)
                 return
         # what it was raised for is read later
@@ -347,7 +312,7 @@ class Correlation:
             self._miss(known, fact.recorded_at)
             found = known.seen, sample
         self._look_for_ended(known, known.show(*found, fact))
-        self._changed[known.key] = known
+        self._keeping.changed[known.key] = known
         self._awaited.add(known)
 
     def _find(self, tenant_id: TenantId, defined: Defined, device_id: str) -> Known | None:
@@ -378,7 +343,7 @@ class Correlation:
                 self._look_for_ended(known, told)
             else:
                 known.seen = known.seen._replace(at=ends)
-            self._changed[known.key] = known
+            self._keeping.changed[known.key] = known
 
     # --- what was kept
 
@@ -389,9 +354,9 @@ class Correlation:
             theirs, found = self._here.ask_others(self._states, {key_of(kept.tenant_id, kept.of) for kept in known})
             defined += theirs
             states = [definition_state(tenant_id, each.watch_id, 0, each) for tenant_id, each in theirs]
-            self._to_keep.update((state.key, state) for state in states)
+            self._keeping.to_keep.update((state.key, state) for state in states)
             # their events are read from the first one on, for what is kept of them besides
-            self._progress = self._progress._replace(elsewhere=dict.fromkeys(self._here.others, 0))
+            self._keeping.progress = self._keeping.progress._replace(elsewhere=dict.fromkeys(self._here.others, 0))
         of_tenants: dict[TenantId, list[Defined]] = defaultdict(list)
         for tenant_id, each in defined:
             of_tenants[tenant_id].append(each)
@@ -408,13 +373,13 @@ class Correlation:
             self._awaited.add(known)
             # what was found elsewhere is kept here from now on
             if known.unsent or is_from_elsewhere:
-                self._changed[known.key] = known
+                self._keeping.changed[known.key] = known
             return
         # the process ended before what was open was known to be resolved
         known = Known(kept.tenant_id, kept.of, None, None, kept)
         if kept.seen.at:
             known.close(kept.seen.at)
-        self._drop(known)
+        self._keeping.drop(known)
 
 
 def _concerns(type_: str) -> bool:

@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from faust.types import TP
 
+from domain.fleet.liveness import SILENCE, Listening
 from projections.stores import StoreUnavailable
 from schemas.envelope import Envelope, Topic
 from schemas.kafka_record import decode_kafka, kafka_record
@@ -34,7 +35,14 @@ class CorrelationSink:
     """
 
     def __init__(
-        self, *, topics: Topics, log: ViewedLog, states: WatchStates, send: Send, new_scorer: NewScorer
+        self,
+        *,
+        topics: Topics,
+        log: ViewedLog,
+        states: WatchStates,
+        send: Send,
+        new_scorer: NewScorer,
+        silence: timedelta = SILENCE,
     ) -> None:
         self.stopped: Mapping[str, str] = {}
         self._log = log
@@ -42,6 +50,7 @@ class CorrelationSink:
         self._states = states
         self._send = send
         self._new_scorer = new_scorer
+        self._silence = silence
         self._of_log = topics.partitions
         self._partitions: dict[int, Correlation] = {}
         self._read_at: dict[TP, datetime] = {}
@@ -66,8 +75,10 @@ class CorrelationSink:
         return {tp: self._partitions[tp.partition].facts for tp in committed}
 
     def _open(self, partition: int) -> Correlation:
-        began_at, of_log = self._clock.now(), self._of_log
-        return Correlation(partition, self._states, self._send, self._new_scorer, began_at=began_at, partitions=of_log)
+        listening = Listening(self._clock.now(), self._silence)
+        return Correlation(
+            partition, self._states, self._send, self._new_scorer, listening=listening, partitions=self._of_log
+        )
 
     def apply(self, batches: Mapping[TP, Sequence[Record]]) -> Mapping[TP, str]:
         if self.stopped:

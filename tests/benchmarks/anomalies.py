@@ -19,6 +19,7 @@ from typing import NamedTuple
 from domain.catalog import payload_of
 from domain.fleet.alert import RaiseAlert
 from domain.fleet.facts import DeviceMetricsReported, LogRecorded
+from domain.fleet.liveness import Listening
 from domain.fleet.observe import observe, taken
 from domain.fleet.rules import Anomaly, Failures, RateOfChange, Rule, Threshold
 from domain.fleet.seen import NOTHING_SEEN, Sample, Subject
@@ -120,7 +121,7 @@ def _rate(rule: Rule | None, facts: Sequence[Envelope]) -> float:
     """Return how many facts a second are decided and kept, in batches of 5,000; what reads the log is not in it."""
     with TemporaryDirectory() as folder:
         states = SqliteWatchStates(Path(folder) / "states.sqlite")
-        correlation = Correlation(0, states, _accept, RiverScorer, began_at=datetime.now(UTC))
+        correlation = Correlation(0, states, _accept, RiverScorer, listening=Listening(datetime.now(UTC)))
         if rule is not None:
             correlation.read_events([_definition(rule)])
         begin = time.perf_counter()

@@ -52,8 +52,10 @@ def test_first_command_begins_a_stream_and_any_other_finds_none(command: Command
 
 def test_nobody_may_send_what_processes_the_server_and_the_operator_give() -> None:
     assert {name for name, command in catalog.COMMANDS.items() if command.IS_OURS} == {
+        "automation.AddProviderKey",
         "automation.AdvanceExecution",
         "automation.FailNode",
+        "automation.RotateProviderKey",
         "automation.SettleNode",
         "content.SettlePublication",
         "execution.FireSchedule",

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from domain.fleet.device import ChangeDeviceStatus, DeviceEvent, DeviceStatus, DeviceStatusChanged
-from domain.fleet.liveness import LIVENESS, Life, after_event, change_of, heard, missed_at
+from domain.fleet.liveness import LIVENESS, Life, Listening, after_event, change_of, heard, missed_at
 from schemas.envelope import Actor, ActorType
 from tests.examples import envelope_of
 from tests.examples.fleet import REGISTERED, RETIRED, STATUS_CHANGED, TAGGED
@@ -36,7 +36,7 @@ def given(*events: tuple[DeviceEvent, Actor], facts: tuple[float, ...] = ()) -> 
 def told(life: Life | None, second: float, *, began_at: datetime = LONG_AGO) -> str | None:
     """Return the status that a device is to have, if nothing more is heard of it up to so many seconds after noon."""
     assert life is not None
-    command = change_of("42", life, began_at, at(second))
+    command = change_of("42", life, Listening(began_at), at(second))
     if command is None:
         return None
     assert isinstance(command, ChangeDeviceStatus)
@@ -87,12 +87,18 @@ def test_version_is_that_of_the_devices_last_event() -> None:
     life = given(*BORN, (TAGGED, PERSON))
     assert life is not None
     assert life.version == 3
-    assert missed_at(life, LONG_AGO) == at(130)
+    assert missed_at(life, Listening(LONG_AGO)) == at(130)
+
+
+def test_silence_is_as_long_as_somebody_says() -> None:
+    life = given(*BORN)
+    assert life is not None
+    assert missed_at(life, Listening(LONG_AGO, timedelta(minutes=10))) == at(600)
 
 
 def test_reason_says_what_was_seen() -> None:
     life = given(*BORN)
     assert life is not None
-    assert change_of("42", life, LONG_AGO, at(130)) == ChangeDeviceStatus(
+    assert change_of("42", life, Listening(LONG_AGO), at(130)) == ChangeDeviceStatus(
         device_id="42", status=DeviceStatus.OFFLINE, reason="nothing was heard of it for 130 s"
     )

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from domain.catalog import adapter
 from domain.given import Given
 from domain.operations.processes import TASK_LEASE
-from domain.operations.task import TASK, RequestTask, TaskFailed, TaskTimedOut, TimeOutTask
+from domain.operations.task import TASK, ModelUse, RequestTask, TaskFailed, TaskTimedOut, TimeOutTask
 from domain.process import Ask, Forget, Wait
 from domain.rejection import Kind
 from tests.examples.moments import RECORDED_AT
@@ -25,6 +25,7 @@ from tests.examples.operations import (
     TASK_COMPLETED,
     TASK_FAILED,
     TASK_HEARTBEAT,
+    TASK_MODEL_USED,
     TASK_REQUESTED,
     TASK_TIMED_OUT,
     TIME_OUT_TASK,
@@ -53,6 +54,13 @@ def test_task_is_requested_once() -> None:
 def test_unknown_task_is_not_found() -> None:
     for command in (CLAIM_TASK, HEARTBEAT_TASK, COMPLETE_TASK, FAIL_TASK, TIME_OUT_TASK, CANCEL_TASK):
         task.given().when(command).then_refused(Kind.NOT_FOUND, "task check-web-1 is not known")
+
+
+def test_use_of_a_model_is_counted_with_the_answer_and_once() -> None:
+    use = ModelUse(provider="openai", model="gpt-4o-mini", input_tokens=120, output_tokens=40)
+    complete = replace(COMPLETE_TASK, usage=use)
+    task.given(*CLAIMED).when(complete).then(TASK_MODEL_USED, TASK_COMPLETED)
+    task.given(*CLAIMED, TASK_MODEL_USED, TASK_COMPLETED).when(complete).then()
 
 
 def test_task_belongs_to_the_first_who_claims_it() -> None:

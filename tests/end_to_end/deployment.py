@@ -45,6 +45,8 @@ class Deployment:
             "FACTLINE_TOPIC_PREFIX": name,
             "FACTLINE_PARTITIONS": str(PARTITIONS),
             "FACTLINE_MASTER_KEY_FILE": str(folder / "master.key"),
+            # no test waits so long, and none is surprised by a device that goes OFFLINE
+            "FACTLINE_SILENCE_S": "86400",
             "FACTLINE_CURSOR_SECRET": "for the gateways of this deployment",
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}

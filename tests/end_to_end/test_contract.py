@@ -121,6 +121,7 @@ def test_reads_can_wait_for_what_was_written(operations: dict[tuple[str, str], d
     assert "X-Consistent-With" in headers
 
 
+@pytest.mark.full
 def test_the_server_keeps_to_its_description(server: Target) -> None:
     for ended in run(server, examples=1, seed=1, phases="examples,fuzzing"):
         assert ended.returncode == 0, ended.stdout[-20_000:] + ended.stderr[-2_000:]

@@ -1,14 +1,12 @@
 """A device of a running server goes OFFLINE when it is silent, and ONLINE when it is heard of again."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from domain.fleet import liveness
 from factline.client import Client
-from streams.correlate import liveness as of_partition
 from streams.correlate import run
 from tests.conformance import Target, target
 from tests.waiting import eventually
@@ -17,8 +15,7 @@ from tests.waiting import eventually
 @pytest.fixture
 def server(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
     """A server whose seconds of patience are fewer: nobody waits two minutes for a test."""
-    for module in (liveness, of_partition):
-        monkeypatch.setattr(module, "SILENCE", timedelta(seconds=1))
+    monkeypatch.setenv("FACTLINE_SILENCE_S", "1")
     monkeypatch.setattr(run, "SETTLED_S", 0)
     with target(tmp_path_factory.mktemp("liveness") / "data") as server:
         yield server

@@ -79,7 +79,9 @@ class Facts(NamedTuple):
 
 @pytest.fixture(scope="module")
 def profiles(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Profile]]:
-    with Embedded.open(tmp_path_factory.mktemp("embedded")) as embedded:
+    with pytest.MonkeyPatch.context() as patch, Embedded.open(tmp_path_factory.mktemp("embedded")) as embedded:
+        # as the distributed one: a device goes OFFLINE at another moment in each
+        patch.setenv("FACTLINE_SILENCE_S", "86400")
         embedded.first_start()
         with served(create_app(embedded, host_metrics=False)) as client:
             both = (
@@ -267,6 +269,10 @@ def _workflows(_facts: Facts) -> Iterator[Question]:
     return (Question("/v1/analytics/workflows", {"by": by}) for by in ("workflow", "day", "status"))
 
 
+def _models(_facts: Facts) -> Iterator[Question]:
+    return (Question("/v1/analytics/models", {"by": by}) for by in ("model", "provider", "day"))
+
+
 def _event_counts(facts: Facts) -> Iterator[Question]:
     return (Question("/v1/analytics/events", query) for query in _bounds(facts))
 
@@ -364,6 +370,7 @@ QUESTIONS: Mapping[str, Callable[[Facts], Iterator[Question]]] = {
     "/v1/analytics/funnel": _sales("funnel"),
     "/v1/analytics/quoted": _sales("quoted"),
     "/v1/analytics/workflows": _workflows,
+    "/v1/analytics/models": _models,
     "/v1/analytics/events": _event_counts,
     "/v1/analytics/timeseries": _series,
     "/v1/analytics/content": _once("/v1/analytics/content"),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from domain.automation import execution, graph, workflow
+from domain.automation import execution, graph, provider_key, workflow
 from tests.examples.moments import RECORDED_AT
 
 NODES = (
@@ -83,3 +83,19 @@ WORKFLOW_FAILED = execution.WorkflowFailed(
 )
 WORKFLOW_CANCELLED = execution.WorkflowCancelled(**_RUN, duration_ms=1_500, parent=None, reason="not needed any more")
 WORKFLOW_RETRIED = execution.WorkflowRetried(**_RUN, nodes=("check",))
+
+ADD_PROVIDER_KEY = provider_key.AddProviderKey(
+    key_id="openai",
+    provider="openai",
+    kinds=("chat.complete",),
+    base_url="https://api.openai.com/v1",
+    prefix="sk-pr",
+    sealed="AQID",
+)
+ROTATE_PROVIDER_KEY = provider_key.RotateProviderKey(key_id="openai", prefix="sk-ne", sealed="AQIE")
+REVOKE_PROVIDER_KEY = provider_key.RevokeProviderKey(key_id="openai", reason="not used any more")
+PROVIDER_KEY_ADDED = provider_key.ProviderKeyAdded(
+    provider="openai", kinds=("chat.complete",), base_url="https://api.openai.com/v1", prefix="sk-pr"
+)
+PROVIDER_KEY_ROTATED = provider_key.ProviderKeyRotated(prefix="sk-ne")
+PROVIDER_KEY_REVOKED = provider_key.ProviderKeyRevoked(reason="not used any more")

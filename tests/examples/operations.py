@@ -27,6 +27,9 @@ TASK_CLAIMED = task.TaskClaimed(
     worker="worker-1", attempt=1, claimed_at=RECORDED_AT, lease_until=RECORDED_AT + timedelta(seconds=60)
 )
 TASK_HEARTBEAT = task.TaskHeartbeat(attempt=1, lease_until=RECORDED_AT + timedelta(seconds=60))
+TASK_MODEL_USED = task.TaskModelUsed(
+    attempt=1, provider="openai", model="gpt-4o-mini", input_tokens=120, output_tokens=40
+)
 TASK_COMPLETED = task.TaskCompleted(attempt=1, output='{"status":200}')
 TASK_FAILED = task.TaskFailed(
     attempt=1, error="connection refused", retryable=True, retry_at=RECORDED_AT + timedelta(seconds=5)

@@ -163,6 +163,18 @@ def test_users_are_invited_and_turned_away(server: Target) -> None:
     assert "bob" in factline(server, "users", "list").stdout
 
 
+def test_secrets_of_providers_are_kept_renewed_and_removed_and_shown_by_nobody(server: Target) -> None:
+    kept = ("provider-keys", "set", "openai", "--provider", "openai", "--kind", "chat.complete", "--json")
+    said = [factline(server, *kept, said="sk-proj-0123456789abcdefghij\n").stdout]
+    said.append(factline(server, "provider-keys", "rotate", "openai", said="sk-next-0123456789abcdefghij").stdout)
+    last = factline(server, "provider-keys", "remove", "openai", "--reason", "test", "--json").stdout
+    factline(server, "get", "/v1/provider_keys", "--consistent-with", json.loads(last)["token"])
+    said += [last, factline(server, "provider-keys", "list").stdout, factline(server, "get", "/v1/audit/events").stdout]
+    [row] = json.loads(factline(server, "provider-keys", "list", "--json").stdout)
+    assert (row["id"], row["prefix"], row["status"], row["kinds"]) == ("openai", "sk-ne", "REVOKED", ["chat.complete"])
+    assert not [text for text in said if "0123456789" in text]
+
+
 def test_who_was_invited_joins_with_the_token_that_is_printed(server: Target, client: Client) -> None:
     invite = ("users", "invite", "eve", "--email", "eve@acme.example", "--role", "USER")
     [token] = factline(server, *invite).stdout.splitlines()

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from domain.message import Event, FactRecord
-from projections.automation import execution_logs, workflow_facts
+from projections.automation import execution_logs, model_usage, workflow_facts
+from projections.automation.model_usage import ModelUseRow
 from projections.automation.workflow_facts import ExecutionRow
 from projections.finance import invoice_balances, invoice_facts
 from projections.finance.invoice_facts import InvoiceLineRow
@@ -38,7 +39,7 @@ from tests.examples.automation import (
 from tests.examples.finance import CANCELLED, CORRECTED, PAID_IN_PART, RECEIVED, REFUNDED
 from tests.examples.fleet import LOG, LOG_RECORD, METRICS, METRICS_RECORD, RETIRED
 from tests.examples.moments import HAPPENED_AT, RECORDED_AT
-from tests.examples.operations import SERVED_RECORD
+from tests.examples.operations import SERVED_RECORD, TASK_MODEL_USED
 from tests.examples.sales import (
     CAPTURED,
     CONTACTED,
@@ -95,6 +96,11 @@ def test_each_event_of_an_execution_is_a_step_of_its_log() -> None:
 def test_end_of_an_execution_is_a_fact(event: Event, status: str) -> None:
     row = ExecutionRow(ACME, StreamId("execution-e1"), RECORDED_AT, "triage", status, 1_500, 7)
     Rows(workflow_facts.PROJECTION).when(event).then(row)
+
+
+def test_use_of_a_model_is_a_fact() -> None:
+    row = ModelUseRow(ACME, StreamId("task-check-web-1"), RECORDED_AT, "openai", "gpt-4o-mini", 120, 40, 7)
+    Rows(model_usage.PROJECTION).when(TASK_MODEL_USED).then(row)
 
 
 @pytest.mark.parametrize("view", [device_metrics, metrics_5m])

@@ -31,6 +31,7 @@ from streams.intake.http.bodies import body_of, json_of
 from streams.intake.http.command_docs import KEY, REPLIED
 from streams.intake.http.commands import BatchGate, answer_of, command_id_of, invalid, use_events
 from streams.intake.http.described import body_of_schema, described_body, schema_of
+from streams.intake.http.provider_keys import TaskSecrets
 from streams.intake.http.tenants import read_body
 from streams.ports import CALLER_WAITS_S, Reply, Submission
 from streams.write.answers import fingerprint
@@ -51,7 +52,22 @@ _GIVEN = {
             "attempt": 1,
             "timeout_s": 300,
             "heartbeat_s": 60,
-        }
+        },
+        {
+            "task_id": "draft-1",
+            "kind": "chat.complete",
+            "input": {"provider_key": "openai", "model": "gpt-4o-mini", "messages": []},
+            "attempt": 1,
+            "timeout_s": 300,
+            "heartbeat_s": None,
+            # only for a key with the scope secrets:read, where the input names a provider key for tasks of this kind
+            "provider": {
+                "key_id": "openai",
+                "provider": "openai",
+                "base_url": "https://api.openai.com/v1",
+                "secret": "sk-…",
+            },
+        },
     ]
 }
 
@@ -64,7 +80,9 @@ class _Claim(BaseModel):
     wait_s: Annotated[float, Field(ge=0, le=60)] = 0
 
 
-def tasks_router(gate: BatchGate, documents: DocumentsReader, fingerprint_key: bytes) -> APIRouter:
+def tasks_router(
+    gate: BatchGate, documents: DocumentsReader, secrets: TaskSecrets, fingerprint_key: bytes
+) -> APIRouter:
     """Shape: `documents` has the view of tasks; `fingerprint_key` is the deployment's."""
     router = APIRouter(tags=["tasks"], route_class=DirectRoute)
     claims = _Claims(gate, documents)
@@ -84,7 +102,8 @@ def tasks_router(gate: BatchGate, documents: DocumentsReader, fingerprint_key: b
         wanted = await read_body(request, _Claim)
         claimed = await claims.claim(caller, wanted, is_gone)
         await use_quota(request, caller, "events", len(claimed))
-        return Json({"rows": claimed})
+        rows = [{**row, **await secrets.with_task(caller, row["kind"], row["input"])} for row in claimed]
+        return Json({"rows": rows})
 
     def add_answer(name: str, command: type[Command], summary: str, example: dict[str, Any]) -> None:
         async def say(task_id: str, request: Request, caller: _Working) -> Response:

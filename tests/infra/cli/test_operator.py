@@ -39,6 +39,7 @@ def run(folder: Path, *arguments: str, status: int = 0) -> str:
     return ended.stdout + ended.stderr
 
 
+@pytest.mark.full
 def test_operator_works_on_a_directory_without_a_server(stopped: Path) -> None:
     assert re.search(r"devices +documents +devices_v1 +1 +live +0", run(stopped, "projections", "list"))
     assert "devices is now answered from devices_v2" in run(stopped, "projections", "rebuild", "devices")
@@ -63,6 +64,7 @@ def test_operator_works_on_a_directory_without_a_server(stopped: Path) -> None:
     assert "tenant is not known here" in run(stopped, "tenants", "suspend", "nobody", status=2)
 
 
+@pytest.mark.full
 def test_operator_works_through_the_server_that_has_the_directory(server: ServerProcess) -> None:
     folder = server.data_dir
     assert re.search(r"devices +documents +devices_v1 +1 +live", run(folder, "projections", "list"))

@@ -4,13 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 from domain.message import Event
-from projections.automation import approvals, executions, workflows
+from projections.automation import approvals, executions, provider_keys, workflows
 from tests.examples.automation import (
     GRAPH,
     NODE_COMPLETED,
     NODE_FAILED,
     NODE_STARTED,
     NODE_WAITING,
+    PROVIDER_KEY_ADDED,
+    PROVIDER_KEY_REVOKED,
+    PROVIDER_KEY_ROTATED,
     TURN_ENDED,
     WORKFLOW_ACTIVATED,
     WORKFLOW_ARCHIVED,
@@ -106,5 +109,25 @@ CASES: list[Case] = [
         decided_at=RECORDED,
         decided_by="ann",
         error="connection refused",
+    ),
+    (
+        provider_keys.PROJECTION,
+        "openai",
+        PROVIDER_KEY_ADDED,
+        {
+            "status": "ACTIVE",
+            "provider": "openai",
+            "kinds": ["chat.complete"],
+            "base_url": "https://api.openai.com/v1",
+            "prefix": "sk-pr",
+            "added_at": HAPPENED,
+        },
+    ),
+    (provider_keys.PROJECTION, "openai", PROVIDER_KEY_ROTATED, {"prefix": "sk-ne", "rotated_at": HAPPENED}),
+    (
+        provider_keys.PROJECTION,
+        "openai",
+        PROVIDER_KEY_REVOKED,
+        {"status": "REVOKED", "status_reason": "not used any more", "revoked_at": HAPPENED},
     ),
 ]

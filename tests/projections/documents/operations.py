@@ -9,6 +9,7 @@ from tests.examples.operations import (
     TASK_COMPLETED,
     TASK_FAILED,
     TASK_HEARTBEAT,
+    TASK_MODEL_USED,
     TASK_REQUESTED,
     TASK_TIMED_OUT,
 )
@@ -41,6 +42,12 @@ CASES: list[Case] = [
         {"status": "CLAIMED", "worker": "worker-1", "attempt": 1, "claimed_at": RECORDED, "lease_until": LEASE},
     ),
     (tasks.PROJECTION, ID, TASK_HEARTBEAT, {"lease_until": LEASE}),
+    (
+        tasks.PROJECTION,
+        ID,
+        TASK_MODEL_USED,
+        {"provider": "openai", "model": "gpt-4o-mini", "input_tokens": 120, "output_tokens": 40},
+    ),
     (tasks.PROJECTION, ID, TASK_COMPLETED, {"status": "COMPLETED", "output": '{"status":200}', "ended_at": RECORDED}),
     (
         tasks.PROJECTION,

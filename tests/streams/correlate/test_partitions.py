@@ -8,6 +8,7 @@ import pytest
 
 from domain.fleet.alert import RaiseAlert, ResolveAlert
 from domain.fleet.device import ChangeDeviceStatus
+from domain.fleet.liveness import Listening
 from domain.fleet.watch import WatchDefined
 from infra.river.anomaly import RiverScorer
 from infra.sqlite.watch_states import SqliteWatchStates
@@ -45,7 +46,7 @@ def states(tmp_path: Path) -> Iterator[SqliteWatchStates]:
 
 
 def opened(states: SqliteWatchStates, sent: Sent, partition: int, partitions: int = PARTITIONS) -> Correlation:
-    return Correlation(partition, states, sent, RiverScorer, began_at=RECORDED_AT, partitions=partitions)
+    return Correlation(partition, states, sent, RiverScorer, listening=Listening(RECORDED_AT), partitions=partitions)
 
 
 def event(of: WatchDefined = WATCH_DEFINED, *, position: int = 1) -> Envelope:
@@ -137,7 +138,9 @@ def test_silent_device_is_told_by_the_partition_that_has_its_facts_alone(states:
 
     online = envelope_of(STATUS_CHANGED)._replace(partition=HOME, version=2, recorded_at=RECORDED_AT)
     for partition in (HOME, AWAY):
-        correlation = Correlation(partition, states, send, RiverScorer, began_at=RECORDED_AT, partitions=PARTITIONS)
+        correlation = Correlation(
+            partition, states, send, RiverScorer, listening=Listening(RECORDED_AT), partitions=PARTITIONS
+        )
         correlation.read_events([online])
         correlation.tick(RECORDED_AT + timedelta(hours=1))
         correlation.settle()

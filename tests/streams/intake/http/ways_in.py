@@ -13,6 +13,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from domain.catalog import event_from, facts_of
+from infra.master_key import MasterKey
+from infra.provider_secrets import ProviderSecrets
 from infra.sqlite.credentials import SqliteCredentials
 from infra.sqlite.event_log import SqliteEventLog
 from projections.automation import tasks
@@ -30,6 +32,7 @@ from streams.intake.http.commands import commands_router
 from streams.intake.http.keys import keys_router
 from streams.intake.http.onboarding import Tenants
 from streams.intake.http.passwords import Passwords
+from streams.intake.http.provider_keys import TaskSecrets, provider_keys_router
 from streams.intake.http.sign_in import sign_in_router
 from streams.intake.http.tasks import tasks_router
 from streams.intake.http.telemetry import TelemetryGate, telemetry_router
@@ -46,6 +49,7 @@ CALLERS: Mapping[str, Caller] = {
     "reader": Caller(TenantId("demo"), "reader", ("devices:read", "fleet:read")),
     "fleet": Caller(TenantId("demo"), "fleet", ("fleet:write",)),
     "worker": Caller(TenantId("demo"), "worker", ("tasks:write",)),
+    "trusted": Caller(TenantId("demo"), "trusted", ("tasks:write", "secrets:read")),
     "keys": Caller(TenantId("demo"), "keys", ("identity:*", "devices:*", "logs:read")),
     "slow": Caller(
         TenantId("demo"), "slow", ("identity:*", "fleet:write"), limits=RateLimits(3, 5, 9), usual=RateLimits(2, 5, 9)
@@ -141,7 +145,10 @@ def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING, limiter: RateLimite
     app.include_router(tenants_router(tenants))
     app.include_router(keys_router(tenants))
     app.include_router(sign_in_router(Accounts(gate, credentials, Passwords())))
-    app.include_router(tasks_router(gate, cast("DocumentsReader", TasksOfLog(log)), b"a key of fingerprints"))
+    box = ProviderSecrets(MasterKey(b"m" * 32))
+    documents = cast("DocumentsReader", TasksOfLog(log))
+    app.include_router(tasks_router(gate, documents, TaskSecrets(credentials, box), b"a key of fingerprints"))
+    app.include_router(provider_keys_router(gate, box, b"a key of fingerprints"))
     try:
         with served(app) as client:
             yield WaysIn(client, log, app, credentials)

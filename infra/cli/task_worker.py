@@ -1,0 +1,55 @@
+"""`factline worker tasks` does tasks with the handlers that ship."""
+
+import logging
+import sys
+
+import click
+
+from factline.client import ServerRefused
+from factline.worker import Worker
+from infra.cli.servers import REFUSED, server_of_call, server_options
+from infra.cli.told import told
+from infra.handlers.catalog import KINDS, BadKinds, handlers, kinds_of
+from infra.handlers.settings import HandlerSettings
+
+
+@click.command()
+@click.option(
+    "--kinds",
+    help=f"What it does, with commas between; else all that is installed of {', '.join(KINDS)}.",
+)
+@click.option("--concurrency", type=click.IntRange(1, 100), default=10, show_default=True, help="Tasks at a time.")
+@click.option("--name", default=None, help="Who it is in the list of tasks; else this machine and process.")
+@server_options
+def tasks(*, kinds: str | None, concurrency: int, name: str | None) -> None:
+    """Do tasks with the handlers that ship, until it is stopped; what goes on then is finished first.
+
+    Its key needs the scope tasks:write, and secrets:read for tasks that name a provider key; it asks every ten
+    seconds, and twice for each task. Any number may run: of all workers one has a task. Requests go to public
+    addresses only, and to the networks in FACTLINE_ALLOW_NETWORKS. FACTLINE_SMTP_URL and FACTLINE_MAIL_FROM say how
+    e-mails are sent. docs/handlers.md says what each kind takes and gives.
+
+    \b
+    factline worker tasks --kinds http.check,http.request
+    FACTLINE_SMTP_URL=smtps://user:password@mail.example FACTLINE_MAIL_FROM=it@example.com factline worker tasks
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # it would tell each claim
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        wanted = kinds_of(kinds, KINDS)
+    except BadKinds as error:
+        raise click.BadParameter(str(error), param_hint="--kinds") from error
+    if not wanted:
+        raise click.UsageError("--kinds names nothing to do")
+    with told():
+        shipped = handlers(HandlerSettings.from_environment(), wanted)
+    server = server_of_call()
+    worker = Worker(server.url, server.key_or_say_so(), name=name, concurrency=concurrency)
+    for kind, handler in shipped.items():
+        worker.task(kind)(handler)
+    try:
+        worker.run()
+    except ServerRefused as error:
+        click.echo(f"factline: {error}", err=True)
+        sys.exit(REFUSED)
