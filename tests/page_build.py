@@ -38,7 +38,7 @@ def prepare() -> None:
     if installed.is_file() and installed.stat().st_mtime >= lock.stat().st_mtime:
         return
     try:
-        _run("npm", "ci", "--no-fund", "--no-audit")
+        _run("npm", "ci", "--no-fund", "--no-audit", "--fetch-retries", "1")
     except (OSError, subprocess.CalledProcessError) as error:
         said = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
         raise CannotBuildError(f"npm could not fetch the packages; check the network: {said.strip()[-500:]}") from error

@@ -17,6 +17,13 @@ export interface Answer<T> {
   reload(): void;
 }
 
+interface Running {
+  key: string;
+  stopping: AbortController;
+  isWantedAgain: boolean;
+  done: Promise<void>;
+}
+
 /**
  * Asks when `what` changes, and again when something of the categories is recorded. An answer that comes after a newer
  * question is not shown.
@@ -31,28 +38,45 @@ export function useAnswer<T>(load: (asked: Asked) => Promise<T>, what: readonly 
   const key = JSON.stringify(what);
   const latest = useRef({ load, categories, key });
   latest.current = { load, categories, key };
-  const asking = useRef<AbortController | null>(null);
+  const running = useRef<Running | null>(null);
 
-  const ask = useCallback(async () => {
-    const { load: question, key: asked } = latest.current;
-    asking.current?.abort();
-    const mine = new AbortController();
-    asking.current = mine;
-    const isNewest = (): boolean => asking.current === mine && !mine.signal.aborted;
-    try {
-      const data = await question({ position: placeOf(latest.current.categories), signal: mine.signal });
-      if (isNewest()) setState({ what: asked, data, error: null, isLoading: false });
-    } catch (error) {
-      if (!isNewest()) return;
-      setState((before) => ({ what: asked, data: before.what === asked ? before.data : null, error: error as Error, isLoading: false }));
-      if (error instanceof ApiError && error.status === 503) setTimeout(() => isNewest() && void ask(), AGAIN_MS);
+  const ask = useCallback((): Promise<void> => {
+    const before = running.current;
+    if (before?.key === latest.current.key) {
+      // an answer that is on its way is waited for, however often somebody wants a newer one
+      before.isWantedAgain = true;
+      return before.done;
     }
+    before?.stopping.abort();
+    const mine: Running = { key: latest.current.key, stopping: new AbortController(), isWantedAgain: false, done: Promise.resolve() };
+    running.current = mine;
+    mine.done = answer(mine);
+    return mine.done;
   }, []);
+
+  const answer = async (mine: Running): Promise<void> => {
+    const { load: question, categories: about } = latest.current;
+    const { signal } = mine.stopping;
+    try {
+      const data = await question({ position: placeOf(about), signal });
+      if (!signal.aborted) setState({ what: mine.key, data, error: null, isLoading: false });
+    } catch (failure) {
+      if (signal.aborted) return;
+      const error = failure as Error;
+      setState((before) => ({ what: mine.key, data: before.what === mine.key ? before.data : null, error, isLoading: false }));
+      if (error instanceof ApiError && error.status === 503) setTimeout(() => void (signal.aborted || ask()), AGAIN_MS);
+    } finally {
+      if (running.current === mine) {
+        running.current = null;
+        if (mine.isWantedAgain && !signal.aborted) void ask();
+      }
+    }
+  };
 
   useEffect(() => {
     void ask();
   }, [key]);
-  useEffect(() => () => asking.current?.abort(), []);
+  useEffect(() => () => running.current?.stopping.abort(), []);
   const soon = useRef(throttled(ask, PACE_MS));
   useChanges(categories, () => soon.current());
 

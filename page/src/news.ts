@@ -3,18 +3,23 @@
 import { effect, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 
-import { categoryOf } from "./format";
+import type { Json } from "./api";
+import { categoryOf, idOf } from "./format";
 import { Live, type Recorded } from "./live";
 import { may } from "./session";
 
 const POLL_MS = 15_000;
 const TICK_MS = 1000;
+/** Lists that show when devices were heard of have this beside their categories: they are asked again now and then. */
+export const HEARD = "heard";
 
 export type Connection = "off" | "live" | "reconnecting" | "paused" | "asking";
 
 export const connection = signal<{ state: Connection; detail: string }>({ state: "off", detail: "" });
 /** Grows whenever something may have been missed: everything is asked again. */
 export const round = signal(0);
+/** When the devices that are followed were heard of last, since the page was opened. */
+const heard = signal<ReadonlyMap<string, string>>(new Map());
 /** The time, once a second while somebody looks. */
 export const now = signal(Date.now());
 
@@ -28,8 +33,13 @@ function tell(events: Recorded[]): void {
   for (const event of events) {
     if (event.position.startsWith("events")) places.set(categoryOf(event.stream), event.position);
   }
+  const facts = events.filter(({ position }) => position.startsWith("telemetry"));
+  if (facts.length) heard.value = new Map([...heard.value, ...facts.map(({ stream, recorded_at }) => [idOf(stream), recorded_at] as const)]);
   for (const listener of [...listeners]) listener(events);
 }
+
+/** When a device was heard of last, as far as is known by now. */
+export const lastSeen = (id: Json, known: Json): Json => [heard.value.get(String(id)) ?? "", known ?? ""].sort().at(-1);
 
 function onState(state: Connection, detail = ""): void {
   if (state === "live" && connection.value.state === "reconnecting") again();
@@ -63,6 +73,10 @@ export function beginNews(): void {
   setInterval(() => {
     if (!document.hidden) now.value = Date.now();
   }, TICK_MS);
+  setInterval(() => {
+    // that a device was heard of is no event that everybody is told
+    if (!document.hidden) recorded(HEARD, null);
+  }, POLL_MS);
   setInterval(() => {
     if (!isLive && !document.hidden) again();
   }, POLL_MS);

@@ -29,6 +29,7 @@ def take(server: Server, folder: Path) -> None:
         browser.find_element(By.CSS_SELECTOR, "label:has([value=day])").click()
         # the charts need a while to have a shape
         waiting.until(lambda _: _readings(browser) > READINGS)
+        browser.execute_script("scrollTo(0, 0)")
         browser.save_screenshot(str(PICTURE))
 
 

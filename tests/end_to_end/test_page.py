@@ -49,6 +49,7 @@ def test_a_reading_that_comes_is_added_to_the_chart(page: Page, server: Server) 
     page.open(server.api_key)
     before = page.until(lambda: readings(page, "cpu_percent") or None, "the CPU's chart has no data")
     page.until(lambda: readings(page, "cpu_percent") > before or None, "no reading was added")
+    page.until(lambda: "now" in page.text("#devices tr[aria-current]") or None, "the device was not heard of now")
     assert page.run("return window.name") == "not loaded again"
 
 

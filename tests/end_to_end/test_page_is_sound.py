@@ -105,8 +105,11 @@ class Walked(NamedTuple):
 def stored(server: Server) -> Server:
     """Give the server once every field that takes such a text has one."""
     description = server.get("/openapi.json")
-    commands = [path for path, of in description["paths"].items() if "/v1/commands/" in path and "post" in of]
-    sent = {path: list(_bodies(description, path)) for path in commands}
+    sent = {
+        path: list(_bodies(description, path))
+        for path, does in description["paths"].items()
+        if "/v1/commands/" in path and "post" in does
+    }
     with closing(server.client()) as client:
         taken = [path for path, bodies in sent.items() if any(client.post(path, json=one).is_success for one in bodies)]
     assert len(taken) >= FEWEST_STORED, taken

@@ -63,6 +63,11 @@ def test_accountant_approves_an_invoice_and_pays_it(page: Page, server: Server) 
     page.row("#invoices", "R-1").click()
     page.until_text("#invoice", "150.00 EUR")
     assert "tea" in page.text("#lines tbody")
+    page.press("Correct")
+    lines = page.one("dialog:modal [name=lines]").get_attribute("value") or ""
+    page.fill(lines=lines.replace('"3"', '"4"'), reason="one was missing")
+    page.press("Correct")
+    page.until_text("#invoice", "200.00 EUR")
     page.press("Approve")
     page.press("Approve")
     page.until_text("#invoice", "approved")
@@ -211,6 +216,21 @@ def test_dragging_over_a_chart_is_an_address_of_that_time(page: Page, server: Se
     page.until_text("[name=range]", "2026-10-05 1")
     page.browser.back()
     page.until_text("#charts", "data ends on 2026-10-05")
+
+
+def test_a_heading_orders_the_list_and_is_in_the_address(page: Page, server: Server) -> None:
+    for name in ("a", "z"):
+        server.command("fleet.RegisterDevice", device_id=f"order-{name}", hostname=f"{name * 3}-order.example")
+    page.open(server.api_key, "/devices?q=order")
+    page.until(lambda: hosts(page) == ["aaa-order.example", "zzz-order.example"] or None, "they are in another order")
+    page.press("Device", within="#devices")
+    page.until(lambda: hosts(page) == ["zzz-order.example", "aaa-order.example"] or None, "they are in another order")
+    assert "sort=-hostname" in page.browser.current_url
+    assert page.one("#devices th[aria-sort=descending]").text.startswith("Device")
+
+
+def hosts(page: Page) -> list[str]:
+    return [link.text for link in page.all("#devices a.row")]
 
 
 @pytest.mark.parametrize("room", ["/devices/nobody", "/quotes/none"])

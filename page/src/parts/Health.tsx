@@ -6,7 +6,7 @@ import { table, type Row } from "../api";
 import { useAnswer } from "../ask";
 import { plural } from "../format";
 
-const EVERY_MS = 5000;
+const EVERY_MS = 10_000;
 
 type Projection = Row<"/v1/ops/projections">;
 

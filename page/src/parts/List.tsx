@@ -8,7 +8,7 @@ import { useAddress } from "../address";
 import { useAnswer } from "../ask";
 import { count } from "../format";
 import { Answered, Card, Notice } from "./bits";
-import { Table, type Column } from "./Table";
+import { Table, type Column, type Order } from "./Table";
 
 const PAGE = 50;
 const WAIT_FOR_WORDS_MS = 300;
@@ -44,10 +44,12 @@ export function List<P extends TablePath>(props: Props<P>) {
   const said = isShort ? {} : Object.fromEntries(["q", ...Object.keys(filters)].map((name) => [name, address.query[name] ?? ""]));
   const cursor = isShort ? undefined : address.query["cursor"];
   const limit = props.limit ?? (Number(address.query["limit"]) || PAGE);
-  const whole = { ...query, ...said, cursor, limit } as unknown as Query<P>;
+  const sort = isShort ? undefined : address.query["sort"];
+  const whole = { ...query, ...said, ...(sort ? { sort } : {}), cursor, limit } as unknown as Query<P>;
   const answer = useAnswer((asked) => table(path, whole, {}, asked), [path, whole], categories);
   const isFiltered = Object.values(said).some(Boolean);
   const choose = (change: Record<string, string | null>): void => address.set({ ...change, cursor: null, page: null });
+  const order: Order | undefined = isShort ? undefined : { by: sort ?? "", onChoose: (by) => choose({ sort: by }) };
   return (
     <Card
       id={id}
@@ -64,7 +66,7 @@ export function List<P extends TablePath>(props: Props<P>) {
         {({ rows, next }) => (
           <>
             {rows.length ? (
-              <Table columns={columns} rows={rows} keyOf={keyOf} to={to} before={before} isCurrent={isCurrent} />
+              <Table columns={columns} rows={rows} keyOf={keyOf} to={to} before={before} isCurrent={isCurrent} order={order} />
             ) : isFiltered ? (
               <Notice>Nothing matches the filter.</Notice>
             ) : (

@@ -6,6 +6,8 @@ import { useLocation } from "preact-iso";
 
 export interface Column<R> {
   title: string;
+  /** What the API orders by for this column. */
+  sort?: string;
   /** "number" stands right, "spare" is left out on a phone. */
   kind?: string;
   cell(row: R): ComponentChildren;
@@ -21,13 +23,20 @@ interface Props<R> {
   isNew?(row: R): boolean;
   /** A cell before the others, like a box to choose the row with. */
   before?: Column<R> | undefined;
+  order?: Order | undefined;
 }
 
-export function Table<R>({ columns, rows, keyOf, to, isCurrent, isNew, before }: Props<R>) {
+/** How rows are ordered: by a field, or with - before it the greatest first; "" is the usual order. */
+export interface Order {
+  by: string;
+  onChoose(by: string): void;
+}
+
+export function Table<R>({ columns, rows, keyOf, to, isCurrent, isNew, before, order }: Props<R>) {
   const { route } = useLocation();
   const open = (row: R) => (event: MouseEvent) => {
     const pressed = event.target as HTMLElement;
-    if (to && !pressed.closest("a, button, input, label, select")) route(to(row));
+    if (to && !pressed.closest("a, button, input, label, select, dialog")) route(to(row));
   };
   return (
     <div class="scroll" {...(to ? {} : { tabIndex: 0, role: "group", "aria-label": "Table, to scroll" })}>
@@ -35,8 +44,8 @@ export function Table<R>({ columns, rows, keyOf, to, isCurrent, isNew, before }:
         <thead>
           <tr>
             {before && <Heading {...before} isHidden />}
-            {columns.map(({ title, kind }) => (
-              <Heading key={title} title={title} kind={kind} isHidden={kind === "acts"} />
+            {columns.map(({ title, kind, sort }) => (
+              <Heading key={title} title={title} kind={kind} isHidden={kind === "acts"} sort={sort} order={order} />
             ))}
           </tr>
         </thead>
@@ -68,8 +77,30 @@ export function Table<R>({ columns, rows, keyOf, to, isCurrent, isNew, before }:
   );
 }
 
-const Heading = ({ title, kind, isHidden }: { title: string; kind?: string | undefined; isHidden: boolean }) => (
-  <th scope="col" class={kind}>
-    {isHidden ? <span class="hidden">{title}</span> : title}
-  </th>
-);
+interface HeadingProps {
+  title: string;
+  kind?: string | undefined;
+  isHidden: boolean;
+  sort?: string | undefined;
+  order?: Order | undefined;
+}
+
+function Heading({ title, kind, isHidden, sort, order }: HeadingProps) {
+  if (!sort || !order) {
+    return (
+      <th scope="col" class={kind}>
+        {isHidden ? <span class="hidden">{title}</span> : title}
+      </th>
+    );
+  }
+  const isUp = order.by === sort;
+  const isDown = order.by === `-${sort}`;
+  return (
+    <th scope="col" class={kind} aria-sort={isUp ? "ascending" : isDown ? "descending" : undefined}>
+      <button type="button" class="order" onClick={() => order.onChoose(isDown ? sort : `-${sort}`)}>
+        {title}
+        {isUp ? " ↑" : isDown ? " ↓" : ""}
+      </button>
+    </th>
+  );
+}

@@ -19,12 +19,12 @@ const NOTE: readonly Field[] = [{ name: "note", label: "Note", isOptional: true 
 const SEVERITIES = ["info", "warning", "critical"] as const;
 
 export const alertColumns: readonly Column<Alert>[] = [
-  { title: "Rule", cell: (alert) => text(alert["rule"]) },
-  { title: "Severity", cell: (alert) => <Status of={alert.severity} /> },
-  { title: "Status", cell: (alert) => <Status of={alert.status} /> },
-  { title: "Device", cell: (alert) => (alert.device_id ? <a href={toDevice(alert.device_id)}>{alert.device_id}</a> : "–") },
-  { title: "Value", kind: "number spare", cell: (alert) => reading(alert["value"]) },
-  { title: "Raised", kind: "number", cell: (alert) => <Time at={alert["raised_at"]} as={short} /> },
+  { title: "Rule", sort: "rule", cell: (alert) => text(alert["rule"]) },
+  { title: "Severity", sort: "severity", cell: (alert) => <Status of={alert.severity} /> },
+  { title: "Status", sort: "status", cell: (alert) => <Status of={alert.status} /> },
+  { title: "Device", sort: "device_id", cell: (alert) => (alert.device_id ? <a href={toDevice(alert.device_id)}>{alert.device_id}</a> : "–") },
+  { title: "Value", sort: "value", kind: "number spare", cell: (alert) => reading(alert["value"]) },
+  { title: "Raised", sort: "raised_at", kind: "number", cell: (alert) => <Time at={alert["raised_at"]} as={short} /> },
 ];
 
 const idOf = (alert: Alert): string => String(alert.id);

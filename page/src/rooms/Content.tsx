@@ -14,12 +14,12 @@ import { may } from "../session";
 type Content = Row<"/v1/content">;
 
 const COLUMNS: readonly Column<Content>[] = [
-  { title: "Title", cell: (content) => text(content.title) },
-  { title: "Status", cell: (content) => <Status of={content.status} /> },
+  { title: "Title", sort: "title", cell: (content) => text(content.title) },
+  { title: "Status", sort: "status", cell: (content) => <Status of={content.status} /> },
   { title: "Kind", cell: (content) => words(content.kind) },
   { title: "Asked by", kind: "spare", cell: (content) => text(content["requested_by"]) },
   { title: "Published on", kind: "spare", cell: (content) => text((content.published_on ?? []).join(", ")) },
-  { title: "Changed", kind: "number", cell: (content) => <Time at={content["changed_at"]} /> },
+  { title: "Changed", sort: "changed_at", kind: "number", cell: (content) => <Time at={content["changed_at"]} /> },
 ];
 
 export function ContentQueue() {

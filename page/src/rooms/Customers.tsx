@@ -15,10 +15,10 @@ type Customer = Row<"/v1/customers">;
 type Entry = Row<"/v1/analytics/statement">;
 
 const COLUMNS: readonly Column<Customer>[] = [
-  { title: "Customer", cell: (customer) => text(customer.name) },
+  { title: "Customer", sort: "name", cell: (customer) => text(customer.name) },
   { title: "Industry", cell: (customer) => text(customer.industry) },
   { title: "Country", cell: (customer) => text(customer["country"]) },
-  { title: "Since", kind: "number", cell: (customer) => <Time at={customer["created_at"]} as={day} /> },
+  { title: "Since", sort: "created_at", kind: "number", cell: (customer) => <Time at={customer["created_at"]} as={day} /> },
 ];
 
 export function Customers() {

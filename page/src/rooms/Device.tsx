@@ -13,6 +13,7 @@ import { historyOf } from "../parts/History";
 import { List } from "../parts/List";
 import { LogLines } from "../parts/LogLines";
 import { RangePicker } from "../parts/RangePicker";
+import { HEARD, lastSeen } from "../news";
 import { useRange } from "../range";
 import { may, mayAudit } from "../session";
 import { alertColumns } from "./Alerts";
@@ -24,7 +25,7 @@ export function Device() {
   const id = useRoute().params["id"] ?? "";
   const { query, set } = useAddress();
   const range = useRange();
-  const answer = useAnswer(async (asked) => (await table("/v1/devices/{id}", {}, { id }, asked)).rows[0], [id], ["device"]);
+  const answer = useAnswer(async (asked) => (await table("/v1/devices/{id}", {}, { id }, asked)).rows[0], [id], ["device", HEARD]);
   return (
     <Answered answer={answer}>
       {(device) => (
@@ -47,7 +48,7 @@ export function Device() {
                 ["Maker", text([device?.["manufacturer"], device?.["model"]].filter(Boolean).join(" "))],
                 ["Serial", text(device?.["serial"])],
                 ["Organization", text(device?.["organization_id"])],
-                ["Last seen", <Ago at={device?.["last_seen_at"]} />],
+                ["Last seen", <Ago at={lastSeen(id, device?.["last_seen_at"])} />],
                 ["Registered", <Time at={device?.["registered_at"]} />],
                 ...Object.entries(device ?? {})
                   .filter(([name]) => name.startsWith("tag:"))

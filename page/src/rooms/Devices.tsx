@@ -5,6 +5,7 @@ import { Ago, Notice, Status, Top } from "../parts/bits";
 import { Act } from "../parts/Act";
 import { List } from "../parts/List";
 import type { Column } from "../parts/Table";
+import { HEARD, lastSeen } from "../news";
 import { may } from "../session";
 
 export const SILENT = "-15m";
@@ -14,11 +15,11 @@ type Device = Row<"/v1/devices">;
 export const toDevice = (id: string): string => `/devices/${encodeURIComponent(id)}`;
 
 export const COLUMNS: readonly Column<Device>[] = [
-  { title: "Device", cell: (device) => device.hostname ?? device.id },
-  { title: "Status", cell: (device) => <Status of={device.status} /> },
-  { title: "System", kind: "spare", cell: (device) => [device.os_type, device["os_version"]].filter(Boolean).join(" ") || "–" },
+  { title: "Device", sort: "hostname", cell: (device) => device.hostname ?? device.id },
+  { title: "Status", sort: "status", cell: (device) => <Status of={device.status} /> },
+  { title: "System", sort: "os_type", kind: "spare", cell: (device) => [device.os_type, device["os_version"]].filter(Boolean).join(" ") || "–" },
   { title: "Kind", kind: "spare", cell: (device) => text(device["device_type"]) },
-  { title: "Last seen", kind: "number", cell: (device) => <Ago at={device["last_seen_at"]} /> },
+  { title: "Last seen", sort: "last_seen_at", kind: "number", cell: (device) => <Ago at={lastSeen(device.id, device["last_seen_at"])} /> },
 ];
 
 export function Devices() {
@@ -33,7 +34,7 @@ export function Devices() {
         title="All devices"
         path="/v1/devices"
         columns={COLUMNS}
-        categories={["device"]}
+        categories={["device", HEARD]}
         to={(device) => toDevice(String(device.id))}
         filters={{ status: "Status", os_type: "System" }}
         hasWords

@@ -2,10 +2,10 @@
 
 import { useRoute } from "preact-iso";
 
-import { command, fresh, table, type Row } from "../api";
+import { command, fresh, table, type Body, type Row } from "../api";
 import { useAddress } from "../address";
 import { useAnswer } from "../ask";
-import { amount, day, text, words } from "../format";
+import { amount, day, json, text, words } from "../format";
 import { Act, type Field } from "../parts/Act";
 import { Answered, Card, Facts, Notice, Status, Time, Top } from "../parts/bits";
 import { historyOf } from "../parts/History";
@@ -13,7 +13,7 @@ import { Table, type Column } from "../parts/Table";
 import { may, mayAudit } from "../session";
 
 type Document = Row<"/v1/invoices/{id}/document">;
-type Line = NonNullable<NonNullable<Document["lines"]>[number]> & { description?: string | null };
+type Line = NonNullable<NonNullable<Document["lines"]>[number]> & { description?: string | null; dated_at?: string | null };
 type Payment = NonNullable<NonNullable<Document["payments"]>[number]> & { method?: string; reference?: string; refunded?: string };
 
 const LINES: readonly Column<Line>[] = [
@@ -96,11 +96,55 @@ const paymentColumns = (invoice: Document): readonly Column<Payment>[] => [
   { title: "Amount", kind: "number", cell: (payment) => money(payment.amount, invoice) },
 ];
 
+type Which = { number: string; party: string; direction: "in" | "out" };
+type Item = Body<"/v1/commands/finance/CorrectInvoice">["lines"][number];
+
+/** A correction says the document anew, as it should have been: its lines are JSON. */
+function Correct({ invoice, which }: { invoice: Document; which: Which }) {
+  const lines = ((invoice.lines ?? []) as Line[]).map(({ product, description, quantity, unit_price, dated_at }) => ({
+    product,
+    description: description ?? "",
+    quantity,
+    unit_price,
+    ...(dated_at ? { dated_at } : {}),
+  }));
+  return (
+    <Act
+      label="Correct"
+      title="Correct this document"
+      category="invoice"
+      fields={[
+        { name: "lines", label: "Lines, as JSON", kind: "long", value: json(lines) },
+        { name: "tax", label: `Tax in ${invoice.currency}`, value: String(invoice["tax"] ?? "0") },
+        { name: "due_date", label: "Due", kind: "date", value: day(invoice.due_date ?? ""), isOptional: true },
+        { name: "reason", label: "Why" },
+      ]}
+      run={({ lines: said = "", tax = "0", due_date, reason = "" }, key) =>
+        command(
+          "/v1/commands/finance/CorrectInvoice",
+          {
+            ...which,
+            kind: invoice["kind"] === "credit_note" ? "credit_note" : "invoice",
+            issue_date: String(invoice["issue_date"]),
+            currency: String(invoice.currency),
+            country: String(invoice["country"] ?? ""),
+            lines: JSON.parse(said) as Item[],
+            tax,
+            due_date: due_date ? `${due_date}T00:00:00Z` : null,
+            reason,
+          },
+          key,
+        )
+      }
+    />
+  );
+}
+
 function Acts({ invoice }: { invoice: Document }) {
-  const which = {
+  const which: Which = {
     number: String(invoice.number),
     party: String(invoice["party"] ?? ""),
-    direction: invoice["direction"] === "in" ? ("in" as const) : ("out" as const),
+    direction: invoice["direction"] === "in" ? "in" : "out",
   };
   return (
     <>
@@ -124,6 +168,7 @@ function Acts({ invoice }: { invoice: Document }) {
           command("/v1/commands/finance/RecordPayment", { ...which, amount: paid, method, reference, payment_id }, key)
         }
       />
+      <Correct invoice={invoice} which={which} />
       <Act
         label="Reject"
         category="invoice"

@@ -12,14 +12,14 @@ type Invoice = Row<"/v1/invoices">;
 export const toInvoice = (id: string): string => `/invoices/${encodeURIComponent(id)}`;
 
 export const invoiceColumns: readonly Column<Invoice>[] = [
-  { title: "Number", cell: (invoice) => text(invoice.number) },
-  { title: "Issued", cell: (invoice) => <Time at={invoice["issue_date"]} as={day} /> },
+  { title: "Number", sort: "number", cell: (invoice) => text(invoice.number) },
+  { title: "Issued", sort: "issue_date", cell: (invoice) => <Time at={invoice["issue_date"]} as={day} /> },
   { title: "Kind", kind: "spare", cell: (invoice) => words(invoice["kind"]) },
-  { title: "Customer", kind: "spare", cell: (invoice) => text(invoice["party"]) },
+  { title: "Customer", sort: "party", kind: "spare", cell: (invoice) => text(invoice["party"]) },
   { title: "Country", cell: (invoice) => text(invoice["country"]) },
   { title: "Lines", kind: "number spare", cell: (invoice) => count(Number(invoice["line_count"] ?? 0)) },
-  { title: "Total", kind: "number", cell: (invoice) => `${amount(invoice["total"])} ${invoice.currency}` },
-  { title: "Status", kind: "spare", cell: (invoice) => <Status of={invoice["status"]} /> },
+  { title: "Total", sort: "total", kind: "number", cell: (invoice) => `${amount(invoice["total"])} ${invoice.currency}` },
+  { title: "Status", sort: "status", kind: "spare", cell: (invoice) => <Status of={invoice["status"]} /> },
 ];
 
 export function Invoices() {

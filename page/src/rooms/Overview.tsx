@@ -12,6 +12,7 @@ import { Feed } from "../parts/Feed";
 import { ImportHint } from "../parts/ImportHint";
 import { List } from "../parts/List";
 import { Revenue } from "../parts/Revenue";
+import { HEARD } from "../news";
 import { useRange } from "../range";
 import { may, mayAudit } from "../session";
 import { alertColumns } from "./Alerts";
@@ -45,7 +46,7 @@ export function Overview() {
               title="Devices"
               path="/v1/devices"
               columns={COLUMNS.filter(({ title }) => title !== "Kind")}
-              categories={["device"]}
+              categories={["device", HEARD]}
               to={(device) => toDevice(String(device.id))}
               query={{ sort: "-last_seen_at" }}
               isCurrent={(row) => row.id === device?.id}
@@ -190,7 +191,7 @@ function SilentDevices() {
     ]);
     return { all: counted(all.rows as Facet[], "status"), silent: counted(silent.rows as Facet[], "status") };
   };
-  const { data } = useAnswer(load, [], ["device"]);
+  const { data } = useAnswer(load, [], ["device", HEARD]);
   const sum = (of: Map<string, number>): number => [...of].reduce((total, [status, number]) => (GONE.includes(status) ? total : total + number), 0);
   const silent = data ? sum(data.silent) : 0;
   return (

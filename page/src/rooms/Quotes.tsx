@@ -16,8 +16,8 @@ const COLUMNS: readonly Column<Quote>[] = [
   { title: "Status", cell: (quote) => <Status of={quote.status} /> },
   { title: "For", cell: (quote) => text(quote["customer_id"] ?? quote.lead_id) },
   { title: "Total", kind: "number", cell: (quote) => `${amount(quote.total)} ${quote.currency}` },
-  { title: "Drafted", kind: "number spare", cell: (quote) => <Time at={quote["drafted_at"]} as={day} /> },
-  { title: "Valid until", kind: "number", cell: (quote) => <Time at={quote.valid_until} as={day} /> },
+  { title: "Drafted", sort: "drafted_at", kind: "number spare", cell: (quote) => <Time at={quote["drafted_at"]} as={day} /> },
+  { title: "Valid until", sort: "valid_until", kind: "number", cell: (quote) => <Time at={quote.valid_until} as={day} /> },
 ];
 
 export function Quotes() {

@@ -13,7 +13,7 @@ type Task = Row<"/v1/tasks">;
 
 const COLUMNS: readonly Column<Task>[] = [
   { title: "Task", cell: (task) => text(task.id) },
-  { title: "Kind", cell: (task) => text(task.kind) },
+  { title: "Kind", sort: "kind", cell: (task) => text(task.kind) },
   { title: "Status", cell: (task) => <Status of={task.status} /> },
   { title: "Worker", kind: "spare", cell: (task) => text(task.worker) },
   { title: "Attempt", kind: "number", cell: (task) => text(task.attempt) },

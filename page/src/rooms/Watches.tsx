@@ -19,12 +19,12 @@ type Definition = Body<"/v1/commands/fleet/DefineWatch">;
 type Rule = Definition["rule"];
 
 const COLUMNS: readonly Column<Watch>[] = [
-  { title: "Watch", cell: (watch) => text(watch.name) },
-  { title: "Kind", cell: (watch) => words(watch.kind) },
-  { title: "Severity", cell: (watch) => <Status of={watch.severity} /> },
+  { title: "Watch", sort: "name", cell: (watch) => text(watch.name) },
+  { title: "Kind", sort: "kind", cell: (watch) => words(watch.kind) },
+  { title: "Severity", sort: "severity", cell: (watch) => <Status of={watch.severity} /> },
   { title: "Device", kind: "spare", cell: (watch) => text(watch["device_id"] || "all") },
-  { title: "Status", cell: (watch) => <Status of={watch.status} /> },
-  { title: "Defined", kind: "number spare", cell: (watch) => <Time at={watch["defined_at"]} /> },
+  { title: "Status", sort: "status", cell: (watch) => <Status of={watch.status} /> },
+  { title: "Defined", sort: "defined_at", kind: "number spare", cell: (watch) => <Time at={watch["defined_at"]} /> },
 ];
 
 export function Watches() {

@@ -34,7 +34,7 @@ const EXECUTIONS: readonly Column<Execution>[] = [
   { title: "Waits for", kind: "spare", cell: (execution) => text(execution["waits_for"]) },
   { title: "Started by", kind: "spare", cell: (execution) => text(execution["started_by"]) },
   { title: "Took", kind: "number spare", cell: (execution) => duration(execution.duration_ms) },
-  { title: "Started", kind: "number", cell: (execution) => <Time at={execution.started_at} /> },
+  { title: "Started", sort: "started_at", kind: "number", cell: (execution) => <Time at={execution.started_at} /> },
 ];
 
 const APPROVALS: readonly Column<Approval>[] = [
