@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from streams.ports import LogReader
 from streams.project.replay import Selection, replay
 from streams.write.personal import PersonalLog
 from streams.write.states import fold
+from tests.live_files import files_with
 from tests.streams.intake.http.ways_in import served
 from tests.streams.kit import register_tenant, submission
 
@@ -100,15 +101,6 @@ def personal(fields: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def rest(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: value for name, value in fields.items() if name not in PERSONAL}
-
-
-def files_with(text: str, folder: Path) -> list[Path]:
-    found: list[Path] = []
-    for path in folder.rglob("*"):
-        # an engine removes files of its own meanwhile
-        with suppress(FileNotFoundError):
-            found += [path] if path.is_file() and text.encode() in path.read_bytes() else []
-    return found
 
 
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

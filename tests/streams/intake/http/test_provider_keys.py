@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from schemas.envelope import Topic
+from tests.live_files import files_with
 from tests.streams.intake.http.ways_in import WaysIn, ways_in
 
 SECRET = "sk-proj-0123456789abcdefghij"
@@ -56,9 +57,7 @@ def test_secret_is_in_no_event_and_in_no_file_as_it_is(way: WaysIn, tmp_path: Pa
     assert [event.data["prefix"] for event in way.entries(Topic.EVENTS) if event.type == "provider_key.added"] == [
         "sk-pr"
     ]
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert files
-    assert not [path for path in files if SECRET.encode() in path.read_bytes()]
+    assert files_with(SECRET, tmp_path) == []
 
 
 @pytest.mark.parametrize(
