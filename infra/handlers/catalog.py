@@ -23,6 +23,9 @@ HARMLESS = ("chat.complete", "csv.extract_invoice", "http.check", _SCRIPT)
 Shape: a model is asked only by a tenant that has left a key for it.
 """
 
+ONE_AT_A_TIME = frozenset({_SCRIPT})
+"""Of these a worker for many tenants does one of each tenant at a time: they wait for places that all share."""
+
 KINDS = (
     "chat.complete",
     "csv.extract_invoice",

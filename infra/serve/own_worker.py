@@ -5,12 +5,14 @@ import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter
+from typing import Any
 
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.operations.task import TaskStatus
-from factline.worker import Worker
+from factline.worker import Task, Worker
+from infra.handlers.catalog import ONE_AT_A_TIME
 from infra.handlers.web import Handler
 from projections.automation.tasks import PROJECTION as TASKS
 from projections.credentials import Credentials, RateLimits
@@ -128,7 +130,7 @@ class OwnWorkers:
             transport=httpx.ASGITransport(_as_own(self._app, lambda: self._caller_of(tenant_id))),
         )
         for kind, handler in self._shipped.items():
-            worker.task(kind)(handler)
+            worker.task(kind)(_one_at_a_time(handler) if kind in ONE_AT_A_TIME else handler)
         working = asyncio.create_task(worker.work())
         working.add_done_callback(lambda done: _say_why(tenant_id, done))
         self._working[tenant_id] = (worker, working)
@@ -137,6 +139,17 @@ class OwnWorkers:
         # what it records is the tenant's, how often it asks is not
         quota = self._credentials.quota_of(tenant_id)._replace(requests=RateLimits())
         return _Own(tenant_id, NAME, ("tasks:write", SECRETS), quota=quota)
+
+
+def _one_at_a_time(handler: Handler) -> Handler:
+    """Return a handler for one tenant, which holds no place while it waits for another of its own."""
+    turn = asyncio.Lock()
+
+    async def handle(task: Task) -> Any:
+        async with turn:
+            return await handler(task)
+
+    return handle
 
 
 def _say_why(tenant_id: TenantId, done: "asyncio.Task[None]") -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -31,6 +32,20 @@ async def twice(task: Task) -> int:
     if task.input == "bad":
         raise Failed("that is no number", retryable=False)
     return int(task.input) * 2
+
+
+RUNNING: Counter[str] = Counter()
+
+
+async def at_once(task: Task) -> int:
+    """Return how many of a tenant's ran at once while this did."""
+    RUNNING[task.input] += 1
+    most = RUNNING[task.input]
+    for _ in range(20):
+        await asyncio.sleep(0.01)
+        most = max(most, RUNNING[task.input])
+    RUNNING[task.input] -= 1
+    return most
 
 
 class Tenant(NamedTuple):
@@ -65,7 +80,7 @@ class Tenant(NamedTuple):
 @pytest.fixture(scope="module")
 def tenants(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tenant, Tenant]]:
     folder = tmp_path_factory.mktemp("own")
-    shipped = {"twice": twice, "chat.complete": chat_complete(LOCAL)}
+    shipped = {"twice": twice, "chat.complete": chat_complete(LOCAL), "script.javascript": at_once}
     with Embedded.open(folder) as embedded:
         demo = str(embedded.first_start())
         operator = (folder / "operator.key").read_text().strip()
@@ -89,6 +104,13 @@ def test_server_does_the_tasks_of_its_kinds_for_every_tenant(tenants: tuple[Tena
     # who did it is the server, and not a key
     claimed = [row for row in demo.get("/v1/audit/streams/task-t1") if row["type"] == "task.claimed"]
     assert [row["actor"] for row in claimed] == [{"type": "system", "id": NAME}]
+
+
+def test_tenant_runs_one_script_at_a_time_so_that_others_find_a_place(tenants: tuple[Tenant, Tenant]) -> None:
+    demo, _ = tenants
+    for n in range(3):
+        demo.request(f"s{n}", "of demo", kind="script.javascript")
+    assert [demo.ended(f"s{n}")["output"] for n in range(3)] == ["1"] * 3
 
 
 def test_model_is_asked_with_the_tenants_secret_and_its_use_is_counted(tenants: tuple[Tenant, Tenant]) -> None:
