@@ -1,8 +1,9 @@
 """What one GraphQL request may read, and has read: its rights, its loaders, and how much of it is left."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import TypeVar
 
 from aiodataloader import DataLoader
 from anyio import to_thread
@@ -22,6 +23,11 @@ MOST_COST = 2_000
 
 _LIST_COST = 10
 
+AT_ONCE = 4
+"""Of the threads that all requests share, one request holds so many at a time."""
+
+T = TypeVar("T")
+
 
 class Context:
     """One request's own. Belongs to the event loop."""
@@ -31,6 +37,7 @@ class Context:
         self._answers = answers
         self._consistent_with = consistent_with
         self._left = MOST_COST
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._reads: dict[str, asyncio.Task[Read]] = {}
         self._loaders: dict[str, DataLoader[str, Answer | None]] = {}
 
@@ -60,7 +67,7 @@ class Context:
             info = {"hasNextPage": more, "hasPreviousPage": after is not None, **ends}
             return {"edges": edges, "nodes": nodes, "pageInfo": info}
 
-        return await to_thread.run_sync(ask)
+        return await self._in_thread(ask)
 
     def as_of(self) -> Mapping[str, AsOf]:
         """Return of each view that was read what the answer is based on."""
@@ -74,13 +81,17 @@ class Context:
             documents = [found_by_id(read, view, id_) for id_ in ids]
             return [rows_of(read, view, [one])[0] if one else None for one in documents]
 
-        return await to_thread.run_sync(ask)
+        return await self._in_thread(ask)
 
     async def _read(self, view: Projection) -> Read:
         """Return the allowed read of a view, which is the same for all of the request. Raises: Problem."""
         if view.name not in self._reads:
-            self._reads[view.name] = asyncio.ensure_future(to_thread.run_sync(self._wait, view))
+            self._reads[view.name] = asyncio.ensure_future(self._in_thread(partial(self._wait, view)))
         return await self._reads[view.name]
+
+    async def _in_thread(self, ask: Callable[[], T]) -> T:
+        async with self._turns:
+            return await to_thread.run_sync(ask)
 
     def _wait(self, view: Projection) -> Read:
         reading = reading_of(view)

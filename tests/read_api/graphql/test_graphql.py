@@ -1,13 +1,14 @@
 """GraphQL over HTTP: the documents of the lists over REST, with what they name, under the same rights and bounds."""
 
 from collections.abc import Callable, Mapping
+from time import sleep
 from typing import Any
 
 import httpx
 import pytest
 from graphql import build_schema, get_introspection_query
 
-from read_api.graphql.context import MOST_COST
+from read_api.graphql.context import AT_ONCE, MOST_COST
 from tests.read_api.world import ACME, BOLT, Caller, Stores, problem
 
 PATH = "/v1/graphql"
@@ -220,6 +221,24 @@ def test_the_schema_is_given_in_its_own_language_and_to_tools(acme: Caller) -> N
     assert described.headers["content-type"].startswith("text/plain")
     assert "Device" in build_schema(described.text).type_map
     assert "__schema" in data(acme, get_introspection_query())
+
+
+def test_one_request_holds_few_of_the_threads_that_all_share(
+    acme: Caller, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, running, seen = stores.documents.find, [0], [0]
+
+    def counted(*asked: Any, **named: Any) -> Any:
+        running[0] += 1
+        seen.append(running[0])
+        sleep(0.02)
+        running[0] -= 1
+        return find(*asked, **named)
+
+    monkeypatch.setattr(stores.documents, "find", counted)
+    data(acme, "{ " + " ".join(f"a{n}: devices(first: {n + 1}) {{ nodes {{ id }} }}" for n in range(20)) + " }")
+    assert len(seen) == 21
+    assert max(seen) <= AT_ONCE
 
 
 def test_a_fault_that_nobody_foresaw_is_no_part_of_the_answer(
