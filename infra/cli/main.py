@@ -171,7 +171,7 @@ def _limits(text: str) -> "RateLimits":
 
 
 def _kinds(text: str | None) -> Sequence[str]:
-    from infra.handlers.catalog import HARMLESS, BadKinds, kinds_of  # noqa: PLC0415 - --help need not wait for it
+    from infra.handlers.kinds import HARMLESS, BadKinds, kinds_of  # noqa: PLC0415 - --help need not wait for it
 
     try:
         return kinds_of(text, HARMLESS)

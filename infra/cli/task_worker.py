@@ -6,10 +6,9 @@ import sys
 import click
 
 from factline.client import ServerRefused
-from factline.worker import Worker
 from infra.cli.servers import REFUSED, server_of_call, server_options
 from infra.cli.told import told
-from infra.handlers.catalog import KINDS, BadKinds, handlers, kinds_of
+from infra.handlers.kinds import KINDS, BadKinds, kinds_of
 from infra.handlers.settings import HandlerSettings
 
 
@@ -33,6 +32,10 @@ def tasks(*, kinds: str | None, concurrency: int, name: str | None) -> None:
     factline worker tasks --kinds http.check,http.request
     FACTLINE_SMTP_URL=smtps://user:password@mail.example FACTLINE_MAIL_FROM=it@example.com factline worker tasks
     """
+    # the other workers, and --help, do without
+    from factline.worker import Worker  # noqa: PLC0415
+    from infra.handlers.catalog import handlers  # noqa: PLC0415
+
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # it would tell each claim
     logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -4,7 +4,6 @@ import asyncio
 import json
 import sys
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,11 +25,6 @@ class Script(Input):
     input_: Annotated[Any, Field(alias="input")] = None
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 5
     memory_mb: Annotated[int, Field(ge=8, le=256)] = 64
-
-
-def is_installed() -> bool:
-    """Tell if V8 is there: it comes with the extra `scripts`."""
-    return find_spec("py_mini_racer") is not None
 
 
 def script_javascript() -> Handler:

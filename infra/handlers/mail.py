@@ -1,20 +1,17 @@
 """This handler sends an e-mail through the SMTP server that the worker was told."""
 
-from email.errors import MessageError
-from email.headerregistry import Address
 from email.message import EmailMessage
-from typing import Annotated, Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from typing import Annotated, Any
 
 import aiosmtplib
 from pydantic import Field, StringConstraints
 
 from factline.worker import Failed, Task
 from infra.handlers.inputs import Input, checked
+from infra.handlers.settings import MailServer
 from infra.handlers.web import Handler
 
 _TIMEOUT_S = 30
-_SUBMISSION, _IMPLICIT_TLS = 587, 465
 _PERMANENT = 500
 
 _Address = Annotated[str, StringConstraints(max_length=320, pattern=r"^[^@\s<>,;:\"]+@[^@\s<>,;:\"]+$")]
@@ -26,36 +23,6 @@ class Email(Input):
     text: Annotated[str, StringConstraints(max_length=60_000)]
     html: Annotated[str, StringConstraints(max_length=60_000)] | None = None
     reply_to: _Address | None = None
-
-
-class MailServer(NamedTuple):
-    """Where e-mails go, and whom they are from.
-
-    Shape: `tls` says that the connection begins with it; else it changes to TLS where the server can.
-    """
-
-    host: str
-    port: int
-    tls: bool
-    sender: str
-    user: str | None = None
-    password: str | None = None
-
-
-def mail_server(url: str, sender: str) -> MailServer:
-    """Read `smtp://user:password@host:587` or `smtps://…`. Raises: ValueError."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-        raise ValueError("the address of a mail server looks like smtp://user:password@host:587, or smtps://…")
-    try:
-        Address(addr_spec=sender)
-    except (MessageError, ValueError, IndexError) as error:
-        raise ValueError(f"{sender!r} is no address that e-mails could be from") from error
-    tls = parts.scheme == "smtps"
-    user, password = (None if text is None else unquote(text) for text in (parts.username, parts.password))
-    return MailServer(
-        parts.hostname, parts.port or (_IMPLICIT_TLS if tls else _SUBMISSION), tls, sender, user, password
-    )
 
 
 def notify_email(server: MailServer | None) -> Handler:

@@ -5,24 +5,16 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-    ip_network,
-)
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 import httpcore
 import httpx
 
 from factline.worker import Failed
+from infra.handlers.settings import Networks
 
 Address = IPv4Address | IPv6Address
-Networks = Sequence[IPv4Network | IPv6Network]
-
 _NAT64 = IPv6Network("64:ff9b::/96")
 _TRIED = 3  # addresses of one host
 _REDIRECTS = 5
@@ -30,11 +22,6 @@ _REDIRECTS = 5
 
 class AddressRefused(Exception):  # noqa: N818
     """A host has no address to which a task may go; a retry gives the same answer until it has."""
-
-
-def networks(text: str) -> Networks:
-    """Read networks and addresses with commas between them. Raises: ValueError."""
-    return [ip_network(part.strip()) for part in text.split(",") if part.strip()]
 
 
 def is_public(address: Address) -> bool:

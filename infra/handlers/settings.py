@@ -1,12 +1,54 @@
 """The environment tells handlers what they may reach, and what they send e-mails with."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from email.errors import MessageError
+from email.headerregistry import Address
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 
-from infra.handlers.mail import MailServer, mail_server
-from infra.handlers.outgoing import Networks, networks
 from infra.settings import BadSettings
+
+Networks = Sequence[IPv4Network | IPv6Network]
+
+_SUBMISSION, _IMPLICIT_TLS = 587, 465
+
+
+def networks(text: str) -> Networks:
+    """Read networks and addresses with commas between them. Raises: ValueError."""
+    return [ip_network(part.strip()) for part in text.split(",") if part.strip()]
+
+
+class MailServer(NamedTuple):
+    """Where e-mails go, and whom they are from.
+
+    Shape: `tls` says that the connection begins with it; else it changes to TLS where the server can.
+    """
+
+    host: str
+    port: int
+    tls: bool
+    sender: str
+    user: str | None = None
+    password: str | None = None
+
+
+def mail_server(url: str, sender: str) -> MailServer:
+    """Read `smtp://user:password@host:587` or `smtps://…`. Raises: ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        raise ValueError("the address of a mail server looks like smtp://user:password@host:587, or smtps://…")
+    try:
+        Address(addr_spec=sender)
+    except (MessageError, ValueError, IndexError) as error:
+        raise ValueError(f"{sender!r} is no address that e-mails could be from") from error
+    tls = parts.scheme == "smtps"
+    user, password = (None if text is None else unquote(text) for text in (parts.username, parts.password))
+    return MailServer(
+        parts.hostname, parts.port or (_IMPLICIT_TLS if tls else _SUBMISSION), tls, sender, user, password
+    )
 
 
 @dataclass(frozen=True)

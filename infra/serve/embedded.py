@@ -4,12 +4,11 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from types import MappingProxyType
 
 import click
 from fastapi import FastAPI
@@ -19,9 +18,7 @@ from domain.message import Command
 from infra.collector import settle_collector
 from infra.data_dir import cursor_secret
 from infra.embedded import DEMO_TENANT, Embedded
-from infra.handlers.catalog import handlers
 from infra.handlers.settings import HandlerSettings
-from infra.handlers.web import Handler
 from infra.jwks import fetching, issuers
 from infra.limits.memory import MemoryRateLimiter
 from infra.master_key import FINGERPRINTS
@@ -29,7 +26,7 @@ from infra.provider_secrets import ProviderSecrets
 from infra.river.scorer import new_scorer
 from infra.serve.hosts import guard_hosts
 from infra.serve.http import LOOPBACK, Server, listen
-from infra.serve.own_worker import OwnWorkers, working
+from infra.serve.own_worker import OwnWorkers, Shipped, shipped_of, working
 from infra.serve.parts import WithParts
 from infra.serve.syslog import OpenSyslog, Syslog, listening, open_syslog
 from projections.credentials import RateLimits
@@ -53,7 +50,6 @@ from streams.write.gate import CommandGate
 
 _HOST = Actor(ActorType.SYSTEM, "host-metrics")
 _HOST_AGAIN_S = 60.0
-NO_HANDLERS: Mapping[str, Handler] = MappingProxyType({})
 
 
 def create_app(
@@ -62,11 +58,11 @@ def create_app(
     host_metrics: bool = True,
     usual_limits: RateLimits = DEFAULT,
     syslog: OpenSyslog | None = None,
-    shipped: Mapping[str, Handler] = NO_HANDLERS,
+    shipped: Shipped | None = None,
 ) -> FastAPI:
     """Return the whole server as one application; its lifespan starts and stops what runs beside the requests.
 
-    Shape: `shipped` are the handlers of the tasks that the server does itself.
+    Shape: `shipped` are the tasks that the server does itself.
     """
     views = embedded.views
     issuer_keys = issuers()
@@ -169,18 +165,13 @@ def serve(
     Shape: `tasks` are the kinds of tasks that it does itself.
     Raises: DataDirError, the directory cannot be used; BadSettings; OSError, a port is taken.
     """
-    shipped = handlers(HandlerSettings.from_environment(), tasks)
+    shipped = shipped_of(HandlerSettings.from_environment(), tasks)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # uvicorn raises the signal that stopped it once more when it is done: then it only ends this block
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), Embedded.open(data_dir) as embedded, closing(listen(port)) as sock:
         with _undisturbed():
-            app = create_app(
-                embedded,
-                usual_limits=usual_limits,
-                syslog=open_syslog(syslog),
-                shipped=shipped,
-            )
+            app = create_app(embedded, usual_limits=usual_limits, syslog=open_syslog(syslog), shipped=shipped)
             guard_hosts(app, LOOPBACK, os.environ)
             address = f"http://127.0.0.1:{sock.getsockname()[1]}"
             embedded.dir.announce(address)

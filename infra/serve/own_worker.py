@@ -5,15 +5,13 @@ import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.operations.task import TaskStatus
-from factline.worker import Task, Worker
-from infra.handlers.catalog import ONE_AT_A_TIME
-from infra.handlers.web import Handler
+from infra.handlers.kinds import ONE_AT_A_TIME
+from infra.handlers.settings import HandlerSettings
 from projections.automation.tasks import PROJECTION as TASKS
 from projections.credentials import Credentials, RateLimits
 from projections.readers import DocumentsReader
@@ -22,6 +20,10 @@ from read_api.edge.asking import OWN_CALLER
 from read_api.edge.auth import Caller
 from schemas.envelope import Actor, ActorType, TenantId
 from streams.intake.http.provider_keys import SECRETS
+
+if TYPE_CHECKING:
+    from factline.worker import Task, Worker
+    from infra.handlers.web import Handler
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,6 +42,28 @@ _LOOKS_SHARE = 20
 """The time between two looks is at least so many times that of a look, so that many tenants cost little too."""
 
 
+class Shipped(NamedTuple):
+    """Tasks that the server does itself.
+
+    Shape: `load` gives the handlers of the `kinds`, which takes a moment: it is called when there is a task for one.
+    """
+
+    kinds: Sequence[str]
+    load: "Callable[[], Mapping[str, Handler]]"
+
+
+def shipped_of(settings: HandlerSettings, kinds: Sequence[str]) -> Shipped | None:
+    """Return these kinds with the handlers that ship, None where there are no kinds."""
+
+    def load() -> "Mapping[str, Handler]":
+        # a fifth of a second of every start: only where there is a task for one
+        from infra.handlers.catalog import handlers  # noqa: PLC0415
+
+        return handlers(settings, kinds)
+
+    return Shipped(kinds, load) if kinds else None
+
+
 class _Own(Caller):
     """The server itself, which may do the tasks of a tenant."""
 
@@ -51,11 +75,10 @@ class _Own(Caller):
 class OwnWorkers:
     """One worker for each tenant that has a task of these kinds, or had one a while ago."""
 
-    def __init__(
-        self, app: ASGIApp, shipped: Mapping[str, Handler], documents: DocumentsReader, credentials: Credentials
-    ) -> None:
+    def __init__(self, app: ASGIApp, shipped: Shipped, documents: DocumentsReader, credentials: Credentials) -> None:
         self._app = app
         self._shipped = shipped
+        self._handlers: Mapping[str, Handler] | None = None
         self._documents = documents
         self._credentials = credentials
         self._working: dict[TenantId, tuple[Worker, asyncio.Task[None]]] = {}
@@ -75,6 +98,8 @@ class OwnWorkers:
             except StoreUnavailable as error:
                 _LOG.warning("tasks cannot be looked for now: %s", error)
             else:
+                if wanted and self._handlers is None:
+                    self._handlers = await asyncio.to_thread(self._shipped.load)
                 self._begin_or_stop(wanted)
             await asyncio.sleep(max(_LOOK_S, _LOOKS_SHARE * (perf_counter() - began)))
 
@@ -115,11 +140,16 @@ class OwnWorkers:
                 after=None,
                 limit=1,
             )
-            for kind in self._shipped
+            for kind in self._shipped.kinds
             for status in (TaskStatus.WAITING, TaskStatus.CLAIMED)
         )
 
     def _begin(self, tenant_id: TenantId) -> None:
+        # the handlers have loaded both
+        import httpx  # noqa: PLC0415
+
+        from factline.worker import Worker  # noqa: PLC0415
+
         worker = Worker(
             "http://127.0.0.1",
             "",
@@ -129,7 +159,7 @@ class OwnWorkers:
             stop_s=_STOP_S,
             transport=httpx.ASGITransport(_as_own(self._app, lambda: self._caller_of(tenant_id))),
         )
-        for kind, handler in self._shipped.items():
+        for kind, handler in (self._handlers or {}).items():
             worker.task(kind)(_one_at_a_time(handler) if kind in ONE_AT_A_TIME else handler)
         working = asyncio.create_task(worker.work())
         working.add_done_callback(lambda done: _say_why(tenant_id, done))
@@ -141,11 +171,11 @@ class OwnWorkers:
         return _Own(tenant_id, NAME, ("tasks:write", SECRETS), quota=quota)
 
 
-def _one_at_a_time(handler: Handler) -> Handler:
+def _one_at_a_time(handler: "Handler") -> "Handler":
     """Return a handler for one tenant, which holds no place while it waits for another of its own."""
     turn = asyncio.Lock()
 
-    async def handle(task: Task) -> Any:
+    async def handle(task: "Task") -> Any:
         async with turn:
             return await handler(task)
 

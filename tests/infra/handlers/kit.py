@@ -4,7 +4,8 @@ import asyncio
 from typing import Any
 
 from factline.worker import Provider, Task
-from infra.handlers.outgoing import Outgoing, networks
+from infra.handlers.outgoing import Outgoing
+from infra.handlers.settings import networks
 from infra.handlers.web import Handler
 
 LOCAL = Outgoing(networks("127.0.0.0/8"))

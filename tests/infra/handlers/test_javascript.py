@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from factline.worker import Failed
-from infra.handlers import javascript
-from infra.handlers.catalog import HARMLESS, BadKinds, kinds_of
+from infra.handlers import kinds
 from infra.handlers.javascript import script_javascript
+from infra.handlers.kinds import HARMLESS, BadKinds, kinds_of
 from tests.infra.handlers.kit import done
 
 RUN = script_javascript()
@@ -88,7 +88,7 @@ def test_process_has_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_v8_nobody_takes_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "script.javascript" in kinds_of(None, HARMLESS)
-    monkeypatch.setattr(javascript, "find_spec", lambda _: None)
+    monkeypatch.setattr(kinds, "find_spec", lambda _: None)
     assert "script.javascript" not in kinds_of(None, HARMLESS)
     with pytest.raises(BadKinds, match=r"factline\[scripts\]"):
         kinds_of("script.javascript", HARMLESS)

@@ -9,7 +9,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from factline.worker import Failed
-from infra.handlers.mail import MailServer, mail_server, notify_email
+from infra.handlers.mail import notify_email
+from infra.handlers.settings import MailServer, mail_server
 from tests.infra.handlers.kit import done
 from tests.tour import free_port
 

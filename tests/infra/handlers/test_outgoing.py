@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from factline.worker import Failed
-from infra.handlers.outgoing import Outgoing, is_public, networks
+from infra.handlers.outgoing import Outgoing, is_public
+from infra.handlers.settings import networks
 from infra.handlers.web import http_request
 from tests.infra.handlers.kit import LOCAL, done
 from tests.infra.handlers.web_server import Answer, Sent, web_server

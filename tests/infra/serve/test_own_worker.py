@@ -15,7 +15,7 @@ from infra.embedded import Embedded
 from infra.handlers.chat import chat_complete
 from infra.serve import own_worker
 from infra.serve.embedded import create_app
-from infra.serve.own_worker import NAME, OwnWorkers, working
+from infra.serve.own_worker import NAME, OwnWorkers, Shipped, working
 from projections.credentials import Quota, RateLimits
 from read_api.edge.asking import OWN_CALLER
 from schemas.envelope import TenantId
@@ -84,7 +84,9 @@ def tenants(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tenant, 
     with Embedded.open(folder) as embedded:
         demo = str(embedded.first_start())
         operator = (folder / "operator.key").read_text().strip()
-        app = create_app(embedded, host_metrics=False, usual_limits=RateLimits(), shipped=shipped)
+        app = create_app(
+            embedded, host_metrics=False, usual_limits=RateLimits(), shipped=Shipped(list(shipped), lambda: shipped)
+        )
         with served(app) as client:
             made = Tenant(client, operator).post("/v1/tenants", {"tenant_id": "acme", "name": "Acme"})
             yield Tenant(client, demo), Tenant(client, made["api_key"])
@@ -179,7 +181,7 @@ def test_tenant_without_tasks_is_worked_for_again_when_it_has_some(
 
     async def as_it_goes() -> None:
         kept: Any = Kept()
-        own = OwnWorkers(app, {"twice": twice}, kept, kept)
+        own = OwnWorkers(app, Shipped(["twice"], lambda: {"twice": twice}), kept, kept)
         async with working(own):
             await come(lambda: len(claims) > 3)
             vars(kept).update(left)
