@@ -3,15 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from domain import catalog
 from domain.automation.provider_key import AddProviderKey, BaseUrl, RotateProviderKey, provider_key_stream
-from domain.message import Command
 from domain.operations.task import TaskKind
 from projections.credentials import Credentials, provider_secret_of
 from read_api.edge.asking import Allowed
@@ -21,11 +18,10 @@ from schemas.envelope import TenantId
 from schemas.sealed import Tampered
 from schemas.values import Id, Name
 from streams.intake.http.command_docs import KEY, REPLIED
-from streams.intake.http.commands import Gate, answer_of, command_id_of, use_events
+from streams.intake.http.commands import Gate
 from streams.intake.http.described import described_body
+from streams.intake.http.giving import Giving
 from streams.intake.http.tenants import read_body
-from streams.ports import CALLER_WAITS_S, Submission
-from streams.write.answers import fingerprint
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,22 +62,7 @@ class _Rotate(BaseModel):
 def provider_keys_router(gate: Gate, box: SecretBox, fingerprint_key: bytes) -> APIRouter:
     """Shape: `fingerprint_key` is the deployment's."""
     router = APIRouter(tags=["commands"])
-
-    async def give(request: Request, caller: Caller, command: Command, said: Any) -> Response:
-        name = catalog.name_of(type(command))
-        submission = Submission(
-            command_id=command_id_of(request.headers.get("Idempotency-Key")),
-            tenant_id=caller.tenant_id,
-            name=name,
-            command=command,
-            actor=caller.actor,
-            deadline=datetime.now(UTC) + timedelta(seconds=CALLER_WAITS_S),
-            # of what the caller said: sealed it is another text each time
-            command_hash=fingerprint(name, said, None, key=fingerprint_key),
-        )
-        reply = await gate.execute(submission)
-        await use_events(request, caller, reply)
-        return answer_of(reply, request.app.state.log)
+    giving = Giving(gate, fingerprint_key)
 
     @router.post(
         "/v1/secrets",
@@ -112,7 +93,9 @@ def provider_keys_router(gate: Gate, box: SecretBox, fingerprint_key: bytes) -> 
             prefix=_prefix(wanted.secret),
             sealed=sealed,
         )
-        return await give(request, caller, command, wanted.model_dump(mode="json"))
+        # of what the caller said: sealed it is another text each time
+        said = wanted.model_dump(mode="json")
+        return await giving.give(request, caller, command, said)
 
     @router.post(
         "/v1/secrets/{key_id}",
@@ -124,7 +107,7 @@ def provider_keys_router(gate: Gate, box: SecretBox, fingerprint_key: bytes) -> 
         wanted = await read_body(request, _Rotate)
         sealed = await asyncio.to_thread(box.seal, caller.tenant_id, key_id, wanted.secret)
         command = RotateProviderKey(key_id=key_id, prefix=_prefix(wanted.secret), sealed=sealed)
-        return await give(request, caller, command, [key_id, wanted.secret])
+        return await giving.give(request, caller, command, [key_id, wanted.secret])
 
     return router
 

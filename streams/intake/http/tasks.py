@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Annotated, Any
 
@@ -29,12 +29,12 @@ from schemas.values import Name
 from streams.identifiers import new_id
 from streams.intake.http.bodies import body_of, json_of
 from streams.intake.http.command_docs import KEY, REPLIED
-from streams.intake.http.commands import BatchGate, answer_of, command_id_of, invalid, use_events
+from streams.intake.http.commands import BatchGate, invalid
 from streams.intake.http.described import body_of_schema, described_body, schema_of
+from streams.intake.http.giving import Giving, submission
 from streams.intake.http.provider_keys import TaskSecrets
 from streams.intake.http.tenants import read_body
-from streams.ports import CALLER_WAITS_S, Reply, Submission
-from streams.write.answers import fingerprint
+from streams.ports import Reply
 
 MAX_WAITING_OF_TENANT = 100
 """Claims of one tenant that may wait for tasks; one more is answered 429, so that each tenant has its share."""
@@ -85,7 +85,7 @@ def tasks_router(
 ) -> APIRouter:
     """Shape: `documents` has the view of tasks; `fingerprint_key` is the deployment's."""
     router = APIRouter(tags=["tasks"], route_class=DirectRoute)
-    claims = _Claims(gate, documents)
+    claims, giving = _Claims(gate, documents), Giving(gate, fingerprint_key)
 
     @router.post(
         "/v1/tasks/claim",
@@ -115,11 +115,7 @@ def tasks_router(
                     said = catalog.adapter(command).validate_python({**body, "task_id": task_id})
                 except ValidationError as error:
                     raise invalid(error) from error
-                submission = _submission(caller, said, command_id_of(request.headers.get("Idempotency-Key")))
-                hash_ = fingerprint(submission.name, [task_id, body], None, key=fingerprint_key)
-                reply = await gate.execute(submission._replace(command_hash=hash_))
-            await use_events(request, caller, reply)
-            return answer_of(reply, request.app.state.log)
+                return await giving.give(request, caller, said, [task_id, body])
 
         body = body_of_schema(_without_task_id(schema_of(command)), example)
         docs = {"parameters": [KEY], "requestBody": body}
@@ -136,17 +132,6 @@ def _without_task_id(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a body whose task the path names."""
     fields = {name: field for name, field in schema["properties"].items() if name != "task_id"}
     return {**schema, "properties": fields, "required": [name for name in schema["required"] if name != "task_id"]}
-
-
-def _submission(caller: Caller, command: Command, command_id: str) -> Submission:
-    return Submission(
-        command_id=command_id,
-        tenant_id=caller.tenant_id,
-        name=catalog.name_of(type(command)),
-        command=command,
-        actor=caller.actor,
-        deadline=datetime.now(UTC) + timedelta(seconds=CALLER_WAITS_S),
-    )
 
 
 class _Claims:
@@ -210,7 +195,7 @@ class _Claims:
         self, tenant: "_OfTenant", caller: Caller, worker: str, ready: Sequence[Document]
     ) -> Sequence[dict[str, Any]]:
         claims = [ClaimTask(task_id=id_, worker=worker, attempt=attempt) for id_, attempt in map(_attempt_of, ready)]
-        replies = await self._gate.execute_many([_submission(caller, claim, new_id()) for claim in claims])
+        replies = await self._gate.execute_many([submission(caller, claim, new_id()) for claim in claims])
         tenant.remember(map(_attempt_of, ready))
         return [
             {
