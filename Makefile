@@ -9,7 +9,7 @@ TESTED_WITH := $(if $(filter 1,$(REQUIRE_ENGINES)),.dev,.test)
 PORT ?= 8080
 DATA_DIR ?= ./data
 
-.PHONY: run test check page bench chaos clean
+.PHONY: run test check page pictures bench chaos clean
 
 run: $(VENV)/.run
 	@PORT=$(PORT) DATA_DIR=$(DATA_DIR) exec $(BIN)/factline serve
@@ -28,6 +28,10 @@ check: $(VENV)/.dev
 # the web page, read_api/page, from its source in page/; needs Node 20.19 or newer
 page: $(VENV)/.dev
 	$(BIN)/python -m tests.page_build
+
+# every room of the page in docs/pictures; needs chromium and chromium-driver
+pictures: $(VENV)/.dev
+	$(BIN)/python -m tests.pictures
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks

@@ -15,6 +15,7 @@ from domain.execution.context import CONTEXT as EXECUTION
 from domain.finance.context import CONTEXT as FINANCE
 from domain.fleet.context import CONTEXT as FLEET
 from domain.identity.context import CONTEXT as IDENTITY
+from domain.integration.context import integration_beside, offered_by
 from domain.message import Command, Decider, Event, Fact, KeptApart, marked_fields
 from domain.operations.context import CONTEXT as OPERATIONS
 from domain.process import PROCESS_EVENTS, Process, evolve_process
@@ -22,7 +23,8 @@ from domain.sales.context import CONTEXT as SALES
 from schemas import upcast
 from schemas.envelope import Envelope
 
-CONTEXTS: tuple[Context, ...] = (IDENTITY, FLEET, FINANCE, SALES, CONTENT, EXECUTION, OPERATIONS, AUTOMATION)
+_CONTEXTS: tuple[Context, ...] = (IDENTITY, FLEET, FINANCE, SALES, CONTENT, EXECUTION, OPERATIONS, AUTOMATION)
+CONTEXTS: tuple[Context, ...] = (*_CONTEXTS, integration_beside(_CONTEXTS))
 
 DECIDERS: tuple[Decider, ...] = tuple(decider for context in CONTEXTS for decider in context.deciders)
 FACTS: tuple[type[Fact], ...] = tuple(fact for context in CONTEXTS for fact in context.facts)
@@ -49,6 +51,9 @@ EVENTS: Mapping[str, type[Event]] = {
 
 DECIDED: tuple[str, ...] = tuple(event.TYPE for decider in DECIDERS for event in decider.events)
 """The types of the events that commands give: of all but the facts, and what processes record in their own streams."""
+
+OFFERED: frozenset[str] = frozenset(event.TYPE for event in offered_by(_CONTEXTS))
+"""The types of the events that webhooks tell of."""
 
 _NAMES: Mapping[type[Command], str] = {command: name for name, command in COMMANDS.items()}
 _DECIDER_OF: Mapping[type[Command], Decider] = {

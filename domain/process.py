@@ -4,12 +4,12 @@ The process `invitation_expiry` of the user `ann` has the stream `invitation_exp
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, Generic, NamedTuple
 
-from domain.message import Command, Event, Personal, value
+from domain.message import Command, Event, Personal, S, value
 from schemas.envelope import Envelope, StreamId, id_of
 
 # --- what a process answers with
@@ -43,13 +43,17 @@ class Note(NamedTuple):
 
 Action = Ask | Wait | Forget | Note
 
+RETRY = "retry~"
+"""So begin the names of timers that the writer sets for itself, to show an event again on which the code failed."""
+
 
 class Around(NamedTuple):
     """What is given to `react` beside the state and the event.
 
-    Shape: `id` says which instance this is; `timers` are those that are set, by name; `attempts` counts how often each
+    Shape: `id` says which instance this is; `timers` are those that it set, by name; `attempts` counts how often each
     step was asked. `command` is the one that gave the event, None for a timer, an answer, and what an earlier turn
-    left over: it may hold what must not stand in an event.
+    left over: it may hold what must not stand in an event. `stream` and `position` are the event's; where it is only
+    foreseen, the position is 0.
     Units: `now` is UTC.
     """
 
@@ -58,10 +62,16 @@ class Around(NamedTuple):
     timers: Mapping[str, datetime]
     attempts: Mapping[str, int]
     command: Command | None
+    stream: StreamId
+    position: int
 
 
 def _stateless(_state: Any, _event: Event) -> None:
     return None
+
+
+def _always(_state: Any, _event: Event) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,12 @@ class Process:
     Shape: `listens` are the events that it answers, all of which commands give; `route(event, envelope)` says which
     instance an event belongs to, None for none. `react(state, event, around)` gives actions for these events, and for
     `process.answered` and `timer.fired` of its own. `evolve(state, event)` gives the state after an event of its own
-    stream: `events`, which it notes, and those of PROCESS_EVENTS; what it must know of others it notes.
+    stream: `events`, which it notes, and those of PROCESS_EVENTS; what it must know of others it notes. Of an event
+    that comes again, because the code failed on it, `still(state, event)` says by the state of the event's stream now
+    if what it leads to is wanted still. The events in `needs_command` are not shown again, because what they lead to
+    stands in the command that gave them, which is gone by then: that stays visible as what went wrong. Where
+    `begun_by` names events, the others are shown only to an instance that is there: it listens to much, and most have
+    no use for it.
     """
 
     name: str
@@ -80,6 +95,9 @@ class Process:
     react: Callable[[Any, Any, Around], Sequence[Action]]
     events: tuple[type[Event], ...] = ()
     evolve: Callable[[Any, Any], Any] = _stateless
+    still: Callable[[Any, Any], bool] = _always
+    needs_command: tuple[type[Event], ...] = ()
+    begun_by: tuple[type[Event], ...] = ()
 
     def stream(self, id_: str) -> StreamId:
         return StreamId(f"{self.name}-{id_}")
@@ -148,11 +166,24 @@ class ProcessAnswered(_OfProcess):
 
 @value
 class ProcessFailed(_OfProcess):
-    """The process's code failed on an event, which is passed over; `reason` names the error and no values."""
+    """The process's code failed on an event, which comes again later; `reason` names the error and no values."""
 
     TYPE: ClassVar = "process.failed"
     on: str
     reason: str
+
+
+@value
+class ProcessGaveUp(_OfProcess):
+    """The event that it failed on does not come again by itself any more; somebody may ask for it.
+
+    Shape: `timer` shows it again when it is set. Its name ends with the event's version and stream.
+    """
+
+    TYPE: ClassVar = "process.gave_up"
+    on: str
+    reason: str
+    timer: str
 
 
 @value
@@ -179,6 +210,7 @@ PROCESS_EVENTS: tuple[type[Event], ...] = (
     ProcessAsked,
     ProcessAnswered,
     ProcessFailed,
+    ProcessGaveUp,
     TimerSet,
     TimerForgotten,
     TimerFired,
@@ -188,43 +220,51 @@ PROCESS_EVENTS: tuple[type[Event], ...] = (
 
 
 @value
-class Running:
+class Running(Generic[S]):
     """What is known of an instance.
 
-    Shape: `open` are the commands that are asked and not answered, by their ids.
+    Shape: `open` are the commands that are asked and not answered, by their ids; `given_up` are the timers that would
+    show it again what it failed on for the last time, as a set that can be shown.
     """
 
-    state: Any
+    state: S | None
     open: Mapping[str, ProcessAsked]
     attempts: Mapping[str, int]
     timers: Mapping[str, datetime]
+    given_up: Mapping[str, bool] = field(default_factory=dict)
 
 
-BEGUN = Running(state=None, open={}, attempts={}, timers={})
+BEGUN: Running[Any] = Running(state=None, open={}, attempts={}, timers={})
 
 
-def evolve_process(process: Process, running: Running | None, event: Event) -> Running:
+def evolve_process(process: Process, running: Running[Any] | None, event: Event) -> Running[Any]:
     """Return what is known of an instance after an event of its stream."""
     before = after = running or BEGUN
     match event:
         case ProcessFailed():
             # not shown to the process: its code is what failed
             return before
+        case ProcessGaveUp():
+            return replace(before, given_up={**before.given_up, event.timer: True})
         case ProcessAsked():
             attempts = {**before.attempts, event.step: event.attempt}
             after = replace(before, open={**before.open, event.command_id: event}, attempts=attempts)
         case ProcessAnswered():
             after = replace(before, open=_without(before.open, event.command_id))
         case TimerSet():
-            after = replace(before, timers={**before.timers, event.name: event.due_at})
+            timers = {**before.timers, event.name: event.due_at}
+            after = replace(before, timers=timers, given_up=_without(before.given_up, event.name))
         case TimerForgotten() | TimerFired():
             after = replace(before, timers=_without(before.timers, event.name))
         case _:
             pass
+    if isinstance(event, TimerSet | TimerForgotten | TimerFired) and event.name.startswith(RETRY):
+        # the writer's own, not shown to the process
+        return after
     return replace(after, state=process.evolve(before.state, event))
 
 
-def standing_of(running: Running) -> dict[str, Any]:
+def standing_of(running: Running[Any]) -> dict[str, Any]:
     """Return the fields of an event of a process that say how the instance stands after it."""
     standing = Standing.ASKING if running.open else Standing.WAITING if running.timers else Standing.IDLE
     name, due_at = min(running.timers.items(), key=lambda timer: (timer[1], timer[0]), default=(None, None))

@@ -1,5 +1,7 @@
 """Every rule refuses a command in the same way, which is defined here."""
 
+import re
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -41,5 +43,15 @@ def not_allowed(reason: str) -> CommandRejected:
     return CommandRejected(Kind.NOT_ALLOWED, reason)
 
 
-def not_now(reason: str) -> CommandRejected:
-    return CommandRejected(Kind.NOT_NOW, reason)
+_FREE_AT = "it is free again at "
+
+
+def not_now(reason: str, free_at: datetime | None = None) -> CommandRejected:
+    """Shape: `free_at` is from when on it may be accepted, where a limit is reached; the reason then ends with it."""
+    return CommandRejected(Kind.NOT_NOW, reason if free_at is None else f"{reason}; {_FREE_AT}{free_at.isoformat()}")
+
+
+def free_again(reason: str) -> datetime | None:
+    """Return from when on a command may be accepted that was refused `not_now`, None where no limit was reached."""
+    found = re.search(rf"{_FREE_AT}(\S+)$", reason)
+    return datetime.fromisoformat(found[1]) if found else None

@@ -31,8 +31,8 @@ class Agent:
 
     Shape: `allowed` are digests of scripts, 64 hexadecimal digits each; nothing else is run, in none but these `shells`
     and no longer than `limit_s`. Beside commands for the device it does tasks of `task_kind`, whose input is `{"shell":
-    …, "body": …}`, where one is given. The key needs the scopes `scripts:read` and `execution:write`, and `tasks:write`
-    for tasks.
+    …, "body": …}`, where one is given. A `version` is reported as the device's `agent_version`. The key needs the
+    scopes `scripts:read` and `execution:write`, `tasks:write` for tasks, and `fleet:write` for the version.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Agent:
         limit_s: float = 600.0,
         poll_s: float = 5.0,
         task_kind: str | None = None,
+        version: str | None = None,
     ) -> None:
         self._client = client
         self._device_id = device_id
@@ -53,6 +54,7 @@ class Agent:
         self._limit_s = limit_s
         self._poll_s = poll_s
         self._task_kind = task_kind
+        self._version = version
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -77,7 +79,10 @@ class Agent:
             self._stopping.wait(pause_s)
 
     def settle(self) -> None:
-        """Report what an earlier agent of this device began and did not end: it is not run again."""
+        """Report the version, and what an earlier agent of this device began and did not end: it is not run again."""
+        if self._version is not None:
+            said = {"device_id": self._device_id, "agent_version": self._version}
+            self._client.command("fleet", "UpdateDevice", said)
         for row in self._client.rows("/v1/command_executions", device_id=self._device_id, status="RUNNING"):
             self._report(row["id"], {"error": LOST})
 

@@ -1,7 +1,7 @@
 """A script is run here in a folder of its own, for so long and no longer, and what it says is kept up to a limit."""
 
 import os
-import select
+import selectors
 import shutil
 import subprocess
 import tempfile
@@ -93,9 +93,12 @@ def _run(
         assert process.stdout is not None  # noqa: S101
         output = process.stdout.fileno()
         os.set_blocking(output, False)
+        # not `select`, which fails in a process that has more than 1,024 files open
+        waiting = selectors.PollSelector()
+        waiting.register(output, selectors.EVENT_READ)
         while True:
             over = process.poll() is not None
-            said, _, _ = select.select([output], [], [], 0 if over else _LOOK_S)
+            said = waiting.select(0 if over else _LOOK_S)
             some = os.read(output, _CHUNK) if said else None
             if some:
                 # what is too much is read all the same, or the script would stand still

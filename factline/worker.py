@@ -35,8 +35,12 @@ _LAST_WORD_S = 5.0
 _LONGEST_WAIT_S = 50.0
 """A claim is answered before the client takes the server for gone."""
 
+_LATEST_S = 3_600
 _BEATS = 3  # heartbeats in the time that the task allows between two
 _OVER = (Invalid, Forbidden, NotFound, Conflict)
+_UNSENT_PARTS = 100
+_LAST_PARTS_S = 1.0
+"""How long a task that is done waits until the parts that it published are sent."""
 
 
 class Provider(NamedTuple):
@@ -50,11 +54,18 @@ class Provider(NamedTuple):
         return f"Provider({self.name!r}, {self.base_url!r}, …)"
 
 
+def _to_nobody(_part: Any) -> None:
+    return
+
+
 class Task(NamedTuple):
     """What a function is given: `attempt` counts from 1, `input` is JSON.
 
     Shape: `provider` is what the input's `provider_key` names, for a worker whose key has the scope secrets:read; None
-    where there is none, or the key is not for tasks of this kind.
+    where there is none, or the key is not for tasks of this kind. `publish` shows a part of the output, JSON of up to 8
+    KiB, to those who listen to the task now: it returns at once, nothing is recorded, and a part may be lost.
+    `tenant_id` is whose task it is, as the server says, empty where it is too old to say so. `events` are those that a
+    task of the kind `webhook.deliver` sends.
     """
 
     id: str
@@ -62,6 +73,9 @@ class Task(NamedTuple):
     attempt: int
     input: Any
     provider: Provider | None = None
+    publish: Callable[[Any], None] = _to_nobody
+    tenant_id: str = ""
+    events: Any = None
 
 
 class ModelUse(NamedTuple):
@@ -86,6 +100,14 @@ class Failed(Exception):  # noqa: N818
     def __init__(self, error: str, *, retryable: bool = True) -> None:
         super().__init__(error)
         self.retryable = retryable
+
+
+class Postponed(Failed):
+    """Raise it where an attempt was not made: the task comes again later, and has as many attempts as before."""
+
+    def __init__(self, reason: str, *, retry_after_s: float) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
 
 
 Handler = Callable[[Task], Any]
@@ -195,15 +217,31 @@ class Worker:
                 await asyncio.wait_for(asyncio.gather(*late, return_exceptions=True), _LAST_WORD_S)
 
     async def _do(self, client: AsyncClient, row: Mapping[str, Any]) -> None:
-        task = Task(row["task_id"], row["kind"], row["attempt"], row["input"], _provider_of(row.get("provider")))
+        parts = _Parts(client, row["task_id"], row["attempt"])
+        provider = _provider_of(row.get("provider"))
+        task = Task(
+            row["task_id"],
+            row["kind"],
+            row["attempt"],
+            row["input"],
+            provider,
+            parts.publish,
+            row.get("tenant_id", ""),
+            row.get("events"),
+        )
         doing = asyncio.ensure_future(_called(self._handlers[task.kind], task))
         beating = asyncio.create_task(self._beat(client, task, row["heartbeat_s"], doing))
         try:
-            await self._say(client, task, "complete", _said(await doing))
+            said = _said(await doing)
+            await parts.sent()
+            await self._say(client, task, "complete", said)
         except asyncio.CancelledError:
             doing.cancel()
             if self._stopping.is_set():
                 await self._say(client, task, "fail", {"error": "the worker was stopped"})
+        except Postponed as postponed:
+            retry_after_s = min(_LATEST_S, max(1, math.ceil(postponed.retry_after_s)))
+            await self._say(client, task, "postpone", {"reason": str(postponed), "retry_after_s": retry_after_s})
         except Failed as failed:
             await self._say(client, task, "fail", {"error": str(failed), "retryable": failed.retryable})
         except Exception as error:  # noqa: BLE001 - what fails in a function fails its task, and nothing else
@@ -211,6 +249,7 @@ class Worker:
             await self._say(client, task, "fail", {"error": f"{type(error).__name__}: {error}"})
         finally:
             beating.cancel()
+            parts.close()
 
     async def _beat(
         self, client: AsyncClient, task: Task, heartbeat_s: int | None, doing: "asyncio.Future[Any]"
@@ -244,6 +283,61 @@ class Worker:
                 return
             else:
                 return
+
+
+class _Parts:
+    """Sends the parts of an output in their order while the task goes on; what comes faster than that is dropped."""
+
+    def __init__(self, client: AsyncClient, task_id: str, attempt: int) -> None:
+        self._client = client
+        self._path, self._attempt = f"/v1/tasks/{task_id}/stream", attempt
+        self._loop = asyncio.get_running_loop()
+        self._unsent: asyncio.Queue[Any] = asyncio.Queue(_UNSENT_PARTS)
+        self._sending: asyncio.Task[None] | None = None
+        self._is_over = False
+
+    def publish(self, part: Any) -> None:
+        # a function that is no coroutine calls from a thread; after the end of its task the loop may be closed
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._put, part)
+
+    def _put(self, part: Any) -> None:
+        if self._is_over:
+            # a thread may go on after its task
+            return
+        if self._sending is None:
+            self._sending = asyncio.create_task(self._send())
+        with suppress(asyncio.QueueFull):
+            self._unsent.put_nowait(part)
+
+    async def _send(self) -> None:
+        is_wanted = True
+        while True:
+            part = await self._unsent.get()
+            try:
+                if is_wanted:
+                    body = {"attempt": self._attempt, "output": part}
+                    await self._client.post(self._path, body, patience_s=0)
+            except (Invalid, TypeError, ValueError) as error:
+                _LOG.warning("a part published at %s is not taken: %s", self._path, error)
+            except _OVER as error:
+                # the attempt is over, or the server does not know of parts: the task itself is told otherwise
+                _LOG.info("no more parts are published at %s: %s", self._path, error)
+                is_wanted = False
+            except ClientError:
+                pass  # the next one may come through
+            finally:
+                self._unsent.task_done()
+
+    async def sent(self) -> None:
+        """Wait a moment until all that was published is sent: when the task is done, nobody takes it any more."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._unsent.join(), _LAST_PARTS_S)
+
+    def close(self) -> None:
+        self._is_over = True
+        if self._sending is not None:
+            self._sending.cancel()
 
 
 def _said(returned: Any) -> Mapping[str, Any]:

@@ -1,7 +1,9 @@
 """A data directory belongs to one process at a time, and its format must be one that this version knows."""
 
+import errno
 import fcntl
 import json
+import logging
 import os
 import secrets
 import uuid
@@ -12,11 +14,16 @@ from typing import Any, NamedTuple, Self
 
 from streams.ports import LogIdentity
 
+_log = logging.getLogger(__name__)
+
 FORMAT = 3
 """Raised when an older version could not read what this one writes."""
 
 GATEWAYS = "gateways"
 """The folder of a machine's gateways, which have a numbered one each."""
+
+VECTORS = "vectors"
+"""The folder of the vectors of documents, which no log has: it is worth keeping, but documents can be put in again."""
 
 KEYS_FILE = "keys.sqlite"
 MASTER_KEY_FILE = "master.key"
@@ -123,8 +130,13 @@ class DataDir:
         write_log(self.path, log)
 
     def announce(self, url: str) -> None:
-        """Tell other processes where this one answers."""
-        _write(self.path / _SERVER_FILE, json.dumps({"url": url, "pid": os.getpid()}), mode=0o600)
+        """Tell other processes where this one answers; on a full disk none is told, and this one still answers."""
+        try:
+            _write(self.path / _SERVER_FILE, json.dumps({"url": url, "pid": os.getpid()}), mode=0o600)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            _log.warning("the disk is full, so other commands do not find this server; free some space and restart it")
 
     def keep_operator_key(self, key: str) -> None:
         _write(self.path / OPERATOR_FILE, key + "\n", mode=0o600)

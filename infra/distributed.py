@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,19 +20,22 @@ from infra.kafka.event_log import KafkaEventLog
 from infra.kafka.followed_topic import FollowedTopic
 from infra.kafka.key_finder import KafkaKeyFinder
 from infra.kafka.log_reader import KafkaLogReader
+from infra.kafka.log_watch import LogWatch
 from infra.kafka.sealed_commands import SealedCommands
 from infra.kafka.telemetry_log import KafkaTelemetryLog
-from infra.kafka.topics import check_partitions, check_topics, log_id
+from infra.kafka.topics import check_partitions, check_topics
 from infra.kafka.transaction import LIMIT_S
 from infra.kafka.worker_groups import COMMANDS, KafkaWorkerGroups
 from infra.limits.memory import MemoryRateLimiter
 from infra.limits.redis import RedisRateLimiter
 from infra.master_key import MasterKey, read_master_key
 from infra.migrate import schema_registry
+from infra.redis.ephemeral import RedisEphemerals
 from infra.settings import BadSettings, CannotStart, Settings
 from infra.sqlite.snapshots import SqliteSnapshots
-from infra.watchdog import watching
+from infra.watchdog import LOST, watching
 from projections.keys import KeysUnusable
+from read_api.edge.ephemeral import LocalEphemerals
 from streams.ports import SystemClock
 from streams.project.asking import Askers
 from streams.topics import Beside
@@ -51,10 +55,15 @@ class Gateway:
         self.master = _master_key(settings)
         url = settings.redis_url
         self.limiter = RedisRateLimiter(url, settings.topics.prefix) if url else MemoryRateLimiter()
+        self.ephemerals = RedisEphemerals(url, settings.topics.prefix) if url else LocalEphemerals()
         connection, schema_ids = _connect(settings)
         self.clock = SystemClock()
-        with kafka_errors():
-            self.log_id = log_id(connection.admin(), settings.topics.events)
+        topics = settings.topics
+        self.log_watch = LogWatch(
+            connection.admin(),
+            [topics.events, topics.telemetry, topics.beside(Beside.KEYS), topics.beside(Beside.CREDENTIALS)],
+        )
+        self.log_id = self.log_watch.ids[topics.events]
         self.log = KafkaLogReader(connection, settings.topics)
         # a reader reads one place at a time: live streams and those who want to know who may ask do not wait in turn
         self.live_log = KafkaLogReader(connection, settings.topics)
@@ -79,6 +88,8 @@ class Gateway:
     def close(self) -> None:
         if isinstance(self.limiter, RedisRateLimiter):
             self.limiter.close()
+        if isinstance(self.ephemerals, RedisEphemerals):
+            self.ephemerals.close()
         self._known.close()
         self._keys.close()
         self.commands.close()
@@ -110,15 +121,23 @@ def command_worker(settings: Settings) -> Iterator[CommandWorker]:
     """Open the writer of the partitions that the group will give to this process; `run` it.
 
     Shape: waits until a broker answers: one that was started while there is none goes on at once when there is one.
+    It ends the process with status LOST when the log is another one than at its start.
     Raises: CannotStart; NotLetIn; TopicsUnfit; RegistryUnavailable, and no ids on disk; LogUnavailable, safe to retry.
     """
     master = _master_key(settings)
     connection, schema_ids = _connect(settings, math.inf)
+    log_watch = LogWatch(connection.admin(), [settings.topics.events])
     with _place(Path(settings.data_dir) / "writers") as folder:
         name = _name(folder)
         log = KafkaEventLog(connection, settings.topics, schema_ids=schema_ids, folder=folder, name=name, master=master)
         snapshots = SqliteSnapshots(folder / "snapshots.sqlite", code())
-        with closing(log), closing(snapshots), watching(lambda: log.writing_since, LIMIT_S):
+        with (
+            closing(log),
+            closing(snapshots),
+            watching(lambda: log.writing_since, LIMIT_S),
+            # what it knows of streams is of the other log: nothing more may be decided by it
+            log_watch.watching(lambda: os._exit(LOST)),
+        ):
             yield CommandWorker(KafkaCommandQueue(log), Writer(log, SystemClock(), snapshots=snapshots))
 
 

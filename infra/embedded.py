@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from infra.clickhouse.analytics import ClickHouseAnalytics
+from infra.clickhouse.tables import NoRoom
 from infra.data_dir import KEYS_FILE, MASTER_KEY_FILE, DataDir, DataDirError, operator_key
 from infra.release import check_release
 from infra.river.scorer import new_scorer
@@ -36,6 +37,10 @@ from streams.write.snapshots import code
 from streams.write.writer import Writer
 
 DEMO_TENANT = TenantId("demo")
+
+_NOTED_EVERY_S = 60.0
+"""To write how far a view of analytics has come costs a file of its own; what is read again is applied once."""
+
 _FIRST_START = Actor(ActorType.SYSTEM, "first-start")
 
 
@@ -75,6 +80,8 @@ class Embedded:
     def views(self) -> "Views":
         try:
             return Views(self)
+        except NoRoom as error:
+            raise DataDirError(f"the views cannot be opened: {error}") from error
         except (StoreUnavailable, LogDamaged) as error:
             folder = self.dir.folder("views")
             raise DataDirError(
@@ -134,15 +141,17 @@ class Views:
     """The read side of a data directory: three stores, a projector for each, and what an operator does with them."""
 
     def __init__(self, embedded: Embedded) -> None:
-        clear(embedded.dir.path)
         folder = embedded.dir.folder("views")
+        # with the views goes what was said of them
+        clear(folder)
         of = embedded.identity
         self.dead_letters = SqliteDeadLetters(folder / "dead_letters.sqlite", of)
         self.timeline = SqliteTimeline(folder / "timeline.sqlite", of_role(Role.TIMELINE), of)
         self.documents = SqliteDocuments(folder / "documents.sqlite", of_role(Role.DOCUMENTS), of)
         analytics = folder / "analytics"
         _claim(analytics, of)
-        self.analytics = ClickHouseAnalytics(f"chdb://{analytics.resolve()}", of_role(Role.ANALYTICS))
+        dsn = f"chdb://{analytics.resolve()}"
+        self.analytics = ClickHouseAnalytics(dsn, of_role(Role.ANALYTICS), noted_every_s=_NOTED_EVERY_S)
         stores: dict[Role, ViewWriter] = {
             Role.TIMELINE: self.timeline,
             Role.ANALYTICS: self.analytics,
@@ -160,7 +169,7 @@ class Views:
             log=embedded.log,
             dead_letters=self.dead_letters,
             clock=embedded.clock,
-            scratch=partial(scratch, embedded.dir.path),
+            scratch=partial(scratch, folder),
             correlator=self.correlator,
         )
 

@@ -9,7 +9,7 @@ from read_api.edge.issuer_keys import CannotFetch, Fetch
 
 _TIMEOUT_S = 5.0
 _LARGEST = 256 * 1024
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 OVER_HTTP = "FACTLINE_ISSUERS_OVER_HTTP"
 """The variable that lets issuers on this machine be asked without encryption: for trying, not for production."""
@@ -33,7 +33,7 @@ def fetching(environment: Mapping[str, str], outside: Outside) -> Fetch:
 
     def fetch(url: str) -> bytes:
         parts = urlsplit(url)
-        is_here = over_http and parts.scheme == "http" and parts.hostname in _LOOPBACK
+        is_here = over_http and parts.scheme == "http" and parts.hostname in LOOPBACK
         if parts.scheme != "https" and not is_here:
             raise CannotFetch(f"{url} is not https; {OVER_HTTP}=1 lets an issuer on this machine do without")
         try:

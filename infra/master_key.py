@@ -16,6 +16,7 @@ from schemas.personal import Subject
 from schemas.sealed import KEY_BYTES, new_key, seal, unseal
 
 FINGERPRINTS = "fingerprints of commands"
+SIGN_INS = "sign-ins through providers"
 """What the key of commands' fingerprints is derived for."""
 
 _PROOF = b"factline master key"

@@ -16,24 +16,44 @@ _LOOK_S = 0.5
 
 
 @contextmanager
+def looking(
+    look: Callable[[], bool], then: Callable[[], object], every_s: float, name: str, *, join_s: float | None = None
+) -> Iterator[None]:
+    """Look every so often in another thread while the block runs, and do what follows, once, when there is reason to.
+
+    Units: `join_s` is how long the end of the block waits for a look that goes on, None for as long as it takes.
+    """
+    stopping = threading.Event()
+
+    def run() -> None:
+        while not stopping.wait(every_s):
+            if look() and not stopping.is_set():
+                then()
+                return
+
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join(join_s)
+
+
+@contextmanager
 def watching(since: Callable[[], float | None], limit_s: float) -> Iterator[None]:
     """End this process with status LOST when what began at `since` lasts longer than `limit_s`.
 
     Shape: `since` is called from another thread, and is None while there is nothing to watch.
     Units: `since` is on the monotonic clock.
     """
-    stopping = threading.Event()
 
-    def watch() -> None:
-        while not stopping.wait(_LOOK_S):
-            if (began := since()) is not None and time.monotonic() - began > limit_s:
-                _LOG.critical("a transaction has not come to its end in %.0f s; this process ends", limit_s)
-                os._exit(LOST)
+    def lasts_too_long() -> bool:
+        return (began := since()) is not None and time.monotonic() - began > limit_s
 
-    thread = threading.Thread(target=watch, name="watchdog", daemon=True)
-    thread.start()
-    try:
+    def end() -> None:
+        _LOG.critical("a transaction has not come to its end in %.0f s; this process ends", limit_s)
+        os._exit(LOST)
+
+    with looking(lasts_too_long, end, _LOOK_S, "watchdog"):
         yield
-    finally:
-        stopping.set()
-        thread.join()

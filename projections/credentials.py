@@ -17,9 +17,16 @@ from domain.identity.tenant import (
     TenantStatus,
     TenantSuspended,
 )
-from projections import sign_in
+from domain.integration.webhook_endpoint import (
+    WebhookChanged,
+    WebhookRegistered,
+    WebhookRemoved,
+    WebhookSecretRotated,
+)
+from domain.operations.delivery import DELIVER
+from projections import connectors, consents, own_issuer, sign_in
 from projections.fields import instant_text
-from schemas.envelope import Envelope, StreamId, TenantId, id_of
+from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId, id_of
 from schemas.payload import BadPayload, Encoded
 
 _VERSION_1 = b"\xf1"
@@ -30,6 +37,8 @@ VERIFIER, GRANT, REVOKED, STATUS, QUOTA = "verifier", "grant", "revoked", "statu
 TRUST = "trust"
 USE, SECRET = "use", "secret"
 """The parts of a provider key: what it is for, and its secret, which is sealed."""
+MAKER = "maker"
+"""The part of a webhook endpoint, beside those of a provider key, that says whose rights it has."""
 
 _STATUS: Mapping[str, TenantStatus] = {
     TenantRegistered.TYPE: TenantStatus.ACTIVE,
@@ -45,6 +54,7 @@ _ENDS: Mapping[str, str] = {
     ApiKeyRevoked.TYPE: REVOKED,
     IssuerDistrusted.TYPE: TRUST,
     ProviderKeyRevoked.TYPE: SECRET,
+    WebhookRemoved.TYPE: SECRET,
 }
 """The parts that an event leaves empty."""
 
@@ -59,8 +69,15 @@ TYPES = frozenset(
         ProviderKeyRotated.TYPE,
         ProviderKeyRevoked.TYPE,
         TenantQuotaSet.TYPE,
+        WebhookRegistered.TYPE,
+        WebhookChanged.TYPE,
+        WebhookSecretRotated.TYPE,
+        WebhookRemoved.TYPE,
         *_STATUS,
         *sign_in.TYPES,
+        *own_issuer.TYPES,
+        *consents.TYPES,
+        *connectors.TYPES,
     }
 )
 """The events that change a credential."""
@@ -161,6 +178,12 @@ class Credentials(Protocol):
         Raises: StoreUnavailable, safe to retry.
         """
 
+    def sign_in_providers(self, tenant_id: TenantId) -> Sequence[sign_in.Provider]:
+        """Return the providers through which people of a tenant sign in now.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
     def of_stream(self, tenant_id: TenantId, stream: StreamId) -> Sequence[Part]:
         """Return the parts of one stream of a tenant, as that of a user or a session.
 
@@ -189,7 +212,10 @@ def parts_of(event: Envelope) -> Sequence[Part]:
     if event.type not in TYPES:
         return ()
     if event.type in sign_in.TYPES:
-        return [_part(event, name, value) for name, value in sign_in.changes(event).items()]
+        return _parts_of_sign_in(event)
+    for said in (own_issuer, consents, connectors):
+        if event.type in said.TYPES:
+            return [_part(event, name, value) for name, value in said.changes(event).items()]
     if status := _STATUS.get(event.type):
         return (_part(event, STATUS, {"status": status.value}),)
     if name := _SAYS_ALL.get(event.type):
@@ -198,7 +224,18 @@ def parts_of(event: Envelope) -> Sequence[Part]:
         return (_part(event, name, {}),)
     if event.type in {ProviderKeyAdded.TYPE, ProviderKeyRotated.TYPE}:
         return _parts_of_provider_key(event)
+    if event.type in {WebhookRegistered.TYPE, WebhookChanged.TYPE, WebhookSecretRotated.TYPE}:
+        return _parts_of_webhook(event)
     return _parts_of_key(event)
+
+
+def _parts_of_sign_in(event: Envelope) -> Sequence[Part]:
+    parts = [_part(event, name, value) for name, value in sign_in.changes(event).items()]
+    if identity := sign_in.linked(event):
+        # a sign-in brings the identity, and looks for the user
+        whose = _part(event, sign_in.LINKED, {"user_id": id_of(event.stream)})
+        parts.append(whose._replace(stream=sign_in.identity_stream(identity)))
+    return parts
 
 
 def _parts_of_key(event: Envelope) -> Sequence[Part]:
@@ -221,6 +258,18 @@ def _parts_of_provider_key(event: Envelope) -> Sequence[Part]:
     parts = []
     if event.type == ProviderKeyAdded.TYPE:
         parts.append(_part(event, USE, {name: event.data[name] for name in ("provider", "kinds", "base_url")}))
+    if sealed := apart.get("sealed"):
+        parts.append(_part(event, SECRET, {"sealed": sealed}))
+    return parts
+
+
+def _parts_of_webhook(event: Envelope) -> Sequence[Part]:
+    # whoever says where it sends to, or knows its newest secret, answers for what it may send
+    parts = [_part(event, MAKER, {"type": event.actor.type.value, "id": event.actor.id})]
+    if event.type != WebhookSecretRotated.TYPE:
+        url = event.data["url"]
+        parts.append(_part(event, USE, {"provider": "webhook", "kinds": [DELIVER], "base_url": url}))
+    apart = event.data.apart if isinstance(event.data, Encoded) else {}
     if sealed := apart.get("sealed"):
         parts.append(_part(event, SECRET, {"sealed": sealed}))
     return parts
@@ -263,6 +312,15 @@ def issuers_of(parts: Iterable[Part]) -> Sequence[TrustedIssuer]:
     return sorted(found)
 
 
+def sign_in_providers_of(parts: Iterable[Part]) -> Sequence[sign_in.Provider]:
+    """Return the providers of one tenant that parts make up, in the order of their ids. Raises: BadPayload."""
+    streams: dict[StreamId, list[Part]] = defaultdict(list)
+    for part in parts:
+        streams[part.stream].append(part)
+    found = (sign_in.provider_of(id_of(stream), values_of(of)) for stream, of in streams.items())
+    return sorted(provider for provider in found if provider is not None)
+
+
 def provider_secret_of(parts: Iterable[Part]) -> ProviderSecret | None:
     """Return the secret that the parts of one stream make up, None where there is none. Raises: BadPayload."""
     found = {part.name: _value(part) for part in parts}
@@ -272,6 +330,12 @@ def provider_secret_of(parts: Iterable[Part]) -> ProviderSecret | None:
         if use and secret
         else None
     )
+
+
+def maker_of(parts: Iterable[Part]) -> Actor | None:
+    """Return whose rights the webhook endpoint of these parts has. Raises: BadPayload."""
+    found = next((_value(part) for part in parts if part.name == MAKER), None)
+    return Actor(ActorType(found["type"]), found["id"]) if found else None
 
 
 def values_of(parts: Iterable[Part]) -> sign_in.Parts:

@@ -22,7 +22,7 @@ def decided(envelope: Envelope, fields: Mapping[str, Any]) -> tuple[Patch]:
     return (Patch(envelope.tenant_id, id_of(envelope.stream), "events", envelope.version, present),)
 
 
-_TURN = 1 << 40
+FIRST_ORDER = 1 << 40
 """More records than a partition had before facts were kept in arrays; as microseconds since 1970, which Cassandra takes
 the number of a row for, long ago."""
 
@@ -33,9 +33,9 @@ def fact_order(envelope: Envelope) -> int:
     Shape: of today's records the last one counts, and more than any fact of an earlier version. Of these the first one
     counts, as it did when they were recorded, so their number falls. Source: docs/adr/0030.
     """
-    return _TURN + envelope.position if envelope.schema_version > 1 else _TURN - envelope.position
+    return FIRST_ORDER + envelope.position if envelope.schema_version > 1 else FIRST_ORDER - envelope.position
 
 
 def heard_order(envelope: Envelope) -> int:
     """Return a number that grows with the records of a device's facts, also where its partition was changed."""
-    return _TURN + envelope.position if envelope.schema_version > 1 else envelope.position
+    return FIRST_ORDER + envelope.position if envelope.schema_version > 1 else envelope.position

@@ -17,7 +17,12 @@ UPDATE = "update this worker to that release"
 
 
 class Progress(Protocol):
-    """How far the live views are: what a read with a consistency token waits for."""
+    """How far the live views are: what a read with a consistency token waits for.
+
+    Shape: `waits` says that `reached` may wait for another machine, and so must not be asked on the event loop.
+    """
+
+    waits: bool
 
     def reached(self, view: str) -> Sequence[Checkpoint] | None:
         """Return how far the live build of a view has read each topic and partition, None where none is live yet.

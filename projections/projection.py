@@ -10,6 +10,7 @@ from projections.layout import Documents, Facts, Layout, Series
 from projections.rows import Role, Row
 from schemas.envelope import Envelope, Topic
 from schemas.personal import personal_fields
+from schemas.raw_facts import RawFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Projection:
     every decided event. `event` is None then, and for a fact: the envelope is enough. `layout` says
     how its store keeps the rows, and so which of the three stores it is.
     A view of facts may have `project_columns` too: the same rows in the same order, of many records at once.
-    It raises whatever it likes where a record is not as most are; these records then go through `project`.
+    `project_raw` makes the same of records that were not decoded, and may be left out again. Both raise whatever they
+    like where a record is not as most are; these records then go through `project`.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Projection:
     events: tuple[type[Event], ...] | None
     project: Callable[[Envelope, Any], Iterable[Row]]
     project_columns: Callable[[Sequence[Envelope]], Columns] | None = None
+    project_raw: Callable[[RawFacts], Columns] | None = None
 
     @property
     def role(self) -> Role:

@@ -1,11 +1,14 @@
-"""Who may sign in, and who is signed in, follows from the events of users and of their sessions."""
+"""Who may sign in, how, and who is signed in, follows from the events of users, of providers and of sessions."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from domain.identity.session import SessionEnded, SessionStarted
+from domain.identity.session import SESSION_LASTS, SessionEnded, SessionStarted
+from domain.identity.sign_in_provider import SignInProviderRemoved, SignInProviderSet
 from domain.identity.user import (
+    IdentityLinked,
+    IdentityUnlinked,
     InvitationExpired,
     InvitationWithdrawn,
     PasswordOffered,
@@ -16,10 +19,15 @@ from domain.identity.user import (
     UserRoleChanged,
 )
 from projections.fields import instant_text
-from schemas.envelope import Envelope
+from schemas.envelope import Envelope, StreamId
 from schemas.payload import Encoded
 
 MEMBER, PASSWORD, OFFER, SESSION = "member", "password", "offer", "session"
+IDENTITY, PROVIDER, SECRET = "identity", "provider", "secret"
+DISABLED = "disabled"
+"""The part of a user that says when they were disabled last; it stays when somebody is invited under their id again."""
+LINKED = "linked"
+"""The part of an identity that says which user it was linked with last; it counts while the user has it."""
 
 Parts = Mapping[str, Mapping[str, Any]]
 """The parts of a credential by their names."""
@@ -40,6 +48,10 @@ TYPES = frozenset(
         PasswordSet,
         SessionStarted,
         SessionEnded,
+        IdentityLinked,
+        IdentityUnlinked,
+        SignInProviderSet,
+        SignInProviderRemoved,
     )
 )
 
@@ -71,6 +83,35 @@ class Session(NamedTuple):
     expires_at: datetime
     number: int
 
+    @property
+    def began_at(self) -> datetime:
+        return self.expires_at - SESSION_LASTS
+
+
+class Provider(NamedTuple):
+    """A provider through which people of a tenant sign in. Shape: `sealed` is the secret that it knows us by."""
+
+    id: str
+    name: str
+    issuer: str
+    client_id: str
+    sealed: str
+
+
+def identity_stream(identity_sha256: str) -> StreamId:
+    """Return what the part is kept under that says whose an identity is: nothing is recorded there."""
+    return StreamId(f"identity-{identity_sha256}")
+
+
+def user_stream(user_id: str) -> StreamId:
+    return StreamId(f"user-{user_id}")
+
+
+def linked(event: Envelope) -> str | None:
+    """Return the identity that an event that was just decided links with its user, None for all others."""
+    apart = event.data.apart if isinstance(event.data, Encoded) else {}
+    return apart.get("identity_sha256") if event.type == IdentityLinked.TYPE else None
+
 
 def changes(event: Envelope) -> Parts:
     """Return the parts that an event changes; what is kept apart from it comes with one that was just decided."""
@@ -89,7 +130,12 @@ def changes(event: Envelope) -> Parts:
         case InvitationWithdrawn.TYPE | InvitationExpired.TYPE:
             return {OFFER: NOTHING}
         case UserDisabled.TYPE:
-            return {MEMBER: NOTHING, PASSWORD: NOTHING, OFFER: NOTHING}
+            disabled = {"at": instant_text(event.recorded_at)}
+            return {MEMBER: NOTHING, PASSWORD: NOTHING, OFFER: NOTHING, DISABLED: disabled}
+        case IdentityLinked.TYPE | IdentityUnlinked.TYPE:
+            return _identity(event, apart)
+        case SignInProviderSet.TYPE | SignInProviderRemoved.TYPE:
+            return _provider(event, apart)
         case SessionStarted.TYPE:
             return {SESSION: _session(data, apart.get("secret_sha256"))}
         case _:
@@ -105,6 +151,20 @@ def _offer(event: Envelope, token_sha256: str | None) -> Mapping[str, Any]:
 
 def _password(data: Mapping[str, Any], hash_: str | None) -> Mapping[str, Any]:
     return NOTHING if hash_ is None else {"hash": hash_, "number": data["number"]}
+
+
+def _identity(event: Envelope, apart: Mapping[str, Any]) -> Parts:
+    if event.type == IdentityUnlinked.TYPE:
+        return {IDENTITY: NOTHING}
+    member = {MEMBER: {"roles": list(event.data["roles"])}, OFFER: NOTHING}
+    return {**member, IDENTITY: {"sha256": digest}} if (digest := apart.get("identity_sha256")) else member
+
+
+def _provider(event: Envelope, apart: Mapping[str, Any]) -> Parts:
+    if event.type == SignInProviderRemoved.TYPE:
+        return {PROVIDER: NOTHING, SECRET: NOTHING}
+    said = {PROVIDER: {name: event.data[name] for name in ("name", "issuer", "client_id")}}
+    return {**said, SECRET: {"sealed": apart["sealed"]}} if apart.get("sealed") else said
 
 
 def _session(data: Mapping[str, Any], secret_sha256: str | None) -> Mapping[str, Any]:
@@ -124,6 +184,28 @@ def member_of(parts: Parts) -> Member | None:
     password = parts.get(PASSWORD) or {}
     roles: Sequence[str] = found["roles"]
     return Member(tuple(roles), password.get("hash"), password.get("number", 0))
+
+
+def disabled_at_of(parts: Parts) -> datetime | None:
+    """Return when a user was disabled last, None where that never was, or before it was remembered."""
+    found = parts.get(DISABLED)
+    return datetime.fromisoformat(found["at"]) if found else None
+
+
+def identity_of(parts: Parts) -> str | None:
+    """Return the hash of the identity that a user signs in with, None where there is none."""
+    return (parts.get(IDENTITY) or NOTHING).get("sha256")
+
+
+def linked_user_of(parts: Parts) -> str | None:
+    """Return which user an identity was linked with last, None where there was none."""
+    return (parts.get(LINKED) or NOTHING).get("user_id")
+
+
+def provider_of(provider_id: str, parts: Parts) -> Provider | None:
+    """Return the provider of a stream, None where there is none, or not any more."""
+    said, secret = parts.get(PROVIDER), parts.get(SECRET)
+    return Provider(provider_id, **said, sealed=secret["sealed"]) if said and secret else None
 
 
 def offer_of(parts: Parts) -> Offer | None:

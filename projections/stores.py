@@ -1,6 +1,6 @@
 """This port is what the stores of views promise to those who write them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -49,7 +49,28 @@ class Overview(NamedTuple):
     builds: Mapping[View, Sequence[Checkpoint]]
 
 
-class ViewWriter(Protocol):
+class TakesRows(Protocol):
+    """Keeps rows, and how far the log was read for them."""
+
+    def checkpoints(self, view: View) -> Sequence[Checkpoint]:
+        """Return how far the view has read, one for each topic and partition it has begun.
+
+        Raises: StoreUnavailable, safe to retry.
+        """
+
+    def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
+        """Write rows, then the checkpoints; after a return both survive `kill -9`.
+
+        Shape: rows in log order; the effect of a row that was applied before is nothing. A checkpoint for each topic
+        and partition that the rows come from; none means that they are a replay of parked events, which moves nothing.
+        One that is no further than what is kept changes nothing but this: a log that nobody said is noted.
+        What the store says that it wrote is compared with what was sent.
+        Raises: StoreUnavailable, also where it wrote less than was sent, safe to retry with the same arguments;
+        WriteRefused, at least one row can never be kept, and none of them was.
+        """
+
+
+class ViewWriter(TakesRows, Protocol):
     """Keeps the views of one role. One writer at a time; every method may be called again with the same arguments."""
 
     def create(self, view: View) -> None:
@@ -96,23 +117,6 @@ class ViewWriter(Protocol):
         Raises: StoreUnavailable, safe to retry.
         """
 
-    def checkpoints(self, view: View) -> Sequence[Checkpoint]:
-        """Return how far the view has read, one for each topic and partition it has begun.
-
-        Raises: StoreUnavailable, safe to retry.
-        """
-
-    def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
-        """Write rows, then the checkpoints; after a return both survive `kill -9`.
-
-        Shape: rows in log order; the effect of a row that was applied before is nothing. A checkpoint for each topic
-        and partition that the rows come from; none means that they are a replay of parked events, which moves nothing.
-        One that is no further than what is kept changes nothing but this: a log that nobody said is noted.
-        What the store says that it wrote is compared with what was sent.
-        Raises: StoreUnavailable, also where it wrote less than was sent, safe to retry with the same arguments;
-        WriteRefused, at least one row can never be kept, and none of them was.
-        """
-
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
         """Yield every row of a tenant once, in the order of its key, as a reader would see it.
 
@@ -134,13 +138,32 @@ class ViewWriter(Protocol):
         """
 
 
+class Part(NamedTuple):
+    """The rows of some days whose position is greater than `above`.
+
+    Units: days since 1970, of the instant that the layout calls `day`; all rows are of the days of a layout without.
+    """
+
+    days: Collection[int]
+    above: int
+
+
 @runtime_checkable
 class ScansColumns(Protocol):
     """Reads rows back as their columns: the stores of all views but documents do."""
 
-    def scan_columns(self, view: View, tenant_id: TenantId) -> Iterator[Sequence[Sequence[Any]]]:
+    def scan_columns(
+        self, view: View, tenant_id: TenantId, part: Part | None = None
+    ) -> Iterator[Sequence[Sequence[Any]]]:
         """Yield what `scan` yields, some thousand rows at a time, as the values of each column.
 
-        Shape: as in `Columns`; None where a value is missing, which no writer of ours left out.
+        Shape: as in `Columns`; None where a value is missing, which no writer of ours left out. Where only a `part` is
+        asked for, other rows may be there too.
         Raises: StoreUnavailable, start again.
+        """
+
+    def count(self, view: View, tenant_id: TenantId, *, without: Part) -> int | None:
+        """Return how many rows a tenant has but for a part; None where to count them is as much as to read them.
+
+        Raises: StoreUnavailable, safe to retry.
         """

@@ -16,14 +16,21 @@ from projections.operations import Feed, Operations, Progress
 from projections.readers import AnalyticsReader, DocumentsReader, TimelineReader
 from read_api.edge.auth import Authenticator
 from read_api.edge.credential import BEARER, SESSION
+from read_api.edge.ephemeral import Ephemerals, LocalEphemerals
 from read_api.edge.issuer_keys import Fetch, IssuerKeys, nothing_fetched
 from read_api.edge.jwt import Tokens
 from read_api.edge.rates import DEFAULT, RateLimiter
 from read_api.edge.sessions import Sessions
+from read_api.shared import Shared, Turns
 from schemas.envelope import TenantId
 
-LIVE_STREAMS = 100
+LIVE_STREAMS = 2_000
 """What one process has at once, of all tenants."""
+
+LIVE_STREAMS_OF_A_TENANT = 1_000
+"""Of one whose quota says nothing: it does not take the places of all others."""
+
+_LIVE_THREADS = 32
 
 UNNAMED_CONNECTIONS = 100
 """WebSockets of one process at once that have not said yet who listens."""
@@ -37,23 +44,26 @@ def _utc_now() -> datetime:
 
 
 class OpenStreams:
-    """Counts the live streams of each tenant. Any thread may call it."""
+    """Counts the live streams of each tenant, and of `all` together. Any thread may call it."""
 
     def __init__(self) -> None:
+        self.all = 0
         self._open: Counter[TenantId] = Counter()
         self._using = Lock()
 
-    def open(self, tenant_id: TenantId, most: int | None) -> bool:
+    def open(self, tenant_id: TenantId, most: int) -> bool:
         """Count one more, unless the tenant has as many as it may; tell which."""
         with self._using:
-            if most is not None and self._open[tenant_id] >= most:
+            if self._open[tenant_id] >= most:
                 return False
             self._open[tenant_id] += 1
+            self.all += 1
             return True
 
     def close(self, tenant_id: TenantId) -> None:
         with self._using:
             self._open[tenant_id] -= 1
+            self.all -= 1
             # whose count stays would be remembered for ever
             self._open += Counter()
 
@@ -68,7 +78,7 @@ class Answers:
     Shape: `log` is the tag of the log that tokens and cursors are of, `partitions` how many it has. `credentials` say
     who may ask, without a view; `fetch` gets the keys of issuers. Without a `limiter` they may ask as much as they
     like, and `usual_limits` are those of a key that says nothing of its own. `personal` has the keys that personal
-    fields are opened with.
+    fields are opened with. `ephemerals` carry what is not recorded to live streams.
     """
 
     timeline: TimelineReader
@@ -86,6 +96,7 @@ class Answers:
     usual_limits: RateLimits = DEFAULT
     fetch: Fetch = nothing_fetched
     now: Callable[[], datetime] = _utc_now
+    ephemerals: Ephemerals = field(default_factory=LocalEphemerals)
     consistency_wait_s: float = 5.0
     heartbeat_s: float = 15.0
     # a WebSocket says within this time who listens, and reads something of what it is sent
@@ -94,8 +105,11 @@ class Answers:
     authenticator: Authenticator = field(init=False)
     # few threads, because each has its own session with the analytics engine
     analytics_threads: ThreadPoolExecutor = field(init=False)
-    # a live stream blocks one thread while it waits for news
+    # live streams at the same place wait, and read, in one of these together
     live_threads: ThreadPoolExecutor = field(init=False)
+    live_news: Shared = field(init=False)
+    # so many listeners of a tenant hold much of the log in memory at a time
+    live_rooms: Turns = field(init=False)
     live_slots: BoundedSemaphore = field(init=False)
     live_of: "OpenStreams" = field(init=False)
     unnamed_slots: BoundedSemaphore = field(init=False)
@@ -108,7 +122,9 @@ class Answers:
         others = {BEARER: tokens.caller, SESSION: Sessions(self.credentials).caller}
         self.authenticator = Authenticator(self.credentials, others, usual=self.usual_limits)
         self.analytics_threads = ThreadPoolExecutor(_ANALYTICS_THREADS, "analytics")
-        self.live_threads = ThreadPoolExecutor(LIVE_STREAMS, "live")
+        self.live_threads = ThreadPoolExecutor(_LIVE_THREADS, "live")
+        self.live_news = Shared(self.live_threads)
+        self.live_rooms = Turns()
         self.live_slots = BoundedSemaphore(LIVE_STREAMS)
         self.live_of = OpenStreams()
         self.unnamed_slots = BoundedSemaphore(UNNAMED_CONNECTIONS)

@@ -8,12 +8,13 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 from fastapi_offline import FastAPIOffline
 
-from read_api import audit, executions, live, live_socket, me, ops, page, things, timeline, usage
+from read_api import audit, executions, live, live_socket, me, ops, page, things, timeline, usage, userinfo
 from read_api.analytics import analytics_router
 from read_api.answers import Answers
 from read_api.documents import document_routers
 from read_api.edge.asking import add_edge
 from read_api.edge.responses import answered
+from read_api.edge.route_index import include
 from read_api.graphql import route as graphql
 from read_api.prometheus import CountRequests, HttpMetrics, scrape
 
@@ -44,10 +45,12 @@ def add_answers(app: FastAPI, answers: Answers) -> None:
         usage.router,
         graphql.router,
     ):
-        app.include_router(router)
+        include(app, router)
     app.router.add_websocket_route(live_socket.PATH, live_socket.live_socket)
-    app.include_router(me.router)
-    app.include_router(page.router)
+    app.router.add_websocket_route(graphql.PATH, graphql.graphql_socket)
+    include(app, me.router)
+    include(app, userinfo.router)
+    include(app, page.router)
     app.add_api_route(
         "/metrics",
         scrape,
@@ -56,7 +59,7 @@ def add_answers(app: FastAPI, answers: Answers) -> None:
         response_class=PlainTextResponse,
         responses=answered("factline_up 1.0", "Text", media_type="text/plain", schema={"type": "string"}),
     )
-    app.include_router(_closing(answers))
+    include(app, _closing(answers))
 
 
 def _closing(answers: Answers) -> APIRouter:

@@ -204,8 +204,14 @@ def columns_of(view: Projection) -> Sequence[str]:
 
 
 def rows_of(read: Read, view: Projection, documents: Sequence[Document]) -> Sequence[Answer]:
-    opening, personal = read.opening, view.personal
+    opening, personal, instants = read.opening, view.personal, view.documents.instants
     return [
-        {**opening.document(one.tenant_id, one.fields, personal), "id": one.id, "version": one.version}
+        {
+            **opening.document(one.tenant_id, one.fields, personal),
+            # a view keeps "" where there is no instant any more
+            **{field: None for field in instants if one.fields.get(field) == ""},
+            "id": one.id,
+            "version": one.version,
+        }
         for one in documents
     ]

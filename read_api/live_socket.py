@@ -19,7 +19,17 @@ from read_api.edge.parameters import LONGEST_NAME
 from read_api.edge.problems import RETRY_AFTER_S, Problem, document, faults, faulty
 from read_api.edge.rates import seen
 from read_api.edge.responses import to_json
-from read_api.feeding import LONGEST_PLACE, RESOURCE, Listener, news_for, places_of, take_slot, wanted_of
+from read_api.feeding import (
+    LONGEST_PLACE,
+    RESOURCE,
+    Listener,
+    Wanted,
+    check_own,
+    news_for,
+    places_of,
+    take_slot,
+    wanted_of,
+)
 from read_api.reading import Reading
 from schemas.values import Id
 
@@ -28,9 +38,9 @@ PATH = "/v1/live"
 CODE_OF_STATUS = 4_000
 """Added to the status of a problem it is the code that the connection is closed with."""
 
-_GOING_ON, _UNASKED, _AGAIN = 1012, 1008, 1013
+GOING_ON, UNASKED, AGAIN = 1012, 1008, 1013
 _CLOSE_S = 1.0
-_READING = Reading(RESOURCE)
+_READING = Reading(RESOURCE, own=True)
 
 
 class _First(BaseModel):
@@ -45,7 +55,9 @@ class _First(BaseModel):
     after: Annotated[str | None, Field(max_length=LONGEST_PLACE)] = None
 
 
-class _Closed(NamedTuple):
+class Closed(NamedTuple):
+    """What a connection is closed with."""
+
     code: int
     reason: str
 
@@ -66,7 +78,7 @@ async def live_socket(websocket: WebSocket) -> None:
         except Problem as problem:
             closed = await _refuse(websocket, problem)
         if closed is not None:
-            await _close(websocket, closed)
+            await close(websocket, closed)
 
 
 @asynccontextmanager
@@ -108,26 +120,32 @@ async def _first(websocket: WebSocket, within_s: float) -> _First:
 
 async def _known(websocket: WebSocket, answers: Answers, first: _First) -> Listener:
     """Return the listener, with all that a request for the same as server-sent events is asked. Raises: Problem."""
-    credential = _credential(websocket, first)
+    credential = credential_in(websocket, first.api_key, first.token)
+    wanted = wanted_of(first.types, first.stream, first.telemetry)
+    return await listener_of(websocket, answers, credential, wanted, first.after)
+
+
+async def listener_of(
+    websocket: WebSocket, answers: Answers, credential: str | None, wanted: Wanted, after: str | None
+) -> Listener:
+    """Return who listens, with all that a request over HTTP is asked. Raises: Problem; StoreUnavailable."""
     caller = await websocket.app.state.identify(credential)
     seen(websocket, caller)
-
-    def listener() -> Listener:
-        read = _READING(websocket, caller, answers)
-        wanted = wanted_of(first.types, first.stream, first.telemetry)
-        return Listener(read, credential, wanted, places_of(read, wanted, first.after))
-
-    return await to_thread.run_sync(listener)
+    read = await _READING(websocket, caller, answers)
+    await to_thread.run_sync(check_own, read, wanted)
+    places = await to_thread.run_sync(places_of, read, wanted, after)
+    return Listener(read, credential, wanted, places)
 
 
-def _credential(websocket: WebSocket, first: _First) -> str | None:
-    said = [*filter(None, (first.api_key, first.token and f"{BEARER}{first.token}"))]
+def credential_in(websocket: WebSocket, api_key: str | None, token: str | None) -> str | None:
+    """Return what a connection shows, in its first message or its headers. Raises: Unauthenticated; Forbidden."""
+    said = [*filter(None, (api_key, token and f"{BEARER}{token}"))]
     if len(said) + credential_said(websocket) > 1:
         raise Unauthenticated("two credentials came; send one of api_key, token and the headers of a request")
     return said[0] if said else credential_of(websocket)
 
 
-async def _tell(websocket: WebSocket, listener: Listener, slow_s: float) -> _Closed | None:
+async def _tell(websocket: WebSocket, listener: Listener, slow_s: float) -> Closed | None:
     """Send news until there are no more; return what the connection is closed with, None where it is closed."""
     heard = asyncio.create_task(websocket.receive())
 
@@ -136,28 +154,28 @@ async def _tell(websocket: WebSocket, listener: Listener, slow_s: float) -> _Clo
 
     try:
         async with aclosing(news_for(listener, is_gone)) as news:
-            async for place, record in news:
-                message = {"place": place} if record is None else {"place": place, "record": record}
-                async with asyncio.timeout(slow_s):
-                    await websocket.send_text(to_json(message).decode())
+            async for some in news:
+                for told in some:
+                    async with asyncio.timeout(slow_s):
+                        await websocket.send_text(told.as_message)
     except TimeoutError:
-        return _Closed(_AGAIN, f"too slow: nothing was read for {slow_s:g} s; go on after the last place")
+        return Closed(AGAIN, f"too slow: nothing was read for {slow_s:g} s; go on after the last place")
     finally:
         heard.cancel()
     if heard.done() and not heard.cancelled():
         is_over = heard.result()["type"] == "websocket.disconnect"
-        return None if is_over else _Closed(_UNASKED, "nothing is expected after the first message")
-    return _Closed(_GOING_ON, "the server stops, or you may not listen any more; come again after the last place")
+        return None if is_over else Closed(UNASKED, "nothing is expected after the first message")
+    return Closed(GOING_ON, "the server stops, or you may not listen any more; come again after the last place")
 
 
-async def _refuse(websocket: WebSocket, problem: Problem) -> _Closed:
+async def _refuse(websocket: WebSocket, problem: Problem) -> Closed:
     retry = problem.headers.get("Retry-After")
     said: dict[str, Any] = {"problem": document(problem)} | ({"retry_after_s": int(retry)} if retry else {})
     await websocket.send_text(to_json(said).decode())
-    return _Closed(CODE_OF_STATUS + problem.status, HTTPStatus(problem.status).phrase)
+    return Closed(CODE_OF_STATUS + problem.status, HTTPStatus(problem.status).phrase)
 
 
-async def _close(websocket: WebSocket, closed: _Closed) -> None:
+async def close(websocket: WebSocket, closed: Closed) -> None:
     # one that reads nothing does not read this either
     with suppress(TimeoutError):
         async with asyncio.timeout(_CLOSE_S):

@@ -3,7 +3,6 @@
 from fastapi import APIRouter, Response
 
 from read_api.edge.asking import Asking
-from read_api.edge.auth import CredentialKind
 from read_api.edge.responses import Json, answered
 from read_api.edge.scopes import granted
 
@@ -27,12 +26,11 @@ _EXAMPLE = {
     responses=answered(_EXAMPLE, "Who asks"),
 )
 async def me(caller: Asking) -> Response:
-    is_key = caller.kind is CredentialKind.API_KEY
     return Json(
         {
             "tenant_id": caller.tenant_id,
             "actor": caller.actor._asdict(),
-            "credential": {"type": caller.kind.value, "id": caller.id if is_key else caller.credential_id},
+            "credential": {"type": caller.kind.value, "id": caller.credential_id or caller.id},
             "roles": caller.roles,
             "scopes": caller.scopes,
             "may": granted(caller),

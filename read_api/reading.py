@@ -8,6 +8,7 @@ from time import monotonic
 from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple, TypeVar
 
+from anyio import to_thread
 from fastapi import Header
 from fastapi.requests import HTTPConnection
 
@@ -23,7 +24,7 @@ from read_api.edge.forms import Form, form_of
 from read_api.edge.moments import is_relative
 from read_api.edge.parameters import parse_positions
 from read_api.edge.problems import RETRY_AFTER_S, Problem
-from read_api.edge.rates import count_here
+from read_api.edge.rates import count
 from read_api.edge.responses import AsOf
 from read_api.edge.scopes import as_of_tenant, may, require, require_history
 from schemas.envelope import SYSTEM_TENANT, Position, TenantId, Topic
@@ -108,14 +109,17 @@ class Reading:
         self._own = own
         self._organization = organization
 
-    def __call__(
+    async def __call__(
         self, request: HTTPConnection, caller: Known, answers: Asked, consistent_with: ConsistentWith = None
     ) -> Read:
         own = self.check(caller)
-        count_here(request, caller)
+        await count(request, caller)
         form = form_of(request.headers.get("Accept", ""))
         path, said = request.url.path, request.query_params
-        return self.read(caller, answers, consistent_with, path=path, form=form, said=said, own=own)
+        read = partial(self.read, caller, answers, consistent_with, path=path, form=form, said=said, own=own)
+        # a thread costs more than what it would do here
+        may_wait = consistent_with is not None or answers.progress.waits
+        return await to_thread.run_sync(read) if may_wait else read()
 
     def check(self, caller: Caller) -> bool:
         """Return whether the caller may read only what is their own. Raises: Forbidden, nothing at all."""

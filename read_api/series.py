@@ -37,5 +37,10 @@ def page(
     )
     if len(found) <= limit:
         return found, None
-    last = [getattr(found[limit - 1], column) for column in layout.order]
-    return found[:limit], cursors.write([one.isoformat() if isinstance(one, datetime) else one for one in last])
+    return found[:limit], cursor_behind(view, cursors, found[limit - 1])
+
+
+def cursor_behind(view: Projection, cursors: Cursors, row: Any) -> str:
+    """Return the cursor of a page that begins behind a row."""
+    place = [getattr(row, column) for column in view.timeline.order]
+    return cursors.write([one.isoformat() if isinstance(one, datetime) else one for one in place])

@@ -1,8 +1,9 @@
 """These routes say what a device reported and what happened to it: metrics, logs and history."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated
+from math import ceil
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Response
 
@@ -13,15 +14,16 @@ from projections.fleet.devices import PROJECTION as DEVICES
 from projections.fleet.log_people import people_of
 from projections.history.stream_history import PROJECTION as HISTORY
 from projections.layout import Of
-from projections.readers import Aggregate
+from projections.readers import Aggregate, MetricPoint
 from read_api.audit import EVENT, event_answer
 from read_api.documents import require_visible
+from read_api.edge.cursors import Cursors
 from read_api.edge.parameters import Cursor, End, Filter, Limit, Start, Step, in_order, step_seconds, window
 from read_api.edge.problems import Problem
 from read_api.edge.queries import filter_value
 from read_api.edge.responses import Answer
 from read_api.reading import Read, Reading
-from read_api.series import page
+from read_api.series import cursor_behind, page
 from read_api.tables import WINDOW_EXAMPLE, answer, listed, shown, whole
 from schemas.values import Id, Name
 
@@ -63,15 +65,43 @@ def metrics(
     if metric is None:
         names = [{"metric": name} for name in timeline.series(METRICS.name, read.tenant_id, of={"device_id": id})]
         return whole(read, ("metric",), names)
+    points, about = points_of(read, id, metric, start=start, end=end, step=step, aggregate=aggregate)
+    more = {} if points or (start and end) else {"data": _span(read, {"device_id": id, "metric": metric})}
+    return whole(read, _POINT, [point._asdict() for point in points], window=about, **more)
+
+
+def points_of(
+    read: Read,
+    device_id: str,
+    metric: str,
+    *,
+    start: datetime | None,
+    end: datetime | None,
+    step: str,
+    aggregate: Aggregate,
+    most: int | None = None,
+) -> tuple[Sequence[MetricPoint], Mapping[str, datetime | None]]:
+    """Return a metric's readings or points, and the time that they are about. Raises: Problem; StoreUnavailable.
+
+    Shape: without `most` there are as many readings as there are.
+    """
+    in_order(start, end)
     first, last = window(start, end, read.as_of.at)
     step_s = step_seconds(step)
-    _bounded((last - first).total_seconds(), step_s)
-    of = {"device_id": id, "metric": metric}
-    points = timeline.points(
-        METRICS.name, read.tenant_id, of=of, start=first, end=last, step_s=step_s, aggregate=aggregate
+    span_s = (last - first).total_seconds()
+    _bounded(span_s, step_s, most or _MOST_POINTS)
+    points = read.answers.timeline.points(
+        METRICS.name,
+        read.tenant_id,
+        of={"device_id": device_id, "metric": metric},
+        start=first,
+        end=last,
+        step_s=step_s,
+        aggregate=aggregate,
     )
-    more = {} if points or (start and end) else {"data": _span(read, of)}
-    return whole(read, _POINT, [point._asdict() for point in points], window=shown(first, last), **more)
+    if most is not None and not step_s and len(points) > most:
+        raise _too_many(span_s, most)
+    return points, shown(first, last)
 
 
 def _span(read: Read, of: Of) -> Answer | None:
@@ -80,11 +110,16 @@ def _span(read: Read, of: Of) -> Answer | None:
     return None if span is None else {"first": span[0], "last": span[1]}
 
 
-def _bounded(span_s: float, step_s: int) -> None:
-    if step_s and span_s / step_s > _MOST_POINTS:
-        raise Problem(400, f"more than {_MOST_POINTS} points; ask for a greater step or a shorter time")
+def _bounded(span_s: float, step_s: int, most: int) -> None:
+    if step_s and span_s / step_s > most:
+        raise _too_many(span_s, most)
     if not step_s and span_s > _LONGEST_RAW_S:
         raise Problem(400, "each reading of more than 31 days; give a step or ask for a shorter time")
+
+
+def _too_many(span_s: float, most: int) -> Problem:
+    step_s = ceil(span_s / most)
+    return Problem(400, f"more than {most} points; ask for a greater step ({step_s} or more) or a shorter time")
 
 
 @router.get(
@@ -143,34 +178,64 @@ def logs(
 
 
 def _log_page(
-    read: Read,
-    *,
-    device_id: str | None,
-    severity: str | None,
-    program: str | None,
-    contains: str | None,
-    start: datetime | None,
-    end: datetime | None,
-    limit: int,
-    cursor: str | None,
+    read: Read, *, start: datetime | None, end: datetime | None, limit: int, cursor: str | None, **asked: str | None
 ) -> Response:
-    in_order(start, end)
-    severity = filter_value(LOGS.layout, "severity", severity) if severity is not None else None
-    # as before there were programs, where none is asked for: pages that were begun then go on
-    question = {"program": program} if program is not None else {}
-    cursors = read.cursors(device_id=device_id, severity=severity, contains=contains, start=start, end=end, **question)
-    asked = {"device_id": device_id, "severity": severity, "event_type": program}
-    of = {column: text for column, text in asked.items() if text is not None}
+    lines = LogLines.asked(read, start=start, end=end, **asked)
 
     def pages(cursor: str | None, limit: int) -> tuple[Sequence[Answer], str | None]:
-        time = {"start": start, "end": end}
-        rows, next_ = page(read, LOGS, cursors, of=of, **time, contains=contains, limit=limit, cursor=cursor)
-        return [_log_answer(row) for row in rows], next_
+        rows, next_ = lines.page(limit, cursor)
+        return [log_answer(row) for row in rows], next_
 
     return answer(read, _LINE, pages, limit=limit, cursor=cursor, window=shown(start, end))
 
 
-def _log_answer(row: LogRow) -> Answer:
+class LogLines(NamedTuple):
+    """The lines that are asked for, newest first."""
+
+    read: Read
+    cursors: Cursors
+    of: Mapping[str, str]
+    start: datetime | None
+    end: datetime | None
+    contains: str | None
+
+    @classmethod
+    def asked(
+        cls,
+        read: Read,
+        *,
+        device_id: str | None = None,
+        severity: str | None = None,
+        program: str | None = None,
+        contains: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> "LogLines":
+        """Raises: Problem."""
+        in_order(start, end)
+        severity = filter_value(LOGS.layout, "severity", severity) if severity is not None else None
+        # as before there were programs, where none is asked for: pages that were begun then go on
+        question = {"program": program} if program is not None else {}
+        cursors = read.cursors(
+            device_id=device_id, severity=severity, contains=contains, start=start, end=end, **question
+        )
+        columns = {"device_id": device_id, "severity": severity, "event_type": program}
+        of = {column: text for column, text in columns.items() if text is not None}
+        return cls(read, cursors, of, start, end, contains)
+
+    def page(self, limit: int, cursor: str | None) -> tuple[Sequence[LogRow], str | None]:
+        """Return one page, and where the next begins. Raises: as `series.page`."""
+        time = {"start": self.start, "end": self.end}
+        return page(
+            self.read, LOGS, self.cursors, of=self.of, **time, contains=self.contains, limit=limit, cursor=cursor
+        )
+
+    def cursor_of(self, row: LogRow) -> str:
+        """Return the cursor of a page that begins behind a line."""
+        return cursor_behind(LOGS, self.cursors, row)
+
+
+def log_answer(row: LogRow) -> Answer:
     people = people_of(row.details)
     return {
         "id": row.fact_id,

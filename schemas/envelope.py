@@ -18,6 +18,11 @@ def id_of(stream: StreamId) -> str:
     return stream.partition("-")[2]
 
 
+def id_at(event_id: str, place: int) -> str:
+    """Return the id of what stands at a place of a record: that of the first is the record's."""
+    return f"{event_id}.{place}" if place else event_id
+
+
 SYSTEM_TENANT = TenantId("system")
 """The operator's own tenant: its keys may do what no other tenant's may."""
 
@@ -104,8 +109,8 @@ class Envelope(NamedTuple):
         return (self.tenant_id, self.stream)
 
     def id_at(self, place: int) -> str:
-        """Return the id of what stands at a place of a record: that of the first is the record's."""
-        return f"{self.event_id}.{place}" if place else self.event_id
+        """Return the id of what stands at a place of a record."""
+        return id_at(self.event_id, place)
 
     def shown(self) -> dict[str, Any]:
         """Return the fields by their names, to be shown; `command_id` where it is not the cause, and no fingerprint."""

@@ -10,7 +10,7 @@ from schemas.avro import INSTANT, UUID_BYTES, decode_uuid
 from schemas.envelope import UNKNOWN_TYPE, Actor, ActorType, Entry, Envelope, StreamId, TenantId, Topic, Undecodable
 from schemas.payload import BadPayload, UnknownSchema, decode_payload
 
-_VERSION_1 = b"\xf1"
+VERSION_1 = b"\xf1"
 
 _RECORD = fastavro.parse_schema(
     {
@@ -50,7 +50,7 @@ class StoredFacts(NamedTuple):
 def encode_fact_record(facts: StoredFacts) -> bytes:
     """Return the bytes of a record of facts. Raises: BadPayload."""
     out = BytesIO()
-    out.write(_VERSION_1)
+    out.write(VERSION_1)
     try:
         fastavro.schemaless_writer(out, _RECORD, facts._asdict())
     except Exception as error:
@@ -66,7 +66,7 @@ def decode_fact_record(raw: bytes, *, tenant_id: TenantId, partition: int, posit
         stream, type_ = StreamId(facts.stream), facts.type
         data = decode_payload(facts.type, facts.schema_version, facts.data)
     except ValueError as error:
-        known = (tenant_id, stream, type_, Topic.TELEMETRY, partition, position, raw, str(error))
+        known = (tenant_id, stream, type_, Topic.TELEMETRY, partition, position, _shown(raw), str(error))
         return Undecodable(*known, newer=isinstance(error, UnknownSchema))
     return Envelope(
         decode_uuid(facts.id),
@@ -88,10 +88,17 @@ def decode_fact_record(raw: bytes, *, tenant_id: TenantId, partition: int, posit
 
 
 def _read(raw: bytes) -> StoredFacts:
-    if raw[:1] != _VERSION_1:
+    if type(raw) is not bytes:
+        raise BadPayload("record of facts: it is of another type than this program wrote")
+    if raw[:1] != VERSION_1:
         raise BadPayload(f"record of facts: begins with {raw[:1].hex()}, which no version of this program wrote")
     try:
         fields: Any = fastavro.schemaless_reader(BytesIO(raw[1:]), _RECORD, None)
     except Exception as error:
         raise BadPayload(f"record of facts: {error}") from error
     return StoredFacts(**fields)
+
+
+def _shown(raw: object) -> bytes:
+    """Return what somebody else's hand left in the place of a record, so that it can be shown."""
+    return raw if isinstance(raw, bytes) else str(raw).encode()

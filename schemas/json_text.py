@@ -54,3 +54,6 @@ def _bounded(value: Any) -> Any:
 
 Json = Annotated[Any, AfterValidator(_bounded)]
 """Any JSON value of at most 64 KiB."""
+
+JsonObject = Annotated[dict[str, Any], AfterValidator(_bounded)]
+"""A JSON object of at most 64 KiB."""

@@ -1,7 +1,7 @@
 """The payload of an event becomes Avro bytes here, under the schema of its type and version."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from io import BytesIO
@@ -9,7 +9,9 @@ from typing import Any
 
 import fastavro
 
-from schemas.avro import NOT_NULL, NULL, encode_text
+from schemas.avro import MAYBE_TEXT, NOT_NULL, NULL, encode_long, encode_text
+
+_LONG = 1 << 63
 
 
 class UnknownSchema(ValueError):  # noqa: N818
@@ -71,7 +73,8 @@ def encode_payload(type_: str, version: int, data: Mapping[str, Any]) -> bytes:
         return data.avro
     out = BytesIO()
     try:
-        if (raw := _encode_texts(_texts_of(type_, version), data)) is not None:
+        writer = _writer_of(type_, version)
+        if writer is not None and (raw := writer(data)):
             return raw
         fastavro.schemaless_writer(out, schema_of(type_, version), data)
     except UnknownSchema:
@@ -81,27 +84,72 @@ def encode_payload(type_: str, version: int, data: Mapping[str, Any]) -> bytes:
     return out.getvalue()
 
 
+_Writer = Callable[[Any], bytes | None]
+"""Returns the Avro bytes of a value, in a fifth of the time that fastavro takes; None for what it should judge."""
+
+
 @cache
-def _texts_of(type_: str, version: int) -> Sequence[tuple[str, bool]]:
-    """Return (name, may be null) of each field of a schema that has texts only; () for any other."""
-    fields = schema_of(type_, version)["fields"]
-    if all(field["type"] in ("string", ["null", "string"]) for field in fields):
-        return [(field["name"], field["type"] != "string") for field in fields]
-    return ()
+def _writer_of(type_: str, version: int) -> _Writer | None:
+    """Return what writes a schema of texts, numbers, and lists of such records by hand; None for any other."""
+    return _record_writer(schema_of(type_, version)["fields"])
 
 
-def _encode_texts(fields: Sequence[tuple[str, bool]], data: Mapping[str, Any]) -> bytes | None:
-    """Return the Avro bytes of texts, in a fifth of the time that fastavro takes; None for what it should judge."""
-    parts: list[bytes] = []
-    for name, nullable in fields:
-        text = data.get(name)
-        if type(text) is str:
-            parts += (NOT_NULL, encode_text(text)) if nullable else (encode_text(text),)
-        elif text is None and nullable:
-            parts.append(NULL)
-        else:
+def _record_writer(fields: Sequence[Mapping[str, Any]]) -> _Writer | None:
+    found = [(field["name"], _field_writer(field["type"])) for field in fields]
+    writers = [(name, writer) for name, writer in found if writer is not None]
+    if len(writers) < len(found):
+        return None
+
+    def write(record: Any) -> bytes | None:
+        if type(record) is not dict:
             return None
-    return b"".join(parts) or None
+        parts = []
+        for name, writer in writers:
+            if (raw := writer(record.get(name))) is None:
+                return None
+            parts.append(raw)
+        return b"".join(parts)
+
+    return write
+
+
+def _field_writer(type_: Any) -> _Writer | None:
+    if type_ == "string":
+        return _text
+    if type_ == list(MAYBE_TEXT):
+        return _maybe_text
+    if type_ == "long":
+        return _long
+    if isinstance(type_, Mapping) and type_["type"] == "array" and isinstance(items := type_["items"], Mapping):
+        item = _record_writer(items["fields"]) if items.get("type") == "record" else None
+        return item and _list_writer(item)
+    return None
+
+
+def _list_writer(item: _Writer) -> _Writer:
+    def write(some: Any) -> bytes | None:
+        if type(some) is not list:
+            return None
+        parts = [encode_long(len(some))] if some else []
+        for one in some:
+            if (raw := item(one)) is None:
+                return None
+            parts.append(raw)
+        return b"".join((*parts, NULL))
+
+    return write
+
+
+def _text(value: Any) -> bytes | None:
+    return encode_text(value) if type(value) is str else None
+
+
+def _maybe_text(value: Any) -> bytes | None:
+    return NULL if value is None else NOT_NULL + encode_text(value) if type(value) is str else None
+
+
+def _long(value: Any) -> bytes | None:
+    return encode_long(value) if type(value) is int and -_LONG <= value < _LONG else None
 
 
 def decode_payload(type_: str, version: int, raw: bytes) -> dict[str, Any]:

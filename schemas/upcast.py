@@ -52,11 +52,16 @@ def _without_limits(data: Payload) -> Payload:
     return {**data, "limits": None}
 
 
+def _without_history(data: Payload) -> Payload:
+    return {**data, "history": None}
+
+
 def _as_it_is(data: Payload) -> Payload:
     return data
 
 
 STEPS: Mapping[tuple[str, int], Step] = {
+    ("agent.execution.started", 1): _without_history,
     ("api.request.served", 1): _as_served,
     ("device.heartbeat", 1): _as_heartbeats,
     ("device.metrics.reported", 1): _as_series,

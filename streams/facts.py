@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import NamedTuple
-from uuid import UUID
 
 from domain.message import Fact, Said
 from schemas.avro import encode_bytes, encode_long, encode_text
@@ -61,7 +60,7 @@ def pack(tenant_id: TenantId, facts: Sequence[FactSubmission], key: str = "") ->
         if kind.IS_READING:
             group, own = (kind, of, of, False), None
         else:
-            group, own = (kind, of, fact.about or of, id_ is not None), _own_id(id_) if id_ is not None else None
+            group, own = (kind, of, fact.about or of, id_ is not None), sender_id(id_) if id_ is not None else None
         if (said := groups.get(group)) is None:
             groups[group] = said = []
         said.append((at_us, fact, own))
@@ -90,10 +89,6 @@ def _records(tenant_id: TenantId, group: _Group, said: Sequence[Said], key: str)
         about = StreamId(f"{category}-{group.about}")
         at = _EPOCH + timedelta(microseconds=first_us)
         yield Record(id_, written.TYPE, written.VERSION, stream, about, at, facts, items, payload)
-
-
-def _own_id(text: str) -> str:
-    return str(UUID(bytes=sender_id(text)))
 
 
 def content_id(content: bytes) -> bytes:

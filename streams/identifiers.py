@@ -1,11 +1,13 @@
 """The same thing gets the same identifier here, so that a repeat is recognised."""
 
+import re
 from hashlib import sha1
 from time import time_ns
 from uuid import UUID
 
 from uuid_utils import uuid7
 
+_PLAIN = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAMESPACE = UUID("7d0c2b1e-6a53-5a0e-9b65-3f0f5a6f4c11").bytes
 
 
@@ -23,7 +25,8 @@ def new_id() -> str:
 
 
 def named_uuid(*parts: str) -> str:
-    return str(UUID(bytes=named_id(*parts)))
+    digits = named_id(*parts).hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def system_id(*parts: str) -> str:
@@ -34,9 +37,11 @@ def system_id(*parts: str) -> str:
     return f"system {named_uuid(*parts)}"
 
 
-def sender_id(text: str) -> bytes:
-    """Return a sender's own fact id as 16 bytes: itself if it is a UUID."""
+def sender_id(text: str) -> str:
+    """Return a sender's own fact id as a UUID: itself if it is one."""
+    if _PLAIN.fullmatch(text):
+        return text
     try:
-        return UUID(text).bytes
+        return str(UUID(text))
     except ValueError:
-        return named_id("sender", text)
+        return named_uuid("sender", text)

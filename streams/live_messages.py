@@ -6,13 +6,18 @@ from typing import Any
 _TEXT = {"type": "string"}
 _PLACE = {**_TEXT, "description": "send it as `after` to go on behind it"}
 
+_TYPES = (
+    "types of events; none means all. Messages that are not recorded come where their type is named: task.streamed,"
+    " conversation.typing"
+)
+
 _FIRST: Mapping[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
         "api_key": {**_TEXT, "description": "ak_<id>.sk_<secret>, where no header of the request has one"},
         "token": {**_TEXT, "description": "a JWT of an issuer that the tenant trusts, in place of an API key"},
-        "types": {"type": "array", "items": _TEXT, "description": "types of events; none means all"},
+        "types": {"type": "array", "items": _TEXT, "description": _TYPES},
         "stream": {**_TEXT, "description": "one stream alone"},
         "telemetry": {**_TEXT, "description": "a device: of telemetry, only what is about it"},
         "after": {**_TEXT, "description": "the last place that was heard; without it the stream begins now"},
@@ -22,6 +27,24 @@ _TOLD: Mapping[str, Any] = {
     "type": "object",
     "required": ["place"],
     "properties": {"place": _PLACE, "record": {"type": "object", "description": "as /v1/live gives it in `data`"}},
+}
+_EPHEMERAL: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["ephemeral"],
+    "properties": {
+        "ephemeral": {
+            "type": "object",
+            "properties": {
+                "type": _TEXT,
+                "tenant_id": _TEXT,
+                "stream": {**_TEXT, "description": "what it is about"},
+                "about": {"type": "array", "items": _TEXT, "description": "all that it is about, the nearest first"},
+                "at": {**_TEXT, "format": "date-time"},
+                "data": {"type": "object"},
+                "lost": {"type": "integer", "description": "so many messages were not read in time; nothing else"},
+            },
+        },
+    },
 }
 _PROBLEM: Mapping[str, Any] = {
     "type": "object",
@@ -64,6 +87,21 @@ LIVE_CHANNEL: Mapping[str, Any] = {
             "a record; without one, the place has moved past what you did not want",
             {"place": "events/0/13", "record": {"type": "alert.raised", "stream": "alert-1"}},
         ),
+        "ephemeral": _message(
+            "ephemeral",
+            _EPHEMERAL,
+            "a message that is not recorded, or how many of them are lost; it has no place and never comes again",
+            {
+                "ephemeral": {
+                    "type": "task.streamed",
+                    "tenant_id": "acme",
+                    "stream": "task-r1~1",
+                    "about": ["task-r1~1", "agent_execution-r1"],
+                    "at": "2026-01-31T08:30:00.250000Z",
+                    "data": {"attempt": 1, "output": {"text": "It is ", "at": 0}},
+                }
+            },
+        ),
         "problem": _message(
             "problem",
             _PROBLEM,
@@ -86,6 +124,6 @@ LIVE_OPERATIONS: Mapping[str, Any] = {
         "action": "send",
         "channel": _CHANNEL,
         "summary": "factline sends records as they are written",
-        "messages": [{"$ref": f"#/channels/live/messages/{name}"} for name in ("record", "problem")],
+        "messages": [{"$ref": f"#/channels/live/messages/{name}"} for name in ("record", "ephemeral", "problem")],
     },
 }

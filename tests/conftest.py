@@ -2,12 +2,7 @@
 
 import signal
 
-from hypothesis import HealthCheck, settings
-
 pytest_plugins = ["tests.tiers", "tests.engines"]
-
-settings.register_profile("factline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("factline")
 
 # whoever runs the tests in the background may have them ignore it, and what they start would too
 signal.signal(signal.SIGINT, signal.default_int_handler)

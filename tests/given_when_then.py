@@ -86,6 +86,7 @@ class Runs:
     history: tuple[Event, ...] = ()
     event: Event | None = None
     command: Command | None = None
+    stream: StreamId | None = None
 
     def given(self, *history: Event) -> Self:
         return replace(self, history=history)
@@ -99,7 +100,7 @@ class Runs:
             if stream is not None:
                 envelope = envelope._replace(stream=StreamId(stream))
             assert self.process.route(event, envelope) == self.id
-        return replace(self, event=event, command=command)
+        return replace(self, event=event, command=command, stream=StreamId(stream) if stream else None)
 
     def then(self, *expected: Action) -> None:
         assert self.event is not None
@@ -107,7 +108,9 @@ class Runs:
         for event in self.history:
             assert type(event) in (*self.process.events, *PROCESS_EVENTS)
             running = evolve_process(self.process, running, event)
-        around = Around(RECORDED_AT, self.id, running.timers, running.attempts, self.command)
+        place = envelope_of(self.event)
+        stream = self.stream or place.stream
+        around = Around(RECORDED_AT, self.id, running.timers, running.attempts, self.command, stream, place.position)
         if isinstance(self.event, ProcessAnswered | TimerFired):
             running = evolve_process(self.process, running, self.event)
         assert tuple(self.process.react(running.state, self.event, around)) == expected

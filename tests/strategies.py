@@ -13,8 +13,13 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from domain.automation.agent_execution import ActionId
 from domain.automation.execution import ExecutionId
 from domain.automation.graph import ApprovalNode, Edge, Edges, NodeId, Nodes, TaskNode
+from domain.automation.policy import Decision, PolicyRule, Rules
+from domain.automation.provider_key import Sealed
+from domain.automation.tool import PerMinute, ToolExecutionId
+from domain.automation.vector_collection import ChangeId, CollectionId
 from domain.catalog import DECIDERS, SENT
 from domain.content.item import Platform
 from domain.execution.schedule import Cron, EverySeconds, ScheduleId
@@ -22,13 +27,17 @@ from domain.finance.values import InvoiceNumber, Paid, Party
 from domain.fleet.rules import Failures, RateOfChange, Rule, Threshold
 from domain.fleet.values import Metrics, Severity, TagKey
 from domain.identity.api_key import IssueApiKey, RevokeApiKey, RotateApiKey, Scope, Sha256
+from domain.identity.client import RedirectUri
+from domain.identity.consent import CodeChallenge
 from domain.identity.tenant import TENANT
 from domain.identity.user import Email, UserId
+from domain.integration.change import RecordId
+from domain.integration.connector import ConnectorId
 from domain.message import Command
 from domain.operations.task import TaskKind
 from domain.sales.quote import PartyId, QuoteId
 from schemas.envelope import TenantId
-from schemas.json_text import Json
+from schemas.json_text import Json, JsonObject
 from schemas.key_ids import key_tag
 from schemas.values import Currency, Day, Id, Zone
 from streams.ports import FactSubmission
@@ -117,6 +126,10 @@ def messages(mark: str = "x") -> Messages:
         (Severity, st.sampled_from(["info", "warning"])),
         (Currency, st.sampled_from(["GBP", "EUR"])),
         (Sha256, st.sampled_from(["a1" * 32, "b2" * 32])),
+        (Sealed, st.just("c2VhbGVk")),
+        (CodeChallenge, st.just("c" * 43)),
+        (RedirectUri, st.just(f"https://{mark}.example/back")),
+        (ActionId, st.sampled_from(["1-1", "1-2"])),
         (Scope, st.just("*")),
         (Day, st.just("2026-01-31")),
         (Zone, st.sampled_from(["UTC", "Europe/Berlin"])),
@@ -127,6 +140,14 @@ def messages(mark: str = "x") -> Messages:
         (Json, st.sampled_from([None, {"url": mark}, [1, 2.5, True]])),
         (TaskKind, st.sampled_from(["http.check", "some.work"])),
         (ExecutionId, ids),
+        (ToolExecutionId, ids),
+        (CollectionId, ids),
+        (ConnectorId, ids),
+        (RecordId, ids),
+        (ChangeId, ids),
+        (PerMinute, st.just(30)),
+        (JsonObject, st.sampled_from([{}, {"properties": {"url": {"const": mark}}}])),
+        (Rules, st.sampled_from([(), (PolicyRule(when=f"agent == '{mark}'", decision=Decision.DENY),)])),
         (NodeId, st.sampled_from(["a", "b"])),
         (Nodes, st.just((TaskNode(id="a", type="task", kind="some.work"), ApprovalNode(id="b", type="approval")))),
         (Edges, st.just((Edge(from_="a", to="b"),))),

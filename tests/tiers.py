@@ -12,6 +12,7 @@ from importlib.abc import MetaPathFinder
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 FULL = os.environ.get("REQUIRE_ENGINES") == "1"
 DRIVERS = frozenset({"aiokafka", "bson", "cassandra", "confluent_kafka", "faust", "pymongo", "redis"})
@@ -48,6 +49,13 @@ def without(reason: str) -> NoReturn:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "full: runs with REQUIRE_ENGINES=1 only")
+    # a rule that does not hold is nearly always found by few examples
+    examples = 100 if FULL else 20
+    # a busy machine is not a failure
+    settings.register_profile(
+        "factline", max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("factline")
     if not FULL:
         sys.meta_path.insert(0, _NoDrivers())
 

@@ -1,7 +1,10 @@
 """These are the rules of an execution: how it begins, what settles its nodes, who approves, and what is tried again."""
 
-from typing import assert_never
+from typing import Any, assert_never
 
+from domain.automation.agent_execution import agent_execution_stream
+from domain.automation.agent_execution_state import AgentExecution, AgentExecutionStatus
+from domain.automation.approver import approver_reads, check_role
 from domain.automation.execution import (
     COMMANDS,
     EVENTS,
@@ -22,13 +25,13 @@ from domain.automation.execution import (
 from domain.automation.execution_state import Execution, ExecutionStatus, NodeRun, NodeStatus, evolve_execution
 from domain.automation.graph import ApprovalNode, ForeachNode, Node, WaitNode
 from domain.automation.node_runs import sub_execution_id, token_of
+from domain.automation.tool import execution_of, run_stream, task_id_of
 from domain.automation.turn import NOTHING, Turn, bounded_text
 from domain.automation.workflow import Workflow, WorkflowStatus, workflow_stream
 from domain.given import Given
-from domain.identity.api_key import ALL_SCOPES, ApiKey, api_key_stream
-from domain.identity.user import Role, User, UserStatus, user_stream
 from domain.message import Decider
 from domain.operations.task import Task, TaskStatus, task_stream
+from domain.process import Running
 from domain.rejection import conflict, invalid, not_allowed, not_found
 from schemas.envelope import Actor, ActorType, StreamId
 from schemas.json_text import MAX_DEPTH, json_text
@@ -44,13 +47,14 @@ def execution_reads(command: ExecutionCommand, actor: Actor) -> tuple[StreamId, 
     match command:
         case ExecuteWorkflow():
             return (workflow_stream(command.workflow_id),)
+        case SettleNode(tool_execution=str(id_)):
+            return task_stream(task_id_of(id_)), run_stream(id_)
         case SettleNode():
             token = token_of(command.execution_id, command.node_id, command.attempt, command.item)
-            return task_stream(token), execution_stream(sub_execution_id(token))
-        case ApproveNode() | RejectNode() if actor.type is ActorType.USER:
-            return (user_stream(actor.id),)
-        case ApproveNode() | RejectNode() if actor.type is ActorType.API_KEY:
-            return (api_key_stream(actor.id),)
+            inside = sub_execution_id(token)
+            return task_stream(token), execution_stream(inside), agent_execution_stream(inside)
+        case ApproveNode() | RejectNode():
+            return approver_reads(actor)
         case _:
             return ()
 
@@ -84,6 +88,8 @@ def decide_execution(command: ExecutionCommand, state: Execution | None, given: 
 def _begin(command: ExecuteWorkflow, state: Execution | None, given: Given) -> tuple[ExecutionEvent, ...]:
     if state is not None:
         raise conflict(f"execution {command.execution_id} has begun already; a new one needs a new execution_id")
+    if execution_of(command.execution_id) is not None:
+        raise invalid("an execution_id that begins so is that of a tool's task; take another one")
     if (command.parent or command.depth) and given.actor.type is not ActorType.SYSTEM:
         raise not_allowed("`parent` and `depth` are given by the engine")
     if command.depth > MAX_INSIDE:
@@ -123,7 +129,7 @@ def _judge(command: ApproveNode | RejectNode, run: Turn, given: Given) -> None:
     node, stands = run.state.graph.nodes.get(command.node_id), run.state.nodes.get(command.node_id)
     if not isinstance(node, ApprovalNode) or stands is None or stands.status is not NodeStatus.WAITING:
         raise not_allowed(f"node {command.node_id} of execution {command.execution_id} waits for nobody's approval")
-    _check_role(node, given)
+    check_role(node.role, f"node {node.id}", given)
     if isinstance(command, ApproveNode):
         run.complete(node, _approval(command, given))
     else:
@@ -136,16 +142,6 @@ def _approval(command: ApproveNode, given: Given) -> str:
         return bounded_text({"by": given.actor.id, "note": command.note})
     except ValueError as error:
         raise invalid(f"the note {error}") from error
-
-
-def _check_role(node: ApprovalNode, given: Given) -> None:
-    if node.role is None:
-        return
-    user: User | None = given.streams.get(user_stream(given.actor.id))
-    key: ApiKey | None = given.streams.get(api_key_stream(given.actor.id))
-    roles = user.roles if user is not None and user.status is UserStatus.ACTIVE else ()
-    if {node.role, Role.OWNER, Role.ADMIN}.isdisjoint(roles) and not (key and ALL_SCOPES in key.scopes):
-        raise not_allowed(f"node {node.id} is approved by somebody with the role {node.role}")
 
 
 def _settle(command: SettleNode | FailNode, run: Turn, given: Given) -> None:
@@ -175,14 +171,22 @@ def _settle(command: SettleNode | FailNode, run: Turn, given: Given) -> None:
 def _answer(command: SettleNode, node: Node, stands: NodeRun, given: Given) -> tuple[bool, str] | None:
     """Return whether the node's work went well, with its output or why not; None while it goes on."""
     token = token_of(command.execution_id, command.node_id, command.attempt, command.item)
-    task: Task | None = given.streams.get(task_stream(token))
+    by = command.tool_execution
+    task: Task | None = given.streams.get(task_stream(token if by is None else task_id_of(by)))
     if task is not None and task.is_over:
-        ended = "the task was cancelled: " if task.status is TaskStatus.CANCELLED else ""
-        return task.status is TaskStatus.COMPLETED, f"{ended}{task.ended_by}"
+        return task.status is TaskStatus.COMPLETED, task.answer
+    tool: Running[Any] | None = None if by is None else given.streams.get(run_stream(by))
+    if tool is not None and tool.state is not None and tool.state.refused is not None:
+        return False, tool.state.refused
     sub: Execution | None = given.streams.get(execution_stream(sub_execution_id(token)))
     if sub is not None and sub.status is not ExecutionStatus.RUNNING:
         ok = sub.status is ExecutionStatus.COMPLETED
         return ok, sub.output if ok else f"its execution {sub.execution_id} is {sub.status}: {sub.error}"
+    agent: AgentExecution | None = given.streams.get(agent_execution_stream(sub_execution_id(token)))
+    if agent is not None and agent.status is not AgentExecutionStatus.RUNNING:
+        ok = agent.status is AgentExecutionStatus.COMPLETED
+        why = f"the agent's execution {agent.execution_id} is {agent.status}: {agent.error}"
+        return ok, bounded_text(agent.output) if ok else why
     due_at = stands.due_at if command.item is None else stands.going[command.item]
     if due_at is not None and due_at <= given.now:
         return (True, NOTHING) if isinstance(node, WaitNode) else (False, LATE)

@@ -86,7 +86,12 @@ class _OfNode(_OfExecution):
 
 @value
 class SettleNode(_OfNode):
-    """Take over how the node's task or execution ended, or that its time has come; before that it changes nothing."""
+    """Take over how the node's work ended, or that its time has come; before that it changes nothing.
+
+    Shape: `tool_execution` is the execution of a tool that does the work, where it is no task or workflow.
+    """
+
+    tool_execution: str | None = None
 
 
 @value

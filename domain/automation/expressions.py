@@ -60,9 +60,12 @@ class _Compiled(NamedTuple):
     names: frozenset[str]
 
 
-def check(text: str, *names: str) -> None:
-    """Do nothing where a text is an expression about these variables. Raises: BadExpression."""
-    if unknown := _compiled(text).names - {*names}:
+def check(text: str, *names: str, among: tuple[str, ...] = VARIABLES) -> None:
+    """Do nothing where a text is an expression about these variables. Raises: BadExpression.
+
+    Shape: `among` are those of its kind; an item of a loop cannot be called like one of them.
+    """
+    if unknown := _compiled(text, among).names - {*names}:
         raise BadExpression(f"{min(unknown)} is not known here; there are {', '.join(names)}")
 
 
@@ -72,9 +75,9 @@ def mentioned(text: str) -> frozenset[str]:
     return frozenset(_NODE.findall(text)) | frozenset(_NAME.findall(text.replace(".", " ")))
 
 
-def evaluate(text: str, variables: Mapping[str, Any]) -> Any:
+def evaluate(text: str, variables: Mapping[str, Any], among: tuple[str, ...] = VARIABLES) -> Any:
     """Return the JSON value of an expression. Raises: BadExpression; NoValue."""
-    compiled = _compiled(text)
+    compiled = _compiled(text, among)
     if compiled.loops:
         _check_cost(compiled, variables)
     try:
@@ -91,7 +94,7 @@ def evaluate(text: str, variables: Mapping[str, Any]) -> Any:
 
 
 @lru_cache(4_096)
-def _compiled(text: str) -> _Compiled:
+def _compiled(text: str, among: tuple[str, ...]) -> _Compiled:
     bare = _TEXT.sub('""', text)
     if foreign := _FOREIGN.search(bare):
         raise BadExpression(f"{foreign.group()} is not known here: neither comments nor raw or long texts are")
@@ -103,11 +106,11 @@ def _compiled(text: str) -> _Compiled:
     functions = {name for name in program.functions() if name[0].isalpha()}
     if unknown := functions - _FUNCTIONS:
         raise BadExpression(f"there is no function {min(unknown)}")
-    loops = tuple(_loops(bare))
+    loops = tuple(_loops(bare, among))
     bound = {loop.name for loop in loops}
-    if bound & {*VARIABLES}:
-        raise BadExpression(f"an item cannot be called {min(bound & {*VARIABLES})}")
-    return _Compiled(program, loops, _count(bare, *VARIABLES), frozenset(program.variables()) - bound)
+    if bound & {*among}:
+        raise BadExpression(f"an item cannot be called {min(bound & {*among})}")
+    return _Compiled(program, loops, _count(bare, *among), frozenset(program.variables()) - bound)
 
 
 @contextmanager
@@ -121,10 +124,10 @@ def _no_panic() -> Iterator[None]:
         raise ValueError("the library failed on it") from error
 
 
-def _loops(bare: str) -> Iterator[_Loop]:
+def _loops(bare: str, among: tuple[str, ...]) -> Iterator[_Loop]:
     for found in _LOOP.finditer(bare):
         name, _, body = _inside(bare, found.end()).partition(",")
-        yield _Loop(name.strip(), _count(body, name.strip()), _count(body, *VARIABLES))
+        yield _Loop(name.strip(), _count(body, name.strip()), _count(body, *among))
 
 
 def _inside(bare: str, start: int) -> str:

@@ -49,7 +49,10 @@ class TaskNode(_Work):
 
 @value
 class AgentNode(_Work):
-    """Its task has the kind `agent.run`, and the input `{"agent": …, "input": …}`."""
+    """Runs the agent with this id on the input; its output is the agent's last text.
+
+    Shape: how often and how long is tried says the agent; `deadline_s` bounds the whole run.
+    """
 
     type: Literal["agent"]
     agent: Name
@@ -57,7 +60,10 @@ class AgentNode(_Work):
 
 @value
 class ToolNode(_Work):
-    """Its task has the kind `tool.run`, and the input `{"tool": …, "input": …}`."""
+    """Executes a registered tool with `input` as its parameters. Its time-out and its attempts are the tool's own.
+
+    Shape: an execution of an earlier version asked for a task of the kind `tool.run` in its place.
+    """
 
     type: Literal["tool"]
     tool: Name

@@ -37,6 +37,10 @@ def invoice_id(party: str, number: str, direction: Direction | None = None) -> s
     return f"in:{name}" if direction == "in" else name
 
 
+def invoice_stream(id_: str) -> StreamId:
+    return StreamId(f"invoice-{id_}")
+
+
 def named(id_: str) -> dict[str, Any]:
     """Return number, party and direction, as the commands of the invoice of this identity take them."""
     *direction, party, number = id_.split(":")
@@ -60,7 +64,7 @@ class _OfInvoice(Command):
 
     @property
     def stream(self) -> StreamId:
-        return StreamId(f"invoice-{self.id}")
+        return invoice_stream(self.id)
 
 
 @value
@@ -146,6 +150,22 @@ class RefundPayment(_OfInvoice):
 
 
 @value
+class ReconcilePayment(_OfInvoice):
+    """Take a line of a bank's statement for a payment that is recorded, or record it as one; a process sends it.
+
+    Shape: `came_in` says that we were paid. Where it is `exact`, it has to be all that is open.
+    """
+
+    IS_OURS: ClassVar = True
+    transaction_id: Id
+    amount: Paid
+    currency: Currency
+    reference: Label = ""
+    came_in: bool
+    exact: bool = False
+
+
+@value
 class MarkOverdue(_OfInvoice):
     """Refused while the invoice is due; a process sends it then."""
 
@@ -164,6 +184,7 @@ CommandOfKnown = (
     | DisputeInvoice
     | RecordPayment
     | RefundPayment
+    | ReconcilePayment
     | MarkOverdue
     | ReviewInvoice
 )
@@ -312,9 +333,42 @@ class PaymentRefunded(Event):
     exact_paid_total: Exact | None = None
 
 
-InvoiceEvent = (
-    InvoiceReceived
-    | InvoiceCorrected
+@value
+class PaymentReconciled(Event):
+    """The bank has the payment too, as this transaction."""
+
+    TYPE: ClassVar = "payment.reconciled"
+    payment_id: str
+    invoice: str
+    transaction_id: str
+    amount: Total
+    currency: str
+    status: str
+
+
+@value
+class PaymentUnreconciled(Event):
+    """All of a payment that the bank has is given back: its transaction pays the invoice no more."""
+
+    TYPE: ClassVar = "payment.unreconciled"
+    payment_id: str
+    invoice: str
+    transaction_id: str
+    status: str
+
+
+@value
+class InvoiceAmountFlagged(Event):
+    """It comes to far more or less than this party usually bills. Shape: `flag` is HIGH or LOW."""
+
+    TYPE: ClassVar = "invoice.amount.flagged"
+    flag: str
+    reason: str
+    status: str
+
+
+EventOfKnown = (
+    InvoiceCorrected
     | InvoiceCategorised
     | InvoiceApproved
     | InvoiceRejected
@@ -322,6 +376,10 @@ InvoiceEvent = (
     | InvoiceDisputed
     | PaymentRecorded
     | PaymentRefunded
+    | PaymentReconciled
+    | PaymentUnreconciled
     | InvoiceOverdue
     | ApprovalAwaited
+    | InvoiceAmountFlagged
 )
+InvoiceEvent = InvoiceReceived | EventOfKnown

@@ -10,6 +10,8 @@ from typing import assert_never
 from domain.finance.content import digest_of
 from domain.finance.invoice import (
     ApprovalAwaited,
+    EventOfKnown,
+    InvoiceAmountFlagged,
     InvoiceApproved,
     InvoiceCancelled,
     InvoiceCategorised,
@@ -19,8 +21,10 @@ from domain.finance.invoice import (
     InvoiceOverdue,
     InvoiceReceived,
     InvoiceRejected,
+    PaymentReconciled,
     PaymentRecorded,
     PaymentRefunded,
+    PaymentUnreconciled,
 )
 from domain.finance.values import minus, plus
 from domain.message import known, value
@@ -55,8 +59,8 @@ class Payment:
 class Invoice:
     """Shape: `review` is how far it came before any payment; `closed` is REJECTED, CANCELLED or None.
 
-    `line_count`, `due_date` and `content`, the digest of what it says, are for the rules: a stream's shown state leaves
-    them out.
+    `line_count`, `due_date`, `content`, the digest of what it says, and `reconciled`, what the bank calls its payments,
+    are for the rules: a stream's shown state leaves them out.
     """
 
     kind: str
@@ -74,6 +78,7 @@ class Invoice:
     overdue: bool = False
     paid_total: Decimal = Decimal(0)
     payments: Mapping[str, Payment]
+    reconciled: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def open_amount(self) -> Decimal:
@@ -116,7 +121,10 @@ def evolve_invoice(state: Invoice | None, event: InvoiceEvent) -> Invoice:
             due_date=event.due_date,
             payments={},
         )
-    invoice = known(state)
+    return _after(known(state), event)
+
+
+def _after(invoice: Invoice, event: EventOfKnown) -> Invoice:
     match event:
         case InvoiceCorrected():
             return corrected(invoice, event)
@@ -128,15 +136,28 @@ def evolve_invoice(state: Invoice | None, event: InvoiceEvent) -> Invoice:
             return replace(invoice, closed=_CLOSED[type(event)], disputed=False)
         case InvoiceDisputed():
             return replace(invoice, disputed=True)
-        case PaymentRecorded() | PaymentRefunded():
-            after = with_payment if isinstance(event, PaymentRecorded) else with_refund
-            return after(invoice, event.payment_id, *_paid(event))
+        case PaymentRecorded() | PaymentRefunded() | PaymentReconciled() | PaymentUnreconciled():
+            return _after_payment(invoice, event)
         case InvoiceOverdue():
             return replace(invoice, overdue=True)
         case ApprovalAwaited():
             return replace(invoice, review=InvoiceStatus.PENDING)
+        case InvoiceAmountFlagged():
+            return invoice
         case _:
             assert_never(event)
+
+
+def _after_payment(
+    invoice: Invoice, event: PaymentRecorded | PaymentRefunded | PaymentReconciled | PaymentUnreconciled
+) -> Invoice:
+    if isinstance(event, PaymentReconciled):
+        return replace(invoice, reconciled={**invoice.reconciled, event.payment_id: event.transaction_id})
+    if isinstance(event, PaymentUnreconciled):
+        left = {id_: of for id_, of in invoice.reconciled.items() if id_ != event.payment_id}
+        return replace(invoice, reconciled=left)
+    after = with_payment if isinstance(event, PaymentRecorded) else with_refund
+    return after(invoice, event.payment_id, *_paid(event))
 
 
 def corrected(invoice: Invoice, event: InvoiceCorrected) -> Invoice:

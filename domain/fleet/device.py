@@ -1,11 +1,11 @@
 """These are the commands, the events, the state and the rules of a device."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Annotated, ClassVar, assert_never
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from domain.fleet.values import TagKey
 from domain.given import Given
@@ -24,6 +24,10 @@ class DeviceStatus(StrEnum):
     DECOMMISSIONED = "DECOMMISSIONED"
     ARCHIVED = "ARCHIVED"
     DELETED = "DELETED"
+
+
+ProgramDigest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""The SHA-256 of a program."""
 
 
 def device_stream(device_id: str) -> StreamId:
@@ -85,7 +89,26 @@ class RetireDevice(_OfDevice):
     reason: Text = ""
 
 
-DeviceCommand = RegisterDevice | UpdateDevice | TagDevice | ChangeDeviceStatus | RetireDevice
+@value
+class OfferAgent(_OfDevice):
+    """Have the device's agent become this version, as a release says; it takes the place of an earlier offer."""
+
+    IS_OURS: ClassVar = True
+    release_id: Id
+    version: Name
+    digest: ProgramDigest
+
+
+@value
+class WithdrawAgent(_OfDevice):
+    """Take back what a release offered, where the device does not run it yet and nothing else was offered since."""
+
+    IS_OURS: ClassVar = True
+    release_id: Id
+
+
+CommandOfKnown = UpdateDevice | TagDevice | ChangeDeviceStatus | RetireDevice | OfferAgent | WithdrawAgent
+DeviceCommand = RegisterDevice | CommandOfKnown
 
 # --- events
 
@@ -139,7 +162,31 @@ class DeviceRetired(Event):
     reason: str
 
 
-DeviceEvent = DeviceRegistered | DeviceUpdated | DeviceTagged | DeviceStatusChanged | DeviceRetired
+@value
+class AgentOffered(Event):
+    """Shape: `digest` is that of the program; the device says by its `agent_version` that it runs it."""
+
+    TYPE: ClassVar = "device.agent.offered"
+    release_id: str
+    version: str
+    digest: str
+
+
+@value
+class AgentWithdrawn(Event):
+    TYPE: ClassVar = "device.agent.withdrawn"
+    release_id: str
+
+
+DeviceEvent = (
+    DeviceRegistered
+    | DeviceUpdated
+    | DeviceTagged
+    | DeviceStatusChanged
+    | DeviceRetired
+    | AgentOffered
+    | AgentWithdrawn
+)
 
 
 # --- state
@@ -147,11 +194,15 @@ DeviceEvent = DeviceRegistered | DeviceUpdated | DeviceTagged | DeviceStatusChan
 
 @value
 class Device:
-    """Shape: `description` holds the fields of `device.registered` that are known."""
+    """Shape: `description` holds the fields of `device.registered` that are known; `offered` is for the rules only."""
 
     status: DeviceStatus
     description: Mapping[str, str]
     tags: Mapping[str, str]
+    offered: AgentOffered | None = field(default=None, repr=False)
+
+    def runs(self, version: str) -> bool:
+        return self.description.get("agent_version") == version
 
 
 def evolve_device(state: Device | None, event: DeviceEvent) -> Device:
@@ -168,6 +219,10 @@ def evolve_device(state: Device | None, event: DeviceEvent) -> Device:
             return replace(known(state), status=DeviceStatus(event.to_status))
         case DeviceRetired():
             return replace(known(state), status=DeviceStatus.DECOMMISSIONED)
+        case AgentOffered():
+            return replace(known(state), offered=event)
+        case AgentWithdrawn():
+            return replace(known(state), offered=None)
         case _:
             assert_never(event)
 
@@ -207,6 +262,10 @@ def decide_device(command: DeviceCommand, state: Device | None, given: Given) ->
         return (filled(DeviceRegistered, command),)
     if state is None:
         raise not_found(f"device {command.device_id} is not known; register it first")
+    return _go_on(command, state)
+
+
+def _go_on(command: CommandOfKnown, state: Device) -> tuple[DeviceEvent, ...]:
     match command:
         case UpdateDevice():
             return _update(command, state)
@@ -219,6 +278,8 @@ def decide_device(command: DeviceCommand, state: Device | None, given: Given) ->
             return _change_status(command, state)
         case RetireDevice():
             return () if state.status in RETIRED else (DeviceRetired(reason=command.reason),)
+        case OfferAgent() | WithdrawAgent():
+            return _offer(command, state)
         case _:
             assert_never(command)
 
@@ -236,6 +297,17 @@ def _change_status(command: ChangeDeviceStatus, state: Device) -> tuple[DeviceEv
     if command.status not in NEXT[state.status]:
         raise not_allowed(f"device {command.device_id} cannot go from {state.status} to {command.status}")
     return (DeviceStatusChanged(from_status=state.status.value, to_status=command.status.value, reason=command.reason),)
+
+
+def _offer(command: OfferAgent | WithdrawAgent, state: Device) -> tuple[DeviceEvent, ...]:
+    offered = state.offered
+    if isinstance(command, OfferAgent):
+        _refuse_retired(command.device_id, state)
+        offer = filled(AgentOffered, command)
+        return () if offered == offer else (offer,)
+    if offered is None or offered.release_id != command.release_id or state.runs(offered.version):
+        return ()
+    return (AgentWithdrawn(release_id=command.release_id),)
 
 
 def _refuse_retired(device_id: str, state: Device) -> None:

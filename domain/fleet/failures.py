@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from domain.fleet.alert import ResolveAlert
-from domain.fleet.follow import Finding, Told, When, follow, quiet_from, resolved
+from domain.fleet.follow import Finding, Told, When, began_last, follow, quiet_from, resolved
 from domain.fleet.rules import Failures
 from domain.fleet.seen import Sample, Seen, Subject, Track
 from domain.fleet.watch import Watch
@@ -50,16 +50,25 @@ def count_failures(
     if key is None or not sample.value:
         return seen._replace(at=now, tracks=tracks, due=due, last=None), told
     others = {other: track for other, track in tracks.items() if other != key}
-    track, more = _add(of, watch, rule, tracks.get(key, _NEW), sample, key=key, now=now)
+    track, more = _add(of, watch, rule, tracks.get(key, _NEW), sample, key=key, now=now, newest=seen.newest)
     room, evicted = _make_room(others)
     end = _end(watch, rule, track)
     # the one that was heard of last stands last
     tracks, due = {**room, key: track}, end if due is None else min(due, end)
-    return seen._replace(at=now, tracks=tracks, due=due, last=key), (*told, *more, *evicted)
+    newest = began_last(track, more, seen.newest)
+    return seen._replace(at=now, tracks=tracks, due=due, last=key, newest=newest), (*told, *more, *evicted)
 
 
 def _add(
-    of: Subject, watch: Watch, rule: Failures, track: Track, sample: Sample, *, key: str, now: datetime
+    of: Subject,
+    watch: Watch,
+    rule: Failures,
+    track: Track,
+    sample: Sample,
+    *,
+    key: str,
+    now: datetime,
+    newest: datetime | None,
 ) -> tuple[Track, tuple[Told, ...]]:
     kept_from = now - _kept_for(rule)
     by_instant: dict[datetime, float] = {}
@@ -71,7 +80,7 @@ def _add(
         recent = _enough(recent, rule)
     finding = Finding(counted >= rule.count, counted < rule.count, counted, rule.count, rule.within_s)
     when = When(at if finding.breached else now, sample.received_at)
-    return follow(of, watch, track._replace(recent=tuple(recent)), finding, key=key, when=when)
+    return follow(of, watch, track._replace(recent=tuple(recent)), finding, key=key, when=when, newest=newest)
 
 
 def _fullest_window(recent: list[tuple[datetime, float]], at: datetime, width: timedelta) -> tuple[float, datetime]:

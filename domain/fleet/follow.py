@@ -34,9 +34,12 @@ class When(NamedTuple):
 
 
 def follow(
-    of: Subject, watch: Watch, track: Track, finding: Finding, *, key: str, when: When
+    of: Subject, watch: Watch, track: Track, finding: Finding, *, key: str, when: When, newest: datetime | None
 ) -> tuple[Track, tuple[Told, ...]]:
-    """Return what is known of a key after a finding, and what is to be told."""
+    """Return what is known of a key after a finding, and what is to be told.
+
+    Shape: `newest` is when the breach of the device's last alert began, as `began_last` gives it.
+    """
     at = when.at
     if track.alert_id is None:
         if not finding.breached:
@@ -44,15 +47,28 @@ def follow(
         since = track.since or at
         if at - since < timedelta(seconds=finding.for_s):
             return track._replace(since=since), ()
-        return _raise(of, watch, track._replace(since=since), finding, key=key, at=at)
+        return _raise(of, watch, track._replace(since=_apart(since, newest)), finding, key=key, at=at)
     if not finding.clear:
         if finding.breached and _is_to_be_raised_again(watch, track, when):
-            return _raise(of, watch, track._replace(since=at, ended_at=None), finding, key=key, at=at)
+            return _raise(of, watch, track._replace(since=_apart(at, newest), ended_at=None), finding, key=key, at=at)
         return track._replace(breached_at=max(track.breached_at or at, at)), ()
     if at < quiet_from(watch, track, at):
         return track, ()
     told = () if track.ended_at else (resolved(watch, track),)
     return track._replace(since=None, alert_id=None, breached_at=None, ended_at=None), told
+
+
+def _apart(since: datetime, newest: datetime | None) -> datetime:
+    """Return when a breach began, by which its alert is known: later than any before it.
+
+    Shape: a late line, or a clock that was set back, would give an alert the name of one that has ended.
+    """
+    return since if newest is None or since > newest else newest + timedelta(microseconds=1)
+
+
+def began_last(track: Track, told: tuple[Told, ...], before: datetime | None) -> datetime | None:
+    """Return when the breach of the last alert began, after what was told of a key."""
+    return track.since if any(isinstance(one, RaiseAlert) for one in told) else before
 
 
 def quiet_from(watch: Watch, track: Track, now: datetime) -> datetime:

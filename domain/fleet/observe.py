@@ -6,7 +6,7 @@ from typing import assert_never
 from domain.fleet.alert import ResolveAlert
 from domain.fleet.facts import DeviceMetricsReported, LogRecorded
 from domain.fleet.failures import count_failures, line_matters, sample_of_line
-from domain.fleet.follow import Finding, Told, When, again_after, follow
+from domain.fleet.follow import Finding, Told, When, again_after, began_last, follow
 from domain.fleet.rules import Anomaly, Failures, NoData, RateOfChange, Rule, Threshold, limit_of
 from domain.fleet.seen import Sample, Seen, Subject, Track, by_its_clock
 from domain.fleet.watch import Watch
@@ -86,11 +86,13 @@ def observe(of: Subject, watch: Watch, seen: Seen, sample: Sample) -> tuple[Seen
         case NoData() as rule:
             seen, told = pass_time(of, watch, seen, sample.at)
             track, more = _heard(of, watch, rule, seen, sample)
+            # what is heard raises nothing
             return seen._replace(at=sample.at, tracks={"": track}), (*told, *more)
         case _:
             assert_never(watch.rule)
-    track, told = follow(of, watch, track, finding, key="", when=When(sample.at, sample.received_at))
-    return seen._replace(at=sample.at, tracks={"": track}), told
+    when = When(sample.at, sample.received_at)
+    track, told = follow(of, watch, track, finding, key="", when=when, newest=seen.newest)
+    return seen._replace(at=sample.at, tracks={"": track}, newest=began_last(track, told, seen.newest)), told
 
 
 def missed_at(watch: Watch, seen: Seen) -> datetime | None:
@@ -116,8 +118,8 @@ def pass_time(of: Subject, watch: Watch, seen: Seen, now: datetime) -> tuple[See
     if not track.alert_id:
         track = track._replace(since=since)
     finding = Finding(breached=True, clear=False, value=after_s, limit=after_s, window_s=after_s)
-    track, told = follow(of, watch, track, finding, key="", when=When(missed, now))
-    return seen._replace(tracks={"": track}), told
+    track, told = follow(of, watch, track, finding, key="", when=When(missed, now), newest=seen.newest)
+    return seen._replace(tracks={"": track}, newest=began_last(track, told, seen.newest)), told
 
 
 def close_all(seen: Seen, note: str) -> tuple[ResolveAlert, ...]:
@@ -136,7 +138,7 @@ def _heard(of: Subject, watch: Watch, rule: NoData, seen: Seen, sample: Sample) 
     if silent and track.alert_id:
         track = track._replace(breached_at=sample.at)
     finding = Finding(breached=False, clear=True, value=0, limit=rule.after_s, window_s=rule.after_s)
-    return follow(of, watch, track, finding, key="", when=When(sample.at, sample.at))
+    return follow(of, watch, track, finding, key="", when=When(sample.at, sample.at), newest=seen.newest)
 
 
 def _compare(rule: Threshold, sample: Sample) -> Finding:

@@ -61,7 +61,7 @@ class Seen(NamedTuple):
 
     Shape: `at` is the newest instant it was told of; at `due` some track ends if nothing more is heard of its key.
     `ahead_s` is how far the clock of what comes ahead of its recording is wrong, where that is known. `last` is the key
-    of the device's last log line if that was a failure.
+    of the device's last log line if that was a failure. `newest` is when the breach of its last alert began.
     """
 
     at: datetime | None = None
@@ -69,6 +69,7 @@ class Seen(NamedTuple):
     due: datetime | None = None
     ahead_s: float = 0
     last: str | None = None
+    newest: datetime | None = None
 
 
 NOTHING_SEEN = Seen()

@@ -13,7 +13,7 @@ from schemas.key_ids import has_tag, key_tag
 from schemas.values import Id, Name, Text
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Scope = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z_]+:(read|write|\*))$")]
+Scope = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z_]+:(read|write|own|\*))$")]
 
 ALL_SCOPES = "*"
 

@@ -153,4 +153,5 @@ TENANT_ONBOARDING = Process(
     events=(OnboardingStepDone, TenantOnboarded),
     evolve=evolve_onboarding,
     react=react_onboarding,
+    needs_command=(TenantRegistered,),
 )

@@ -12,7 +12,7 @@ from domain.identity.api_key import Sha256
 from domain.message import Command, Decider, Event, KeptApart, Personal, classes_of, filled, known, value
 from domain.rejection import conflict, invalid, not_allowed, not_found
 from schemas.envelope import StreamId
-from schemas.values import Instant, Text
+from schemas.values import Id, Instant, Text
 
 INVITATION_LASTS = timedelta(days=7)
 OFFER_LASTS = timedelta(days=1)
@@ -110,6 +110,27 @@ class SetPassword(_OfUser):
     password_hash: PasswordHash
 
 
+@value
+class LinkIdentity(_OfUser):
+    """Who was invited joins with it. The caller has checked that this is who the user is at the provider.
+
+    Shape: `identity_sha256` is of the provider's address and its name for the person; a user has one at a time. Where
+    `joins` is false it is a user who links themselves, and one who has not joined is refused.
+    """
+
+    IS_OURS: ClassVar = True
+    provider_id: Id
+    identity_sha256: Sha256
+    joins: bool = True
+
+
+@value
+class UnlinkIdentity(_OfUser):
+    """The user does not sign in through the provider any more; sessions go on until they end."""
+
+    reason: Text = ""
+
+
 UserCommand = (
     InviteUser
     | AcceptInvitation
@@ -119,6 +140,8 @@ UserCommand = (
     | DisableUser
     | OfferPassword
     | SetPassword
+    | LinkIdentity
+    | UnlinkIdentity
 )
 
 # --- events
@@ -180,6 +203,23 @@ class PasswordSet(Event):
     password_hash: _Apart = None
 
 
+@value
+class IdentityLinked(Event):
+    """Shape: it takes the place of an identity that the user had before."""
+
+    TYPE: ClassVar = "user.identity.linked"
+    roles: tuple[str, ...]
+    provider_id: str
+    identity_sha256: _Apart = None
+
+
+@value
+class IdentityUnlinked(Event):
+    TYPE: ClassVar = "user.identity.unlinked"
+    provider_id: str
+    reason: str
+
+
 UserEvent = (
     UserInvited
     | UserJoined
@@ -189,6 +229,8 @@ UserEvent = (
     | UserDisabled
     | PasswordOffered
     | PasswordSet
+    | IdentityLinked
+    | IdentityUnlinked
 )
 
 # --- state
@@ -204,11 +246,14 @@ class UserStatus(StrEnum):
 
 @value
 class User:
+    """Shape: `linked` is the provider that the user may sign in through, None where there is none."""
+
     email: str
     roles: tuple[str, ...]
     expires_at: datetime
     status: UserStatus = UserStatus.INVITED
     passwords: int = 0
+    linked: str | None = None
 
 
 def evolve_user(state: User | None, event: UserEvent) -> User:
@@ -223,6 +268,8 @@ def evolve_user(state: User | None, event: UserEvent) -> User:
             return known(state)
         case PasswordSet():
             return replace(known(state), passwords=event.number)
+        case IdentityLinked() | IdentityUnlinked():
+            return replace(known(state), linked=event.provider_id if isinstance(event, IdentityLinked) else None)
         case UserJoined():
             return replace(known(state), status=UserStatus.ACTIVE)
         case InvitationWithdrawn():
@@ -250,6 +297,12 @@ def decide_user(command: UserCommand, state: User | None, given: Given) -> tuple
             joined = _accept(command, state, given)
             number = state.passwords + 1
             return (*joined, PasswordSet(roles=state.roles, number=number, password_hash=command.password_hash))
+        case LinkIdentity():
+            if not command.joins and state.status is not UserStatus.ACTIVE:
+                raise not_allowed(f"user {command.user_id} has not joined, they are {state.status}")
+            return (*_accept(command, state, given), filled(IdentityLinked, command, roles=state.roles))
+        case UnlinkIdentity():
+            return _unlinked(state, command.reason)
         case ChangeUserRole() | DisableUser() | OfferPassword():
             return _change(command, state, given)
         case _:
@@ -279,11 +332,16 @@ def _change(command: ChangeUserRole | DisableUser | OfferPassword, state: User, 
             roles = tuple(role.value for role in command.roles)
             return () if roles == state.roles else (UserRoleChanged(roles=roles),)
         case DisableUser():
-            return (UserDisabled(reason=command.reason),)
+            # whoever is invited again under this id may be somebody else
+            return (UserDisabled(reason=command.reason), *_unlinked(state, "the user is disabled"))
         case OfferPassword():
             return (PasswordOffered(expires_at=given.now + OFFER_LASTS, token_sha256=command.token_sha256),)
         case _:
             assert_never(command)
+
+
+def _unlinked(state: User, reason: str) -> tuple[UserEvent, ...]:
+    return () if state.linked is None else (IdentityUnlinked(provider_id=state.linked, reason=reason),)
 
 
 def _invite(command: InviteUser, state: User | None, given: Given) -> tuple[UserEvent, ...]:
@@ -304,7 +362,7 @@ def _invite(command: InviteUser, state: User | None, given: Given) -> tuple[User
     return (invited,)
 
 
-def _accept(command: AcceptInvitation | SetPassword, state: User, given: Given) -> tuple[UserEvent, ...]:
+def _accept(command: AcceptInvitation | SetPassword | LinkIdentity, state: User, given: Given) -> tuple[UserEvent, ...]:
     if state.status is UserStatus.ACTIVE:
         return ()
     if state.status is UserStatus.WITHDRAWN:

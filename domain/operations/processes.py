@@ -10,6 +10,7 @@ from domain.operations.task import (
     TaskCompleted,
     TaskFailed,
     TaskHeartbeat,
+    TaskPostponed,
     TaskTimedOut,
     TimeOutTask,
 )
@@ -18,7 +19,7 @@ from domain.process import Action, Around, Ask, Forget, Process, ProcessAnswered
 _LEASE, _TIME_OUT = "lease", "time_out"
 _FIRST_RETRY = timedelta(seconds=10)
 
-_OfTask = TaskClaimed | TaskHeartbeat | TaskCompleted | TaskFailed | TaskTimedOut | TaskCancelled
+_OfTask = TaskClaimed | TaskHeartbeat | TaskCompleted | TaskFailed | TaskPostponed | TaskTimedOut | TaskCancelled
 
 
 def react_task_lease(_state: None, event: _OfTask | TimerFired | ProcessAnswered, around: Around) -> Sequence[Action]:
@@ -41,7 +42,7 @@ def later(attempts: int) -> timedelta:
 
 TASK_LEASE = Process(
     name="task_lease",
-    listens=(TaskClaimed, TaskHeartbeat, TaskCompleted, TaskFailed, TaskTimedOut, TaskCancelled),
+    listens=(TaskClaimed, TaskHeartbeat, TaskCompleted, TaskFailed, TaskPostponed, TaskTimedOut, TaskCancelled),
     route=same_id,
     react=react_task_lease,
 )

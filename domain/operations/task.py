@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from domain.backoff import backoff
 from domain.given import Given
 from domain.message import Command, Decider, Event, classes_of, filled, known, value
+from domain.operations.delivery import DELIVER, SENDER, delivery_of
 from domain.rejection import conflict, not_allowed, not_found
 from schemas.envelope import StreamId
 from schemas.json_text import MAX_DEPTH, MAX_JSON_BYTES, Json, json_text
@@ -20,6 +21,8 @@ TaskKind = Annotated[str, StringConstraints(max_length=80, pattern=r"^[a-z][a-z0
 
 TaskSeconds = Annotated[int, Field(strict=True, ge=1, le=7 * 86_400)]
 Attempts = Annotated[int, Field(strict=True, ge=1, le=100)]
+
+_POSTPONED_FOR = timedelta(days=1)
 
 
 def task_stream(task_id: str) -> StreamId:
@@ -102,6 +105,15 @@ class FailTask(_OfTask):
 
 
 @value
+class PostponeTask(_OfTask):
+    """Say that the attempt was not made and does not count; a day after the first time it is as if it had failed."""
+
+    attempt: Annotated[int, Field(strict=True)]
+    reason: Text
+    retry_after_s: Annotated[int, Field(strict=True, ge=1, le=3_600)]
+
+
+@value
 class TimeOutTask(_OfTask):
     """End an attempt whose lease is over; before that it changes nothing."""
 
@@ -111,7 +123,9 @@ class CancelTask(_OfTask):
     reason: Text = ""
 
 
-TaskCommand = RequestTask | ClaimTask | HeartbeatTask | CompleteTask | FailTask | TimeOutTask | CancelTask
+TaskCommand = (
+    RequestTask | ClaimTask | HeartbeatTask | CompleteTask | FailTask | PostponeTask | TimeOutTask | CancelTask
+)
 
 # --- events
 
@@ -178,6 +192,18 @@ class TaskFailed(Event):
 
 
 @value
+class TaskPostponed(Event):
+    """Shape: `postponed` counts how often that was done; `since` is when it was done first."""
+
+    TYPE: ClassVar = "task.postponed"
+    attempt: int
+    reason: str
+    retry_at: datetime
+    postponed: int
+    since: datetime
+
+
+@value
 class TaskTimedOut(Event):
     """Shape: `retry_at` as in task.failed."""
 
@@ -199,6 +225,7 @@ TaskEvent = (
     | TaskModelUsed
     | TaskCompleted
     | TaskFailed
+    | TaskPostponed
     | TaskTimedOut
     | TaskCancelled
 )
@@ -218,7 +245,10 @@ class TaskStatus(StrEnum):
 
 @value
 class Task:
-    """Shape: `attempt` counts the claims; `ended_by` is the answer that ended it: JSON where it is COMPLETED."""
+    """Shape: `attempt` counts the claims, of which `postponed` were none in truth, since `postponed_since`.
+
+    `ended_by` is the answer that ended it: JSON where it is COMPLETED.
+    """
 
     requested: TaskRequested
     status: TaskStatus = TaskStatus.WAITING
@@ -227,10 +257,17 @@ class Task:
     lease_until: datetime | None = None
     ready_at: datetime | None = None
     ended_by: str = ""
+    postponed: int = 0
+    postponed_since: datetime | None = None
 
     @property
     def is_over(self) -> bool:
         return self.status not in (TaskStatus.WAITING, TaskStatus.CLAIMED)
+
+    @property
+    def answer(self) -> str:
+        """Return the output of a task that is over, as JSON, or in words why there is none."""
+        return f"the task was cancelled: {self.ended_by}" if self.status is TaskStatus.CANCELLED else self.ended_by
 
 
 def evolve_task(state: Task | None, event: TaskEvent) -> Task:
@@ -254,6 +291,9 @@ def evolve_task(state: Task | None, event: TaskEvent) -> Task:
             return replace(task, status=TaskStatus.COMPLETED, ended_by=event.output)
         case TaskFailed():
             return _after(task, TaskStatus.FAILED, event.retry_at, event.error)
+        case TaskPostponed():
+            waits = _after(task, TaskStatus.FAILED, event.retry_at, event.reason)
+            return replace(waits, postponed=event.postponed, postponed_since=event.since)
         case TaskTimedOut():
             return _after(task, TaskStatus.TIMED_OUT, event.retry_at, "no answer came in time")
         case TaskCancelled():
@@ -273,6 +313,12 @@ def _after(task: Task, status: TaskStatus, retry_at: datetime | None, reason: st
 
 def decide_task(command: TaskCommand, state: Task | None, given: Given) -> tuple[TaskEvent, ...]:
     if isinstance(command, RequestTask):
+        is_delivery = command.kind == DELIVER or delivery_of(command.task_id) is not None
+        if is_delivery and given.actor != SENDER:
+            # whoever does it is given the events that its input names
+            raise not_allowed(
+                f"the kind {DELIVER} and ids like webhook-shop~1 are for what is sent to webhook endpoints; take others"
+            )
         if state is not None:
             raise conflict(f"task {command.task_id} is requested already; a new task needs a new task_id")
         # what the engine asks for may have the input of a node in it
@@ -283,7 +329,7 @@ def decide_task(command: TaskCommand, state: Task | None, given: Given) -> tuple
     match command:
         case ClaimTask():
             return _claim(command, state, given.now)
-        case HeartbeatTask() | CompleteTask() | FailTask():
+        case HeartbeatTask() | CompleteTask() | FailTask() | PostponeTask():
             return _answer(command, state, given.now)
         case TimeOutTask():
             if state.status is not TaskStatus.CLAIMED or given.now < (state.lease_until or given.now):
@@ -295,7 +341,9 @@ def decide_task(command: TaskCommand, state: Task | None, given: Given) -> tuple
             assert_never(command)
 
 
-def _answer(command: HeartbeatTask | CompleteTask | FailTask, state: Task, now: datetime) -> tuple[TaskEvent, ...]:
+def _answer(
+    command: HeartbeatTask | CompleteTask | FailTask | PostponeTask, state: Task, now: datetime
+) -> tuple[TaskEvent, ...]:
     """Take what a worker says of its attempt. Raises: CommandRejected, it is not the one that goes on."""
     output = json_text(command.output) if isinstance(command, CompleteTask) else ""
     if (state.status, state.attempt, state.ended_by) == (TaskStatus.COMPLETED, command.attempt, output):
@@ -312,8 +360,18 @@ def _answer(command: HeartbeatTask | CompleteTask | FailTask, state: Task, now: 
             return (*used, TaskCompleted(attempt=state.attempt, output=output))
         case FailTask():
             return (filled(TaskFailed, command, retry_at=_retry_at(state, now) if command.retryable else None),)
+        case PostponeTask():
+            return (_postpone(command, state, now),)
         case _:
             assert_never(command)
+
+
+def _postpone(command: PostponeTask, state: Task, now: datetime) -> TaskPostponed | TaskFailed:
+    since = state.postponed_since or now
+    if now >= since + _POSTPONED_FOR:
+        return TaskFailed(attempt=state.attempt, error=command.reason, retryable=True, retry_at=_retry_at(state, now))
+    retry_at = now + timedelta(seconds=command.retry_after_s)
+    return filled(TaskPostponed, command, retry_at=retry_at, postponed=state.postponed + 1, since=since)
 
 
 def _claim(command: ClaimTask, state: Task, now: datetime) -> tuple[TaskEvent, ...]:
@@ -334,9 +392,10 @@ def _lease(state: Task, claimed_at: datetime, now: datetime) -> datetime:
 
 
 def _retry_at(state: Task, now: datetime) -> datetime | None:
-    if state.attempt >= state.requested.attempts:
+    made = state.attempt - state.postponed
+    if made >= state.requested.attempts:
         return None
-    return now + backoff(timedelta(seconds=state.requested.backoff_s), state.attempt)
+    return now + backoff(timedelta(seconds=state.requested.backoff_s), made)
 
 
 TASK = Decider(

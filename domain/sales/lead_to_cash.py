@@ -265,4 +265,5 @@ LEAD_TO_CASH = Process(
     events=(DealOpened, DealAdvanced),
     evolve=evolve_deal,
     react=react_deal,
+    needs_command=(LeadQualified,),
 )

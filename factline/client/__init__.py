@@ -10,7 +10,7 @@
 It needs `httpx` alone, and imports nothing of the server.
 """
 
-from factline.client.answers import LiveRecord, Outcome, Reply, Taken
+from factline.client.answers import LiveMessage, LiveRecord, Outcome, Reply, Taken
 from factline.client.asynchronous import AsyncClient
 from factline.client.blocking import Client
 from factline.client.errors import (
@@ -36,6 +36,7 @@ __all__ = [
     "Expired",
     "Forbidden",
     "Invalid",
+    "LiveMessage",
     "LiveRecord",
     "NotFound",
     "Outcome",

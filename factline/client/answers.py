@@ -62,3 +62,9 @@ class LiveRecord(NamedTuple):
 
     place: str
     record: Mapping[str, Any]
+
+
+class LiveMessage(LiveRecord):
+    """What is said on the live feed and recorded nowhere. Shape: `place` is that of the record before it."""
+
+    __slots__ = ()

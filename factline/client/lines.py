@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from factline.client.answers import LiveRecord
+from factline.client.answers import LiveMessage, LiveRecord
 from factline.client.errors import ServerRefused
 
 
@@ -29,11 +29,12 @@ class LiveFeed:
         self._next = after
         self.retry_s = 2.0
         self._data: list[bytes] = []
+        self._event = b""
         self._lines = Lines()
 
     def connected(self) -> None:
         """Forget what was not whole."""
-        self._next, self._data, self._lines = self.place, [], Lines()
+        self._next, self._data, self._event, self._lines = self.place, [], b"", Lines()
 
     def add(self, some: bytes) -> Iterator[LiveRecord]:
         for line in self._lines.add(some):
@@ -42,12 +43,15 @@ class LiveFeed:
             if not line:
                 # only now it is whole: after a cut before, it is asked for again
                 self.place = self._next
-                if self._data:
-                    record = json.loads(b"\n".join(self._data))
-                    self._data = []
-                    yield LiveRecord(self.place or "", record)
+                data, event = self._data, self._event
+                self._data, self._event = [], b""
+                if data:
+                    kind = LiveMessage if event == b"ephemeral" else LiveRecord
+                    yield kind(self.place or "", json.loads(b"\n".join(data)))
             elif name == b"id":
                 self._next = value.decode()
+            elif name == b"event":
+                self._event = value
             elif name == b"data":
                 self._data.append(value)
             elif name == b"retry" and value.isdigit():

@@ -65,6 +65,7 @@ class Table:
         self.newest_first = ", ".join(f"{name} DESC" for name in layout.order)
         self.order_of = itemgetter(*map(names.index, layout.order))
         self.key_of = itemgetter(*map(names.index, layout.key[1:]))
+        self.cut_by_day = isinstance(layout.bucket, Days) and layout.bucket.of == layout.day
         self.in_key_order = layout.key[1:] == (*layout.series, *layout.order)
         self._wires = [_WIRE[type_] for type_ in types.values()]
         self._instants = [at for at, type_ in enumerate(types.values()) if type_ is datetime]

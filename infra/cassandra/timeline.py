@@ -22,7 +22,7 @@ from projections.layout import Of, Series
 from projections.projection import Projection
 from projections.readers import Aggregate, MetricPoint
 from projections.rows import Checkpoint, Row, StoredRow, View
-from projections.stores import StoreUnavailable, WriteRefused
+from projections.stores import Part, StoreUnavailable, WriteRefused
 from schemas.envelope import TenantId
 
 _AGGREGATES: Mapping[Aggregate, Callable[[Sequence[float]], float]] = {
@@ -164,18 +164,28 @@ class CassandraTimeline(CassandraBuilds):
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
         return map(self._table(view).decode, self._scan(view, tenant_id))
 
-    def scan_columns(self, view: View, tenant_id: TenantId) -> Iterator[Sequence[Sequence[Any]]]:
-        found = self._scan(view, tenant_id)
+    def scan_columns(
+        self, view: View, tenant_id: TenantId, part: Part | None = None
+    ) -> Iterator[Sequence[Sequence[Any]]]:
+        found = self._scan(view, tenant_id, part.days if part else None)
         while rows := list(islice(found, SCAN_ROWS)):
             yield list(zip(*rows, strict=True))
 
-    def _scan(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:
-        """Yield the values of a tenant's rows as they are stored."""
+    def count(self, view: View, tenant_id: TenantId, *, without: Part) -> int | None:
+        """Return None: the cluster would read the rows to count them."""
+        del view, tenant_id, without
+        return None
+
+    def _scan(self, view: View, tenant_id: TenantId, days: Collection[int] | None = None) -> Iterator[tuple[Any, ...]]:
+        """Yield the values of a tenant's rows as they are stored, of some days where its partitions are cut by them."""
         table = self._table(view)
         slices = range(SLICES) if table.layout.series else (0,)
         statement = table.of_slice(table.place)
         places = merge(*self._connection.ask_each(statement, [(tenant_id, slice_) for slice_ in slices]))
-        partitions = ((tenant_id, *partition) for partition in table.partitions(places))
+        chosen = table.partitions(places)
+        if days is not None and table.cut_by_day:
+            chosen = (partition for partition in chosen if table.cuts_of(partition)[0] in days)
+        partitions = ((tenant_id, *partition) for partition in chosen)
         if not table.in_key_order:
             # they lie in another order: each partition is read once, and what it has is sorted
             found = self._connection.ask_each(table.of_partition(table.columns), partitions)

@@ -7,6 +7,7 @@ import signal
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,7 @@ _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
     help="How often the server is asked for work.",
 )
 @click.option("--task-kind", metavar="KIND", help="Do tasks of this kind too, as workflows ask for them.")
+@click.option("--report-version", is_flag=True, help="Say the version that runs, as the device's agent_version.")
 @server_options
 def agent(
     *,
@@ -71,6 +73,7 @@ def agent(
     time_limit: float,
     poll: float,
     task_kind: str | None,
+    report_version: bool,
 ) -> None:
     """Run the scripts that a server asks of this device, until Ctrl-C; nothing starts it by itself.
 
@@ -81,13 +84,15 @@ def agent(
     characters are reported.
 
     The API key needs the scopes scripts:read and execution:write, and tasks:write with --task-kind. The input of such a
-    task is {"shell": "bash", "body": "…"}.
+    task is {"shell": "bash", "body": "…"}. With --report-version, which needs fleet:write, a release of the agent sees
+    which version this device runs; the agent never replaces itself.
 
     \b
     factline agent --device web-1 --allow "$(sha256sum < disk.sh | cut -c1-64)"
     factline agent --device web-1 --allow-file /etc/factline/allowed --user factline-agent \\
         --url https://factline.example --api-key-file /etc/factline/agent.key
     factline agent --device web-1 --allow-file allowed --task-kind device.web_1
+    factline agent --device web-1 --allow-file allowed --report-version
     """
     allowed = [*map(_digest, digests), *(_listed(allow_file) if allow_file else ())]
     if not allowed:
@@ -102,7 +107,16 @@ def agent(
         # what only root may read was read before that is given up
         if becoming is not None:
             _become(becoming)
-        worker = Agent(client, device, allowed, shells=shells, limit_s=time_limit, poll_s=poll, task_kind=task_kind)
+        worker = Agent(
+            client,
+            device,
+            allowed,
+            shells=shells,
+            limit_s=time_limit,
+            poll_s=poll,
+            task_kind=task_kind,
+            version=version("factline") if report_version else None,
+        )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda _number, _frame: worker.stop())
         click.echo(f"the agent of {device} asks {client.url} every {poll:g} s; scripts allowed: {len(set(allowed))}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from factline.client import Reply
+from factline.client import LiveMessage, LiveRecord, Reply
 from infra.cli.servers import asking, server_options
 from infra.cli.shown import json_option, print_json, print_line, print_rows
 
@@ -158,18 +158,30 @@ def live(
 ) -> None:
     """Show what is recorded as it is recorded, until Ctrl-C; after a cut it goes on where it was.
 
+    What nobody records, as the words of a model while it says them, is shown where its type is named: task.streamed,
+    conversation.typing.
+
     \b
     factline live
     factline live --type alert.raised --type alert.resolved
     factline live --stream device-web-1 --after events/0/0 --json
+    factline live --stream conversation-c1 --type task.streamed --type conversation.answered
     """
     with suppress(KeyboardInterrupt), asking(patience_s=3600.0) as client:
         found = client.live(types=types, stream=stream, telemetry=telemetry, after=after)
-        for number, (place, record) in enumerate(found, 1):
+        for number, told in enumerate(found, 1):
             if as_json:
-                print_line({"place": place, **record})
+                print_line({"place": told.place, **told.record})
             else:
-                data = json.dumps(record["data"], ensure_ascii=False)
-                click.echo(f"{record['recorded_at']}  {record['type']}  {record['stream']}  {data}")
+                click.echo(_line(told))
             if number == count:
                 return
+
+
+def _line(told: LiveRecord) -> str:
+    record = told.record
+    if "lost" in record:
+        return f"{record['lost']} messages are lost: they were not read in time"
+    at = record["at" if isinstance(told, LiveMessage) else "recorded_at"]
+    data = json.dumps(record["data"], ensure_ascii=False)
+    return f"{at}  {record['type']}  {record['stream']}  {data}"

@@ -8,7 +8,7 @@ from infra.cli.options import data_dir_option
 from infra.cli.shown import json_option, print_json
 from infra.sqlite.backup import Backup, back_up
 from infra.sqlite.backup import restore as restore_to
-from streams.ports import LogDamaged
+from streams.ports import LogDamaged, LogUnavailable
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -28,7 +28,7 @@ def backup(to: Path, data_dir: Path, *, as_json: bool) -> None:
     """
     try:
         done = back_up(data_dir, to)
-    except LogDamaged as error:
+    except (LogDamaged, LogUnavailable) as error:
         raise click.ClickException(str(error)) from error
     _say(f"{to} holds {_told(done)}", to, done, as_json=as_json)
 
@@ -50,7 +50,7 @@ def restore(source: Path, data_dir: Path, *, as_json: bool) -> None:
     """
     try:
         done = restore_to(source, data_dir)
-    except LogDamaged as error:
+    except (LogDamaged, LogUnavailable) as error:
         raise click.ClickException(str(error)) from error
     said = f"{data_dir} holds {_told(done)}; start it with: factline serve --data-dir {data_dir}"
     _say(said, data_dir, done, as_json=as_json)

@@ -3,17 +3,20 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, Protocol, runtime_checkable
 
 import click
 
 from infra.cli.import_options import Call, say
-from infra.cli.import_run import Outcome, RefusedFile, Send, Source, Tally, data_ends, register_device, run
-from infra.cli.import_sinks import ImportFailed, Sink
 from infra.cli.progress import progress
+from infra.cli.refused_file import RefusedFile
 from infra.cli.shown import print_json, wants_json
+from infra.collector import settle_collector
 from streams.intake.files.text import FileError
+from streams.intake.importing.run import Outcome, Send, Source, Tally, register_device, run, summary
+from streams.intake.importing.sink import ImportFailed, Sink
 from streams.project.rebuild import Step
 
 _INTERRUPTED = 130
@@ -74,6 +77,7 @@ def end_with_account(work: Callable[[], None], print_account: Callable[[], None]
     Shape: the exit status is 1 if a row was refused, 2 if a file or the server cannot be used, and 130 after Ctrl-C.
     """
     problem = None
+    settle_collector()
     try:
         work()
         status = 1 if tally.refused else 0
@@ -83,24 +87,12 @@ def end_with_account(work: Callable[[], None], print_account: Callable[[], None]
         problem = "interrupted; what is counted here is recorded; run the same import again to go on"
         status = _INTERRUPTED
     if wants_json():
-        print_json(_summary(tally))
+        print_json(summary(tally))
     else:
         print_account()
     if problem is not None:
         say(f"factline: {problem}")
     sys.exit(status)
-
-
-def _summary(tally: Tally) -> dict[str, Any]:
-    return {
-        "rows_read": tally.read,
-        "accepted": tally.accepted,
-        "repeated": tally.repeated,
-        "refused": tally.refused,
-        "without_an_answer": tally.unanswered,
-        "latest": tally.latest,
-        "reasons": [{"reason": reason, **found._asdict()} for reason, found in tally.reasons.items()],
-    }
 
 
 class _Account:
@@ -174,3 +166,7 @@ def say_where(refused_files: Sequence[RefusedFile]) -> None:
             say(f"factline: {refused.path} cannot be written: {refused.problem}; the refused rows are not in it")
         elif refused.written:
             click.echo(f"refused rows are in {refused.path}")
+
+
+def data_ends(latest: datetime) -> str:
+    return f"data ends on {latest.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

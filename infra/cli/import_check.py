@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from domain import catalog
@@ -12,20 +12,15 @@ from domain.given import Given
 from domain.rejection import CommandRejected
 from factline.client import Client, ServerGone, ServerRefused
 from infra.cli.import_options import say
-from infra.cli.import_sinks import (
-    CommandTaken,
-    EmbeddedSink,
-    FactsTaken,
-    ImportFailed,
-    ServerSink,
-    Sink,
-    SinkOf,
-    taken,
-)
-from infra.embedded import Embedded
+from infra.cli.import_sinks import ServerSink, SinkOf
 from schemas import upcast
 from schemas.envelope import TenantId
+from streams.intake.importing.sink import CommandTaken, FactsTaken, ImportFailed, Sink, taken
 from streams.ports import FactSubmission, Submission
+
+if TYPE_CHECKING:
+    from infra.cli.import_directory import EmbeddedSink
+    from infra.embedded import Embedded
 
 
 @contextmanager
@@ -39,10 +34,10 @@ def checking(to: SinkOf, tenant_id: TenantId) -> Iterator[Sink]:
         yield _Nowhere()
         return
     with to.open(tenant_id) as sink:
-        if isinstance(sink, EmbeddedSink):
-            yield _Directory(sink.embedded)
-        elif isinstance(sink, ServerSink):
+        if isinstance(sink, ServerSink):
             yield _Server(sink.client)
+        else:
+            yield _Directory(cast("EmbeddedSink", sink).embedded)
 
 
 class _Checks:
@@ -63,7 +58,7 @@ class _Nowhere(_Checks):
 class _Directory(_Checks):
     """Decides as its writer does, and commits nothing."""
 
-    def __init__(self, embedded: Embedded) -> None:
+    def __init__(self, embedded: "Embedded") -> None:
         self._writer = embedded.writer
 
     def commands(self, batch: Sequence[Submission]) -> Sequence[CommandTaken]:

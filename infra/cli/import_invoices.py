@@ -1,6 +1,6 @@
 """`factline import invoices` brings in invoices and credit notes from CSV files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from datetime import tzinfo
 from pathlib import Path
@@ -11,12 +11,11 @@ import click
 from domain.finance.invoice import Direction
 from infra.cli.import_account import counts, end_with_account, reasons, say_where
 from infra.cli.import_check import checking
-from infra.cli.import_documents import Documents
 from infra.cli.import_options import Call, Valid, say, shared, sink_of, zone_option
-from infra.cli.import_run import COMMANDS, Outcome, RefusedFile, Tally, run
 from infra.cli.import_sinks import SinkOf
 from infra.cli.invoice_options import invoice_options
 from infra.cli.progress import progress
+from infra.cli.refused_file import RefusedFile
 from infra.sqlite.last_places import PlacesInFile
 from schemas.envelope import TenantId
 from schemas.values import Currency
@@ -24,6 +23,8 @@ from streams.intake.files.dates import Dates
 from streams.intake.files.invoice_rows import DEFAULT_CURRENCY, Terms
 from streams.intake.files.invoices import InvoicesFiles, Writing
 from streams.intake.files.text import TextFile, check
+from streams.intake.importing.documents import Documents, told_of
+from streams.intake.importing.run import COMMANDS, Outcome, Tally, run
 from streams.project.rebuild import Step
 
 
@@ -170,22 +171,10 @@ class _Import:
         """Say what became of the rows, once there is a sink that takes them."""
         if self._source is None:
             return
-        for line in _told(self._source, all_=self._dry):
+        for line in told_of(self._source, all_=self._dry):
             say(line)
         if self._dry:
             click.echo("checked only, nothing is written; an import would give:")
         for line in (*counts(self._tally), *reasons(self._tally, self._examples), *self._documents.told()):
             click.echo(line)
         say_where(self._refused)
-
-
-def _told(source: InvoicesFiles, *, all_: bool) -> Iterator[str]:
-    """Yield what was found in the files and not told by the caller."""
-    if all_:
-        yield from source.told()
-    for path in source.without_end():
-        yield f"{path} does not end with a line end: its last row is taken as it is; see that the file is whole"
-    for currency, text in source.taken_signs.items():
-        yield f"amounts like {text} are taken as {currency}; --currency says otherwise"
-    if source.credit_notes:
-        yield f"credit notes, by their numbers of C and digits: {source.credit_notes}; --kind says otherwise"

@@ -15,15 +15,13 @@ import click
 
 from infra.cli.import_account import Kind, import_files
 from infra.cli.import_options import Call, Valid, say, shared, sink_of, zone_option
-from infra.cli.import_run import FACTS, Outcome, register_devices, send_facts
-from infra.cli.import_sinks import Sink
 from schemas.envelope import TenantId
 from schemas.values import Id
 from streams.intake.files.lines import Errors
 from streams.intake.files.logs.fields import Names
 from streams.intake.files.logs.forms import FORMS, NAMES, RECORDS
 from streams.intake.files.logs.log_file import How, LogFile, Seen
-from streams.intake.files.text import FactRow
+from streams.intake.importing.run import FACTS, fact_sender
 
 _STANDARD_INPUT = "-"
 
@@ -144,7 +142,7 @@ def logs(
 
         kind = Kind(
             open=open_,
-            send=lambda sink: _sender(sink, tenant_id, how.device_id),
+            send=lambda sink: fact_sender(sink, tenant_id, how.device_id),
             batch_items=FACTS,
             device_id=how.device_id,
         )
@@ -158,13 +156,3 @@ def _spooled() -> Iterator[Path]:
         shutil.copyfileobj(sys.stdin.buffer, file)
         file.flush()
         yield Path(file.name)
-
-
-def _sender(sink: Sink, tenant_id: TenantId, device_id: str) -> Callable[[Sequence[FactRow]], Outcome]:
-    known = {device_id}
-
-    def send(batch: Sequence[FactRow]) -> Outcome:
-        register_devices(sink, tenant_id, batch, known)
-        return send_facts(sink, batch)
-
-    return send

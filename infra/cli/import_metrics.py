@@ -1,6 +1,6 @@
 """`factline import metrics` brings in readings."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated
@@ -10,14 +10,13 @@ from pydantic import StringConstraints
 
 from infra.cli.import_account import Kind, import_files
 from infra.cli.import_options import Call, Valid, shared, sink_of, zone_option
-from infra.cli.import_run import FACTS, Outcome, register_devices, send_facts
-from infra.cli.import_sinks import Sink
 from schemas.envelope import TenantId
 from schemas.values import Id, Name
 from streams.intake.files.epochs import UNITS
-from streams.intake.files.metrics.metrics_file import FORMATS, MetricsFile, Reading
+from streams.intake.files.metrics.metrics_file import FORMATS, MetricsFile
 from streams.intake.files.metrics.sample import How
 from streams.intake.files.text import TextFile, check
+from streams.intake.importing.run import FACTS, fact_sender
 
 _Unit = Annotated[str, StringConstraints(max_length=32)]
 
@@ -128,19 +127,8 @@ def metrics(
 
     kind = Kind(
         open=open_,
-        send=lambda sink: _sender(sink, tenant_id, how.device_id),
+        send=lambda sink: fact_sender(sink, tenant_id, how.device_id),
         batch_items=FACTS,
         device_id=how.device_id,
     )
     import_files(Call(files, tenant_id, encoding, sink_of(data_dir)), kind)
-
-
-def _sender(sink: Sink, tenant_id: TenantId, device_id: str) -> Callable[[Sequence[Reading]], Outcome]:
-    known = {device_id}
-
-    def send(batch: Sequence[Reading]) -> Outcome:
-        register_devices(sink, tenant_id, batch, known)
-        outcome = send_facts(sink, batch)
-        return outcome._replace(repeated=outcome.repeated + sum(reading.replaced for reading in batch))
-
-    return send

@@ -3,19 +3,16 @@
 import hashlib
 import secrets
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
-from factline.client import Client
 from infra.cli.ask import told
 from infra.cli.groups import Suggesting
 from infra.cli.servers import asking, server_options
 from infra.cli.shown import json_option, print_json, print_rows
 
-_TYPES = "api_key.issued,api_key.rotated,api_key.revoked"
 _NUMBER = click.IntRange(1, 1_000_000_000)
-_COLUMNS = ("key_id", "name", "scopes", "issued_at", "rotated_at", "revoked_at")
+_COLUMNS = ("id", "name", "scopes", "status", "issued_at", "rotated_at", "revoked_at")
 
 
 @click.group(cls=Suggesting)
@@ -27,31 +24,17 @@ def keys() -> None:
 @json_option
 @server_options
 def list_keys(*, as_json: bool) -> None:
-    """Show every key there ever was, as the history has it; secrets are shown by nobody.
+    """Show every key there ever was; secrets are shown by nobody.
 
     \b
     factline keys list
     """
     with asking() as client:
-        rows = _keys(client)
+        rows = list(client.rows("/v1/keys", limit=100))
     if as_json:
         print_json(rows)
     else:
         print_rows(rows, _COLUMNS)
-
-
-def _keys(client: Client) -> list[dict[str, Any]]:
-    events = sorted(
-        client.rows("/v1/audit/events", types=_TYPES, limit=100),
-        key=lambda event: (event["recorded_at"], event["version"]),
-    )
-    found: dict[str, dict[str, Any]] = {}
-    for event in events:
-        data = event["data"]
-        key = found.setdefault(data["key_id"], dict.fromkeys(_COLUMNS, None) | {"key_id": data["key_id"]})
-        key |= {name: data[name] for name in ("name", "scopes") if name in data}
-        key[f"{event['type'].removeprefix('api_key.')}_at"] = event["recorded_at"]
-    return list(found.values())
 
 
 @keys.command()

@@ -19,8 +19,9 @@ from infra.embedded import Embedded
 from projections.stores import StoreUnavailable
 from read_api.ops import status_answer
 from schemas.envelope import Actor, ActorType, TenantId
+from streams.intake.http.accepting import Refused
 from streams.intake.http.commands import Gate
-from streams.intake.http.onboarding import Refused, Tenants
+from streams.intake.http.onboarding import Tenants
 from streams.intake.http.operator import letter_json, verdict_json
 from streams.intake.live_keys import by_log
 from streams.newer import NeedsUpdate
@@ -65,8 +66,8 @@ class Operator(Protocol):
     def drop(self, name: str, build: int) -> str:
         """Remove a build that is not live; return the name of its table. Raises: Failed."""
 
-    def verify(self, name: str, on_step: OnStep) -> Answer:
-        """Compare a view with the log; return the verdict. Raises: Failed."""
+    def verify(self, name: str, on_step: OnStep, *, full: bool) -> Answer:
+        """Compare a view with the log, all of it anew where `full`; return the verdict. Raises: Failed."""
 
     def dead_letters(self) -> Iterator[Answer]:
         """Yield what the views have parked."""
@@ -156,9 +157,9 @@ class SameProcess:
         with named_failures():
             return self._operations.drop(name, build).table
 
-    def verify(self, name: str, on_step: OnStep) -> Answer:
+    def verify(self, name: str, on_step: OnStep, *, full: bool) -> Answer:
         with named_failures():
-            return verdict_json(self._operations.verify(name, on_step))
+            return verdict_json(self._operations.verify(name, on_step, full=full))
 
     def dead_letters(self) -> Iterator[Answer]:
         with named_failures():
@@ -240,8 +241,9 @@ class _Remote:
     def drop(self, name: str, build: int) -> str:
         return str(self._client.delete(f"/v1/operator/projections/{name}/builds/{build}")["dropped"])
 
-    def verify(self, name: str, on_step: OnStep) -> Answer:
-        verdict: Answer = self._job(f"/v1/operator/projections/{name}/verify", on_step)
+    def verify(self, name: str, on_step: OnStep, *, full: bool) -> Answer:
+        query = "?full=true" if full else ""
+        verdict: Answer = self._job(f"/v1/operator/projections/{name}/verify{query}", on_step)
         return verdict
 
     def dead_letters(self) -> Iterator[Answer]:

@@ -152,22 +152,28 @@ def drop(name: str, build: int, data_dir: Path, profile: str, *, as_json: bool) 
 
 @click.command()
 @click.argument("names", nargs=-1)
+@click.option("--full", is_flag=True, help="Read the whole log and all rows again, whatever was compared before.")
 @_where
-def verify(names: tuple[str, ...], data_dir: Path, profile: str, *, as_json: bool) -> None:
+def verify(names: tuple[str, ...], data_dir: Path, profile: str, *, full: bool, as_json: bool) -> None:
     """Fold the log and compare every view with it, by day and then row by row; exit status 1 where one differs.
 
     Views may be written meanwhile: what was recorded until now is compared, once they have read it. What lists are
     filtered and sorted by is compared too. Records that are parked or were discarded are counted, and not missed.
 
+    What the log says is remembered, so that the next time only what was recorded since is read of it. Rows of days of
+    which nothing was recorded since they were compared are counted and not read, where the store can count them: the
+    answer says how many, and since when.
+
     \b
     factline verify
     factline verify invoices invoice_facts
+    factline verify device_metrics --full
     """
     differs = False
     with _operator(data_dir, profile) as operator:
         for name in names or [row["projection"] for row in operator.projections()]:
             with progress(f"verifying {name}", "events") as on_step:
-                verdict = operator.verify(name, on_step)
+                verdict = operator.verify(name, on_step, full=full)
             differs |= bool(verdict["differences"] or verdict["moving"])
             if as_json:
                 print_line(verdict)
@@ -181,6 +187,11 @@ def _print_verdict(verdict: Answer) -> None:
     parked += f", {verdict['discarded']:,} discarded" if verdict["discarded"] else ""
     said = f"{verdict['differences']:,} differences" if verdict["differences"] else "no difference"
     _OUT.print(f"{verdict['view']}: {verdict['rows']:,} rows, {said}{parked}", highlight=False)
+    # an older server does not say it
+    if verdict.get("counted"):
+        since = f"they were compared on {verdict['counted_since'][:16].replace('T', ' ')} UTC or later"
+        counted = f"{verdict['counted']:,} of them were counted and not read: {since}, and nothing came since"
+        _OUT.print(f"  {counted} (--full reads all)", highlight=False)
     if verdict["moving"]:
         moving = f"{verdict['moving']:,} more were written whenever they were looked at"
         _OUT.print(f"  {moving}: verify again when less is recorded", highlight=False)

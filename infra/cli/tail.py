@@ -16,13 +16,13 @@ import orjson
 
 from infra.cli.import_logs import form_table, log_options
 from infra.cli.import_options import say, shared, sink_of
-from infra.cli.import_run import register_devices, send_facts
-from infra.cli.import_sinks import ImportFailed, Sink
 from infra.cli.shown import print_json, wants_json
 from schemas.envelope import TenantId
 from streams.intake.files.logs.follow import Followed, Place, Read
 from streams.intake.files.logs.log_file import How
 from streams.intake.files.text import FactRow, FileError, RefusedRow
+from streams.intake.importing.run import register_devices, send_facts
+from streams.intake.importing.sink import ImportFailed, Sink
 
 _REST_S = 2.0
 """After so long without a new line the last one is taken: nothing goes on with it."""

@@ -8,8 +8,9 @@ import click
 from factline.client import ServerRefused
 from infra.cli.servers import REFUSED, server_of_call, server_options
 from infra.cli.told import told
-from infra.handlers.kinds import KINDS, BadKinds, kinds_of
+from infra.handlers.kinds import KINDS, VECTORS, BadKinds, kinds_of
 from infra.handlers.settings import HandlerSettings
+from infra.qdrant.vectors import QdrantVectors
 
 
 @click.command()
@@ -26,30 +27,36 @@ def tasks(*, kinds: str | None, concurrency: int, name: str | None) -> None:
     Its key needs the scope tasks:write, and secrets:read for tasks that name a provider key; it asks every ten
     seconds, and twice for each task. Any number may run: of all workers one has a task. Requests go to public
     addresses only, and to the networks in FACTLINE_ALLOW_NETWORKS. FACTLINE_SMTP_URL and FACTLINE_MAIL_FROM say how
-    e-mails are sent. docs/handlers.md says what each kind takes and gives.
+    e-mails are sent, FACTLINE_QDRANT_URL where the vectors of documents are; without it vectors.… are left to others.
+    docs/handlers.md says what each kind takes and gives.
 
     \b
     factline worker tasks --kinds http.check,http.request
     FACTLINE_SMTP_URL=smtps://user:password@mail.example FACTLINE_MAIL_FROM=it@example.com factline worker tasks
+    FACTLINE_QDRANT_URL=http://127.0.0.1:6333 factline worker tasks --kinds embed.text,vectors.upsert,vectors.search
     """
     # the other workers, and --help, do without
     from factline.worker import Worker  # noqa: PLC0415
+    from infra.handlers.calls import calls_of_tasks  # noqa: PLC0415
     from infra.handlers.catalog import handlers  # noqa: PLC0415
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # it would tell each claim
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    with told():
+        settings = HandlerSettings.from_environment()
+    usual = KINDS if settings.qdrant else [kind for kind in KINDS if kind not in VECTORS]
     try:
-        wanted = kinds_of(kinds, KINDS)
+        wanted = kinds_of(kinds, usual)
     except BadKinds as error:
         raise click.BadParameter(str(error), param_hint="--kinds") from error
     if not wanted:
         raise click.UsageError("--kinds names nothing to do")
-    with told():
-        shipped = handlers(HandlerSettings.from_environment(), wanted)
+    shipped = handlers(settings, wanted, calls_of_tasks(concurrency), QdrantVectors(settings.qdrant))
     server = server_of_call()
     worker = Worker(server.url, server.key_or_say_so(), name=name, concurrency=concurrency)
-    for kind, handler in shipped.items():
+    # the key is of one tenant
+    for kind, handler in shipped("").items():
         worker.task(kind)(handler)
     try:
         worker.run()

@@ -1,16 +1,19 @@
 """This keeps the analytics views and answers from them, in chDB or on a ClickHouse server."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from threading import BoundedSemaphore
 from typing import Any, NamedTuple, TypeVar
 
-from infra.clickhouse.connection import AlreadyThere, Connection, add_columns, create_table
-from projections.instants import from_microseconds, to_microseconds
+from infra.clickhouse.connection import AlreadyThere, Connection, decode
+from infra.clickhouse.noted_late import NotedLate, newest
+from infra.clickhouse.tables import Table
+from projections.instants import from_microseconds, stretches, to_microseconds
 from projections.projection import Projection
 from projections.question import Choice, Question
 from projections.rows import Checkpoint, Row, StoredRow, View
-from projections.stores import Holder, Overview, StoreUnavailable
+from projections.stores import Holder, Overview, Part, StoreUnavailable, TooMuchAsked
 from schemas.envelope import TenantId, Topic
 
 R = TypeVar("R")
@@ -36,8 +39,8 @@ class _Switch(NamedTuple):
 
 _REGISTRY = (
     # dropping a view drops its partition: at once, and never half
-    ("checkpoints", _ReadUpTo, "position", ("view", "topic", "partition"), "PARTITION BY view"),
-    ("switches", _Switch, "sequence", ("name",), ""),
+    Table("checkpoints", _ReadUpTo, "position", ("view", "topic", "partition"), partition="view"),
+    Table("switches", _Switch, "sequence", ("name",)),
 )
 
 # Each takes up to 100 MB for a million rows and all of the machine: more of them at once are not faster, only larger.
@@ -60,31 +63,28 @@ class ClickHouseAnalytics:
 
     Shape: `dsn` is `chdb:///absolute/folder`, which one process at a time can open, or `clickhouse://user:password@
     host:port/database`, whose database exists.
+    Units: `noted_every_s` is how often it is written how far a view has come, 0 for each time; more is for a process
+    whose store no other process asks (`NotedLate`).
     """
 
-    def __init__(self, dsn: str, projections: Sequence[Projection]) -> None:
+    def __init__(self, dsn: str, projections: Sequence[Projection], *, noted_every_s: float = 0.0) -> None:
         self._layouts = {projection.name: projection.layout for projection in projections}
-        made = [create_table(*table) for table in _REGISTRY]
-        # an earlier version made it without the log
-        self._connection = Connection(dsn, [*made, add_columns("checkpoints", _ReadUpTo)])
+        self._connection = Connection(dsn, _REGISTRY)
+        self._noted_late = NotedLate(noted_every_s, self._note)
         self._turns = BoundedSemaphore(
             _EMBEDDED_ANSWERS_AT_ONCE if self._connection.embedded else _SERVER_ANSWERS_AT_ONCE
         )
 
     def close(self) -> None:
-        self._connection.close()
+        with closing(self._connection):
+            self._noted_late.note_all()
 
     # --- views ------------------------------------------------------------------------------------------------------
 
     def create(self, view: View) -> None:
         layout = self._layouts[view.name]
         # the same block again within the window is not even written; later the key absorbs it
-        with self._connection.client() as client:
-            client.command(
-                create_table(view.table, layout.row, "position", layout.key, "")
-                + ", non_replicated_deduplication_window = 100"
-            )
-            client.command(add_columns(view.table, layout.row))
+        self._connection.make(Table(view.table, layout.row, "position", layout.key, window=100))
         if self.live(view.name) == view:
             self._show(view)
 
@@ -94,6 +94,7 @@ class ClickHouseAnalytics:
             raise ValueError(f"{view.table} is live; switch to another build first")
         if live:
             self._show(live)
+        self._noted_late.forget(view)
         with self._connection.client() as client:
             # a table without checkpoints is read again from the start; checkpoints without a table would lose rows
             client.command(f"ALTER TABLE checkpoints DROP PARTITION '{view.table}'")
@@ -107,6 +108,7 @@ class ClickHouseAnalytics:
         return [view for view in self._builds() if view.name == name]
 
     def overview(self) -> Overview:
+        late = self._noted_late.late()
         live = self._connection.query("SELECT name, build FROM switches FINAL", {})
         builds = {view.table: view for view in self._builds()}
         reached: dict[View, list[Checkpoint]] = {view: [] for view in builds.values()}
@@ -114,7 +116,8 @@ class ClickHouseAnalytics:
             # a build that is being made or dropped is none
             if view := builds.get(table):
                 reached[view].append(_checkpoint(at))
-        return Overview({name: View(name, build) for name, build in live}, reached)
+        there = {view: newest(noted, late.get(view)) for view, noted in reached.items()}
+        return Overview({name: View(name, build) for name, build in live}, there)
 
     def _builds(self) -> Sequence[View]:
         tables = self._connection.query("SELECT name FROM system.tables WHERE database = currentDatabase()", {})
@@ -127,8 +130,8 @@ class ClickHouseAnalytics:
             holders = self._holders(name)
             number, before = max(holders.items(), default=(0, None))
             if before is not None and before.who == holder.who:
-                with self._connection.client() as client:
-                    client.command(f"ALTER TABLE holder_{name}_{number} MODIFY COMMENT {comment}")
+                held = f"holder_{name}_{number}"
+                self._connection.define(f"ALTER TABLE {held} MODIFY COMMENT {comment}", held)
                 return holder
             if before is not None and before.until >= now:
                 return before
@@ -156,8 +159,7 @@ class ClickHouseAnalytics:
 
     def _make_holder(self, table: str, comment: str) -> bool:
         try:
-            with self._connection.client() as client:
-                client.command(f"CREATE TABLE {table} (it UInt8) ENGINE = TinyLog COMMENT {comment}")
+            self._connection.define(f"CREATE TABLE {table} (it UInt8) ENGINE = TinyLog COMMENT {comment}", table)
         except AlreadyThere:
             return False
         return True
@@ -175,21 +177,25 @@ class ClickHouseAnalytics:
         shown = self._connection.query(sql, {"name": live.name})
         if any(columns in select and f".{live.table} FINAL" in select for (select,) in shown):
             return
-        with self._connection.client() as client:
-            client.command(f"CREATE OR REPLACE VIEW {live.name} AS SELECT {columns} FROM {live.table} FINAL")
+        view = f"CREATE OR REPLACE VIEW {live.name} AS SELECT {columns} FROM {live.table} FINAL"
+        self._connection.define(view, live.name)
 
     def checkpoints(self, view: View) -> Sequence[Checkpoint]:
+        late = self._noted_late.late()
         rows = self._connection.query(
             f"SELECT {_CHECKPOINT} FROM checkpoints FINAL WHERE view = {{view:String}} ORDER BY topic, partition",
             {"view": view.table},
         )
-        return tuple(map(_checkpoint, rows))
+        return newest(map(_checkpoint, rows), late.get(view))
 
     def apply(self, view: View, rows: Sequence[Row], *checkpoints: Checkpoint) -> None:
         if rows:
             self._connection.insert(view.table, self._layouts[view.name].row, rows)
         if checkpoints:
-            self._connection.insert("checkpoints", _ReadUpTo, [_ReadUpTo(view.table, *at) for at in checkpoints])
+            self._noted_late.reached(view, checkpoints)
+
+    def _note(self, view: View, checkpoints: Iterable[Checkpoint]) -> None:
+        self._connection.insert("checkpoints", _ReadUpTo, [_ReadUpTo(view.table, *at) for at in checkpoints])
 
     def scan(self, view: View, tenant_id: TenantId) -> Iterator[StoredRow]:
         row: Any = self._layouts[view.name].row
@@ -201,20 +207,43 @@ class ClickHouseAnalytics:
             for values in stream:
                 yield row(*values)
 
-    def scan_columns(self, view: View, tenant_id: TenantId) -> Iterator[Sequence[Sequence[Any]]]:
+    def scan_columns(
+        self, view: View, tenant_id: TenantId, part: Part | None = None
+    ) -> Iterator[Sequence[Sequence[Any]]]:
         types = self._layouts[view.name].columns
-        columns = [f"toUnixTimestamp64Micro({name})" if type_ is datetime else name for name, type_ in types.items()]
-        sql = self._of_tenant(view, columns)
+        # under another name, else the conditions would be about the number
+        columns = [
+            f"toUnixTimestamp64Micro({name}) AS {name}_us" if type_ is datetime else name
+            for name, type_ in types.items()
+        ]
+        sql = self._of_tenant(view, columns, f"AND {self._in(view, part)}" if part else "")
         with (
             self._connection.client() as client,
-            client.query_column_block_stream(sql, {"tenant_id": tenant_id}, settings=_SCAN) as stream,
+            client.query_arrow_stream(sql, {"tenant_id": tenant_id}, settings=_SCAN, use_strings=True) as stream,
         ):
-            yield from stream
+            for block in stream:
+                yield [decode(type_, column) for type_, column in zip(types.values(), block.columns, strict=True)]
 
-    def _of_tenant(self, view: View, columns: Sequence[str]) -> str:
+    def count(self, view: View, tenant_id: TenantId, *, without: Part) -> int | None:
+        where = f"tenant_id = {{tenant_id:String}} AND NOT {self._in(view, without)}"
+        try:
+            ((count,),) = self._connection.query(
+                f"SELECT count() FROM {view.table} FINAL WHERE {where}", {"tenant_id": tenant_id}
+            )
+        except TooMuchAsked:
+            return None
+        return int(count)
+
+    def _in(self, view: View, part: Part) -> str:
+        day = self._layouts[view.name].day
+        at = f"toUnixTimestamp64Micro({day})"
+        on = [f"({at} >= {start} AND {at} < {end})" for start, end in stretches(part.days)] if day else ["true"]
+        return f"(position > {part.above} AND ({' OR '.join(on) or 'false'}))"
+
+    def _of_tenant(self, view: View, columns: Sequence[str], part: str = "") -> str:
         return (
             f"SELECT {', '.join(columns)} FROM {view.table} FINAL "
-            f"WHERE tenant_id = {{tenant_id:String}} ORDER BY {', '.join(self._layouts[view.name].key)}"
+            f"WHERE tenant_id = {{tenant_id:String}} {part} ORDER BY {', '.join(self._layouts[view.name].key)}"
         )
 
     def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:  # noqa: ARG002

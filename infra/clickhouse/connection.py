@@ -7,25 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Context, Decimal, Inexact, InvalidOperation
-from math import isfinite
-from typing import Any, get_type_hints
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import clickhouse_connect
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from clickhouse_connect.driver import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DataError
 
-from projections.columns import Columns
+from infra.clickhouse.tables import Table, columns_of, define, make
+from projections.columns import Columns, Texts, in_array, reals, whole
 from projections.stores import StoreUnavailable, TooMuchAsked, WriteRefused
 from schemas.values import MONEY_SCALE
-
-_TYPES: Mapping[type, str] = {
-    str: "String",
-    int: "UInt64",
-    float: "Float64",
-    datetime: "DateTime64(6, 'UTC')",
-    Decimal: f"Decimal(18, {MONEY_SCALE})",
-}
 
 _ARROW_TYPES: Mapping[type, pa.DataType] = {
     str: pa.string(),
@@ -36,6 +32,9 @@ _ARROW_TYPES: Mapping[type, pa.DataType] = {
 }
 _CODES: Mapping[type, str] = {int: "Q", float: "d", datetime: "q"}
 """How `array` holds what Arrow takes as it lies there."""
+
+_SIGNED = 1 << 63
+"""From here on a number does not fit 64 bits with a sign."""
 
 _SETTINGS = {
     "async_insert": 0,  # an answered insert is on disk
@@ -88,11 +87,12 @@ class Connection:
     """Lends clients, made when they are first needed; any thread may call any method.
 
     Shape: `dsn` is `chdb:///absolute/folder`, which one process at a time can open, or `clickhouse://user:password@
-    host:port/database`, whose database exists. `tables` are statements that may be run again at any time.
+    host:port/database`, whose database exists. `tables` are there before anything is asked.
     """
 
-    def __init__(self, dsn: str, tables: Sequence[str]) -> None:
+    def __init__(self, dsn: str, tables: Sequence[Table]) -> None:
         self.embedded = dsn.startswith("chdb:")
+        self._folder = Path(urlsplit(dsn).path) if self.embedded else None
         self._dsn = dsn
         self._tables = tables
         self._idle: deque[Client] = deque()
@@ -149,15 +149,25 @@ class Connection:
         except (ClickHouseError, OSError) as error:
             raise _meaning(error) from error
 
+    def make(self, table: Table) -> None:
+        """Make the table, or give one of an earlier version what it lacks. Raises: StoreUnavailable."""
+        with self.client() as client:
+            make(client, table, self._folder)
+
+    def define(self, statement: str, name: str) -> None:
+        """Make or change what a name stands for. Raises: AlreadyThere; NoRoom; StoreUnavailable."""
+        with self.client() as client:
+            define(client, statement, name, self._folder)
+
     def _connect(self) -> Client:
         if self._closed:
             raise StoreUnavailable("clickhouse was closed; open it again")
         options: Mapping[str, Any] = _EMBEDDED if self.embedded else _SERVER
         client = clickhouse_connect.get_client(dsn=self._dsn, tz_mode="aware", **options)
         try:
-            for statement in self._tables:
-                client.command(statement)
-        except ClickHouseError:
+            for table in self._tables:
+                make(client, table, self._folder)
+        except (ClickHouseError, StoreUnavailable):
             client.close()
             raise
         self._clients.append(client)
@@ -179,23 +189,11 @@ def _meaning(error: Exception) -> StoreUnavailable:
     return StoreUnavailable(f"clickhouse did not answer: {said}")
 
 
-def columns_of(row: type) -> Mapping[str, type]:
-    hints = get_type_hints(row)
-    return {name: getattr(hint, "__supertype__", hint) for name, hint in hints.items()}
-
-
-def create_table(table: str, row: type, version: str, key: Sequence[str], rest: str) -> str:
-    columns = ", ".join(f"{name} {_TYPES[type_]}" for name, type_ in columns_of(row).items())
-    return (
-        f"CREATE TABLE IF NOT EXISTS {table} ({columns}) ENGINE = ReplacingMergeTree({version}) {rest} "
-        f"ORDER BY ({', '.join(key)}) SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
-    )
-
-
-def add_columns(table: str, row: type) -> str:
-    """Return what gives a table of an earlier version the columns that it lacks; old rows have "" or 0 there."""
-    columns = (f"ADD COLUMN IF NOT EXISTS {name} {_TYPES[type_]}" for name, type_ in columns_of(row).items())
-    return f"ALTER TABLE {table} {', '.join(columns)}"
+def _as_they_lie(numbers: Sequence[Any]) -> "array[int]":
+    """Return whole numbers in memory: signed or not, those that are not negative lie there in the same way."""
+    if isinstance(numbers, array) and numbers.typecode == "q" and min(numbers, default=0) >= 0:
+        return numbers
+    return array("Q", numbers)
 
 
 def _encode(type_: type, values: Sequence[Any]) -> pa.Array:
@@ -207,13 +205,31 @@ def _encode(type_: type, values: Sequence[Any]) -> pa.Array:
         if not all(value.is_finite() for value in values):
             raise ValueError("an amount is not a finite number")
         values = [value.quantize(_LEAST, context=_EXACT) for value in values]
-    elif type_ is float and not all(map(isfinite, values)):
-        raise ValueError("a value is not a finite number")
     if (code := _CODES.get(type_)) is not None:
         # Arrow's own way would take 1.5 for 1 where a whole number belongs
-        numbers = array(code, values)
+        numbers = _as_they_lie(values) if type_ is int else in_array(code, values)
+        if type_ is float and not np.isfinite(np.frombuffer(numbers)).all():
+            raise ValueError("a value is not a finite number")
         return pa.Array.from_buffers(_ARROW_TYPES[type_], len(numbers), [None, pa.py_buffer(numbers)])
+    if isinstance(values, Texts):
+        return pa.DictionaryArray.from_arrays(values.numbers, pa.array(values.words, pa.string())).dictionary_decode()
     column = pa.array(values, _ARROW_TYPES[type_])
     if column.null_count:
         raise TypeError("a value is missing")
     return column
+
+
+def decode(type_: type, column: pa.Array) -> Sequence[Any]:
+    """Return a column as `Columns` holds it. Units: instants were asked for as microseconds."""
+    if type_ is str:
+        try:
+            return Texts.of(column)
+        except UnicodeDecodeError:
+            # what no writer of ours wrote
+            return [raw.decode(errors="replace") for raw in column.cast(pa.binary()).to_pylist()]
+    if type_ is float:
+        return reals(column.to_numpy())
+    if type_ is Decimal or (type_ is int and (pc.max(column).as_py() or 0) >= _SIGNED):
+        values: list[Any] = column.to_pylist()
+        return values
+    return whole(column.to_numpy())

@@ -5,7 +5,8 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from infra.clickhouse.connection import Connection, create_table
+from infra.clickhouse.connection import Connection
+from infra.clickhouse.tables import Table
 from projections.operations import DeadLetter
 from schemas.envelope import Position, StreamId, StreamKey, TenantId, Topic
 from streams.ports import Parked
@@ -33,7 +34,7 @@ class ClickHouseDeadLetters:
     """DeadLetters of the analytics worker; any thread may call any method. Shape: `dsn` as in ClickHouseAnalytics."""
 
     def __init__(self, dsn: str) -> None:
-        self._connection = Connection(dsn, [create_table("dead_letters", _Letter, "sequence", _PLACE, "")])
+        self._connection = Connection(dsn, [Table("dead_letters", _Letter, "sequence", _PLACE)])
 
     def close(self) -> None:
         self._connection.close()

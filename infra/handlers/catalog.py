@@ -1,34 +1,53 @@
 """These are the handlers that ship, by the kind of their tasks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from factline.worker import Done, Failed, Task
 from infra.handlers.chat import chat_complete
+from infra.handlers.deliver import deliver_webhooks
+from infra.handlers.embeddings import embed_text
 from infra.handlers.invoice import extract_invoice
 from infra.handlers.javascript import script_javascript
-from infra.handlers.kinds import SCRIPT
+from infra.handlers.kinds import DELIVER, SCRIPT
 from infra.handlers.mail import notify_email
 from infra.handlers.outgoing import Outgoing
 from infra.handlers.settings import HandlerSettings
+from infra.handlers.vectors import vectors_delete, vectors_search, vectors_upsert
 from infra.handlers.web import Handler, http_check, http_request
 from infra.handlers.webhook import notify_webhook
+from infra.outside import Outside
+from infra.qdrant.vectors import QdrantVectors
 from schemas.json_text import json_text
 
+HandlersOf = Callable[[str], Mapping[str, Handler]]
+"""Gives the handlers of a tenant, by the kind of their tasks."""
 
-def handlers(settings: HandlerSettings, kinds: Sequence[str]) -> Mapping[str, Handler]:
-    """Return the handler of each of these KINDS."""
-    outgoing = Outgoing(settings.allowed)
-    shipped = {
-        "chat.complete": chat_complete(outgoing),
-        "csv.extract_invoice": extract_invoice(),
-        "http.check": http_check(outgoing),
-        "http.request": http_request(outgoing),
-        "notify.email": notify_email(settings.mail),
-        "notify.webhook": notify_webhook(outgoing),
-        SCRIPT: script_javascript(),
-    }
-    return {kind: _bounded(shipped[kind]) for kind in kinds}
+
+def handlers(settings: HandlerSettings, kinds: Sequence[str], outside: Outside, vectors: QdrantVectors) -> HandlersOf:
+    """Return what gives the handler of each of these KINDS for a tenant."""
+    # all tenants share its places
+    script = script_javascript()
+
+    def of(tenant: str) -> Mapping[str, Handler]:
+        outgoing = Outgoing(settings.allowed, outside, tenant)
+        shipped = {
+            "chat.complete": chat_complete(outgoing),
+            "csv.extract_invoice": extract_invoice(),
+            "embed.text": embed_text(outgoing),
+            "http.check": http_check(outgoing),
+            "http.request": http_request(outgoing),
+            "notify.email": notify_email(settings.mail, outgoing),
+            "notify.webhook": notify_webhook(outgoing),
+            SCRIPT: script,
+            "vectors.delete": vectors_delete(vectors),
+            "vectors.search": vectors_search(outgoing, vectors),
+            "vectors.upsert": vectors_upsert(outgoing, vectors),
+            DELIVER: deliver_webhooks(outgoing),
+        }
+        return {kind: _bounded(shipped[kind]) for kind in kinds}
+
+    return of
 
 
 def _bounded(handler: Handler) -> Handler:

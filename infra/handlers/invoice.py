@@ -1,7 +1,6 @@
 """This handler reads invoices from the text of a CSV file, as the bodies of the commands that record them."""
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,13 +19,12 @@ from streams.intake.files.invoice_header import COLUMNS, OPTIONAL
 from streams.intake.files.invoice_kind import is_rule
 from streams.intake.files.invoice_rows import InvoiceRows, Terms
 from streams.intake.files.invoices import InvoicesFiles, Writing
-from streams.intake.files.text import FileError, RefusedRow, check
+from streams.intake.files.text import FileError, RefusedRow, check, with_fields
 from streams.intake.files.zones import zone_of
 
 _TOLD = 10
 """Rows that the error names."""
 
-_OPTION = re.compile(r"--([a-z]+)(?:-([a-z]+))?")
 _OPTIONS = {"columns", "currency", "date_format", "decimal", "delimiter", "kind", "thousands"}
 _NOBODY = TenantId("nobody")  # only ids of commands are made with it, and none is sent
 
@@ -107,10 +105,4 @@ def _invoices(asked: ExtractInvoice) -> Sequence[Any]:
 
 
 def _of_a_task(text: str) -> str:
-    """Name fields of the input where the text names options of a command line."""
-
-    def field(match: re.Match[str]) -> str:
-        name = "_".join(part for part in match.groups() if part)
-        return f"`{name}` in the input" if name in _OPTIONS else match.group()
-
-    return _OPTION.sub(field, text)
+    return with_fields(text, _OPTIONS, " in the input")

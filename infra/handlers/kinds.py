@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+DELIVER = "webhook.deliver"
+
 SCRIPT = "script.javascript"
 
-HARMLESS = ("chat.complete", "csv.extract_invoice", "http.check", SCRIPT)
-"""What the embedded server does by itself: it changes nothing outside, and reaches public addresses only.
+VECTORS = ("vectors.delete", "vectors.search", "vectors.upsert")
+"""What needs Qdrant; where it is missing, the handler says what to do."""
 
-Shape: a model is asked only by a tenant that has left a key for it.
+HARMLESS = ("chat.complete", "csv.extract_invoice", "embed.text", "http.check", SCRIPT, *VECTORS, DELIVER)
+"""What the embedded server does by itself: it reaches public addresses only, and changes nothing outside.
+
+Shape: a model is asked only by a tenant that has left a key for it, and webhooks are sent only to the endpoints that
+a tenant has registered.
 """
 
 ONE_AT_A_TIME = frozenset({SCRIPT})
@@ -17,11 +23,14 @@ ONE_AT_A_TIME = frozenset({SCRIPT})
 KINDS = (
     "chat.complete",
     "csv.extract_invoice",
+    "embed.text",
     "http.check",
     "http.request",
     "notify.email",
     "notify.webhook",
     SCRIPT,
+    *VECTORS,
+    DELIVER,
 )
 
 

@@ -1,5 +1,6 @@
 """This handler sends an e-mail through the SMTP server that the worker was told."""
 
+from collections.abc import Mapping, Sequence
 from email.message import EmailMessage
 from typing import Annotated, Any
 
@@ -8,11 +9,19 @@ from pydantic import Field, StringConstraints
 
 from factline.worker import Failed, Task
 from infra.handlers.inputs import Input, checked
+from infra.handlers.outgoing import Outgoing, failure_of
 from infra.handlers.settings import MailServer
 from infra.handlers.web import Handler
+from infra.outside import NotAsked
 
 _TIMEOUT_S = 30
 _PERMANENT = 500
+_UNWELL = (
+    aiosmtplib.SMTPConnectError,
+    aiosmtplib.SMTPServerDisconnected,
+    aiosmtplib.SMTPTimeoutError,
+    OSError,
+)
 
 _Address = Annotated[str, StringConstraints(max_length=320, pattern=r"^[^@\s<>,;:\"]+@[^@\s<>,;:\"]+$")]
 
@@ -25,7 +34,7 @@ class Email(Input):
     reply_to: _Address | None = None
 
 
-def notify_email(server: MailServer | None) -> Handler:
+def notify_email(server: MailServer | None, outgoing: Outgoing) -> Handler:
     """Return the handler of `notify.email`.
 
     Shape: the output is {message_id, refused}: who of several was refused by the mail server. The message's id is made
@@ -40,17 +49,9 @@ def notify_email(server: MailServer | None) -> Handler:
             )
         message = _message(asked, server, task.id)
         try:
-            refused, _ = await aiosmtplib.send(
-                message,
-                sender=server.sender,
-                recipients=list(asked.to),
-                hostname=server.host,
-                port=server.port,
-                use_tls=server.tls,
-                username=server.user,
-                password=server.password,
-                timeout=_TIMEOUT_S,
-            )
+            refused = await _sent(message, asked.to, server, outgoing)
+        except NotAsked as error:
+            raise failure_of(error, server.host) from error
         except aiosmtplib.SMTPRecipientsRefused as error:
             codes = [one.code for one in error.recipients]
             why = "; ".join(f"{one.recipient}: {one.code} {one.message}" for one in error.recipients)
@@ -64,6 +65,29 @@ def notify_email(server: MailServer | None) -> Handler:
         return {"message_id": message["Message-ID"], "refused": {to: said[1] for to, said in refused.items()}}
 
     return notify
+
+
+async def _sent(
+    message: EmailMessage, to: Sequence[str], server: MailServer, outgoing: Outgoing
+) -> Mapping[str, tuple[int, str]]:
+    """Send a message and return whom of several it does not reach. Raises: NotAsked; SMTPException; OSError."""
+    async with outgoing.calling(server.host, server.port) as call:
+        try:
+            refused, _ = await aiosmtplib.send(
+                message,
+                sender=server.sender,
+                recipients=list(to),
+                hostname=server.host,
+                port=server.port,
+                use_tls=server.tls,
+                username=server.user,
+                password=server.password,
+                timeout=_TIMEOUT_S,
+            )
+        except _UNWELL:
+            call.unwell = True
+            raise
+        return refused
 
 
 def _message(asked: Email, server: MailServer, task_id: str) -> EmailMessage:

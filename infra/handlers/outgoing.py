@@ -3,21 +3,29 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpcore
 import httpx
 
-from factline.worker import Failed
+from factline.worker import Failed, Postponed
+from infra.handlers.calls import calls_of_tasks
 from infra.handlers.settings import Networks
+from infra.outside import Call, NotAsked, Outside
 
 Address = IPv4Address | IPv6Address
 _NAT64 = IPv6Network("64:ff9b::/96")
 _TRIED = 3  # addresses of one host
 _REDIRECTS = 5
+_WAIT_S = 2.0
+"""How long a task waits for a place among the calls of its host before it is given back."""
+
+_UNWELL = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError)
 
 
 class AddressRefused(Exception):  # noqa: N818
@@ -42,15 +50,21 @@ def is_public(address: Address) -> bool:
 
 
 class Outgoing:
-    """Sends requests; `allowed` are the networks that tasks may reach although they are not public.
+    """Sends requests of one tenant; `allowed` are the networks that tasks may reach although they are not public.
 
     Shape: what is checked is the address to which a connection is made, so neither a name nor a redirect leads
-    elsewhere. No proxy is used, because a proxy would make connections that nobody checks.
+    elsewhere. No proxy is used, because a proxy would make connections that nobody checks. A host is a system of
+    `outside` for each tenant, so that what one does to a host is nothing to another.
     """
 
-    def __init__(self, allowed: Networks = ()) -> None:
+    def __init__(self, allowed: Networks = (), outside: Outside | None = None, tenant: str = "") -> None:
         self._allowed = allowed
-        self._tls = httpx.create_ssl_context()
+        self._outside = outside or calls_of_tasks()
+        self._tenant = tenant
+
+    def calling(self, host: str, port: int) -> AbstractAsyncContextManager[Call]:
+        """Hold a place for a call of a host. Raises: NotAsked, none is free or the host failed too often."""
+        return self._outside.waiting(f"{host}:{port}", whose=self._tenant, wait_s=_WAIT_S)
 
     @asynccontextmanager
     async def request(
@@ -62,26 +76,52 @@ class Outgoing:
         content: bytes | None = None,
         timeout_s: float,
         follow: bool = False,
+        expect: Container[int] = (),
     ) -> AsyncIterator[httpx.Response]:
         """Give the answer to a request when its head is there; `timeout_s` is for all of the block.
 
-        Shape: redirects are followed where that is wanted, each to an address that is checked as well.
-        Raises: AddressRefused; httpx.HTTPError; TimeoutError.
+        Shape: redirects are followed where that is wanted, each to an address that is checked as well. A status from
+        500 on says that the host is not well, unless it is expected.
+        Raises: AddressRefused; NotAsked; httpx.HTTPError; TimeoutError.
         """
         # what comes is counted as it comes: a small answer could unpack to a huge one
         all_headers = {"accept-encoding": "identity", "user-agent": "factline", **(headers or {})}
-        async with (
-            asyncio.timeout(timeout_s),
-            httpx.AsyncClient(
-                transport=_Transport(self._tls, self._allowed),
-                timeout=timeout_s,
-                trust_env=False,
-                max_redirects=_REDIRECTS,
-                follow_redirects=follow,
-            ) as client,
-            client.stream(method, url, headers=all_headers, content=content) as response,
-        ):
-            yield response
+        async with self.calling(*_host_of(url)) as call:
+            try:
+                async with (
+                    asyncio.timeout(timeout_s),
+                    httpx.AsyncClient(
+                        transport=_Transport(_tls(), self._allowed),
+                        timeout=timeout_s,
+                        trust_env=False,
+                        max_redirects=_REDIRECTS,
+                        follow_redirects=follow,
+                    ) as client,
+                    client.stream(method, url, headers=all_headers, content=content) as response,
+                ):
+                    call.unwell = response.is_server_error and response.status_code not in expect
+                    yield response
+            except _UNWELL:
+                call.unwell = True
+                raise
+
+
+def _host_of(url: str) -> tuple[str, int]:
+    """Return which system a request is for. Raises: httpx.InvalidURL."""
+    try:
+        parts = urlsplit(url)
+        return (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError as error:
+        raise httpx.InvalidURL(str(error)) from error
+
+
+_PORTS = {"http": 80, "https": 443}
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    # it takes a moment and some memory, and is the same for all
+    return httpx.create_ssl_context()
 
 
 class _Transport(httpx.AsyncHTTPTransport):
@@ -158,6 +198,8 @@ async def read_up_to(response: httpx.Response, most: int) -> tuple[bytes, bool]:
 
 def failure_of(error: Exception, url: str) -> Failed:
     """Return why a request failed, as the failure of its task: no retry helps where it may not or cannot be sent."""
+    if isinstance(error, NotAsked):
+        return Postponed(str(error), retry_after_s=error.retry_after_s)
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         return Failed(f"{url} did not answer in time")
     why = str(error) or type(error).__name__
@@ -165,5 +207,5 @@ def failure_of(error: Exception, url: str) -> Failed:
     return Failed(why if isinstance(error, AddressRefused) else f"{url}: {why}", retryable=not never)
 
 
-FAILURES = (AddressRefused, httpx.HTTPError, httpx.InvalidURL, TimeoutError)
+FAILURES = (AddressRefused, NotAsked, httpx.HTTPError, httpx.InvalidURL, TimeoutError)
 """What `request` may raise."""

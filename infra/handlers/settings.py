@@ -1,4 +1,4 @@
-"""The environment tells handlers what they may reach, and what they send e-mails with."""
+"""The environment tells handlers what they may reach, what they send e-mails with, and where vectors are kept."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from infra.qdrant.vectors import QdrantServer
 from infra.settings import BadSettings
 
 Networks = Sequence[IPv4Network | IPv6Network]
@@ -53,10 +54,11 @@ def mail_server(url: str, sender: str) -> MailServer:
 
 @dataclass(frozen=True)
 class HandlerSettings:
-    """Shape: `allowed` are networks that tasks may reach although they are not public."""
+    """Shape: `allowed` are networks that tasks may reach although they are not public; `qdrant` keeps vectors."""
 
     allowed: Networks = ()
     mail: MailServer | None = field(default=None, repr=False)
+    qdrant: QdrantServer | None = field(default=None, repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "HandlerSettings":
@@ -65,7 +67,7 @@ class HandlerSettings:
             allowed = networks(environment.get("FACTLINE_ALLOW_NETWORKS", ""))
         except ValueError as error:
             raise BadSettings(f"FACTLINE_ALLOW_NETWORKS must look like 10.0.0.0/8,192.168.1.5: {error}") from error
-        return cls(allowed, _mail(environment))
+        return cls(allowed, _mail(environment), _qdrant(environment))
 
 
 def _mail(environment: Mapping[str, str]) -> MailServer | None:
@@ -78,3 +80,13 @@ def _mail(environment: Mapping[str, str]) -> MailServer | None:
         return mail_server(url, sender)
     except ValueError as error:
         raise BadSettings(f"FACTLINE_SMTP_URL or FACTLINE_MAIL_FROM: {error}") from error
+
+
+def _qdrant(environment: Mapping[str, str]) -> QdrantServer | None:
+    url, key = environment.get("FACTLINE_QDRANT_URL"), environment.get("FACTLINE_QDRANT_API_KEY")
+    if not url:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise BadSettings(f"FACTLINE_QDRANT_URL is {url}; it looks like http://127.0.0.1:6333")
+    return QdrantServer(url, key)

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import Field, StringConstraints, model_validator
 
-from factline.worker import Failed, Task
+from factline.worker import Failed, Postponed, Task
 from infra.handlers.inputs import Input, checked
 from infra.handlers.outgoing import FAILURES, Outgoing, failure_of, read_up_to
+from infra.outside import Resting
 
 _MOST_BYTES = 32_768
 """Of a body in an output, which has room for 64 KiB of JSON."""
@@ -85,6 +86,7 @@ def http_request(outgoing: Outgoing) -> Handler:
                 content=content,
                 timeout_s=asked.timeout_s,
                 follow=asked.method in _READS,
+                expect=asked.expect,
             ) as response:
                 body, truncated = await read_up_to(response, asked.max_bytes)
         except FAILURES as error:
@@ -108,34 +110,45 @@ def http_request(outgoing: Outgoing) -> Handler:
 def http_check(outgoing: Outgoing) -> Handler:
     """Return the handler of `http.check`.
 
-    Shape: the output is {ok, status, duration_ms, error}. That nothing answers is what a check finds out, so it
-    completes the task; only an input that cannot be checked fails it.
+    Shape: the output is {ok, checked, status, duration_ms, error}. That nothing answers is what a check finds out, so
+    it completes the task; only an input that cannot be checked fails it. Where nothing answered five times in a row,
+    the host is left alone for a while: then `checked` is false, and `error` says so.
     """
 
     async def check(task: Task) -> Any:
         asked = checked(Check, task.input)
         began = perf_counter()
-        status, error = None, None
+        status, error, checked_now = None, None, True
         try:
             async with outgoing.request(
-                asked.method, asked.url, timeout_s=asked.timeout_s, follow=not asked.expect
+                asked.method, asked.url, timeout_s=asked.timeout_s, follow=not asked.expect, expect=_ANY
             ) as response:
                 status = response.status_code
                 if not _is_expected(status, asked.expect):
                     error = f"the status is {status}"
                 elif asked.contains and not await _contains(response.aiter_raw(), asked.contains.encode()):
                     error = f"{asked.contains!r} is not in the first {_SEARCHED // 1024} KiB of the answer"
+        except Resting as rests:
+            error, checked_now = f"not checked: {rests}", False
         except FAILURES as failed:
             failure = failure_of(failed, asked.url)
-            if not failure.retryable:
+            if not failure.retryable or isinstance(failure, Postponed):
                 raise failure from failed
             error = str(failure)
-        return {"ok": error is None, "status": status, "duration_ms": _ms_since(began), "error": error}
+        return {
+            "ok": error is None,
+            "checked": checked_now,
+            "status": status,
+            "duration_ms": _ms_since(began),
+            "error": error,
+        }
 
     return check
 
 
 _SEARCHED = 1_048_576
+_ANY = range(600)
+"""Every status is an answer to the question whether something answers."""
 
 
 async def _contains(chunks: Any, text: bytes) -> bool:

@@ -1,8 +1,5 @@
 """This handler sends a webhook, signed as the Standard Webhooks specification says."""
 
-import base64
-import hashlib
-import hmac
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -14,9 +11,7 @@ from factline.worker import Failed, Task
 from infra.handlers.inputs import Input, checked, provider_of
 from infra.handlers.outgoing import FAILURES, Outgoing, failure_of
 from infra.handlers.web import Handler, TimeoutS, Url
-
-_PREFIX = "whsec_"
-_SHORTEST, _LONGEST = 24, 64
+from schemas.standard_webhooks import signature, signing_key
 
 
 class Webhook(Input):
@@ -27,23 +22,17 @@ class Webhook(Input):
     timeout_s: TimeoutS = 20
 
 
-def signing_key(secret: str) -> bytes:
-    """Return the key of a secret like `whsec_<base64>`. Raises: ValueError. Source: Standard Webhooks 1.0.0."""
-    if not secret.startswith(_PREFIX):
-        raise ValueError(f"a secret for webhooks begins with {_PREFIX}")
-    try:
-        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    except ValueError as error:
-        raise ValueError(f"a secret for webhooks is {_PREFIX} and base64") from error
-    if not _SHORTEST <= len(key) <= _LONGEST:
-        raise ValueError(f"a secret for webhooks has {_SHORTEST} to {_LONGEST} bytes, not {len(key)}")
-    return key
-
-
-def signature(key: bytes, message_id: str, at_s: int, body: bytes) -> str:
-    """Return the value of the header `webhook-signature`. Source: Standard Webhooks 1.0.0, symmetric signatures."""
-    signed = f"{message_id}.{at_s}.".encode() + body
-    return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+async def sent(outgoing: Outgoing, url: str, key: bytes, message_id: str, body: bytes, *, timeout_s: float) -> int:
+    """Send a signed message and return the status that is answered. Raises: those of FAILURES."""
+    at_s = int(datetime.now(UTC).timestamp())
+    headers = {
+        "content-type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(at_s),
+        "webhook-signature": signature(key, message_id, at_s, body),
+    }
+    async with outgoing.request("POST", url, headers=headers, content=body, timeout_s=timeout_s) as response:
+        return response.status_code
 
 
 def notify_webhook(outgoing: Outgoing) -> Handler:
@@ -60,23 +49,12 @@ def notify_webhook(outgoing: Outgoing) -> Handler:
             key = signing_key(provider_of(task).secret)
         except ValueError as error:
             raise Failed(str(error), retryable=False) from error
-        now = datetime.now(UTC)
-        body = orjson.dumps({"type": asked.type, "timestamp": now, "data": asked.data})
-        at_s = int(now.timestamp())
-        headers = {
-            "content-type": "application/json",
-            "webhook-id": task.id,
-            "webhook-timestamp": str(at_s),
-            "webhook-signature": signature(key, task.id, at_s, body),
-        }
+        body = orjson.dumps({"type": asked.type, "timestamp": datetime.now(UTC), "data": asked.data})
         try:
-            async with outgoing.request(
-                "POST", asked.url, headers=headers, content=body, timeout_s=asked.timeout_s
-            ) as response:
-                status = response.status_code
+            status = await sent(outgoing, asked.url, key, task.id, body, timeout_s=asked.timeout_s)
         except FAILURES as error:
             raise failure_of(error, asked.url) from error
-        if not response.is_success:
+        if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             raise Failed(f"{asked.url} answered {status}", retryable=status != HTTPStatus.GONE)
         return {"status": status}
 

@@ -14,9 +14,11 @@ from projections.credentials import (
     credentials_of,
     issuers_of,
     quota_of,
+    sign_in_providers_of,
     status_of,
     tenant_stream,
 )
+from projections.sign_in import Provider
 from schemas.envelope import StreamId, TenantId
 
 FILLED = b"filled"
@@ -26,6 +28,7 @@ FILLED = b"filled"
 _KEYS = (b"api_key-", b"api_key.")
 _TENANTS = (b"tenant-", b"tenant.")
 _ISSUERS = (b"issuer-", b"issuer.")
+_PROVIDERS = (b"sign_in_provider-", b"sign_in_provider.")
 
 
 def part_name(part: Part) -> bytes:
@@ -53,6 +56,10 @@ class KafkaCredentials:
 
     def issuers(self, tenant_id: TenantId) -> Sequence[TrustedIssuer]:
         return issuers_of(part for part in _parts(self._topic.between(*_ISSUERS)) if part.tenant_id == tenant_id)
+
+    def sign_in_providers(self, tenant_id: TenantId) -> Sequence[Provider]:
+        parts = _parts(self._topic.between(*_PROVIDERS))
+        return sign_in_providers_of(part for part in parts if part.tenant_id == tenant_id)
 
     def of_stream(self, tenant_id: TenantId, stream: StreamId) -> Sequence[Part]:
         start = f"{stream}|{tenant_id}".encode()

@@ -227,7 +227,8 @@ class KafkaEventLog:
     def read_stream(self, tenant_id: TenantId, stream: StreamId, *, after: int, limit: int) -> Sequence[Entry]:
         state = self._mine(partition_of(tenant_id, self.partitions)).state
         with disk_errors():
-            return state.read_stream((tenant_id, stream), after=after, limit=limit)
+            found = state.read_stream((tenant_id, stream), after=after, limit=limit)
+        return opened_all(found, self._keys)
 
     def tenants(self, partition: int) -> Sequence[TenantId]:
         with disk_errors():

@@ -21,9 +21,11 @@ from infra.data_dir import GATEWAYS, DataDir, DataDirInUse, cursor_secret
 from infra.distributed import Gateway
 from infra.jwks import fetching, issuers
 from infra.limits.redis import RedisRateLimiter
-from infra.master_key import FINGERPRINTS
-from infra.outside import Outside
+from infra.master_key import FINGERPRINTS, SIGN_INS
+from infra.outside import Outside, Together
+from infra.provider_calls import asking, providers
 from infra.provider_secrets import ProviderSecrets
+from infra.redis.ephemeral import RedisEphemerals
 from infra.river.scorer import new_scorer
 from infra.serve.distributed_views import Views, open_views
 from infra.serve.first_start import first_start
@@ -32,18 +34,28 @@ from infra.serve.http import LOOPBACK, Server, listen
 from infra.serve.parts import WithParts
 from infra.serve.syslog import OpenSyslog, Syslog, listening, open_syslog
 from infra.settings import Settings
+from infra.sqlite.last_places import PlacesInFile
+from infra.watchdog import LOST
 from projections.credentials import RateLimits
 from read_api.answers import Answers
 from read_api.app import add_answers
 from read_api.edge.rates import DEFAULT
+from read_api.edge.route_index import include
 from read_api.edge.tokens import log_tag
 from streams.correlate.preview import Stored
-from streams.intake.http.app import add_intake
+from streams.intake.http.app import add_intake, add_own_issuer, add_sign_in_providers
+from streams.intake.http.connectors import connectors_router
+from streams.intake.http.deliveries import Deliveries
+from streams.intake.http.invited import UsersInList
 from streams.intake.http.provider_keys import TaskSecrets, provider_keys_router
+from streams.intake.http.received import received_router
+from streams.intake.http.senders import Senders
+from streams.intake.http.streaming import streaming_router
 from streams.intake.http.tasks import tasks_router
 from streams.intake.http.telemetry import TelemetryGate
 from streams.intake.http.usage import recording
 from streams.intake.http.watches import watches_router
+from streams.intake.http.webhooks import webhooks_router
 from streams.project.feed import LogFeed
 
 _LOG = logging.getLogger(__name__)
@@ -51,15 +63,20 @@ _TELEMETRY_THREADS = 4
 _TELEMETRY_TIMEOUT_S = 15.0
 
 
-def _parts(gateway: Gateway, issuer_keys: Outside) -> Mapping[str, Callable[[], str]]:
+def _parts(gateway: Gateway, issuer_keys: Outside, asked: Outside) -> Mapping[str, Callable[[], str]]:
     """Return whether this gateway knows the keys, gets answers, reaches issuers and counts with others."""
-    limiter = gateway.limiter
+    limiter, ephemerals = gateway.limiter, gateway.ephemerals
     parts: dict[str, Callable[[], str]] = {
         "keys": lambda: gateway.follows,
         "answers": lambda: gateway.commands.error or "ok",
         "issuer_keys": issuer_keys.health,
+        "sign_in_providers": asked.health,
     }
-    return parts | {"rate_limits": lambda: limiter.health} if isinstance(limiter, RedisRateLimiter) else parts
+    if isinstance(limiter, RedisRateLimiter):
+        parts["rate_limits"] = lambda: limiter.health
+    if isinstance(ephemerals, RedisEphemerals):
+        parts["live_messages"] = lambda: ephemerals.health
+    return parts
 
 
 def create_app(
@@ -72,7 +89,7 @@ def create_app(
     syslog: OpenSyslog | None = None,
 ) -> FastAPI:
     """Return the gateway as one application; its lifespan starts and stops what runs beside the requests."""
-    issuer_keys = issuers()
+    issuer_keys, asked = issuers(), providers()
     answers = Answers(
         timeline=views.timeline,
         analytics=views.analytics,
@@ -81,7 +98,7 @@ def create_app(
         personal=gateway.personal,
         fetch=fetching(os.environ, issuer_keys),
         progress=views.operations,
-        operations=WithParts(views.operations, _parts(gateway, issuer_keys)),
+        operations=WithParts(views.operations, _parts(gateway, issuer_keys, asked)),
         feed=LogFeed(gateway.live_log),
         partitions=gateway.log.partitions,
         cursor_secret=cursor_secret,
@@ -89,6 +106,7 @@ def create_app(
         log=log_tag(gateway.log_id, 1),
         limiter=gateway.limiter,
         usual_limits=usual_limits,
+        ephemerals=gateway.ephemerals,
     )
     taking = ThreadPoolExecutor(_TELEMETRY_THREADS, "telemetry")
     telemetry = TelemetryGate(gateway.telemetry, taking, timeout_s=_TELEMETRY_TIMEOUT_S)
@@ -107,7 +125,8 @@ def create_app(
         taking.shutdown()
 
     app: FastAPI = FastAPIOffline(title="factline", version=version("factline"), redoc_url=None, lifespan=lifespan)
-    # routes are tried in this order, and commands are the most frequent
+    # the edge comes with the answers, and is there for all routes that follow
+    add_answers(app, answers)
     add_intake(
         app,
         commands=gateway.commands,
@@ -115,14 +134,30 @@ def create_app(
         operations=views.operations,
         credentials=gateway.credentials,
         fingerprint_key=gateway.master.derived(FINGERPRINTS),
+        new_places=PlacesInFile,
     )
-    add_answers(app, answers)
-    app.state.http_metrics.registry.register(issuer_keys)
-    app.include_router(watches_router(Stored(views.timeline, views.documents), new_scorer))
+    app.state.http_metrics.registry.register(Together(issuer_keys, asked))
+    include(app, watches_router(Stored(views.timeline, views.documents), new_scorer))
     box, fingerprints = ProviderSecrets(gateway.master), gateway.master.derived(FINGERPRINTS)
     secrets = TaskSecrets(gateway.credentials, box)
-    app.include_router(tasks_router(gateway.commands, views.documents, secrets, fingerprints))
-    app.include_router(provider_keys_router(gateway.commands, box, fingerprints))
+    deliveries = Deliveries(gateway.credentials, box, answers.feed, gateway.personal)
+    include(app, tasks_router(gateway.commands, views.documents, secrets, deliveries, fingerprints))
+    include(app, streaming_router(views.documents, gateway.ephemerals))
+    include(app, provider_keys_router(gateway.commands, box, fingerprints))
+    include(app, webhooks_router(gateway.commands, box, views.documents))
+    include(app, connectors_router(gateway.commands, box))
+    include(app, received_router(gateway.commands, Senders(gateway.credentials, box)))
+    add_own_issuer(app, gateway.commands, gateway.credentials, box, fingerprints)
+    add_sign_in_providers(
+        app,
+        gateway.commands,
+        gateway.credentials,
+        box,
+        fingerprints,
+        ask=asking(os.environ, asked),
+        users=UsersInList(views.documents, gateway.personal),
+        state_key=gateway.master.derived(SIGN_INS),
+    )
     return app
 
 
@@ -142,7 +177,7 @@ def _folder(parent: Path) -> Iterator[DataDir]:
 
 
 def serve(settings: Settings, *, port: int, usual_limits: RateLimits = DEFAULT, syslog: Syslog | None = None) -> int:
-    """Run a gateway until it is told to stop; return the exit status.
+    """Run a gateway until it is told to stop, or its log is another one; return the exit status.
 
     Raises: CannotStart, LogUnavailable: see Gateway; OSError, a port is taken.
     """
@@ -165,6 +200,11 @@ def serve(settings: Settings, *, port: int, usual_limits: RateLimits = DEFAULT, 
         address = f"http://{host}:{sock.getsockname()[1]}"
         folder.announce(address)
         click.echo(f"factline {version('factline')} gateway on {address}  (data in {folder.path})")
-        Server(app).run([sock])
+        server = Server(app)
+        with gateway.log_watch.watching(server.stop):
+            server.run([sock])
+        if (why := gateway.log_watch.replaced) is not None:
+            click.echo(f"factline gateway: {why}", err=True)
+            return LOST
     click.echo("factline gateway stopped")
     return 0

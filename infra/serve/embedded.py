@@ -16,12 +16,14 @@ from fastapi_offline import FastAPIOffline
 
 from domain.message import Command
 from infra.collector import settle_collector
-from infra.data_dir import cursor_secret
+from infra.data_dir import VECTORS, cursor_secret
 from infra.embedded import DEMO_TENANT, Embedded
 from infra.handlers.settings import HandlerSettings
 from infra.jwks import fetching, issuers
 from infra.limits.memory import MemoryRateLimiter
-from infra.master_key import FINGERPRINTS
+from infra.master_key import FINGERPRINTS, SIGN_INS
+from infra.outside import Together
+from infra.provider_calls import asking, providers
 from infra.provider_secrets import ProviderSecrets
 from infra.river.scorer import new_scorer
 from infra.serve.hosts import guard_hosts
@@ -29,21 +31,30 @@ from infra.serve.http import LOOPBACK, Server, listen
 from infra.serve.own_worker import OwnWorkers, Shipped, shipped_of, working
 from infra.serve.parts import WithParts
 from infra.serve.syslog import OpenSyslog, Syslog, listening, open_syslog
+from infra.sqlite.last_places import PlacesInFile
 from projections.credentials import RateLimits
 from read_api.answers import Answers
 from read_api.app import add_answers
 from read_api.edge.rates import DEFAULT
+from read_api.edge.route_index import include
 from read_api.edge.tokens import log_tag
 from schemas.envelope import Actor, ActorType
 from streams.correlate.preview import Stored
 from streams.identifiers import new_id
 from streams.intake.host_metrics import HostMetrics
-from streams.intake.http.app import add_intake
+from streams.intake.http.app import add_intake, add_own_issuer, add_sign_in_providers
+from streams.intake.http.connectors import connectors_router
+from streams.intake.http.deliveries import Deliveries
+from streams.intake.http.invited import UsersInList
 from streams.intake.http.provider_keys import TaskSecrets, provider_keys_router
+from streams.intake.http.received import received_router
+from streams.intake.http.senders import Senders
+from streams.intake.http.streaming import streaming_router
 from streams.intake.http.tasks import tasks_router
 from streams.intake.http.telemetry import TelemetryGate
 from streams.intake.http.usage import recording
 from streams.intake.http.watches import watches_router
+from streams.intake.http.webhooks import webhooks_router
 from streams.ports import Reply, Submission
 from streams.project.feed import LogFeed
 from streams.write.gate import CommandGate
@@ -65,7 +76,7 @@ def create_app(
     Shape: `shipped` are the tasks that the server does itself.
     """
     views = embedded.views
-    issuer_keys = issuers()
+    issuer_keys, asked = issuers(), providers()
     answers = Answers(
         timeline=views.timeline,
         analytics=views.analytics,
@@ -74,7 +85,7 @@ def create_app(
         personal=embedded.keys,
         fetch=fetching(os.environ, issuer_keys),
         progress=views.operations,
-        operations=WithParts(views.operations, {"issuer_keys": issuer_keys.health}),
+        operations=WithParts(views.operations, {"issuer_keys": issuer_keys.health, "sign_in_providers": asked.health}),
         feed=LogFeed(embedded.log),
         partitions=embedded.log.partitions,
         cursor_secret=cursor_secret(embedded.dir.path),
@@ -117,7 +128,8 @@ def create_app(
         taking.shutdown()
 
     app: FastAPI = FastAPIOffline(title="factline", version=version("factline"), redoc_url=None, lifespan=lifespan)
-    # routes are tried in this order, and commands are the most frequent
+    # the edge comes with the answers, and is there for all routes that follow
+    add_answers(app, answers)
     add_intake(
         app,
         commands=commands,
@@ -125,13 +137,31 @@ def create_app(
         operations=views.operations,
         credentials=embedded.credentials,
         fingerprint_key=embedded.keys.master.derived(FINGERPRINTS),
+        new_places=PlacesInFile,
     )
-    add_answers(app, answers)
-    app.state.http_metrics.registry.register(issuer_keys)
-    app.include_router(watches_router(Stored(views.timeline, views.documents), new_scorer))
+    called = (issuer_keys, asked, shipped.outside) if shipped else (issuer_keys, asked)
+    app.state.http_metrics.registry.register(Together(*called))
+    include(app, watches_router(Stored(views.timeline, views.documents), new_scorer))
     box, fingerprints = ProviderSecrets(embedded.keys.master), embedded.keys.master.derived(FINGERPRINTS)
-    app.include_router(tasks_router(commands, views.documents, TaskSecrets(embedded.credentials, box), fingerprints))
-    app.include_router(provider_keys_router(commands, box, fingerprints))
+    secrets = TaskSecrets(embedded.credentials, box)
+    deliveries = Deliveries(embedded.credentials, box, answers.feed, embedded.keys)
+    include(app, tasks_router(commands, views.documents, secrets, deliveries, fingerprints))
+    include(app, streaming_router(views.documents, answers.ephemerals))
+    include(app, provider_keys_router(commands, box, fingerprints))
+    include(app, webhooks_router(commands, box, views.documents))
+    include(app, connectors_router(commands, box))
+    include(app, received_router(commands, Senders(embedded.credentials, box)))
+    add_own_issuer(app, commands, embedded.credentials, box, fingerprints)
+    add_sign_in_providers(
+        app,
+        commands,
+        embedded.credentials,
+        box,
+        fingerprints,
+        ask=asking(os.environ, asked),
+        users=UsersInList(views.documents, embedded.keys),
+        state_key=embedded.keys.master.derived(SIGN_INS),
+    )
     return app
 
 
@@ -165,7 +195,7 @@ def serve(
     Shape: `tasks` are the kinds of tasks that it does itself.
     Raises: DataDirError, the directory cannot be used; BadSettings; OSError, a port is taken.
     """
-    shipped = shipped_of(HandlerSettings.from_environment(), tasks)
+    shipped = shipped_of(HandlerSettings.from_environment(), tasks, data_dir / VECTORS)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # uvicorn raises the signal that stopped it once more when it is done: then it only ends this block
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -6,6 +6,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from read_api.answers import Answers
+from streams.intake.http.importing import Imports
 
 LONGEST_MESSAGE = 64 * 1024
 """Bytes of what a WebSocket may say at once: who listens, and to what."""
@@ -15,7 +16,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class Server(uvicorn.Server):
-    """Ends live streams first: a server waits for its open connections, and they would never close by themselves."""
+    """Ends live streams and imports first: a server waits for its open connections, and they would not close soon."""
 
     def __init__(self, app: FastAPI) -> None:
         super().__init__(
@@ -31,10 +32,22 @@ class Server(uvicorn.Server):
             )
         )
         self._answers: Answers = app.state.answers
+        # an application that only answers has none
+        self._imports: Imports | None = getattr(app.state, "imports", None)
 
     def handle_exit(self, sig: int, frame: object) -> None:
-        self._answers.stop()
+        self._end_long_answers()
         super().handle_exit(sig, frame)  # type: ignore[arg-type]
+
+    def stop(self) -> None:
+        """Take no more requests, and let `run` return; safe in any thread."""
+        self._end_long_answers()
+        self.should_exit = True
+
+    def _end_long_answers(self) -> None:
+        self._answers.stop()
+        if self._imports is not None:
+            self._imports.stop()
 
 
 def listen(port: int, host: str = LOOPBACK) -> socket.socket:

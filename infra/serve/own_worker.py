@@ -4,14 +4,18 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.operations.task import TaskStatus
-from infra.handlers.kinds import ONE_AT_A_TIME
+from infra.handlers.calls import calls_of_tasks
+from infra.handlers.kinds import DELIVER, ONE_AT_A_TIME
 from infra.handlers.settings import HandlerSettings
+from infra.outside import Outside
+from infra.qdrant.vectors import QdrantVectors
 from projections.automation.tasks import PROJECTION as TASKS
 from projections.credentials import Credentials, RateLimits
 from projections.readers import DocumentsReader
@@ -23,6 +27,7 @@ from streams.intake.http.provider_keys import SECRETS
 
 if TYPE_CHECKING:
     from factline.worker import Task, Worker
+    from infra.handlers.catalog import HandlersOf
     from infra.handlers.web import Handler
 
 _LOG = logging.getLogger(__name__)
@@ -32,6 +37,9 @@ NAME = "factline-serve"
 
 _ACTIVE = "ACTIVE"
 _CONCURRENCY = 4
+_DELIVERIES = 8
+"""Webhooks have places of their own: endpoints that are slow do not hold other tasks of their tenant up."""
+
 _STOP_S = 5.0
 _CLAIM_WAITS_S = 1.0  # a server that is stopped waits for the end of a claim
 _LOOK_S = 1.0
@@ -45,23 +53,31 @@ _LOOKS_SHARE = 20
 class Shipped(NamedTuple):
     """Tasks that the server does itself.
 
-    Shape: `load` gives the handlers of the `kinds`, which takes a moment: it is called when there is a task for one.
+    Shape: `load` gives what gives the handlers of the `kinds`, which takes a moment: it is called when there is a task
+    for one. They call other systems through `outside`; `close` gives back what they hold open.
     """
 
     kinds: Sequence[str]
-    load: "Callable[[], Mapping[str, Handler]]"
+    load: "Callable[[], HandlersOf]"
+    outside: Outside
+    close: Callable[[], None] = lambda: None
 
 
-def shipped_of(settings: HandlerSettings, kinds: Sequence[str]) -> Shipped | None:
-    """Return these kinds with the handlers that ship, None where there are no kinds."""
+def shipped_of(settings: HandlerSettings, kinds: Sequence[str], vectors_folder: Path) -> Shipped | None:
+    """Return these kinds with the handlers that ship, None where there are no kinds.
 
-    def load() -> "Mapping[str, Handler]":
+    Shape: vectors are kept in `vectors_folder`, where the settings name no server for them.
+    """
+    vectors = QdrantVectors(settings.qdrant or vectors_folder)
+    outside = calls_of_tasks(_CONCURRENCY)
+
+    def load() -> "HandlersOf":
         # a fifth of a second of every start: only where there is a task for one
         from infra.handlers.catalog import handlers  # noqa: PLC0415
 
-        return handlers(settings, kinds)
+        return handlers(settings, kinds, outside, vectors)
 
-    return Shipped(kinds, load) if kinds else None
+    return Shipped(kinds, load, outside, vectors.close) if kinds else None
 
 
 class _Own(Caller):
@@ -78,10 +94,10 @@ class OwnWorkers:
     def __init__(self, app: ASGIApp, shipped: Shipped, documents: DocumentsReader, credentials: Credentials) -> None:
         self._app = app
         self._shipped = shipped
-        self._handlers: Mapping[str, Handler] | None = None
+        self._handlers_of: HandlersOf | None = None
         self._documents = documents
         self._credentials = credentials
-        self._working: dict[TenantId, tuple[Worker, asyncio.Task[None]]] = {}
+        self._working: dict[TenantId, tuple[Sequence[Worker], asyncio.Task[None]]] = {}
         self._seen: dict[TenantId, float] = {}
 
     @property
@@ -98,28 +114,30 @@ class OwnWorkers:
             except StoreUnavailable as error:
                 _LOG.warning("tasks cannot be looked for now: %s", error)
             else:
-                if wanted and self._handlers is None:
-                    self._handlers = await asyncio.to_thread(self._shipped.load)
-                self._begin_or_stop(wanted)
+                if wanted and self._handlers_of is None:
+                    self._handlers_of = await asyncio.to_thread(self._shipped.load)
+                if self._handlers_of is not None:
+                    self._begin_or_stop(wanted, self._handlers_of)
             await asyncio.sleep(max(_LOOK_S, _LOOKS_SHARE * (perf_counter() - began)))
 
-    def _begin_or_stop(self, wanted: Sequence[TenantId]) -> None:
+    def _begin_or_stop(self, wanted: Sequence[TenantId], handlers_of: "HandlersOf") -> None:
         now = perf_counter()
         self._seen |= dict.fromkeys(wanted, now)
-        for tenant_id, (worker, working) in list(self._working.items()):
+        for tenant_id, (workers, working) in list(self._working.items()):
             if working.done():
                 del self._working[tenant_id]
             elif now - self._seen[tenant_id] > _IDLE_S:
-                worker.stop()
+                _stop(workers)
         for tenant_id in wanted:
             if tenant_id not in self._working:
-                self._begin(tenant_id)
+                self._begin(tenant_id, handlers_of(tenant_id))
 
     async def stop(self) -> None:
         """Let what goes on end; what does not end in time is given back."""
-        for worker, _ in self._working.values():
-            worker.stop()
+        for workers, _ in self._working.values():
+            _stop(workers)
         await asyncio.gather(*(working for _, working in self._working.values()), return_exceptions=True)
+        await asyncio.to_thread(self._shipped.close)
 
     def _tenants_with_tasks(self) -> Sequence[TenantId]:
         return [
@@ -144,7 +162,16 @@ class OwnWorkers:
             for status in (TaskStatus.WAITING, TaskStatus.CLAIMED)
         )
 
-    def _begin(self, tenant_id: TenantId) -> None:
+    def _begin(self, tenant_id: TenantId, handlers: "Mapping[str, Handler]") -> None:
+        deliveries = {kind: handler for kind, handler in handlers.items() if kind == DELIVER}
+        others = {kind: handler for kind, handler in handlers.items() if kind != DELIVER}
+        groups = ((deliveries, _DELIVERIES), (others, _CONCURRENCY))
+        workers = [self._worker(tenant_id, of, places) for of, places in groups if of]
+        working = asyncio.create_task(_work(workers))
+        working.add_done_callback(lambda done: _say_why(tenant_id, done))
+        self._working[tenant_id] = (workers, working)
+
+    def _worker(self, tenant_id: TenantId, handlers: "Mapping[str, Handler]", places: int) -> "Worker":
         # the handlers have loaded both
         import httpx  # noqa: PLC0415
 
@@ -154,21 +181,39 @@ class OwnWorkers:
             "http://127.0.0.1",
             "",
             name=NAME,
-            concurrency=_CONCURRENCY,
+            concurrency=places,
             wait_s=_CLAIM_WAITS_S,
             stop_s=_STOP_S,
             transport=httpx.ASGITransport(_as_own(self._app, lambda: self._caller_of(tenant_id))),
         )
-        for kind, handler in (self._handlers or {}).items():
+        for kind, handler in handlers.items():
             worker.task(kind)(_one_at_a_time(handler) if kind in ONE_AT_A_TIME else handler)
-        working = asyncio.create_task(worker.work())
-        working.add_done_callback(lambda done: _say_why(tenant_id, done))
-        self._working[tenant_id] = (worker, working)
+        return worker
 
     def _caller_of(self, tenant_id: TenantId) -> Caller:
         # what it records is the tenant's, how often it asks is not
         quota = self._credentials.quota_of(tenant_id)._replace(requests=RateLimits())
         return _Own(tenant_id, NAME, ("tasks:write", SECRETS), quota=quota)
+
+
+def _stop(workers: "Sequence[Worker]") -> None:
+    for worker in workers:
+        worker.stop()
+
+
+async def _work(workers: "Sequence[Worker]") -> None:
+    """Work until all are stopped. Raises: what the first one raises, which stops the others."""
+
+    async def one(worker: "Worker") -> None:
+        try:
+            await worker.work()
+        finally:
+            _stop(workers)
+
+    ended = await asyncio.gather(*(one(worker) for worker in workers), return_exceptions=True)
+    for error in ended:
+        if error is not None:
+            raise error
 
 
 def _one_at_a_time(handler: "Handler") -> "Handler":

@@ -22,9 +22,11 @@ from projections.credentials import (
     issuers_of,
     parts_of,
     quota_of,
+    sign_in_providers_of,
     status_of,
     tenant_stream,
 )
+from projections.sign_in import Provider
 from schemas.envelope import Envelope, StreamId, TenantId
 
 CREATE_CREDENTIALS = """
@@ -75,6 +77,9 @@ class SqliteCredentials:
 
     def issuers(self, tenant_id: TenantId) -> Sequence[TrustedIssuer]:
         return issuers_of(self._parts("tenant_id = ? AND stream GLOB 'issuer-*'", tenant_id))
+
+    def sign_in_providers(self, tenant_id: TenantId) -> Sequence[Provider]:
+        return sign_in_providers_of(self._parts("tenant_id = ? AND stream GLOB 'sign_in_provider-*'", tenant_id))
 
     def of_stream(self, tenant_id: TenantId, stream: StreamId) -> Sequence[Part]:
         return self._parts("(stream, tenant_id) = (?, ?)", stream, tenant_id)

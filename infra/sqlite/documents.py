@@ -1,6 +1,7 @@
 """This keeps the document views in SQLite, each document as JSON, and answers from them."""
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from projections.documents import Folding, check_asked, check_built, searched, s
 from projections.layout import Documents, Of
 from projections.readers import NO_FILTERS, NO_RANGES, Bounds, CountRow
 from projections.rows import Document, Patch, Row, StoredRow, View, as_text
+from projections.stores import StoreUnavailable, WriteRefused
 from schemas.envelope import TenantId
 
 # an instant is text by now: orjson would write it in another way than the projections do
@@ -22,6 +24,8 @@ _FEW = 1_000
 _SELECT = "SELECT tenant_id, id, event_order, fields FROM"
 
 _SEARCH = "search"
+
+_Key = tuple[TenantId, str]
 
 
 class _Condition(NamedTuple):
@@ -69,19 +73,20 @@ class SqliteDocuments(SqliteViews):
         built = _built(connection, view)
         texts = _text_columns(built)
         names = ("event_order", "telemetry_order", "fields", *texts)
-        sent = [
-            (*key, *document.orders.values(), _json(document.fields), *_texts(layout, texts, document.fields))
-            for key, document in documents.items()
-            if document.changed
-        ]
+        sent = _by_columns(texts, patches, documents, new)
         changes = connection.total_changes
-        insert_many(
-            connection,
-            f'INSERT INTO "{view.table}" (tenant_id, id, {", ".join(names)})',
-            sent,
-            f"ON CONFLICT (tenant_id, id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in names)}",
-        )
-        check_written(view.table, len(sent), connection.total_changes - changes)
+        for columns, found in sent.items():
+            changed = ", ".join(f"{name} = excluded.{name}" for name in (*names[:3], *columns))
+            insert_many(
+                connection,
+                f'INSERT INTO "{view.table}" (tenant_id, id, {", ".join(names)})',
+                [
+                    (*key, *one.orders.values(), _json(one.fields), *_texts(layout, texts, one.fields))
+                    for key, one in found
+                ],
+                f"ON CONFLICT (tenant_id, id) DO UPDATE SET {changed}",
+            )
+        check_written(view.table, sum(map(len, sent.values())), connection.total_changes - changes)
         if _SEARCH in built:
             named = {
                 (patch.tenant_id, patch.id) for patch in patches if not patch.fields.keys().isdisjoint(layout.search)
@@ -105,7 +110,7 @@ class SqliteDocuments(SqliteViews):
                 (tenant_id,),
             )
             for id_, text, kept, *texts in found:
-                fields = orjson.loads(text)
+                fields = _fields(tenant_id, id_, text)
                 wanted = _words(layout, (tenant_id, id_), fields) if _SEARCH in built else None
                 if kept != wanted or texts != list(_texts(layout, columns, fields)):
                     yield tenant_id, id_
@@ -185,9 +190,7 @@ class SqliteDocuments(SqliteViews):
             return tuple(CountRow(*found) for found in connection.execute(sql, values))
 
 
-def _found_before(
-    connection: sqlite3.Connection, view: View, patches: Sequence[Patch]
-) -> dict[tuple[TenantId, str], Folding]:
+def _found_before(connection: sqlite3.Connection, view: View, patches: Sequence[Patch]) -> dict[_Key, Folding]:
     ids: dict[TenantId, set[str]] = {}
     for patch in patches:
         ids.setdefault(patch.tenant_id, set()).add(patch.id)
@@ -195,16 +198,18 @@ def _found_before(
         SELECT id, event_order, telemetry_order, fields FROM "{view.table}"
         WHERE tenant_id = ? AND id IN (SELECT value FROM json_each(?))
     """
-    documents: dict[tuple[TenantId, str], Folding] = {}
+    documents: dict[_Key, Folding] = {}
     for tenant_id, wanted in ids.items():
         for id_, events, telemetry, fields in connection.execute(sql, (tenant_id, _json(sorted(wanted)))):
-            documents[tenant_id, id_] = Folding(events, telemetry, orjson.loads(fields))
+            try:
+                documents[tenant_id, id_] = Folding(events, telemetry, _fields(tenant_id, id_, fields))
+            except StoreUnavailable as error:
+                # of this one alone: what comes for it is parked, the other documents go on
+                raise WriteRefused(str(error)) from error
     return documents
 
 
-def _folded(
-    documents: dict[tuple[TenantId, str], Folding], patches: Sequence[Patch]
-) -> Mapping[tuple[TenantId, str], Folding]:
+def _folded(documents: dict[_Key, Folding], patches: Sequence[Patch]) -> Mapping[_Key, Folding]:
     """Put all patches on documents that were read once: one writer, so nothing changes in between."""
     for patch in patches:
         key = (patch.tenant_id, patch.id)
@@ -214,11 +219,26 @@ def _folded(
     return documents
 
 
-def _words(layout: Documents, key: tuple[TenantId, str], fields: Mapping[str, Any]) -> str:
+def _by_columns(
+    texts: Sequence[str], patches: Sequence[Patch], documents: Mapping[_Key, Folding], new: Collection[_Key]
+) -> Mapping[Sequence[str], Sequence[tuple[_Key, Folding]]]:
+    """Return the documents that changed, by the columns that did: of each that it is told, SQLite writes the index."""
+    fields: dict[_Key, set[str]] = defaultdict(set)
+    for patch in patches:
+        fields[patch.tenant_id, patch.id].update(patch.fields)
+    found: dict[Sequence[str], list[tuple[_Key, Folding]]] = defaultdict(list)
+    for key, document in documents.items():
+        if document.changed:
+            columns = texts if key in new else [name for name in texts if name.partition("_")[2] in fields[key]]
+            found[tuple(columns)].append((key, document))
+    return found
+
+
+def _words(layout: Documents, key: _Key, fields: Mapping[str, Any]) -> str:
     return " ".join(searched(layout, key[1], fields))
 
 
-def _write_words(connection: sqlite3.Connection, view: View, words: Mapping[tuple[TenantId, str], str]) -> None:
+def _write_words(connection: sqlite3.Connection, view: View, words: Mapping[_Key, str]) -> None:
     connection.executemany(
         f"""
         INSERT OR REPLACE INTO "{words_table(view)}" (rowid, words)
@@ -292,4 +312,14 @@ def _texts(layout: Documents, columns: Iterable[str], fields: Mapping[str, Any])
 
 def _document(values: Sequence[Any]) -> Document:
     tenant_id, id_, version, fields = values
-    return Document(tenant_id, id_, version, orjson.loads(fields))
+    return Document(tenant_id, id_, version, _fields(tenant_id, id_, fields))
+
+
+def _fields(tenant_id: TenantId, id_: str, text: str) -> dict[str, Any]:
+    """Return what a document says. Raises: StoreUnavailable, it cannot be read: rebuild its view."""
+    try:
+        fields: dict[str, Any] = orjson.loads(text)
+    except ValueError as error:
+        reason = f"the document {id_} of {tenant_id} is damaged: an operator has to rebuild its view"
+        raise StoreUnavailable(reason) from error
+    return fields

@@ -13,8 +13,9 @@ from infra.sqlite.datastore import DurableDatastore, log_errors
 from projections.instants import to_microseconds
 from schemas.envelope import UNKNOWN_TYPE, Actor, Entry, Envelope, Position, StreamId, TenantId, Topic, Undecodable
 from schemas.fact_batch import decode_facts
-from schemas.fact_record import StoredFacts, decode_fact_record, encode_fact_record
+from schemas.fact_record import StoredFacts, encode_fact_record
 from schemas.payload import BadPayload, UnknownSchema
+from schemas.raw_facts import RawFacts
 from streams.facts import Record, own_key, pack
 from streams.identifiers import named_uuid
 from streams.ports import Clock, FactSubmission, TelemetryReply
@@ -34,6 +35,12 @@ _RECORDS = (
     "CREATE TABLE IF NOT EXISTS fact_records (last INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL, record BLOB NOT NULL)"
 )
 _KEYS = "CREATE TABLE IF NOT EXISTS fact_keys (tenant_id TEXT, key BLOB, PRIMARY KEY (tenant_id, key)) WITHOUT ROWID"
+
+_READ = "SELECT last, tenant_id, record FROM fact_records WHERE last > ? AND last < ? ORDER BY last"
+_READ_NEXT = "SELECT last, tenant_id, record FROM fact_records WHERE last >= ? ORDER BY last LIMIT 1"
+
+_MANY = 100
+"""Fewer records are decoded one by one sooner than all together."""
 
 FACTS_END = (
     "SELECT max(COALESCE((SELECT MAX(last) FROM fact_batches), 0), COALESCE((SELECT MAX(last) FROM fact_records), 0))"
@@ -77,13 +84,15 @@ class SqliteFacts:
         with log_errors(), self._store.transaction(commit=False) as c:
             if after < self._batches_end:
                 after = _read_batches(c, entries, after, end)
-            c.execute("SELECT last, tenant_id, record FROM fact_records WHERE last > ? ORDER BY last", (after,))
-            while after < end and (row := c.fetchone()):
-                after, tenant_id, record = row
-                entries.append(
-                    decode_fact_record(record, tenant_id=TenantId(tenant_id), partition=PARTITION, position=after)
-                )
-        return entries
+            c.execute(_READ, (after, end))
+            rows = [tuple(row) for row in c.fetchall()]
+            if after < end:
+                c.execute(_READ_NEXT, (end,))
+                rows += [tuple(row) for row in c.fetchall()]
+        records = RawFacts(rows, PARTITION)
+        if not entries and len(rows) >= _MANY:
+            return records
+        return [*entries, *records]
 
     def append(self, tenant_id: TenantId, facts: Sequence[FactSubmission], actor: Actor, key: str) -> TelemetryReply:
         with self._lock:

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from streams.ports import LogDamaged, LogIdentity
+from streams.ports import LogDamaged, LogIdentity, LogUnavailable
 
 _CREATE = "CREATE TABLE IF NOT EXISTS belongs_to (log_id TEXT NOT NULL, epoch INTEGER NOT NULL)"
 
@@ -24,10 +24,13 @@ def claim(connection: sqlite3.Connection, identity: LogIdentity, name: str) -> N
 
 
 def check(connection: sqlite3.Connection, name: str) -> None:
-    """Look through a whole file. Raises: LogDamaged, a part of it cannot be read."""
+    """Look through a whole file. Raises: LogDamaged, a part of it is not what it should be; LogUnavailable."""
     try:
         problems = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
     except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            # whoever restored a backup for this would lose what the file has
+            raise LogUnavailable(f"{name} cannot be read: {error}; see whether its disk is full or failing") from error
         problems = [str(error)]
     if problems != ["ok"]:
         raise LogDamaged(f"{name} is damaged ({'; '.join(problems)[:300]}); restore a backup with `factline restore`")

@@ -5,17 +5,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from infra.sqlite.bulk import MOST_VALUES, insert_many
 from infra.sqlite.views import SqliteViews, check_written, distinct, live_build, marks
 from projections.columns import Columns
-from projections.instants import from_microseconds, to_microseconds
+from projections.instants import from_microseconds, stretches, to_microseconds
 from projections.layout import Layout, Of, Series
 from projections.projection import Projection
 from projections.readers import Aggregate, MetricPoint
 from projections.rows import Row, StoredRow, View
+from projections.stores import Part
 from schemas.envelope import TenantId
 from streams.ports import LogIdentity
 
@@ -34,6 +36,9 @@ _AGGREGATES: Mapping[Aggregate, str] = {
 
 SCAN_ROWS = 2_000
 
+_MOST_STRETCHES = 300
+"""SQLite takes an expression that is no deeper than 1,000."""
+
 
 class _Shape:
     """A row class as a table's columns; instants are microseconds since the epoch, amounts are text."""
@@ -44,6 +49,7 @@ class _Shape:
         self.names = tuple(columns)
         self.columns = ", ".join(columns)
         self._key = layout.key
+        self.key_of = itemgetter(*(self.names.index(name) for name in layout.key))
         self._typed = ", ".join(f"{name} {_TYPES[type_]} NOT NULL" for name, type_ in columns.items())
         # a row that is mostly key lies in the tree of its key; wide rows are better off in a heap
         self._options = "STRICT, WITHOUT ROWID" if 2 * len(layout.key) > len(columns) else "STRICT"
@@ -153,7 +159,8 @@ class SqliteTimeline(SqliteViews):
             return
         shape = self._shape(view.name)
         into, on_conflict = shape.upsert(view.table)
-        sent = shape.encode(rows)
+        # in the order of the tree, whose pages are then touched once; of one key the greater position counts anyway
+        sent = sorted(shape.encode(rows), key=shape.key_of)
         before = connection.total_changes
         insert_many(connection, into, sent, on_conflict)
         written = connection.total_changes - before
@@ -161,12 +168,31 @@ class SqliteTimeline(SqliteViews):
             # what was not written must be there already, as it was sent or as it was written later
             check_written(view.table, len(sent), shape.count_there(connection, view.table, sent))
 
-    def scan_columns(self, view: View, tenant_id: TenantId) -> Iterator[Sequence[Sequence[Any]]]:
+    def scan_columns(
+        self, view: View, tenant_id: TenantId, part: Part | None = None
+    ) -> Iterator[Sequence[Sequence[Any]]]:
         shape = self._shape(view.name)
+        where = f"AND {self._in(view, part)}" if part else ""
         with self._database.read() as connection:
-            found = connection.execute(self._of_tenant(view), (tenant_id,))
+            found = connection.execute(self._of_tenant(view, where), (tenant_id,))
             while rows := found.fetchmany(SCAN_ROWS):
                 yield shape.amounts(list(zip(*rows, strict=True)), Decimal)
+
+    def count(self, view: View, tenant_id: TenantId, *, without: Part) -> int | None:
+        if len(stretches(without.days)) > _MOST_STRETCHES:
+            return None
+        with self._database.read() as connection:
+            sql = f'SELECT count(*) FROM "{view.table}" WHERE tenant_id = ? AND NOT {self._in(view, without)}'
+            ((count,),) = connection.execute(sql, (tenant_id,))
+            return int(count)
+
+    def _in(self, view: View, part: Part) -> str:
+        day, times = self._projections[view.name].layout.day, stretches(part.days)
+        if len(times) > _MOST_STRETCHES:
+            # and what is between them
+            times = [(times[0][0], times[-1][1])]
+        on = [f"({day} >= {start} AND {day} < {end})" for start, end in times] if day else ["true"]
+        return f"(position > {part.above} AND ({' OR '.join(on) or 'false'}))"
 
     def _select(self, view: View) -> str:
         return f'SELECT {self._shape(view.name).columns} FROM "{view.table}"'

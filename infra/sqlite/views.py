@@ -272,9 +272,9 @@ class SqliteViews(ABC):
             for values in connection.execute(self._of_tenant(view), (tenant_id,)):
                 yield self._stored(view, values)
 
-    def _of_tenant(self, view: View) -> str:
+    def _of_tenant(self, view: View, part: str = "") -> str:
         key = ", ".join(self._projections[view.name].layout.key)
-        return f"{self._select(view)} WHERE tenant_id = ? ORDER BY {key}"
+        return f"{self._select(view)} WHERE tenant_id = ? {part} ORDER BY {key}"
 
     def misplaced(self, view: View, tenant_id: TenantId) -> Iterator[tuple[Any, ...]]:  # noqa: ARG002
         # nothing is kept beside the row that a reader would go by

@@ -11,22 +11,34 @@ import { FIND, Search } from "./parts/Search";
 import { SignIn } from "./parts/SignIn";
 import { beginNews, connection, endNews } from "./news";
 import { ROOMS } from "./rooms";
+import { AgentRoom, AgentRunRoom, Agents } from "./rooms/Agents";
 import { Alerts } from "./rooms/Alerts";
+import { Budgets } from "./rooms/Budgets";
+import { CollectionRoom, Collections } from "./rooms/Collections";
 import { ContentQueue, ContentRoom } from "./rooms/Content";
+import { ConversationRoom, Conversations } from "./rooms/Conversations";
 import { CustomerRoom, Customers } from "./rooms/Customers";
 import { Device } from "./rooms/Device";
 import { Devices } from "./rooms/Devices";
 import { Events } from "./rooms/Events";
 import { ExecutionRoom } from "./rooms/Execution";
+import { Import } from "./rooms/Import";
 import { Invoice } from "./rooms/Invoice";
 import { Invoices } from "./rooms/Invoices";
 import { LeadRoom, Leads } from "./rooms/Leads";
 import { Logs } from "./rooms/Logs";
+import { Maintenance } from "./rooms/Maintenance";
+import { OrganizationRoom, Organizations } from "./rooms/Organizations";
 import { Overview } from "./rooms/Overview";
 import { QuoteRoom, Quotes } from "./rooms/Quotes";
+import { RunRoom, RunsRoom } from "./rooms/Runs";
+import { ScriptRoom, Scripts } from "./rooms/Scripts";
 import { Settings } from "./rooms/Settings";
 import { System } from "./rooms/System";
 import { TaskRoom, Tasks } from "./rooms/Tasks";
+import { Team } from "./rooms/Team";
+import { ToolExecutionRoom, ToolRoom, Tools } from "./rooms/Tools";
+import { TransactionRoom, Transactions } from "./rooms/Transactions";
 import { Watches, WatchRoom } from "./rooms/Watches";
 import { ExecutionsRoom, WorkflowRoom, Workflows } from "./rooms/Workflows";
 import { begin, form, may, me, signOut } from "./session";
@@ -41,24 +53,46 @@ const AT: Readonly<Record<string, ComponentType>> = {
   "/alerts": Alerts,
   "/watches": Watches,
   "/watches/:id": WatchRoom,
+  "/maintenance": Maintenance,
   "/logs": Logs,
+  "/scripts": Scripts,
+  "/scripts/:id": ScriptRoom,
+  "/runs": RunsRoom,
+  "/runs/:id": RunRoom,
+  "/organizations": Organizations,
+  "/organizations/:id": OrganizationRoom,
   "/leads": Leads,
   "/leads/:id": LeadRoom,
   "/quotes": Quotes,
   "/quotes/:id": QuoteRoom,
+  "/team": Team,
   "/customers": Customers,
   "/customers/:id": CustomerRoom,
   "/invoices": Invoices,
   "/invoices/:id": Invoice,
+  "/transactions": Transactions,
+  "/transactions/:id": TransactionRoom,
+  "/budgets": Budgets,
   "/content": ContentQueue,
   "/content/:id": ContentRoom,
   "/workflows": Workflows,
   "/workflows/:id": WorkflowRoom,
   "/executions": ExecutionsRoom,
   "/executions/:id": ExecutionRoom,
+  "/agents": Agents,
+  "/agents/runs/:id": AgentRunRoom,
+  "/agents/:id": AgentRoom,
+  "/conversations": Conversations,
+  "/conversations/:id": ConversationRoom,
+  "/collections": Collections,
+  "/collections/:id": CollectionRoom,
+  "/tools": Tools,
+  "/tools/executions/:id": ToolExecutionRoom,
+  "/tools/:id": ToolRoom,
   "/tasks": Tasks,
   "/tasks/:id": TaskRoom,
   "/events": Events,
+  "/import": Import,
   "/system": System,
   "/settings": Settings,
 };

@@ -19,8 +19,17 @@ export interface Recorded {
   [more: string]: Json;
 }
 
+/** What is said and not recorded, like the words of a model while they come. */
+export interface Said {
+  type: string;
+  stream: string;
+  data: { [field: string]: Json };
+}
+
 interface Message {
   id: string | null;
+  /** What kind of message it is, "" of what is recorded. */
+  event: string;
   data: string;
 }
 
@@ -32,9 +41,10 @@ export class Messages {
     const blocks = (this.#rest + text).split("\n\n");
     this.#rest = blocks.pop() ?? "";
     for (const block of blocks) {
-      const message: Message = { id: null, data: "" };
+      const message: Message = { id: null, event: "", data: "" };
       for (const line of block.split("\n")) {
         if (line.startsWith("id: ")) message.id = line.slice(4);
+        if (line.startsWith("event: ")) message.event = line.slice(7);
         if (line.startsWith("data: ")) message.data += line.slice(6);
       }
       yield message;
@@ -44,17 +54,20 @@ export class Messages {
 
 interface Told {
   onEvents(events: Recorded[]): void;
-  onState(state: "live" | "reconnecting", detail?: string): void;
+  onSaid?(message: Said): void;
+  onState?(state: "live" | "reconnecting", detail?: string): void;
 }
 
 export class Live {
   #lastId: string | null = null;
   #stopping: AbortController | null = null;
-  #telemetryOf: string | null = null;
   #told: Told;
+  /** What is wanted, as the address says it. */
+  #wanted: Readonly<Record<string, string>>;
 
-  constructor(told: Told) {
+  constructor(told: Told, wanted: Readonly<Record<string, string>> = {}) {
     this.#told = told;
+    this.#wanted = wanted;
   }
 
   start(): void {
@@ -71,8 +84,8 @@ export class Live {
 
   /** Of telemetry, only this device's is sent: others may report faster than a page can draw. */
   follow(deviceId: string | null): void {
-    if (this.#telemetryOf === deviceId) return;
-    this.#telemetryOf = deviceId;
+    if (this.#wanted["telemetry"] === (deviceId ?? undefined)) return;
+    this.#wanted = deviceId === null ? {} : { telemetry: deviceId };
     if (!this.#stopping) return;
     this.#close();
     this.start();
@@ -95,7 +108,7 @@ export class Live {
         if (stopping.aborted || status === 401) return;
         // positions of another log: begin at the end of this one
         if (status === 400 || status === 409) this.#lastId = null;
-        this.#told.onState("reconnecting", error instanceof Error ? error.message : "");
+        this.#told.onState?.("reconnecting", error instanceof Error ? error.message : "");
         if (status === 403) return;
       }
       await new Promise((resolve) => setTimeout(resolve, wait * (0.75 + Math.random() / 2)));
@@ -105,13 +118,12 @@ export class Live {
 
   async #read(stopping: AbortSignal, onOpen: () => void): Promise<void> {
     const silence = new AbortController();
-    const url = new URL("/v1/live", location.origin);
-    if (this.#telemetryOf !== null) url.searchParams.set("telemetry", this.#telemetryOf);
+    const url = new URL(`/v1/live?${new URLSearchParams(this.#wanted)}`, location.origin);
     const headers: HeadersInit = this.#lastId ? { "Last-Event-ID": this.#lastId } : {};
     const response = await send(new Request(url, { headers, signal: AbortSignal.any([stopping, silence.signal]) }));
     if (!response.ok) throw failed(response.status, await response.json().catch(() => null));
     onOpen();
-    this.#told.onState("live");
+    this.#told.onState?.("live");
     const messages = new Messages();
     const chunks = (response.body as ReadableStream<BufferSource>).pipeThrough(new TextDecoderStream()).getReader();
     let watch: ReturnType<typeof setTimeout> | undefined;
@@ -130,7 +142,8 @@ export class Live {
   }
 
   #take(messages: Message[]): void {
-    const events = messages.filter((message) => message.data).map((message) => JSON.parse(message.data) as Recorded);
+    for (const message of messages.filter(({ event, data }) => event && data)) this.#told.onSaid?.(JSON.parse(message.data) as Said);
+    const events = messages.filter(({ event, data }) => !event && data).map((message) => JSON.parse(message.data) as Recorded);
     if (events.length) this.#told.onEvents(events);
     this.#lastId = messages.findLast((message) => message.id)?.id ?? this.#lastId;
   }

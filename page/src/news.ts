@@ -12,6 +12,8 @@ const POLL_MS = 15_000;
 const TICK_MS = 1000;
 /** Lists that show when devices were heard of have this beside their categories: they are asked again now and then. */
 export const HEARD = "heard";
+/** Lists of every event have this: they are asked again whatever is recorded. */
+export const EVERYTHING = "*";
 
 export type Connection = "off" | "live" | "reconnecting" | "paused" | "asking";
 
@@ -100,7 +102,7 @@ export function useNews(listener: Listener): void {
 
 /** The position that an answer about these categories has to include; "" where none is known. */
 export const placeOf = (categories: readonly string[]): string | null =>
-  categories.flatMap((category) => places.get(category) ?? []).sort((one, other) => numberOf(other) - numberOf(one))[0] ?? null;
+  (categories.includes(EVERYTHING) ? [...places.values()] : categories.flatMap((category) => places.get(category) ?? [])).sort((one, other) => numberOf(other) - numberOf(one))[0] ?? null;
 
 const numberOf = (position: string): number => Number(position.split("/")[2]?.split("@")[0]);
 
@@ -110,6 +112,8 @@ export function recorded(category: string, position: string | null): void {
   for (const waiting of [...waitingFor]) waiting(category);
 }
 
+const isAbout = (categories: readonly string[], category: string): boolean => categories.includes(category) || categories.includes(EVERYTHING);
+
 const waitingFor = new Set<(category: string) => void>();
 
 export function useChanges(categories: readonly string[], changed: () => void): void {
@@ -117,12 +121,12 @@ export function useChanges(categories: readonly string[], changed: () => void): 
   latest.current = changed;
   const wanted = categories.join(" ");
   useNews((events) => {
-    const isOurs = events.some((event) => event.position.startsWith("events") && categories.includes(categoryOf(event.stream)));
+    const isOurs = events.some(({ position, stream }) => position.startsWith("events") && isAbout(categories, categoryOf(stream)));
     if (isOurs) latest.current();
   });
   useEffect(() => {
     const hear = (category: string): void => {
-      if (wanted.split(" ").includes(category)) latest.current();
+      if (isAbout(wanted.split(" "), category)) latest.current();
     };
     waitingFor.add(hear);
     return () => void waitingFor.delete(hear);

@@ -46,8 +46,8 @@ export function useRange(usual?: string): Range & { choose(name: string): void; 
   const { query, set } = useAddress();
   return {
     ...rangeOf(query, usual),
-    choose: (name) => set({ range: name, from: null, to: null, cursor: null, page: null }),
-    zoom: (start, end) => set({ range: null, from: instant(start), to: instant(end), cursor: null, page: null }),
+    choose: (name) => set({ range: name, from: null, to: null, cursor: null }),
+    zoom: (start, end) => set({ range: null, from: instant(start), to: instant(end), cursor: null }),
   };
 }
 

@@ -30,8 +30,9 @@ export const mayAudit = (): boolean => may("audit:read");
 
 export async function begin(): Promise<void> {
   takeKeyFromAddress();
+  takeOutcomeFromAddress();
   if (!storedKey() && !localStorage.getItem(SIGNED_IN)) {
-    form.value = "";
+    form.value ??= "";
     return;
   }
   me.value = await whoAmI();
@@ -49,6 +50,49 @@ export async function signIn(tenant_id: string, user_id: string, password: strin
   await ask(client.POST("/v1/sign-in", { body: { tenant_id, user_id, password } }));
   localStorage.setItem(SIGNED_IN, tenant_id);
   location.reload();
+}
+
+/** Gives the providers through which people of a tenant sign in, none where that cannot be known. */
+export async function providersOf(tenant_id: string): Promise<readonly { id: string; name: string }[]> {
+  try {
+    const { providers } = await ask(client.GET("/v1/sign-in/{tenant_id}", { params: { path: { tenant_id } } }));
+    return (providers ?? []).map((one) => ({ id: one?.provider_id ?? "", name: one?.name ?? "" }));
+  } catch {
+    // the name is not one, or not whole yet
+    return [];
+  }
+}
+
+/** Leaves this page for that of a provider, which sends the browser back. */
+export async function signInThrough(tenant_id: string, provider_id: string): Promise<void> {
+  forgetKey();
+  const path = { tenant_id, provider_id };
+  const { location: away } = await ask(client.POST("/v1/sign-in/{tenant_id}/{provider_id}", { params: { path }, body: {} }));
+  if (away) location.assign(away);
+}
+
+const NOT_IN: Readonly<Record<string, string>> = {
+  state: "that sign-in is over or was not begun in this browser; begin again",
+  denied: "the provider did not let you in",
+  provider: "the provider gave no answer that counts; try again later",
+  token: "the provider did not say for sure who you are",
+  unknown: "nobody of this tenant is invited with your address there, or linked with who you are there",
+  email: "the provider has not verified your address",
+};
+
+/** Takes from the address what the server says of somebody who comes back from a provider. */
+function takeOutcomeFromAddress(): void {
+  const said = new URLSearchParams(location.hash.slice(1));
+  const [tenant, why] = [said.get("signed-in"), said.get("sign-in-failed")];
+  if (tenant === null && why === null) return;
+  history.replaceState(null, "", location.pathname + location.search);
+  if (tenant !== null) {
+    forgetKey();
+    localStorage.setItem(SIGNED_IN, tenant);
+  } else {
+    forget();
+    form.value = NOT_IN[why ?? ""] ?? "you are not signed in";
+  }
 }
 
 /** Sets a password with the token of an invitation, or of whoever manages the tenant, and signs in with it. */

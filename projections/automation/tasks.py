@@ -12,6 +12,7 @@ from domain.operations.task import (
     TaskFailed,
     TaskHeartbeat,
     TaskModelUsed,
+    TaskPostponed,
     TaskRequested,
     TaskStatus,
     TaskTimedOut,
@@ -63,6 +64,9 @@ def _fields(envelope: Envelope, event: TaskEvent) -> dict[str, Any]:
             return {"status": TaskStatus.COMPLETED.value, "output": event.output, "ended_at": at}
         case TaskFailed():
             return {"error": event.error, **_after(TaskStatus.FAILED, event.retry_at, at)}
+        case TaskPostponed():
+            waits = {"status": TaskStatus.WAITING.value, "ready_at": instant_text(event.retry_at)}
+            return {"error": event.reason, "postponed": event.postponed, **waits}
         case TaskTimedOut():
             return {"error": "no answer came in time", **_after(TaskStatus.TIMED_OUT, event.retry_at, at)}
         case TaskCancelled():

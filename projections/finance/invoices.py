@@ -8,6 +8,7 @@ from domain.finance.invoice import (
     ApprovalAwaited,
     Direction,
     DocumentKind,
+    InvoiceAmountFlagged,
     InvoiceApproved,
     InvoiceCancelled,
     InvoiceCategorised,
@@ -17,10 +18,13 @@ from domain.finance.invoice import (
     InvoiceOverdue,
     InvoiceReceived,
     InvoiceRejected,
+    PaymentReconciled,
     PaymentRecorded,
     PaymentRefunded,
+    PaymentUnreconciled,
 )
 from domain.finance.invoice_state import InvoiceStatus
+from domain.finance.usual_amounts import AmountFlag
 from domain.finance.values import amount_text
 from projections.fields import decided, instant_text
 from projections.layout import Documents
@@ -50,6 +54,8 @@ def _fields(event: InvoiceEvent) -> dict[str, Any]:
                 "status": event.status,
                 "status_reason": event.reason,
                 "due_date": due_date,
+                "amount_flag": "",
+                "amount_flag_reason": "",
             }
         case InvoiceCategorised():
             return {"category": event.category, "categorised_by": event.by or "", "status": event.status}
@@ -59,8 +65,10 @@ def _fields(event: InvoiceEvent) -> dict[str, Any]:
             return {"status": status_after(event), "status_reason": event.reason}
         case PaymentRecorded() | PaymentRefunded():
             return {"paid_total": amount_text(event.exact_paid_total or event.paid_total), "status": event.status}
-        case InvoiceOverdue():
+        case InvoiceOverdue() | PaymentReconciled() | PaymentUnreconciled():
             return {"status": event.status}
+        case InvoiceAmountFlagged():
+            return {"status": event.status, "amount_flag": event.flag, "amount_flag_reason": event.reason}
         case ApprovalAwaited():
             return {"status": event.status, "status_reason": f"more than the limit of {amount_text(event.limit)}"}
         case _:
@@ -84,8 +92,11 @@ def status_after(event: InvoiceEvent) -> str:
             | InvoiceApproved()
             | PaymentRecorded()
             | PaymentRefunded()
+            | PaymentReconciled()
+            | PaymentUnreconciled()
             | InvoiceOverdue()
             | ApprovalAwaited()
+            | InvoiceAmountFlagged()
         ):
             return event.status
         case _:
@@ -111,8 +122,8 @@ def _content(event: InvoiceReceived | InvoiceCorrected) -> dict[str, Any]:
 PROJECTION = Projection(
     name="invoices",
     layout=Documents(
-        filters=("status", "party", "kind", "country", "direction", "currency", "category"),
-        values={"status": InvoiceStatus, "kind": DocumentKind, "direction": Direction},
+        filters=("status", "party", "kind", "country", "direction", "currency", "category", "amount_flag"),
+        values={"status": InvoiceStatus, "kind": DocumentKind, "direction": Direction, "amount_flag": AmountFlag},
         sorts=(
             "issue_date",
             "number",

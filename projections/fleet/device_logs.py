@@ -4,15 +4,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from domain.fleet.fact_records import LogRecord
 from domain.fleet.facts import lines_of
 from domain.fleet.values import Severity
-from projections.columns import Columns
-from projections.fields import fact_order
+from projections.columns import Columns, Texts, lengths, whole
+from projections.fields import FIRST_ORDER, fact_order
 from projections.instants import to_microseconds
 from projections.layout import Days, Series, Shards
 from projections.projection import Projection
-from schemas.envelope import Envelope, TenantId, Topic, id_of
+from schemas.envelope import Envelope, StreamId, TenantId, Topic, id_at, id_of
+from schemas.raw_facts import RawFacts
 
 
 class LogRow(NamedTuple):
@@ -88,6 +91,33 @@ def project_columns(envelopes: Sequence[Envelope]) -> Columns:
     )
 
 
+def project_raw(records: RawFacts) -> Columns:
+    """Return what `project_columns` does, of records that were not decoded."""
+    found = records.columns(LogRecord.TYPE, LogRecord.VERSION)
+    lists = found.payload.column("lines")
+    lines, counts = lists.values, lengths(lists)
+    of_record = np.repeat(np.arange(len(counts)), counts)
+    places = np.arange(len(of_record)) - np.repeat(np.cumsum(counts) - counts, counts)
+    senders = [id_of(StreamId(stream)) for stream in found.streams.to_pylist()]
+    said = zip(of_record.tolist(), places.tolist(), lines.field("id").to_pylist(), strict=True)
+    of_devices = zip(of_record.tolist(), lines.field("device_id").to_pylist(), strict=True)
+    ids = found.ids
+    return Columns(
+        LogRow,
+        (
+            Texts.of(found.tenants).take(of_record),
+            whole(found.happened_us[of_record] + lines.field("after_us").to_numpy()),
+            [own or id_at(ids[record], place) for record, place, own in said],
+            [device or senders[record] for record, device in of_devices],
+            *(
+                Texts.of(lines.field(name).fill_null(""))
+                for name in ("severity", "event_type", "hostname", "summary", "details")
+            ),
+            whole(FIRST_ORDER + found.positions[of_record]),
+        ),
+    )
+
+
 PROJECTION = Projection(
     name="device_logs",
     layout=Series(
@@ -122,4 +152,5 @@ PROJECTION = Projection(
     events=(LogRecord,),
     project=project,
     project_columns=project_columns,
+    project_raw=project_raw,
 )

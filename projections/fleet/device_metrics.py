@@ -1,7 +1,7 @@
 """What did a device measure?"""
 
 from domain.fleet.fact_records import MetricsRecord
-from projections.fleet.metric_rows import MetricRow, project, project_columns
+from projections.fleet.metric_rows import MetricRow, project, project_columns, project_raw
 from projections.layout import Days, Series
 from projections.projection import Projection
 from schemas.envelope import Topic
@@ -23,4 +23,5 @@ PROJECTION = Projection(
     events=(MetricsRecord,),
     project=project,
     project_columns=project_columns,
+    project_raw=project_raw,
 )

@@ -5,6 +5,8 @@ from typing import Any, assert_never
 
 from domain.fleet.device import (
     DEVICE,
+    AgentOffered,
+    AgentWithdrawn,
     DeviceEvent,
     DeviceRegistered,
     DeviceRetired,
@@ -50,6 +52,15 @@ def _fields(envelope: Envelope, event: DeviceEvent) -> dict[str, Any]:
             return {"status": event.to_status, "status_reason": event.reason}
         case DeviceRetired():
             return {"status": DeviceStatus.DECOMMISSIONED.value, "status_reason": event.reason}
+        case AgentOffered():
+            return {
+                "agent_release_id": event.release_id,
+                "offered_agent_version": event.version,
+                "offered_agent_digest": event.digest,
+            }
+        # a field without a value would stay as it was
+        case AgentWithdrawn():
+            return {"offered_agent_version": "", "offered_agent_digest": ""}
         case _:
             assert_never(event)
 

@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+import numpy as np
+
+from domain.fleet.fact_records import MetricsRecord
 from domain.fleet.facts import series_of
-from projections.columns import Columns
-from projections.fields import fact_order
+from projections.columns import Columns, Texts, lengths, reals, whole
+from projections.fields import FIRST_ORDER, fact_order
 from projections.instants import to_microseconds
-from schemas.envelope import Envelope, TenantId, id_of
+from schemas.envelope import Envelope, StreamId, TenantId, id_of
+from schemas.raw_facts import RawFacts
 
 
 class MetricRow(NamedTuple):
@@ -58,3 +62,28 @@ def project_columns(envelopes: Sequence[Envelope]) -> Columns:
         devices += [id_of(envelope.stream)] * count
         orders += [fact_order(envelope)] * count
     return Columns(MetricRow, (tenants, devices, metrics, instants, values, units, orders))
+
+
+def project_raw(records: RawFacts) -> Columns:
+    """Return what `project_columns` does, of records that were not decoded."""
+    found = records.columns(MetricsRecord.TYPE, MetricsRecord.VERSION)
+    lists = found.payload.column("series")
+    series = lists.values
+    after_us, values = series.field("after_us"), series.field("values")
+    counts = lengths(values)
+    if not np.array_equal(counts, lengths(after_us)):
+        raise ValueError("a series has not as many instants as values")
+    of_series = np.repeat(np.arange(len(series)), counts)
+    of_record = np.repeat(np.arange(len(found.positions)), lengths(lists))[of_series]
+    return Columns(
+        MetricRow,
+        (
+            Texts.of(found.tenants).take(of_record),
+            Texts.of(found.streams).each(lambda stream: id_of(StreamId(stream))).take(of_record),
+            Texts.of(series.field("metric")).take(of_series),
+            whole(found.happened_us[of_record] + after_us.values.to_numpy()),
+            reals(values.values.to_numpy()),
+            Texts.of(series.field("unit")).take(of_series),
+            whole(FIRST_ORDER + found.positions[of_record]),
+        ),
+    )

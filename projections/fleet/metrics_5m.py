@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 
 from domain.fleet.fact_records import MetricsRecord
-from projections.fleet.metric_rows import MetricRow, project, project_columns
+from projections.fleet.metric_rows import MetricRow, project, project_columns, project_raw
 from projections.layout import Facts
 from projections.projection import Projection
 from projections.question import Choice, Longest, Question, Span
@@ -185,4 +185,5 @@ PROJECTION = Projection(
     events=(MetricsRecord,),
     project=project,
     project_columns=project_columns,
+    project_raw=project_raw,
 )

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from domain.catalog import PROCESS_BY_NAME, PROCESSES
 from domain.message import Event
-from domain.process import PROCESS_EVENTS, ProcessAnswered, ProcessAsked, ProcessFailed, Standing
+from domain.process import PROCESS_EVENTS, ProcessAnswered, ProcessAsked, ProcessFailed, ProcessGaveUp, Standing
 from projections.fields import instant_text
 from projections.layout import Documents
 from projections.projection import Projection
@@ -36,6 +36,8 @@ def _fields(event: Any) -> dict[str, Any]:
             return {**fields, "step": event.step, "last_error": event.reason or ""}
         case ProcessFailed():
             return {**fields, "last_error": f"{event.reason} on {event.on}"}
+        case ProcessGaveUp():
+            return {**fields, "last_error": f"{event.reason} on {event.on}, given up"}
         case _:
             return fields
 

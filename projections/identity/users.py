@@ -4,6 +4,8 @@ from typing import Any, assert_never
 
 from domain.identity.user import (
     USER,
+    IdentityLinked,
+    IdentityUnlinked,
     InvitationExpired,
     InvitationWithdrawn,
     PasswordOffered,
@@ -49,6 +51,9 @@ def _fields(event: UserEvent, at: str) -> dict[str, Any]:
             return {"roles": list(event.roles)}
         case UserDisabled():
             return {"status": UserStatus.DISABLED.value, "status_reason": event.reason, "ended_at": at}
+        case IdentityLinked() | IdentityUnlinked():
+            is_linked = isinstance(event, IdentityLinked)
+            return {"linked_provider": event.provider_id, "linked_at": at} if is_linked else {"linked_provider": ""}
         case PasswordOffered():
             return {"password_offered_at": at}
         case PasswordSet():

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request, Security
-from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
+from fastapi.openapi.models import OAuthFlowAuthorizationCode, OAuthFlowClientCredentials, OAuthFlows
+from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer, OAuth2
 
 from read_api.edge.auth import Caller
 from read_api.edge.contract import add_contract
@@ -21,6 +22,18 @@ from read_api.edge.usage import UsageMeter
 _API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="ak_<id>.sk_<secret>")
 _TOKEN = HTTPBearer(auto_error=False, bearerFormat="JWT", description="of an issuer that the tenant trusts")
 _COOKIE = APIKeyCookie(name=COOKIE, auto_error=False, description="of a user who signed in")
+_OAUTH = OAuth2(
+    flows=OAuthFlows(
+        authorizationCode=OAuthFlowAuthorizationCode(
+            authorizationUrl="/oauth/authorize",
+            tokenUrl="/oauth/token",
+            refreshUrl="/oauth/token",
+        ),
+        clientCredentials=OAuthFlowClientCredentials(tokenUrl="/oauth/token"),
+    ),
+    auto_error=False,
+    description="of this server itself, for a client that is registered; its scopes are those of API keys",
+)
 
 OWN_CALLER = "factline.own_caller"
 """Where the scope of a request says that this process sent it itself, and as whom; no request from outside can."""
@@ -51,6 +64,7 @@ async def _known(
     # these only say in the document of the API what `credential_of` looks for
     _key: Annotated[str | None, Security(_API_KEY)],
     _token: Annotated[Any, Security(_TOKEN)],
+    _own_token: Annotated[str | None, Security(_OAUTH)],
     _cookie: Annotated[str | None, Security(_COOKIE)],
 ) -> Caller:
     return await caller_of(request)

@@ -50,15 +50,18 @@ class CredentialKind(StrEnum):
     API_KEY = "api_key"
     TOKEN = "token"  # noqa: S105 - a kind, not a secret
     SESSION = "session"
+    CLIENT = "client"
+    CLIENT_OF_USER = "client_of_user"
+    """A program that a user lets act for them: it may what both of them may."""
 
 
 class Caller(NamedTuple):
     """Who asks.
 
-    Shape: `id` is that of the key, or of the user. A key has scopes, a user has roles. `credential_id` names the
-    session or the issuer of the token; of a key it is "", because its own id says it. `limits` are those of a key in
-    each window, None for a user and for a key that has none; `usual` are those of a key that says nothing of its
-    limits. `quota` is that of the tenant.
+    Shape: `id` is that of the key, the client, or the user. Keys and clients have scopes, users have roles.
+    `credential_id` names the session, the client or the issuer of the token; of a key it is "", because its own id says
+    it. `limits` are those of a key or a client in each window, None for a user and for a key that has none; `usual` are
+    those of a key that says nothing of its limits. `quota` is that of the tenant.
     """
 
     tenant_id: TenantId
@@ -74,7 +77,16 @@ class Caller(NamedTuple):
 
     @property
     def actor(self) -> Actor:
-        return Actor(ActorType.API_KEY if self.kind is CredentialKind.API_KEY else ActorType.USER, self.id)
+        return Actor(ActorType.USER if self.has_roles else ActorType.API_KEY, self.id)
+
+    @property
+    def has_roles(self) -> bool:
+        """Return whether a user asks, also by way of a client."""
+        return self.kind not in (CredentialKind.API_KEY, CredentialKind.CLIENT)
+
+    @property
+    def has_scopes(self) -> bool:
+        return self.kind not in (CredentialKind.SESSION, CredentialKind.TOKEN)
 
 
 def parse_key(header: str | None) -> Key:
@@ -143,8 +155,8 @@ class Authenticator:
 
         Raises: Unauthenticated; Forbidden, the tenant is not active; StoreUnavailable, safe to retry; what the look-up
         of another kind of credential raises.
-        Source: api_key.issued, api_key.rotated, api_key.revoked, issuer.trusted, issuer.distrusted, tenant.registered,
-        tenant.suspended, tenant.reactivated, tenant.closed.
+        Source: api_key.issued, api_key.rotated, api_key.revoked, issuer.trusted, issuer.distrusted, client.revoked,
+        tenant.registered, tenant.suspended, tenant.reactivated, tenant.closed.
         """
         if header is not None and (known := self._known(header)) is not None:
             return known
@@ -154,7 +166,10 @@ class Authenticator:
         status = self._credentials.status_of(caller.tenant_id)
         if status != "ACTIVE":
             raise Forbidden(f"the tenant is {status or 'not known'}; only an active tenant may read or write")
-        caller = caller._replace(quota=self._credentials.quota_of(caller.tenant_id), usual=self._usual)
+        # a client asks for itself as a key does that says nothing of its limits
+        limits = self._usual if caller.kind is CredentialKind.CLIENT else caller.limits
+        quota = self._credentials.quota_of(caller.tenant_id)
+        caller = caller._replace(limits=limits, quota=quota, usual=self._usual)
         self._remember(str(header), good_until, caller)
         return caller
 

@@ -1,16 +1,22 @@
 """The description of an application, OpenAPI 3.1, is completed here from what its routes say of themselves."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.encoders import jsonable_encoder
 
 from read_api.edge.problems import MEDIA_TYPE
 
-EACH = "x-each"
-"""In a route's `openapi_extra`: the operations, by path, that stand in the description in its place."""
+_EACH = "x-each"
+
+_MADE: dict[str, Callable[[], Mapping[str, Any]]] = {}
+"""Operations by path, by the name that a route has for them in its `openapi_extra`."""
+
+OWN = "x-own"
+"""In an answer that a route describes: it is the route's own, also where it is no success."""
 
 REF = "#/components/schemas/{model}"
 """How a schema that a route brings along names the others that it is made of."""
@@ -43,6 +49,16 @@ _PROBLEM: Mapping[str, Any] = {
         },
     },
 }
+
+
+def each(name: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the part of a route's `openapi_extra` that says which operations stand in the description in its place.
+
+    Shape: `make` gives them by their paths. It is called when somebody asks for the description, because there are
+    hundreds, which would take a third of a second of every start.
+    """
+    _MADE[name] = make
+    return {_EACH: name}
 
 
 def add_contract(app: FastAPI) -> None:
@@ -81,11 +97,16 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
 
 def _expanded(paths: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for path, operations in paths.items():
-        each = {method: one[EACH] for method, one in operations.items() if EACH in one}
-        if not each:
+        instead_of = {
+            # as FastAPI does it with all else, so that a schema that both name is the same
+            method: jsonable_encoder(_MADE[one[_EACH]](), exclude_none=True)
+            for method, one in operations.items()
+            if _EACH in one
+        }
+        if not instead_of:
             yield path, operations
-        for method, instead in each.items():
-            shared = {name: value for name, value in operations[method].items() if name != EACH}
+        for method, instead in instead_of.items():
+            shared = {name: value for name, value in operations[method].items() if name != _EACH}
             parameters = [one for one in shared.get("parameters", ()) if one["in"] != "path"]
             for own_path, own in instead.items():
                 yield own_path, {method: {**shared, "parameters": parameters, **own}}
@@ -100,9 +121,11 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
         *(_WITH_BODY if method != "get" else ()),
     ]
     responses = {str(status): answer for status, answer in operation["responses"].items()}
+    own = {status: answer for status, answer in responses.items() if status.startswith("2") or answer.pop(OWN, False)}
+    usual = [str(status) for status in sorted(statuses) if str(status) not in own]
     operation["responses"] = {
-        **{status: answer for status, answer in responses.items() if status.startswith("2")},
-        **{str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in sorted(statuses)},
+        **own,
+        **{status: {"$ref": f"#/components/responses/{_name(int(status))}"} for status in usual},
     }
 
 

@@ -49,9 +49,9 @@ Cursor = Annotated[str | None, Query(max_length=4096, description="`next` of the
 _FORMS = "an instant, a day (its first moment in UTC), or a time before now"
 Start = Annotated[Moment | None, Query(description=f"from this moment on: {_FORMS}", openapi_examples=EXAMPLES)]
 End = Annotated[Moment | None, Query(description=f"before this moment: {_FORMS}", openapi_examples=EXAMPLES)]
+StepText = Annotated[str, AfterValidator(_step_s)]
 Step = Annotated[
-    str,
-    AfterValidator(_step_s),
+    StepText,
     Query(
         description="0 for each reading, else the width of a point: 300, 5m, 1h, 1d", openapi_examples=_example("5m")
     ),

@@ -14,6 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 from projections.layout import Layout
 from read_api.edge.problems import Problem
 
+TAKES_ANY = "x-takes-any-parameter"
+"""In a route's `openapi_extra`: it passes over parameters that it does not know, as its standard demands."""
+
 _SHOWN = 100
 
 
@@ -27,6 +30,8 @@ async def known_parameters(request: Request) -> None:
     if not asked:
         return
     route = request.scope["route"]
+    if (route.openapi_extra or {}).get(TAKES_ANY):
+        return
     known = _parameters_of(route)
     for name in asked:
         if name not in known:

@@ -18,6 +18,7 @@ MANAGE = "manage users, keys, tenant"
 PERMISSIONS: Mapping[str, Permission] = {
     "read": Permission(
         (
+            "agent_releases:read",
             "alerts:read",
             "analytics:read",
             "budgets:read",
@@ -28,9 +29,11 @@ PERMISSIONS: Mapping[str, Permission] = {
             "leads:read",
             "logs:read",
             "organizations:read",
+            "policies:read",
             "quotes:read",
             "representatives:read",
             "scripts:read",
+            "tools:read",
             "watches:read",
         ),
         frozenset(ROLES),
@@ -43,24 +46,37 @@ PERMISSIONS: Mapping[str, Permission] = {
     # a live stream begins at any position, so it is a replay
     "audit, replay, history": Permission(
         (
+            "agent_executions:read",
+            "agents:read",
             "audit:read",
+            "clients:read",
+            "connectors:read",
+            "conversations:read",
             "executions:read",
             "history:read",
             "issuers:read",
+            "keys:read",
             "live:read",
+            "models:read",
             "ops:read",
             "processes:read",
             "provider_keys:read",
+            "received_changes:read",
             "tasks:read",
+            "tool_executions:read",
             "usage:read",
             "users:read",
+            "vector_collections:read",
+            "webhook_endpoints:read",
             "workflows:read",
         ),
         frozenset({OWNER, ADMIN, AUDITOR}),
     ),
-    "see workflows of one's own": Permission(("executions:own", "workflows:own"), frozenset(ROLES)),
+    "see workflows of one's own": Permission(
+        ("conversations:own", "executions:own", "live:own", "workflows:own"), frozenset(ROLES)
+    ),
     "make and execute workflows of one's own": Permission(("automation:own",), frozenset({OWNER, ADMIN, USER})),
-    MANAGE: Permission(("identity:write",), frozenset({OWNER, ADMIN})),
+    MANAGE: Permission(("identity:write", "integration:write"), frozenset({OWNER, ADMIN})),
 }
 """Source: the table of roles in the domain model, where other things than workflows get the row of their kind."""
 

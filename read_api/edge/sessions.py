@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from projections.credentials import Credentials, values_of
-from projections.sign_in import Parts, member_of, session_of
+from projections.sign_in import Member, Parts, Session, disabled_at_of, member_of, session_of
 from read_api.edge.auth import Caller, CredentialKind, Unauthenticated, secret_sha256
 from schemas.envelope import StreamId, TenantId
 
@@ -43,14 +43,10 @@ class Sessions:
             raise Unauthenticated(_NOT_VALID)
         shown = SessionCookie(TenantId(tenant), *rest)
         session = session_of(self._parts(shown.tenant_id, f"session-{shown.session_id}"))
-        if (
-            session is None
-            or not hmac.compare_digest(session.secret_sha256, secret_sha256(shown.secret))
-            or session.expires_at <= self._now()
-        ):
+        if session is None or not hmac.compare_digest(session.secret_sha256, secret_sha256(shown.secret)):
             raise Unauthenticated(_NOT_VALID)
-        member = member_of(self._parts(shown.tenant_id, f"user-{session.user_id}"))
-        if member is None or member.number != session.number:
+        member = self._member(shown.tenant_id, session)
+        if member is None:
             raise Unauthenticated(_NOT_VALID)
         return Caller(
             shown.tenant_id,
@@ -60,6 +56,24 @@ class Sessions:
             roles=member.roles,
             credential_id=shown.session_id,
         )
+
+    def user_of(self, tenant_id: TenantId, session_id: str) -> str | None:
+        """Return the user of a session that is still good, None where it is over. Raises: StoreUnavailable.
+
+        Shape: whoever asks has seen the session's secret before.
+        """
+        session = session_of(self._parts(tenant_id, f"session-{session_id}"))
+        return session.user_id if session and self._member(tenant_id, session) else None
+
+    def _member(self, tenant_id: TenantId, session: Session) -> Member | None:
+        """Return the user of a session as they are now, None where it is over."""
+        if session.expires_at <= self._now():
+            return None
+        parts = self._parts(tenant_id, f"user-{session.user_id}")
+        member, disabled_at = member_of(parts), disabled_at_of(parts)
+        # whoever has the id after that may be somebody else, and without a password their number is the same
+        is_of_before = disabled_at is not None and session.began_at <= disabled_at
+        return None if member is None or member.number != session.number or is_of_before else member
 
     def _parts(self, tenant_id: TenantId, stream: str) -> Parts:
         return values_of(self._credentials.of_stream(tenant_id, StreamId(stream)))

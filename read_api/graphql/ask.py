@@ -1,7 +1,8 @@
 """A GraphQL request is read, bounded, validated and answered here."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from anyio import to_thread
@@ -14,8 +15,10 @@ from graphql import (
     GraphQLError,
     InlineFragmentNode,
     OperationDefinitionNode,
+    OperationType,
     SelectionSetNode,
     execute,
+    get_operation_ast,
     parse,
     validate,
 )
@@ -23,6 +26,7 @@ from graphql import (
 from read_api.edge.problems import Problem, problem_of
 from read_api.edge.problems import document as problem_document
 from read_api.graphql.context import Context
+from read_api.graphql.meter import COUNTED
 from read_api.graphql.schema import schema
 
 _LOG = logging.getLogger(__name__)
@@ -49,16 +53,55 @@ async def answer(
 ) -> Mapping[str, Any]:
     """Return the response: `data`, and `errors` where parts of it could not be read. Raises: BadQuery."""
     document = await to_thread.run_sync(read_query, query)
-    done = execute(
-        schema(), document, context_value=context, variable_values=dict(variables or {}), operation_name=operation
+    if is_subscription(document, operation):
+        raise BadQuery(GraphQLError("a subscription goes over WebSocket, with the protocol graphql-transport-ws"))
+    ask = partial(
+        execute,
+        schema(),
+        document,
+        context_value=context,
+        variable_values=dict(variables or {}),
+        operation_name=operation,
+        middleware=COUNTED,
     )
+    # the schema waits for nothing, and is long
+    done = await to_thread.run_sync(ask) if _is_of_the_schema(document, operation) else ask()
     result = done if isinstance(done, ExecutionResult) else await done
+    if context.meter.stopped:
+        raise BadQuery(GraphQLError(context.meter.stopped.detail))
     if result.data is None and result.errors and all(error.path is None for error in result.errors):
         # not begun: variables that do not fit, or no operation of that name
         raise BadQuery(*result.errors)
     as_of = {name: read._asdict() for name, read in context.as_of().items()}
-    errors = {"errors": list(map(_told, result.errors))} if result.errors else {}
+    errors = {"errors": list(map(told, result.errors))} if result.errors else {}
     return {**errors, "data": result.data, "extensions": {"as_of": as_of}}
+
+
+def is_subscription(document: DocumentNode, operation: str | None) -> bool:
+    found = get_operation_ast(document, operation)
+    return found is not None and found.operation is OperationType.SUBSCRIPTION
+
+
+def _is_of_the_schema(document: DocumentNode, operation: str | None) -> bool:
+    """Say whether the schema is asked for, and nothing beside it. Raises: BadQuery, it is asked for beside others."""
+    found = get_operation_ast(document, operation)
+    if found is None:
+        return False
+    names = set(_names(found.selection_set, _fragments(document))) - {"__typename"}
+    of_schema = {name for name in names if name.startswith("__")}
+    if of_schema and names != of_schema:
+        raise BadQuery(GraphQLError("ask for the schema in a request of its own"))
+    return bool(of_schema)
+
+
+def _names(of: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> Iterator[str]:
+    for one in of.selections:
+        if isinstance(one, FieldNode):
+            yield one.name.value
+        elif isinstance(one, FragmentSpreadNode):
+            yield from _names(fragments[one.name.value].selection_set, fragments)
+        elif isinstance(one, InlineFragmentNode):
+            yield from _names(one.selection_set, fragments)
 
 
 def refusal(bad: BadQuery) -> Problem:
@@ -74,7 +117,7 @@ def _where(fault: GraphQLError) -> str:
     return ", ".join(f"line {at.line}, column {at.column}" for at in fault.locations or ())
 
 
-def _told(error: GraphQLError) -> Mapping[str, Any]:
+def told(error: GraphQLError) -> Mapping[str, Any]:
     """Return an error as it is sent: as GraphQL has it, with the problem that it is over REST beside."""
     original = error.original_error
     if original is None:
@@ -101,10 +144,14 @@ def read_query(query: str) -> DocumentNode:
 
 def _measure(document: DocumentNode) -> None:
     """Do nothing where no operation is too deep, or has too many fields with all fragments put in. Raises: BadQuery."""
-    fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
+    fragments = _fragments(document)
     for operation in document.definitions:
         if isinstance(operation, OperationDefinitionNode):
             _Measure(fragments).enter(operation.selection_set, 1, ())
+
+
+def _fragments(document: DocumentNode) -> Mapping[str, FragmentDefinitionNode]:
+    return {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
 
 
 class _Measure:

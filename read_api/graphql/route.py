@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import Field, TypeAdapter, ValidationError
+from starlette.websockets import WebSocket
 from typing_extensions import TypedDict
 
 from read_api.answers import Asked
@@ -17,6 +18,7 @@ from read_api.reading import ConsistentWith
 
 router = APIRouter(tags=["graphql"])
 
+PATH = "/v1/graphql"
 MOST_BODY_BYTES = 64 * 1024
 _BODY_S = 10.0
 _JSON = "application/json"
@@ -41,7 +43,7 @@ _ANSWER = {
 
 
 @router.post(
-    "/v1/graphql",
+    PATH,
     summary="Documents, and what they name, in one request",
     description="A part that could not be read is null, and `errors` says why. GET gives the schema.",
     responses=answered(_ANSWER, "The data; with `errors` where parts of it could not be read"),
@@ -78,7 +80,7 @@ async def graphql(request: Request, caller: Asking, answers: Asked, consistent_w
 
 
 @router.get(
-    "/v1/graphql",
+    PATH,
     summary="The GraphQL schema, in its own language",
     response_class=PlainTextResponse,
     responses=answered("type Query {…}", "The schema", media_type="text/plain", schema={"type": "string"}),
@@ -89,6 +91,13 @@ async def described(caller: Asking) -> Response:  # noqa: ARG001 - who asks is c
     from read_api.graphql.schema import schema  # noqa: PLC0415
 
     return PlainTextResponse(print_schema(schema()))
+
+
+async def graphql_socket(websocket: WebSocket) -> None:
+    """Tell subscribers what is recorded, until they leave."""
+    from read_api.graphql.socket import serve  # noqa: PLC0415, as above
+
+    await serve(websocket)
 
 
 async def _asked(request: Request) -> _Asked:

@@ -15,65 +15,58 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
-    GraphQLResolveInfo,
     GraphQLScalarType,
     GraphQLSchema,
     GraphQLString,
 )
 
 from projections.catalog import of_role
+from projections.fleet import devices
 from projections.projection import Projection
 from projections.rows import Role
 from read_api.documents import columns_of, singular
+from read_api.edge.problems import Problem
 from read_api.edge.responses import Answer
-from read_api.graphql.context import FIRST, MOST_FIRST, Context
+from read_api.graphql.context import FIRST, MOST_FIRST
+from read_api.graphql.subscription import SUBSCRIPTION
+from read_api.graphql.telemetry import telemetry
+from read_api.graphql.types import ANY, INSTANT, Info, camel, connection
 
-ANY = GraphQLScalarType("Any", description="A value of JSON: a number, a list or an object.")
-INSTANT = GraphQLScalarType("Instant", description="RFC 3339 in UTC: 2026-01-31T08:30:00.250000Z.")
-
-_PAGE_INFO = GraphQLObjectType(
-    "PageInfo",
-    {
-        "hasNextPage": GraphQLField(GraphQLNonNull(GraphQLBoolean)),
-        "hasPreviousPage": GraphQLField(GraphQLNonNull(GraphQLBoolean), description="Whether `after` was said."),
-        "startCursor": GraphQLField(GraphQLString),
-        "endCursor": GraphQLField(GraphQLString),
-    },
-)
-_Info = GraphQLResolveInfo[Context]
 _SCALARS: Mapping[type, GraphQLScalarType] = {str: GraphQLString, bool: GraphQLBoolean, float: GraphQLFloat}
+
+_MOST_OF_A_FILTER = 100
 
 
 @cache
 def schema() -> GraphQLSchema:
     views = {view.name: view for view in of_role(Role.DOCUMENTS) if view.layout.example}
     types: dict[str, GraphQLObjectType] = {}
+    of_device: dict[str, GraphQLField] = {}
     lists: dict[str, GraphQLField] = {}
     for view in views.values():
         types[view.name] = GraphQLObjectType(
-            _type_name(view), partial(_fields, view, views, types, lists), description=f"One of the {view.name}."
+            _type_name(view),
+            partial(_fields, view, views, types, lists, of_device),
+            description=f"One of the {view.name}.",
         )
         lists[view.name] = _list(view, types[view.name])
-    query: dict[str, GraphQLField] = {}
+    series = telemetry(_named(devices.PROJECTION, types[devices.PROJECTION.name], "device_id"))
+    of_device.update(series.of_device)
+    query: dict[str, GraphQLField] = {**series.query}
     for view in views.values():
-        query[_camel(view.name)] = lists[view.name]
+        query[camel(view.name)] = lists[view.name]
         query[_one_name(view)] = _one(view, types[view.name])
-    return GraphQLSchema(GraphQLObjectType("Query", query))
+    return GraphQLSchema(GraphQLObjectType("Query", query), subscription=SUBSCRIPTION)
 
 
 def _type_name(view: Projection) -> str:
-    name = _camel(singular(view.name))
+    name = camel(singular(view.name))
     return name[0].upper() + name[1:]
 
 
 def _one_name(view: Projection) -> str:
-    one = _camel(singular(view.name))
-    return f"{one}ById" if one == _camel(view.name) else one
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
+    one = camel(singular(view.name))
+    return f"{one}ById" if one == camel(view.name) else one
 
 
 # --- what a thing says
@@ -84,8 +77,9 @@ def _fields(
     views: Mapping[str, Projection],
     types: Mapping[str, GraphQLObjectType],
     lists: Mapping[str, GraphQLField],
+    of_device: Mapping[str, GraphQLField],
 ) -> dict[str, GraphQLField]:
-    fields = {_camel(column): _value(view, column) for column in columns_of(view)}
+    fields = {camel(column): _value(view, column) for column in columns_of(view)}
     fields["document"] = GraphQLField(
         GraphQLNonNull(ANY), resolve=lambda row, _info: row, description="All that is known of it, as over REST."
     )
@@ -93,13 +87,13 @@ def _fields(
         stem = column.removesuffix("_id")
         for other in views.values():
             if stem != column and singular(other.name) == stem:
-                fields[_camel(stem)] = _named(other, types[other.name], column)
+                fields[camel(stem)] = _named(other, types[other.name], column)
     for other, column in _pointing(view, views):
         # the value of this filter is the thing's own id
         arguments = {name: of for name, of in lists[other.name].args.items() if of.out_name != column}
         resolve = _resolve_list(other, partial(_own, column))
-        fields[_camel(other.name)] = GraphQLField(lists[other.name].type, arguments, resolve)
-    return fields
+        fields[camel(other.name)] = GraphQLField(lists[other.name].type, arguments, resolve)
+    return {**fields, **of_device} if view is devices.PROJECTION else fields
 
 
 def _own(column: str, row: Answer) -> Mapping[str, str]:
@@ -138,14 +132,14 @@ def _kind(view: Projection, column: str) -> GraphQLOutputType:
 
 
 def _one(view: Projection, of: GraphQLObjectType) -> GraphQLField:
-    async def resolve(_root: Any, info: _Info, id: str) -> Answer | None:  # noqa: A002
+    async def resolve(_root: Any, info: Info, id: str) -> Answer | None:  # noqa: A002
         return await info.context.one(view, id)
 
     return GraphQLField(of, {"id": GraphQLArgument(GraphQLNonNull(GraphQLID))}, resolve)
 
 
 def _named(view: Projection, of: GraphQLObjectType, column: str) -> GraphQLField:
-    async def resolve(row: Answer, info: _Info) -> Answer | None:
+    async def resolve(row: Answer, info: Info) -> Answer | None:
         id_ = row.get(column)
         return await info.context.one(view, id_) if isinstance(id_, str) and id_ else None
 
@@ -156,19 +150,7 @@ def _named(view: Projection, of: GraphQLObjectType, column: str) -> GraphQLField
 
 
 def _list(view: Projection, of: GraphQLObjectType) -> GraphQLField:
-    edge = GraphQLObjectType(
-        f"{of.name}Edge",
-        {"cursor": GraphQLField(GraphQLNonNull(GraphQLString)), "node": GraphQLField(GraphQLNonNull(of))},
-    )
-    connection = GraphQLObjectType(
-        f"{of.name}Connection",
-        {
-            "edges": GraphQLField(GraphQLNonNull(GraphQLList(GraphQLNonNull(edge)))),
-            "nodes": GraphQLField(GraphQLNonNull(GraphQLList(GraphQLNonNull(of)))),
-            "pageInfo": GraphQLField(GraphQLNonNull(_PAGE_INFO)),
-        },
-    )
-    return GraphQLField(connection, dict(_arguments(view)), _resolve_list(view, lambda _root: {}))
+    return GraphQLField(connection(of), dict(_arguments(view)), _resolve_list(view, lambda _root: {}))
 
 
 def _arguments(view: Projection) -> Iterator[tuple[str, GraphQLArgument]]:
@@ -182,25 +164,30 @@ def _arguments(view: Projection) -> Iterator[tuple[str, GraphQLArgument]]:
         yield "q", GraphQLArgument(GraphQLString, description=words)
     for field in layout.filters:
         texts = GraphQLList(GraphQLNonNull(GraphQLString))
-        yield _camel(field), GraphQLArgument(texts, out_name=field, description="any of these")
+        yield camel(field), GraphQLArgument(texts, out_name=field, description="any of these")
     for field in layout.ranges:
         for end, meant in (("from", "this or greater"), ("before", "less than this")):
             name = f"{field}_{end}"
-            yield _camel(name), GraphQLArgument(GraphQLString, out_name=name, description=meant)
+            yield camel(name), GraphQLArgument(GraphQLString, out_name=name, description=meant)
 
 
 def _resolve_list(view: Projection, bound: Callable[[Any], Mapping[str, str]]) -> Callable[..., Any]:
-    async def resolve(row: Any, info: _Info, **asked: Any) -> Answer:
+    async def resolve(row: Any, info: Info, **asked: Any) -> Answer:
         first, after, sort = asked.pop("first"), asked.pop("after", None), asked.pop("sort")
         query = [*bound(row).items(), *_query(asked)]
-        return await info.context.page(view, query, sort=sort, first=first, after=after)
+        values = info.context.values_of_row(info)
+        return await info.context.page(view, query, sort=sort, first=first, after=after, values=values)
 
     return resolve
 
 
 def _query(asked: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what is asked for as the parameters of the same list over REST."""
+    """Yield what is asked for as the parameters of the same list over REST. Raises: Problem."""
     for name, value in asked.items():
+        # before all else: one variable may be the value of many lists
+        if isinstance(value, list) and len(value) > _MOST_OF_A_FILTER:
+            said = f"{name} is asked for with {len(value)} values; ask for at most {_MOST_OF_A_FILTER}"
+            raise Problem(400, said)
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
                 yield name, one

@@ -4,6 +4,7 @@ import asyncio
 import platform
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -43,7 +44,9 @@ class HostMetrics:
         try:
             await self._report()
         finally:
-            await self._execute(ChangeDeviceStatus(device_id=self.device_id, status=DeviceStatus.OFFLINE))
+            # an error in place of the cancellation would be taken for one of the readings, and the server would not end
+            with suppress(LogUnavailable, Overloaded):
+                await self._execute(ChangeDeviceStatus(device_id=self.device_id, status=DeviceStatus.OFFLINE))
 
     async def _register(self) -> None:
         while True:

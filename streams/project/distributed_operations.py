@@ -48,6 +48,8 @@ class DistributedOperations(ViewJobs):
     grows, or one that was not made from this log. What a worker says of itself is at its own `/ready`.
     """
 
+    waits = True
+
     def __init__(
         self,
         stores: Mapping[Role, Stores],

@@ -29,6 +29,8 @@ LEARN_S = 0.5
 class LocalOperations(ViewJobs):
     """Operations and Progress of the embedded profile, and the jobs an operator starts."""
 
+    waits = False
+
     def __init__(
         self,
         runners: Sequence[RoleRunner],

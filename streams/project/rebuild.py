@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from projections.projection import Projection
 from projections.rows import View
-from projections.stores import StoreUnavailable, ViewWriter
-from schemas.envelope import Topic
+from projections.stores import StoreUnavailable, TakesRows, ViewWriter
+from schemas.envelope import Position, Topic
 from streams.ports import Clock, DeadLetters
+from streams.project.digesting import DigestedBuild
 from streams.project.lag import Ends, ends_of, positions_of
 from streams.project.local_runner import BATCH_ENTRIES
 from streams.project.parked import forget
@@ -18,7 +19,7 @@ from streams.project.run import ProjectionRun
 from streams.project.same_log import AnotherLog, extent_of
 from streams.viewed_log import ViewedLog
 
-BATCH: Mapping[Topic, int] = {Topic.EVENTS: BATCH_ENTRIES, Topic.TELEMETRY: 4 * BATCH_ENTRIES}
+BATCH: Mapping[Topic, int] = {Topic.EVENTS: BATCH_ENTRIES, Topic.TELEMETRY: 10 * BATCH_ENTRIES}
 """Read at once of a partition: facts are small, and one insert costs some stores as much as thousands of them."""
 
 NEAR = 1_000
@@ -49,8 +50,11 @@ class Site(NamedTuple):
     reopen: Callable[[], Any]
     notice_s: float
 
-    def run(self, view: View, clock: Clock, log: ViewedLog) -> ProjectionRun:
-        return ProjectionRun(self.projection, view, self.views, self.dead_letters, clock, logs=log.identities())
+    def run(self, view: View, clock: Clock, log: ViewedLog, store: TakesRows | None = None) -> ProjectionRun:
+        """Shape: `store` hands rows to that of the views, and does something of its own beside it."""
+        return ProjectionRun(
+            self.projection, view, store or self.views, self.dead_letters, clock, logs=log.identities()
+        )
 
 
 def new_build(site: Site) -> View:
@@ -73,19 +77,21 @@ def bring_live(
     on_step: Callable[[Step], None],
     compare: Callable[[View], None],
     max_rate: float | None = None,
+    digested: DigestedBuild | None = None,
 ) -> None:
     """Let a build read the log from its own checkpoint to the end, compare it with the log, then switch readers to it.
 
     Shape: the live build is kept up to date by others and answers until the switch. `max_rate` is records a second; a
-    build that may read less than is recorded never catches up.
+    build that may read less than is recorded never catches up. `digested` is of a build that is new, so that `compare`
+    need not read the log.
     Raises: StoreUnavailable, LogUnavailable, TooMuchPoison, NeedsUpdate: the live build is as it was, try again.
     AnotherLog; what `compare` raises, of a build that is not as the log says.
     """
-    run = site.run(view, clock, log)
+    run = site.run(view, clock, log, digested)
     if why_not := extent_of(log).why_not(view, run.reached.values()):
         raise AnotherLog(why_not)
     run.take_over()
-    follower = _Follower(site, run, log, on_step, max_rate)
+    follower = _Follower(site, run, log, on_step, max_rate, digested=digested)
     follower.catch_up()
     compare(view)
     # what came while it was compared
@@ -107,13 +113,21 @@ def bring_live(
 
 class _Follower:
     def __init__(
-        self, site: Site, run: ProjectionRun, log: ViewedLog, on_step: Callable[[Step], None], max_rate: float | None
+        self,
+        site: Site,
+        run: ProjectionRun,
+        log: ViewedLog,
+        on_step: Callable[[Step], None],
+        max_rate: float | None,
+        *,
+        digested: DigestedBuild | None,
     ) -> None:
         self._site = site
         self._run = run
         self._log = log
         self._on_step = on_step
         self._max_rate = max_rate
+        self._digested = digested
         self._free_at = 0.0
 
     def catch_up(self) -> None:
@@ -121,8 +135,10 @@ class _Follower:
         before: float = inf
         while True:
             ends = self._ends()
-            while self._unread(ends) and self.advance():
-                pass
+            # one partition after the other: a reader of Kafka has the next records of the one it reads
+            for place, end in ends.items():
+                while self._run.position(*place) < end and self._advance_in(*place):
+                    self._on_step(self._progress())
             came = self._unread(self._ends())
             if came <= NEAR or came > before / 2:
                 return
@@ -134,21 +150,24 @@ class _Follower:
 
     def advance(self) -> int:
         """Apply a batch of each partition; return how many records that were."""
-        read = 0
-        for topic in self._run.projection.topics:
-            # several small reads a second rather than a large one and a long pause
-            limit = max(1, min(BATCH[topic], int(self._max_rate / 4))) if self._max_rate else BATCH[topic]
-            for partition in range(self._log.partitions):
-                after = self._run.position(topic, partition)
-                batch = self._log.read(topic, partition, after=after, limit=limit)
-                if batch:
-                    self._check_there()
-                    with self._site.hold():
-                        self._run.run(batch)
-                    self._pace(len(batch))
-                read += len(batch)
+        topics, partitions = self._run.projection.topics, range(self._log.partitions)
+        read = sum(self._advance_in(topic, partition) for topic in topics for partition in partitions)
         self._on_step(self._progress())
         return read
+
+    def _advance_in(self, topic: Topic, partition: int) -> int:
+        # several small reads a second rather than a large one and a long pause
+        limit = max(1, min(BATCH[topic], int(self._max_rate / 4))) if self._max_rate else BATCH[topic]
+        after = self._run.position(topic, partition)
+        batch = self._log.read(topic, partition, after=after, limit=limit)
+        if batch:
+            self._check_there()
+            if self._digested:
+                self._digested.come_after(Position(topic, partition, after))
+            with self._site.hold():
+                self._run.run(batch)
+            self._pace(len(batch))
+        return len(batch)
 
     def hand_over(self, seconds: float) -> None:
         """Go on until whoever follows the live build has noticed which it is: what both write is there once."""

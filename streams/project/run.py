@@ -10,8 +10,9 @@ from projections.columns import Columns
 from projections.operations import DeadLetter
 from projections.projection import Projection
 from projections.rows import Checkpoint, Row, View
-from projections.stores import ViewWriter, WriteRefused
+from projections.stores import TakesRows, WriteRefused
 from schemas.envelope import UNKNOWN_TYPE, Entry, Envelope, Position, StreamKey, Topic, Undecodable
+from schemas.raw_facts import RawFacts
 from streams.newer import NeedsUpdate
 from streams.ports import Clock, DeadLetters
 from streams.project.parked import Parked, place_of
@@ -39,7 +40,7 @@ class ProjectionRun:
         self,
         projection: Projection,
         view: View,
-        store: ViewWriter,
+        store: TakesRows,
         dead_letters: DeadLetters,
         clock: Clock,
         *,
@@ -82,12 +83,44 @@ class ProjectionRun:
         Raises: StoreUnavailable, safe to retry with the same or longer batches; TooMuchPoison; NeedsUpdate, all before
         the record that is not known was applied.
         """
+        if self._apply_raw(batches, left_out):
+            return
         known = [self._known(some) for batch in batches if (some := self._news(batch))]
         if news := [some for some, _ in known if some]:
             self._apply(news, left_out)
         for _, newer in known:
             if newer is not None:
                 raise NeedsUpdate(self.view.table, newer)
+
+    def _apply_raw(self, batches: Sequence[Sequence[Entry]], left_out: Collection[Position]) -> bool:
+        """Apply a batch of records that nobody has decoded; False where they must be looked at one by one."""
+        project, (batch, *more) = self.projection.project_raw, batches or ((),)
+        if (
+            project is None
+            or more
+            or not batch
+            or not isinstance(batch, RawFacts)
+            or batch.topic not in self.projection.topics
+        ):
+            return False
+        place = (batch.topic, batch.partition)
+        passed_over = {at.position for at in left_out if at[:2] == place}
+        news = batch.after(self.position(*place), without=passed_over)
+        try:
+            columns = project(news)
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 - as in `_columns`
+            return False
+        checkpoint = self._checkpoint(batch[-1])
+        if checkpoint.position <= self.position(*place):
+            return True
+        try:
+            self._store.apply(self.view, columns, checkpoint)
+        except WriteRefused:
+            return False
+        self.reached[place] = checkpoint
+        return True
 
     def _apply(self, news: Sequence[Sequence[Entry]], left_out: Collection[Position]) -> None:
         checkpoints = [self._checkpoint(some[-1]) for some in news]

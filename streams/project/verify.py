@@ -1,22 +1,21 @@
-"""This proves that a view equals the log: it folds the log into an empty store and compares the two."""
+"""This proves that a view equals the log: what the log says is compared with what the store of the view has."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from projections.layout import Layout
-from projections.projection import Projection
-from projections.rows import StoredRow, View
-from projections.stores import ViewWriter
-from schemas.envelope import Position, TenantId, Topic
-from streams.ports import Clock, DeadLetters, LogReader
-from streams.project.digests import digests_of
+from projections.rows import StoredRow
+from projections.stores import ScansColumns
+from schemas.envelope import TenantId
+from streams.ports import LogReader
+from streams.project.digests import Group, day_of
+from streams.project.expected import Expected, ExpectedColumns, ExpectedDocuments, Job, rows_of
+from streams.project.fold import Compared, Places, ReadTooMuch
 from streams.project.lag import ends_of, positions_of
-from streams.project.parked import names_of, places, record_at
-from streams.project.rebuild import BATCH, Step
-from streams.project.run import ProjectionRun
+from streams.project.parked import forget
 
 MAX_EXAMPLES = 10
 MAX_DIFFERENCES = 100_000
@@ -25,9 +24,6 @@ MAX_DIFFERENCES = 100_000
 MAX_LOOKS = 10
 PATIENCE_S = 15.0
 _POLL_S = 0.05
-
-_Places = Mapping[tuple[Topic, int], int]
-_Group = tuple[TenantId, date | None]
 
 
 class CannotCompare(Exception):  # noqa: N818
@@ -50,7 +46,8 @@ class Verdict(NamedTuple):
     MAX_DIFFERENCES, with the rows that readers do not find where they look; `examples` holds the first of them.
     `dead_letters` counts the records that the view has parked, and `discarded` those that an operator told it to go on
     without: neither is in it. `moving` rows were written each time they were looked at, and never were as the log said
-    just then.
+    just then. `counted` of the rows were only counted: their days were compared at `counted_since` or later, and
+    nothing was recorded of them since.
     """
 
     view: str
@@ -60,146 +57,100 @@ class Verdict(NamedTuple):
     dead_letters: int
     moving: int
     discarded: int
+    counted: int = 0
+    counted_since: datetime | None = None
 
 
-class Compared(NamedTuple):
-    """A build, and what there is of it to compare: its table and its letters."""
+def verify(job: Job, passed: Callable[[], Places]) -> Verdict:
+    """Compare a build of a view with what the log says it must hold, as of now or later.
 
-    projection: Projection
-    view: View
-    store: ViewWriter
-    letters: DeadLetters
-
-
-class Scratch(NamedTuple):
-    """An empty store that keeps the rows of the projection that is compared, and its dead letters."""
-
-    store: ViewWriter
-    letters: DeadLetters
-
-
-def verify(of: Compared, *, log: LogReader, scratch: Scratch, clock: Clock, on_step: Callable[[Step], None]) -> Verdict:
-    """Compare the live build of a view with what the log says it must hold, as of now or later.
-
-    Shape: days of a tenant are compared by digest, then the rows of those that differ. The view may be written
-    meanwhile: a row differs if it is the same in two looks, although before the second one the view has read all that
-    was in the log when the first one ended.
+    Shape: `passed` says how far the log is to be read. Days of a tenant are compared by digest, then the rows of those
+    that differ. The view may be written meanwhile: a row differs if it is the same in two looks, although before the
+    second one the view has read all that was in the log when the first one ended.
     Raises: CannotCompare; StoreUnavailable, LogUnavailable, verify again.
     """
-    sides = _Sides(of, log, scratch, clock, on_step)
-    sides.fold(_passed(of, log))
-    rows, groups = sides.differing_groups()
-    pending: Mapping[_Key, Difference] = {}
-    certain: dict[_Key, Difference] = {}
-    for look in range(MAX_LOOKS if groups else 0):
-        sides.fold(_passed(of, log))
-        seen = dict(islice(sides.differences(groups), MAX_DIFFERENCES))
-        certain |= {key: one for key, one in seen.items() if key in pending and pending[key].found == one.found}
-        pending = {key: one for key, one in seen.items() if (key in pending or not look) and key not in certain}
-        if not pending:
-            break
-    misplaced = sides.misplaced()
-    if misplaced:
-        # what was only being written is in its place by the next look
-        sides.fold(_passed(of, log))
-        misplaced &= sides.misplaced()
-    return sides.verdict(rows, _all(certain, misplaced), pending.values())
+    try:
+        return _Comparison(job, passed).verdict()
+    except ReadTooMuch:
+        # of what is remembered, or of this comparison
+        job.scratch.remembered.begin(job.of.view.table, "")
+        forget(job.scratch.letters, job.of.view.table)
+    try:
+        return _Comparison(job, passed).verdict()
+    except ReadTooMuch as error:
+        raise CannotCompare(f"the letters of {job.of.view.table} were changed meanwhile; verify again") from error
 
 
-def compare(
-    of: Compared, *, log: LogReader, scratch: Scratch, clock: Clock, on_step: Callable[[Step], None]
-) -> Verdict:
-    """Compare a build that nobody else writes with what the log says up to where the build has read it.
+class _Comparison:
+    def __init__(self, job: Job, passed: Callable[[], Places]) -> None:
+        self._job = job
+        self._of = job.of
+        self._layout = job.of.projection.layout
+        self._passed = passed
+        self._expected: Expected = (
+            ExpectedColumns(job) if isinstance(job.of.store, ScansColumns) else ExpectedDocuments(job)
+        )
 
-    Raises: StoreUnavailable, LogUnavailable, safe to retry.
-    """
-    sides = _Sides(of, log, scratch, clock, on_step)
-    sides.fold(positions_of(of.store.checkpoints(of.view)))
-    rows, groups = sides.differing_groups()
-    differing = dict(islice(sides.differences(groups), MAX_DIFFERENCES))
-    return sides.verdict(rows, _all(differing, sides.misplaced()), ())
+    def verdict(self) -> Verdict:
+        until = self._passed()
+        seen = self._expected.look(until)
+        groups = seen.groups
+        if groups:
+            # what was only being written is as expected by the next look
+            groups = self._expected.look_again(self._passed(), groups)
+        certain, pending = self._differing(groups)
+        misplaced = self._misplaced()
+        if misplaced:
+            # in its place by the next look, likewise
+            self._expected.look_again(self._passed(), set())
+            misplaced &= self._misplaced()
+        self._expected.end()
+        parked, discarded = self._expected.passed_over
+        differing = _all(certain, misplaced)
+        examples = list(islice(chain(differing, pending.values()), MAX_EXAMPLES))
+        counted = seen.counted, seen.counted_since
+        table = self._of.view.table
+        return Verdict(table, seen.rows, len(differing), examples, parked, len(pending), discarded, *counted)
 
+    def _differing(self, groups: set[Group]) -> tuple[Mapping["_Key", Difference], Mapping["_Key", Difference]]:
+        """Return the rows of these groups that differ, and those that were written whenever they were looked at."""
+        pending: Mapping[_Key, Difference] = {}
+        certain: dict[_Key, Difference] = {}
+        for look in range(MAX_LOOKS if groups else 0):
+            until = self._passed()
+            self._expected.read_rows(until, groups)
+            seen = dict(islice(self._differences(groups), MAX_DIFFERENCES))
+            certain |= {key: one for key, one in seen.items() if key in pending and pending[key].found == one.found}
+            pending = {key: one for key, one in seen.items() if (key in pending or not look) and key not in certain}
+            if not pending:
+                wrong = {day for one in seen.values() for day in _days_of(one, self._layout)}
+                if len(seen) < MAX_DIFFERENCES:
+                    right = {group for group in groups if (group[0], group[1].day) not in wrong}
+                    self._expected.settle(until, right)
+                break
+        return certain, pending
 
-class _Sides:
-    """A build, and beside it the log folded into a scratch store."""
-
-    def __init__(
-        self, of: Compared, log: LogReader, scratch: Scratch, clock: Clock, on_step: Callable[[Step], None]
-    ) -> None:
-        self._of = of
-        self._log = log
-        self._scratch = scratch.store
-        self._on_step = on_step
-        self._layout = of.projection.layout
-        self._view = View(of.projection.name, 1)
-        self._scratch.create(self._view)
-        self._scratch.switch(self._view)
-        self._run = ProjectionRun(of.projection, self._view, *scratch, clock)
-        self._parked: frozenset[Position] = frozenset()
-        self._discarded: frozenset[Position] = frozenset()
-
-    def fold(self, until: "_Places") -> None:
-        """Read exactly as far as the build has read, but for what it has parked and what was discarded."""
-        before = self._parked
-        self._parked, self._discarded = (places(self._of.letters, name) for name in names_of(self._of.view.table))
-        left_out = self._parked | self._discarded
-        for place in sorted(before - left_out):
-            # retried meanwhile, and taken
-            if (entry := record_at(self._log, place)) is not None:
-                self._run.retry(entry)
-        total = sum(until.values())
-        for (topic, partition), end in until.items():
-            while (after := self._run.position(topic, partition)) < end:
-                batch = self._log.read(topic, partition, after=after, limit=min(BATCH[topic], end - after))
-                due = [entry for entry in batch if entry.position <= end]
-                if not due:
-                    # facts that were old are gone
-                    break
-                self._run.run(due, left_out=left_out)
-                self._on_step(Step(sum(self._run.position(*place) for place in until), total))
-
-    def differing_groups(self) -> tuple[int, set["_Group"]]:
-        """Return how many rows the build has, and which days of which tenants are not as expected."""
-        rows, groups = 0, set[_Group]()
-        for tenant_id in sorted({*self._of.store.tenants(self._of.view), *self._scratch.tenants(self._view)}):
-            found = digests_of(self._of.store, self._of.view, tenant_id, self._layout)
-            wanted = digests_of(self._scratch, self._view, tenant_id, self._layout)
-            rows += sum(count for count, _ in found.values())
-            groups |= {(tenant_id, day) for day in found.keys() | wanted.keys() if found.get(day) != wanted.get(day)}
-        return rows, groups
-
-    def differences(self, groups: set["_Group"]) -> "Iterator[tuple[_Key, Difference]]":
+    def _differences(self, groups: set[Group]) -> "Iterator[tuple[_Key, Difference]]":
         for tenant_id in sorted({tenant_id for tenant_id, _ in groups}):
-            days = {day for other, day in groups if other == tenant_id}
-            wanted = (row for row in self._scratch.scan(self._view, tenant_id) if _day(row, self._layout) in days)
-            there = (row for row in self._of.store.scan(self._of.view, tenant_id) if _day(row, self._layout) in days)
+            days = {piece.day for other, piece in groups if other == tenant_id}
+            wanted = self._expected.rows(tenant_id, days)
+            there = rows_of(self._of.store, self._of.view, tenant_id, self._layout, days)
             for expected, found in _side_by_side(wanted, there, self._layout):
                 if expected != found:
                     key = _key(expected or found, self._layout)
                     yield (tenant_id, key), Difference(tenant_id, key, expected, found)
 
-    def misplaced(self) -> set["_Key"]:
+    def _misplaced(self) -> set["_Key"]:
         """Return the rows that lists, sorts and questions about a series do not find, though they are there."""
         store, view = self._of.store, self._of.view
         found = ((tenant_id, key) for tenant_id in store.tenants(view) for key in store.misplaced(view, tenant_id))
         return set(islice(found, MAX_DIFFERENCES))
 
-    def verdict(self, rows: int, certain: Collection[Difference], moving: Collection[Difference]) -> Verdict:
-        return Verdict(
-            self._of.view.table,
-            rows,
-            len(certain),
-            list(islice(chain(certain, moving), MAX_EXAMPLES)),
-            len(self._parked),
-            len(moving),
-            len(self._discarded),
-        )
 
-
-def _passed(of: Compared, log: LogReader) -> _Places:
+def passed(of: Compared, log: LogReader) -> Places:
     """Wait until the view has read all that is in the log now; return how far it is then."""
     ends = {place: end for place, end in ends_of(log).items() if place[0] in of.projection.topics}
-    before: _Places = {}
+    before: Places = {}
     deadline = time.monotonic() + PATIENCE_S
     while True:
         reached = positions_of(of.store.checkpoints(of.view))
@@ -217,10 +168,10 @@ def _passed(of: Compared, log: LogReader) -> _Places:
     return reached
 
 
-def _day(row: StoredRow, layout: Layout) -> date | None:
-    # a row that nothing of ours wrote may lack it
-    instant = getattr(row, layout.day) if layout.day else None
-    return instant.date() if instant else None
+def _days_of(difference: Difference, layout: Layout) -> Iterator[tuple[TenantId, int]]:
+    for row in (difference.expected, difference.found):
+        if row is not None:
+            yield difference.tenant_id, day_of(row, layout)
 
 
 _Key = tuple[TenantId, tuple[Any, ...]]

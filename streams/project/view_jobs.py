@@ -4,27 +4,47 @@ import os
 import socket
 import time
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
+from threading import Lock
 
 from projections.operations import DeadLetter, ProjectionStatus
 from projections.projection import Projection
 from projections.rows import View
-from projections.stores import Holder, StoreUnavailable, ViewWriter
+from projections.stores import Holder, ScansColumns, StoreUnavailable, ViewWriter
 from streams.identifiers import new_id
 from streams.ports import Clock, DeadLetters
+from streams.project.digesting import DigestedBuild
+from streams.project.digests import FORMAT
+from streams.project.expected import Job, Scratch
+from streams.project.fold import Compared, Places
+from streams.project.lag import positions_of
 from streams.project.parked import Retried, discard, forget, retry
 from streams.project.rebuild import Site, Step, bring_live, new_build
+from streams.project.remembered import Remembered
 from streams.project.same_log import extent_of
-from streams.project.verify import CannotCompare, Compared, Scratch, Verdict, compare, verify
+from streams.project.verify import CannotCompare, Verdict, passed, verify
 from streams.viewed_log import ViewedLog
+from streams.write.snapshots import code
 
 LEASE = timedelta(minutes=10)
 """A job that was killed keeps others from the builds of its view for no longer; one that works on holds them on."""
 
+_NOBODY_SAID = "a log without a name"
+
 OnStep = Callable[[Step], None]
-OpenScratch = Callable[[Projection], AbstractContextManager[tuple[ViewWriter, DeadLetters]]]
+OpenScratch = Callable[[Projection], AbstractContextManager[tuple[ViewWriter, DeadLetters, Remembered]]]
+
+
+def _reached(of: Compared) -> Places:
+    return positions_of(of.store.checkpoints(of.view))
+
+
+def _code() -> str:
+    """Return a hash of the code that makes rows of records: digests of other code are of no use."""
+    return code(("domain", "schemas", "projections"))
 
 
 class UnknownProjection(KeyError):  # noqa: N818
@@ -58,6 +78,8 @@ class ViewJobs(ABC):
         self._clock = clock
         self._scratch = scratch
         self._rebuilding: set[str] = set()
+        # of one view, one comparison at a time remembers
+        self._comparing: defaultdict[str, Lock] = defaultdict(Lock)
 
     @abstractmethod
     def _site(self, name: str) -> Site:
@@ -88,7 +110,8 @@ class ViewJobs(ABC):
         with self._alone(site) as go_on:
             with site.hold():
                 view = new_build(site)
-            self._bring_live(site, view, on_step, go_on, max_rate)
+            with self._digested(site, view) as digested:
+                self._bring_live(site, view, on_step, go_on, max_rate=max_rate, digested=digested)
             return view
 
     def switch(self, name: str, build: int, on_step: OnStep) -> View:
@@ -116,10 +139,15 @@ class ViewJobs(ABC):
             if view in site.views.builds(name):
                 site.views.drop(view)
             forget(site.dead_letters, view.table)
+            with self._comparing[name], self._scratch(site.projection) as parts:
+                Scratch(*parts).remembered.begin(view.table, "")
             return view
 
-    def verify(self, name: str, on_step: OnStep) -> Verdict:
-        """Compare a view with the log. Raises: UnknownProjection; what `verify` raises."""
+    def verify(self, name: str, on_step: OnStep, *, full: bool = False) -> Verdict:
+        """Compare a view with the log, and what is remembered of the log since the last time only where not `full`.
+
+        Raises: UnknownProjection; what `verify` raises.
+        """
         site = self._site(name)
         live = site.views.live(name)
         if live is None:
@@ -127,26 +155,72 @@ class ViewJobs(ABC):
         reached = site.views.checkpoints(live)
         if why_not := extent_of(self._log).why_not(live, reached):
             raise CannotCompare(why_not)
-        return self._compared(verify, site, live, on_step)
+        return self._compared(site, live, on_step, lambda of: passed(of, self._log), anew=full)
+
+    @contextmanager
+    def _digested(self, site: Site, view: View) -> Iterator[DigestedBuild | None]:
+        """Let what is written to a new build be remembered, if its rows have digests and its log has a name."""
+        layout, store = site.projection.layout, site.views
+        if not isinstance(store, ScansColumns) or (origin := self._origin(site.projection)) is None:
+            yield None
+            return
+        with self._scratch(site.projection) as parts:
+            remembered = Scratch(*parts).remembered
+            remembered.begin(view.table, origin)
+            yield DigestedBuild(view, store, layout, remembered, self._clock)
 
     def _bring_live(
-        self, site: Site, view: View, on_step: OnStep, go_on: Callable[[], None], max_rate: float | None = None
+        self,
+        site: Site,
+        view: View,
+        on_step: OnStep,
+        go_on: Callable[[], None],
+        *,
+        max_rate: float | None = None,
+        digested: DigestedBuild | None = None,
     ) -> None:
         def stepped(step: Step) -> None:
             go_on()
             on_step(step)
 
         def check(build: View) -> None:
-            verdict = self._compared(compare, site, build, stepped)
+            if digested:
+                digested.end(site.dead_letters)
+            # nobody else writes it
+            anew = digested is None or not digested.is_known
+            verdict = self._compared(site, build, stepped, _reached, anew=anew)
             if verdict.differences:
                 raise BuildDiffers(verdict)
 
-        bring_live(site, view, log=self._log, clock=self._clock, on_step=stepped, compare=check, max_rate=max_rate)
+        bring_live(
+            site,
+            view,
+            log=self._log,
+            clock=self._clock,
+            on_step=stepped,
+            compare=check,
+            max_rate=max_rate,
+            digested=digested,
+        )
 
-    def _compared(self, how: Callable[..., Verdict], site: Site, view: View, on_step: OnStep) -> Verdict:
+    def _compared(
+        self, site: Site, view: View, on_step: OnStep, until: Callable[[Compared], Places], *, anew: bool
+    ) -> Verdict:
         of = Compared(site.projection, view, site.views, site.dead_letters)
-        with self._scratch(site.projection) as scratch:
-            return how(of, log=self._log, scratch=Scratch(*scratch), clock=self._clock, on_step=on_step)
+        origin = self._origin(site.projection)
+        with self._comparing[view.name], self._scratch(site.projection) as parts:
+            scratch = Scratch(*parts)
+            if anew or origin is None:
+                scratch.remembered.begin(view.table, "")
+            job = Job(of, self._log, scratch, self._clock, on_step, origin or _NOBODY_SAID)
+            return verify(job, lambda: until(of))
+
+    def _origin(self, projection: Projection) -> str | None:
+        """Return of which log, and read by which code, digests of a view are; None where nobody named the log."""
+        logs = self._log.identities()
+        if not all(logs.get(topic) for topic in projection.topics):
+            return None
+        return " ".join((*(f"{topic.value}={logs[topic]}" for topic in projection.topics), _code(), FORMAT))
 
     def retry_dead_letters(self, name: str) -> Retried:
         """Try the dead letters of a view's live build again, oldest first, never moving its checkpoint.

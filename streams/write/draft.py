@@ -172,6 +172,13 @@ class Draft:
             state = self._states[key] = self._load([key])[key]
         return state
 
+    def recorded(self, tenant_id: TenantId, stream: StreamId, version: int) -> Envelope:
+        """Return an event of before this batch. Raises: LogUnavailable; LogDamaged; ValueError, it cannot be read."""
+        for entry in self._log.read_stream(tenant_id, stream, after=version - 1, limit=1):
+            if isinstance(entry, Envelope):
+                return entry
+        raise ValueError(f"version {version} of stream {stream} cannot be read")
+
     def record(
         self,
         origin: Origin,

@@ -93,7 +93,7 @@ class PersonalLog:
         return self._log.wait(ends, timeout_s)
 
     def read_stream(self, tenant_id: TenantId, stream: StreamId, *, after: int, limit: int) -> Sequence[Entry]:
-        return self._log.read_stream(tenant_id, stream, after=after, limit=limit)
+        return opened_all(self._log.read_stream(tenant_id, stream, after=after, limit=limit), self._keys)
 
     def ends(self, topic: Topic) -> Sequence[int]:
         return self._log.ends(topic)

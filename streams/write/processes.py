@@ -9,23 +9,23 @@ from typing import Any, NamedTuple, TypeVar
 
 from domain import catalog
 from domain.message import Command, Event
+from domain.operations.retry import ProcessRetryRequested
 from domain.process import (
     BEGUN,
     BROKEN,
     NOWHERE,
+    RETRY,
     Around,
     Ask,
-    Forget,
-    Note,
     Process,
     ProcessAnswered,
     ProcessAsked,
     ProcessFailed,
+    ProcessGaveUp,
     Running,
     TimerFired,
     TimerForgotten,
     TimerSet,
-    Wait,
     evolve_process,
     standing_of,
 )
@@ -36,12 +36,17 @@ from streams.identifiers import system_id
 from streams.ports import Due, LogDamaged, LogUnavailable, Refusal, Reply, Submission
 from streams.write.draft import Draft, Heard, Origin, checked_payload
 from streams.write.due import Key
-from streams.write.messages import decode_submission, encode_submission
+from streams.write.messages import decode_submission
+from streams.write.plan import Plan
+from streams.write.retries import Missed, missed_of
 from streams.write.states import StreamState
 
 E = TypeVar("E", bound=Event)
 
 _LOG = logging.getLogger(__name__)
+
+_UNROUTED = "unrouted-"
+"""So begin the ids of streams for events of which a process could not tell whose they are."""
 
 MAX_ASKED = 300
 """Commands that are decided in the transaction of what caused them; what processes ask beyond goes on in the next."""
@@ -62,7 +67,8 @@ class Listeners(NamedTuple):
 
     @classmethod
     def of(cls, processes: Sequence[Process], failed: Callable[[str], None]) -> "Listeners":
-        by_event: dict[type[Event], list[Process]] = {}
+        # the writer itself listens to what a person asks of the processes
+        by_event: dict[type[Event], list[Process]] = {ProcessRetryRequested: []}
         for process in processes:
             for event in process.listens:
                 by_event.setdefault(event, []).append(process)
@@ -70,19 +76,24 @@ class Listeners(NamedTuple):
 
 
 class _Told(NamedTuple):
-    """An event on its way to an instance of a process."""
+    """An event on its way to an instance of a process.
+
+    Shape: `attempts` counts how often it was shown, with this time.
+    """
 
     process: Process
     id: str
     event: Event
     envelope: Envelope
     command: Command | None = None
+    attempts: int = 1
 
 
 class Reactions:
     """Answers commands by a draft, and lets the processes answer the events of each before the next one.
 
-    What fails in a process is its own: it leaves `process.failed` in its stream, and what caused it stays.
+    What fails in a process is its own: it leaves `process.failed` in its stream and a timer that shows the event to it
+    again, and what caused it stays.
     """
 
     def __init__(self, draft: Draft, listeners: Listeners, partitions: int) -> None:
@@ -124,10 +135,10 @@ class Reactions:
         """
         process = self._by_name.get(category_of(due.stream))
         current = self._draft.state(due.tenant_id, due.stream)
-        if process is None or due.due_at is None or current.unreadable:
+        if process is None or due.due_at is None or current.unreadable or missed_of(due.name):
             return
         running = current.state or BEGUN
-        around = Around(self._draft.now, id_of(due.stream), running.timers, running.attempts, None)
+        around = self._around(id_of(due.stream), running, None, due.stream, 0)
         fired = TimerFired(name=due.name, due_at=due.due_at, **NOWHERE)
         with suppress(Exception):  # it fails again, and is told of, where it is done
             for action in process.react(running.state, fired, around):
@@ -144,10 +155,43 @@ class Reactions:
         assert due.due_at is not None  # noqa: S101 - a timer has a time
         fired = TimerFired(name=due.name, due_at=due.due_at, **NOWHERE)
         envelope, fired = self._record(process, origin, due.stream, fired)
+        if process is None:
+            return
+        missed = missed_of(due.name)
         if bare:
-            self._fail(process, origin, due.stream, fired, "the writer failed on what the process did with it")
-        elif process is not None:
+            missed = missed.again if missed else Missed(due.stream, envelope.version)
+            self._fail(process, origin, due.stream, fired.TYPE, "the writer failed on what the process did", missed)
+        elif missed:
+            self._show_again(process, origin, due.stream, missed.again)
+        else:
             self._told.append(_Told(process, id_of(due.stream), fired, envelope))
+
+    def _show_again(self, process: Process, origin: Origin, stream: StreamId, missed: Missed) -> None:
+        """Show a process an event that it failed on before; what is there beside the event is that of now."""
+        on = ""
+        id_: str | None = id_of(stream)
+        try:
+            envelope = self._draft.recorded(origin.tenant_id, missed.stream, missed.version)
+            on = envelope.type
+            event = catalog.event_from(envelope)
+            if id_of(stream).startswith(_UNROUTED):
+                id_ = process.route(event, envelope)
+            now = self._draft.state(origin.tenant_id, missed.stream)
+            if not now.unreadable and not process.still(now.state, event):
+                return
+        except (LogUnavailable, LogDamaged):
+            raise
+        except Exception as error:  # noqa: BLE001 - a process that breaks must not stop what it listens to
+            _LOG.exception("process %s failed again on version %d of %s", stream, missed.version, missed.stream)
+            self._count_failed(process.name)
+            self._fail(process, origin, stream, on, type(error).__name__, missed)
+            return
+        if id_ is not None and type(event) in process.needs_command:
+            # tried again it would do less than was wanted, and say that all is done
+            gone = "the command that gave it is gone; do what it should have led to"
+            self._fail(process, origin, stream, on, gone, None)
+        elif id_ is not None:
+            self._told.append(_Told(process, id_, event, envelope, attempts=missed.attempts))
 
     def _go_on_asking(self, process: Process | None, due: Due, *, bare: bool) -> None:
         running = self._draft.state(due.tenant_id, due.stream).state
@@ -180,30 +224,59 @@ class Reactions:
     def _route(self) -> None:
         heard, self._draft.heard = self._draft.heard, []
         for one in heard:
+            if isinstance(one.event, ProcessRetryRequested):
+                self._try_again_now(one.event, one.envelope)
             for process in self._by_event[type(one.event)]:
-                if (id_ := self._instance(process, one)) is not None:
+                if (id_ := self._instance(process, one)) is not None and self._is_for(process, id_, one):
                     self._told.append(_Told(process, id_, one.event, one.envelope, one.command))
 
+    def _is_for(self, process: Process, id_: str, heard: Heard) -> bool:
+        """Return whether an event begins an instance, or the instance is there."""
+        begins = not process.begun_by or type(heard.event) in process.begun_by
+        return begins or self._draft.state(heard.envelope.tenant_id, process.stream(id_)).version > 0
+
+    def _try_again_now(self, asked: ProcessRetryRequested, envelope: Envelope) -> None:
+        """Make due what is to be shown again to an instance; it is shown in the next tick."""
+        stream = StreamId(asked.process)
+        process = self._by_name.get(category_of(stream))
+        origin, now = _origin(stream, envelope), self._draft.now
+        running = self._draft.state(envelope.tenant_id, stream).state
+        for name in running.given_up:
+            self._record(process, origin, stream, TimerSet(name=name, due_at=now, **NOWHERE))
+        for name, due_at in running.timers.items():
+            # what is due is shown in the next tick as it is
+            if due_at > now and (missed := missed_of(name)):
+                wait = missed.at_once(now)
+                self._record(process, origin, stream, TimerForgotten(name=name, **NOWHERE))
+                self._record(process, origin, stream, TimerSet(name=wait.name, due_at=wait.due_at, **NOWHERE))
+
     def _instance(self, process: Process, heard: Heard) -> str | None:
+        envelope = heard.envelope
         try:
-            return process.route(heard.event, heard.envelope)
-        except Exception:  # noqa: BLE001 - a process that breaks must not stop what it listens to
-            _LOG.exception("process %s cannot tell whose event %s is", process.name, heard.envelope.event_id)
+            return process.route(heard.event, envelope)
+        except Exception as error:  # noqa: BLE001 - a process that breaks must not stop what it listens to
+            _LOG.exception("process %s cannot tell whose event %s is", process.name, envelope.event_id)
             self._count_failed(process.name)
+            # nobody's yet: it waits in a stream of its own until the process can tell
+            stream = process.stream(f"{_UNROUTED}{envelope.event_id}")
+            missed = Missed(envelope.stream, envelope.version)
+            self._fail(process, _origin(stream, envelope), stream, envelope.type, type(error).__name__, missed)
             return None
 
     def _react(self, told: _Told) -> None:
         process, envelope = told.process, told.envelope
         stream = process.stream(told.id)
-        origin = _origin(stream, envelope)
         current = self._draft.state(envelope.tenant_id, stream)
         try:
             if current.unreadable:
                 raise ValueError(current.unreadable)  # noqa: TRY301 - told of like what fails in the process
             running = current.state or BEGUN
-            around = Around(self._draft.now, told.id, running.timers, running.attempts, told.command)
-            plan = _Plan(process, stream, running, origin, self._left)
-            for action in process.react(running.state, told.event, around):
+            around = self._around(told.id, running, told.command, envelope.stream, envelope.position)
+            if not (actions := process.react(running.state, told.event, around)):
+                return
+            origin = _origin(stream, envelope)
+            plan = Plan(process, stream, running, origin, self._left)
+            for action in actions:
                 plan.take(action)
             payloads = [checked_payload(event) for event in plan.events]
         except (LogUnavailable, LogDamaged):
@@ -211,7 +284,8 @@ class Reactions:
         except Exception as error:  # noqa: BLE001 - a process that breaks must not stop what it listens to
             _LOG.exception("process %s failed on event %s", stream, envelope.event_id)
             self._count_failed(process.name)
-            self._fail(process, origin, stream, told.event, type(error).__name__)
+            missed = Missed(envelope.stream, envelope.version, told.attempts)
+            self._fail(process, _origin(stream, envelope), stream, envelope.type, type(error).__name__, missed)
             return
         if plan.events:
             after = StreamState(current.version + len(plan.events), plan.running, current.made_by or origin.actor)
@@ -265,75 +339,25 @@ class Reactions:
         [envelope] = self._draft.record(origin, stream, [event], [checked_payload(event)], after)
         return envelope, event
 
-    def _fail(self, process: Process | None, origin: Origin, stream: StreamId, event: Event, reason: str) -> None:
-        failed = ProcessFailed(on=event.TYPE, reason=reason, **NOWHERE)
-        self._record(process, origin._replace(command_id=f"{origin.command_id} failed"), stream, failed)
+    def _fail(  # noqa: PLR0917 - all of it is what is recorded
+        self, process: Process, origin: Origin, stream: StreamId, on: str, reason: str, missed: Missed | None
+    ) -> None:
+        """Say that the process failed, and when it is shown the event again; never, if it is not `missed`."""
+        origin = origin._replace(command_id=f"{origin.command_id} failed")
+        self._record(process, origin, stream, ProcessFailed(on=on, reason=reason, **NOWHERE))
+        if missed is None:
+            return
+        if wait := missed.retry(self._draft.now):
+            self._record(process, origin, stream, TimerSet(name=wait.name, due_at=wait.due_at, **NOWHERE))
+        else:
+            timer = missed.at_once(self._draft.now).name
+            self._record(process, origin, stream, ProcessGaveUp(on=on, reason=reason, timer=timer, **NOWHERE))
 
-
-class _Plan:
-    """What an instance does in answer to one event: the events of its stream, and the commands it asks now."""
-
-    def __init__(self, process: Process, stream: StreamId, running: Running, origin: Origin, left: int) -> None:
-        self.running = running
-        self.events: list[Event] = []
-        self.asked: list[tuple[ProcessAsked, Submission]] = []
-        self._process = process
-        self._stream = stream
-        self._origin = origin
-        self._left = left
-
-    def take(self, action: Any) -> None:
-        timers = self.running.timers
-        match action:
-            case Ask(step, command):
-                self._ask(step, command)
-            case Wait(name, due_at):
-                if not name or " " in name:
-                    raise ValueError("a timer's name has no spaces: that is how it differs from a command's id")
-                if timers.get(name) != due_at:
-                    self._add(TimerSet(name=name, due_at=due_at, **NOWHERE))
-            case Forget(name):
-                if name in timers:
-                    self._add(TimerForgotten(name=name, **NOWHERE))
-            case Note(event):
-                if type(event) not in self._process.events:
-                    raise TypeError(f"{type(event).__name__} is not among the events of process {self._process.name}")
-                self._add(event)
-            case _:
-                raise TypeError(f"{type(action).__name__} is no action")
-
-    def _ask(self, step: str, command: Command) -> None:
-        attempt = self.running.attempts.get(step, 0) + 1
-        origin, name = self._origin, catalog.name_of(type(command))
-        submission = Submission(
-            command_id=asked_id(self._stream, step, attempt),
-            tenant_id=origin.tenant_id,
-            name=name,
-            command=command,
-            actor=origin.actor,
-            happened_at=origin.happened_at,
-            correlation_id=origin.correlation_id,
-            traceparent=origin.traceparent,
-            causation_id=origin.causation_id,
-        )
-        now = len(self.asked) < self._left
-        message = None if now else encode_submission(submission).decode()
-        asked = ProcessAsked(
-            step=step, attempt=attempt, command=name, command_id=submission.command_id, message=message, **NOWHERE
-        )
-        self._add(asked)
-        if now:
-            self.asked.append((asked, submission))
-
-    def _add(self, event: Event) -> None:
-        self.running = evolve_process(self._process, self.running, event)
-        standing = {} if type(event) in self._process.events else standing_of(self.running)
-        self.events.append(replace(event, **standing))  # type: ignore[type-var]
-
-
-def asked_id(stream: StreamId, step: str, attempt: int) -> str:
-    """Return the id of the command that an instance asks for a step: the same whoever sends it for the instance."""
-    return system_id(stream, step, str(attempt))
+    def _around(
+        self, id_: str, running: Running[Any], command: Command | None, stream: StreamId, position: int
+    ) -> Around:
+        timers = {name: due_at for name, due_at in running.timers.items() if not name.startswith(RETRY)}
+        return Around(self._draft.now, id_, timers, running.attempts, command, stream, position)
 
 
 def actor_of(stream: StreamId) -> Actor:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from domain import catalog
 from domain.message import KeptApart, Personal, marked_fields
-from domain.process import Process
+from domain.process import Process, Running
 from schemas.envelope import Actor, ActorType, Entry, Envelope, StreamKey, category_of
 from streams.ports import EventLog
 from streams.write.states import StreamState, fold
@@ -23,6 +23,12 @@ EVERY = 200
 """Events of a stream from one snapshot to the next; so many are read in some milliseconds."""
 
 _READ_AT_ONCE = 1_000
+
+_LONG_PROCESSES = {name: catalog.PROCESS_BY_NAME[name] for name in ("outbound_webhooks",)}
+"""Their streams have some events for each delivery of a tenant."""
+
+_WITHOUT_SECRETS = frozenset({"webhook_endpoint", "connector"})
+"""What their events keep apart is not in their states, and their streams are long too."""
 
 
 class Snapshot(NamedTuple):
@@ -60,10 +66,10 @@ class NoSnapshots:
 
 
 @cache
-def code() -> str:
+def code(packages: tuple[str, ...] = ("domain", "schemas")) -> str:
     """Return a hash of the code that makes states: a snapshot of other code is of no use."""
     digest = blake2b(digest_size=16)
-    for package in ("domain", "schemas"):
+    for package in packages:
         for file in _sources(resources.files(package)):
             digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
@@ -138,7 +144,8 @@ def _snapshot(state: StreamState, last: Envelope) -> Snapshot | None:
     if state.unreadable or state.made_by is None or state.version != last.version:
         return None
     adapter = _adapter(category_of(last.stream))
-    if adapter is None:
+    if adapter is None or (isinstance(state.state, Running) and state.state.open):
+        # what is asked and not answered yet may be sealed in the log
         return None
     by = (state.made_by.type.value, state.made_by.id)
     return Snapshot(state.version, last.event_id, by, adapter.dump_json(state.state))
@@ -161,10 +168,16 @@ def _opened(key: StreamKey, snapshot: Snapshot) -> StreamState | None:
 def _adapter(category: str) -> TypeAdapter[Any] | None:
     """Return what reads and writes the states of a kind of stream; None for those that are never kept.
 
-    Shape: the streams of processes are short; and what is sealed in the log, or kept apart from it, is not kept here in
-    the open.
+    Shape: the streams of most processes are short; and what is sealed in the log, or kept apart from it, is not kept
+    here in the open.
     """
+    if process := _LONG_PROCESSES.get(category):
+        running: Any = Running
+        return TypeAdapter(running[get_type_hints(process.evolve)["return"]])
     decider = catalog.decider_for_category(category)
-    if decider is None or any(marked_fields(event, Personal, KeptApart) for event in decider.events):
+    if decider is None:
+        return None
+    marks = (Personal,) if category in _WITHOUT_SECRETS else (Personal, KeptApart)
+    if any(marked_fields(event, *marks) for event in decider.events):
         return None
     return TypeAdapter(get_type_hints(decider.evolve)["return"])

@@ -60,3 +60,12 @@ def test_every_exception_says_whether_a_retry_helps() -> None:
         and not any(word in (ast.get_docstring(node) or "").lower() for word in ("retry", "again", "what to do"))
     ]
     assert silent == []
+
+
+def test_every_router_is_found_by_the_index_of_routes() -> None:
+    past_it = [
+        str(path.relative_to(ROOT))
+        for path in modules()
+        if ".include_router(" in path.read_text(encoding="utf-8") and path.name != "route_index.py"
+    ]
+    assert past_it == [], "use read_api.edge.route_index.include"

@@ -10,16 +10,26 @@ from tests.benchmarks.result import Result, show, write
 PARTS = (
     "embedded",
     "commands_http",
+    "tasks_http",
+    "reads_http",
+    "subscribers",
     "telemetry",
+    "imports",
     "timers",
+    "workflows",
     "anomalies",
     "kafka_writer",
     "faust_delivery",
     "stores",
     "columns",
+    "verify",
     "projectors",
+    "page",
 )
-"""Modules beside this one; `python -m tests.benchmarks stores` measures one alone."""
+"""Modules beside this one; `python -m tests.benchmarks stores` measures one alone.
+
+`growth` takes an hour and is measured by its name only.
+"""
 
 
 def main() -> None:

@@ -23,7 +23,8 @@ BATCH = 500
 SENDERS = 4
 ROUNDS = 3
 
-Send = Callable[[bytes, bytes], Awaitable[None]]
+Send = Callable[[bytes, bytes], Awaitable[bytes]]
+"""Posts a body to a path, and returns the answer's."""
 
 
 def run(say: Callable[[str], None]) -> Iterator[Result]:
@@ -42,23 +43,35 @@ def run(say: Callable[[str], None]) -> Iterator[Result]:
 
 def _rates(tree: Path) -> tuple[float, float]:
     with TemporaryDirectory(dir="build") as folder, served(Path(folder).absolute(), tree) as server:
-        single = asyncio.run(_in_parallel(server, CONNECTIONS, SINGLES, _one_by_one))
-        batched = asyncio.run(_in_parallel(server, SENDERS, BATCHED, _in_batches))
+        single = asyncio.run(_rate(server, CONNECTIONS, SINGLES, _one_by_one))
+        batched = asyncio.run(_rate(server, SENDERS, BATCHED, _in_batches))
         return single, batched
 
 
-async def _in_parallel(
+async def _rate(
     server: Server, connections: int, commands: int, send_all: Callable[[Send, Sequence[str]], Awaitable[None]]
 ) -> float:
+    names = [f"{send_all.__name__}-{n}" for n in range(commands)]
+    begin = time.perf_counter()
+    await in_parallel(server, connections, names, send_all)
+    return commands / (time.perf_counter() - begin)
+
+
+async def in_parallel(
+    server: Server,
+    connections: int,
+    names: Sequence[str],
+    send_all: Callable[[Send, Sequence[str]], Awaitable[None]],
+) -> None:
+    """Give each of some connections its share of the names, and wait until all have sent what they have for them."""
     address = urlsplit(server.url)
     key = str(server.client.headers["X-API-Key"]).encode()
-    names = [f"{send_all.__name__}-{n}" for n in range(commands)]
 
     async def connection(own: Sequence[str]) -> None:
         # not a client library: its cost would be measured with the server's, on the same two cores
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
 
-        async def send(path: bytes, body: bytes) -> None:
+        async def send(path: bytes, body: bytes) -> bytes:
             writer.write(
                 b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: %b\r\nContent-Type: application/json\r\n"
                 b"Content-Length: %d\r\n\r\n%b" % (path, key, len(body), body)
@@ -67,13 +80,12 @@ async def _in_parallel(
             length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
             answer = await reader.readexactly(length)
             assert head.startswith(b"HTTP/1.1 200"), answer
+            return answer
 
         await send_all(send, own)
         writer.close()
 
-    begin = time.perf_counter()
     await asyncio.gather(*(connection(names[n::connections]) for n in range(connections)))
-    return commands / (time.perf_counter() - begin)
 
 
 async def _one_by_one(send: Send, names: Sequence[str]) -> None:

@@ -51,27 +51,27 @@ DEVICES = 100
 def run(say: Callable[[str], None]) -> Iterator[Result]:
     """Measure everything; results come as they are there."""
     say("commands, 64 callers")
-    saves = _alone(one_save_per_command)
-    accepted = _alone(commands_of_64_callers)
+    saves = alone(one_save_per_command)
+    accepted = alone(commands_of_64_callers)
     yield Result("commands accepted durably, 64 callers", accepted, "/s", saves, 10_000)
     yield Result("… against one eventsourcing save per command", accepted, "/s", saves, 10, of_ratio=True)
     say("telemetry over HTTP")
-    bulk = _alone(saves_of_5000)
+    bulk = alone(saves_of_5000)
     yield Result("telemetry facts over HTTP, batches of 5,000, durable", telemetry_over_http(), "/s", bulk, 50_000)
     with TemporaryDirectory(dir=_BUILD) as folder:
         small, large = Path(folder) / "small", Path(folder) / "large"
         for where, events in ((small, 100_000), (large, 1_000_000)):
             say(f"writing {events:,} events")
-            _alone(fill_mixed, where, events)
+            alone(fill_mixed, where, events)
         say("catch-up of all views")
-        small_s, large_s = _alone(catch_up_s, small), _alone(catch_up_s, large)
+        small_s, large_s = alone(catch_up_s, small), alone(catch_up_s, large)
         yield Result("catch-up of all views, 1,000,000 events", 1_000_000 / large_s, "events/s", None, 20_000)
         yield Result(
             "catch-up time, 1,000,000 against 100,000 events", large_s, "s", small_s, 11, of_ratio=True, most=True
         )
         for view in ("device_metrics", "metrics_5m"):
             say(f"rebuild of {view}")
-            small_s, large_s = _alone(rebuild_s, small, view), _alone(rebuild_s, large, view)
+            small_s, large_s = alone(rebuild_s, small, view), alone(rebuild_s, large, view)
             yield _linear(f"rebuild time of {view}", large_s, small_s)
         say("memory and a device's day")
         small_mb, _ = memory_and_day(small)
@@ -81,7 +81,7 @@ def run(say: Callable[[str], None]) -> Iterator[Result]:
         yield Result("read API: one device's day of metrics, p99", day_ms, "ms", None, 50, most=True)
     with TemporaryDirectory(dir=_BUILD) as folder:
         say("1,000,000 invoice lines")
-        _alone(fill_invoices, Path(folder))
+        alone(fill_invoices, Path(folder))
         yield Result(
             "read API: revenue by month over 1,000,000 lines, p99", revenue_ms(Path(folder)), "ms", None, 200, most=True
         )
@@ -92,7 +92,7 @@ def _linear(what: str, large_s: float, small_s: float) -> Result:
     return Result(f"{what}, 1,000,000 against 100,000 events", large_s, "s", small_s, 11, of_ratio=True, most=True)
 
 
-def _alone(work: Callable[..., float], *args: Any) -> float:
+def alone(work: Callable[..., float], *args: Any) -> float:
     """Run in a fresh process: engines keep one folder a process, and memory is not given back."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(work, args)
@@ -181,8 +181,10 @@ class Server:
 
     def __init__(self, folder: Path, tree: Path) -> None:
         self.folder = folder
+        # earlier commits had the command line in one file
+        main = "infra.cli.main" if (tree / "infra/cli/main.py").exists() else "infra.cli"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "infra.cli.main", "serve", "--data-dir", str(folder), "--port", "0"],
+            [sys.executable, "-m", main, "serve", "--data-dir", str(folder), "--port", "0"],
             stdout=subprocess.PIPE,
             text=True,
             cwd=tree,

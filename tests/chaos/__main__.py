@@ -11,9 +11,9 @@ from typing import Any
 from infra.engines.java import ToolMissing
 from infra.engines.kafka import Kafka
 from infra.engines.registry import Registry
-from tests.chaos import distributed, embedded, flood, poison, projections, read_side
+from tests.chaos import distributed, embedded, flood, poison, projections, read_side, steps
 
-KILLS = {"embedded": 50, "distributed": 30, "projections": projections.Plan().kills}
+KILLS = {"embedded": 50, "distributed": 30, "processes": 0, "projections": projections.Plan().kills}
 PAUSES = 3
 BROKER_KILLS = 1
 ROUNDS = 1_000
@@ -75,6 +75,12 @@ def _distributed(asked: argparse.Namespace, kills: int, folder: Path) -> dict[st
         ).as_json()
 
 
+def _processes(_asked: argparse.Namespace, _kills: int, folder: Path) -> dict[str, Any]:
+    # each of their transactions is a kill or two
+    with Kafka(folder / "kafka").start() as kafka:
+        return steps.run(kafka, folder=folder / "stories", say=_say).as_json()
+
+
 def _projections(asked: argparse.Namespace, kills: int, folder: Path) -> dict[str, Any]:
     # a client warns whenever a store that was stopped for a while does not answer
     logging.disable(logging.WARNING)
@@ -96,7 +102,7 @@ def _projections(asked: argparse.Namespace, kills: int, folder: Path) -> dict[st
     }
 
 
-_RUN = {"embedded": _embedded, "distributed": _distributed, "projections": _projections}
+_RUN = {"embedded": _embedded, "distributed": _distributed, "processes": _processes, "projections": _projections}
 
 
 def _say(text: str) -> None:

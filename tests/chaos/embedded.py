@@ -3,6 +3,7 @@
 import csv
 import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +19,8 @@ import httpx
 
 from infra.sqlite.event_log import SqliteEventLog
 from schemas.envelope import Topic
+from tests.chaos.backups import Backed, Backups
+from tests.chaos.clock import JumpingClock
 from tests.chaos.history import Findings, History, calling, check, read_all, reports, rivals_for, tags_devices
 from tests.chaos.invitations import Ended, ends_of, invites
 from tests.chaos.keys import Again, used_again, uses_keys_again
@@ -52,6 +55,8 @@ class Result(NamedTuple):
     log: Findings
     keys: Again
     processes: Ended
+    backups: Backed
+    clock_jumps: int
     rounds_won_once: int
     rounds: int
     verified: bool
@@ -64,6 +69,7 @@ class Result(NamedTuple):
             "log": found._asdict(),
             "keys": self.keys._asdict(),
             "processes": self.processes._asdict(),
+            "backups": self.backups._asdict(),
             "commands": self.commands_answered,
             "facts": self.facts_answered,
             "lost": found.lost,
@@ -71,9 +77,11 @@ class Result(NamedTuple):
             "differences": found.holes
             + found.wrong_answers
             + found.versions_won_twice
-            # the totals of both stand first
+            + found.times_fell
+            # the totals of these stand first
             + sum(self.keys[2:])
-            + sum(self.processes[3:]),
+            + sum(self.processes[3:])
+            + self.backups.missing,
         }
 
 
@@ -106,7 +114,8 @@ class Importer:
                 self.given_up += 1
                 continue
             if ended.returncode != 0:
-                self.failures.append(f"import of {file.name}: status {ended.returncode}: {ended.stderr[-500:]}")
+                said = f"{ended.stdout[-500:]} {ended.stderr[-500:]}"
+                self.failures.append(f"import of {file.name}: status {ended.returncode}: {said}")
                 return
             self.imports += 1
 
@@ -118,8 +127,12 @@ class Importer:
 def run(*, kills: int, seed: int, folder: Path, files: Sequence[Path], say: Say) -> Result:
     began = time.monotonic()
     chance = random.Random(seed)
+    # beside a file the import puts the rows that were refused
+    files = [Path(shutil.copy(file, folder)) for file in files]
     history = History()
-    server = ServerProcess(folder / "data", port=free_port())
+    clock = JumpingClock(folder / "clock", chance)
+    server = ServerProcess(folder / "data", port=free_port(), program=clock.program)
+    backups = Backups(server.data_dir, history, chance)
     with server:
         importer = Importer(files, server)
         importer.start()
@@ -134,7 +147,8 @@ def run(*, kills: int, seed: int, folder: Path, files: Sequence[Path], say: Say)
                 callers.start(caller)
             for name in ("one", "two"):
                 callers.start(rivals_for("shared", name))
-            while_starting = _kill_again_and_again(server, kills, chance, say)
+            while_starting = _kill_again_and_again(server, kills, chance, _Trouble(clock, backups), say)
+            clock.pass_all()
             importer.finish()
         again = importer.once(*files)
         _wait_for_ends(server, history)
@@ -147,7 +161,7 @@ def run(*, kills: int, seed: int, folder: Path, files: Sequence[Path], say: Say)
     with closing(SqliteEventLog(server.data_dir)) as log:
         events = read_all(log, Topic.EVENTS)
         findings = check(history, events, read_all(log, Topic.TELEMETRY))
-    keys, processes = used_again(history, events), ends_of(history.invited, events)
+    keys, processes, backed = used_again(history, events), ends_of(history.invited, events), backups.check()
     failures = [*importer.failures]
     if again.returncode != 0 or "accepted: 0\n" not in again.stderr + again.stdout:
         failures.append(f"a last import of everything: {again.stdout[-300:]} {again.stderr[-300:]}")
@@ -155,7 +169,7 @@ def run(*, kills: int, seed: int, folder: Path, files: Sequence[Path], say: Say)
         failures.append(f"verify: {verified.stdout} {verified.stderr}")
     if (rows, sum_of_files) != (rows_answered, sum_answered):
         failures.append(f"files have {rows} rows for {sum_of_files}, revenue has {rows_answered} for {sum_answered}")
-    all_found = {**findings._asdict(), **keys._asdict(), **processes._asdict()}
+    all_found = {**findings._asdict(), **keys._asdict(), **processes._asdict(), **backed._asdict()}
     failures += [f"{name}: {found}" for name, found in all_found.items() if name in _MUST_BE_0 and found]
     if rounds_won_once != ROUNDS:
         failures.append(f"{ROUNDS - rounds_won_once} rounds of two commands were not won by exactly one")
@@ -179,6 +193,8 @@ def run(*, kills: int, seed: int, folder: Path, files: Sequence[Path], say: Say)
         log=findings,
         keys=keys,
         processes=processes,
+        backups=backed,
+        clock_jumps=clock.jumps,
         rounds_won_once=rounds_won_once,
         rounds=ROUNDS,
         verified=verified.returncode == 0,
@@ -187,9 +203,10 @@ def run(*, kills: int, seed: int, folder: Path, files: Sequence[Path], say: Say)
 
 
 _MUST_BE_0 = {
-    *("lost", "doubled", "facts_doubled", "holes", "wrong_answers", "versions_won_twice"),
+    *("lost", "doubled", "facts_doubled", "holes", "wrong_answers", "versions_won_twice", "times_fell"),
     *Again._fields[2:],
     *Ended._fields[3:],
+    "missing",
 }
 
 
@@ -207,10 +224,25 @@ def _wait_for_ends(server: ServerProcess, history: History) -> None:
             time.sleep(0.2)
 
 
-def _kill_again_and_again(server: ServerProcess, kills: int, chance: random.Random, say: Say) -> int:
+class _Trouble(NamedTuple):
+    """What happens to the server's machine beside kills."""
+
+    clock: JumpingClock
+    backups: Backups
+
+    def make(self, kill: int) -> None:
+        self.clock.jump()
+        if kill % 3 == 1:
+            self.backups.tear()
+        if kill % 10 == 2:
+            self.backups.take()
+
+
+def _kill_again_and_again(server: ServerProcess, kills: int, chance: random.Random, trouble: _Trouble, say: Say) -> int:
     """Kill the server, most often while it works, sometimes while it starts; return how often it was starting."""
     while_starting = 0
     for kill in range(1, kills + 1):
+        trouble.make(kill)
         if chance.random() < 0.2:
             server.kill()
             server.spawn()

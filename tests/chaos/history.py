@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import httpx
 
 from domain.catalog import facts_of
+from domain.rejection import Kind
 from schemas.envelope import Envelope, StreamId, Topic
 from streams.ports import LogReader
 
@@ -58,6 +59,9 @@ class Session:
     def commands(self, items: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         self.history.asked += [item["id"] for item in items]
         replies: list[Mapping[str, Any]] = self.ask("/v1/commands", items)["replies"]
+        while any(reply.get("kind") == Kind.EXPIRED for reply in replies):
+            # the clock went ahead while they waited; nothing was done, and they may be sent again
+            replies = self.ask("/v1/commands", items)["replies"]
         for item, reply in zip(items, replies, strict=True):
             self.history.commands.append(Answered(item["id"], item.get("expected_version"), reply))
         return replies
@@ -219,7 +223,7 @@ def _name_of(fact: Mapping[str, Any]) -> str:
     return f"{fact['device_id']} {fact['happened_at']}"
 
 
-def _names_in(record: Envelope) -> Iterator[str]:
+def names_in(record: Envelope) -> Iterator[str]:
     for fact in facts_of(record):
         at = fact.happened_at.isoformat().replace("+00:00", "Z")
         yield f"{fact.stream.removeprefix('device-')} {at}"
@@ -275,7 +279,7 @@ class Findings(NamedTuple):
     """What the log holds against the history; all but the totals must be 0.
 
     Shape: `facts` and `facts_doubled` count records; of these there may be more where the log leaves it to the views
-    to know a record again.
+    to know a record again. `times_fell` counts the events that say they were recorded before the one before them.
     """
 
     events: int
@@ -286,6 +290,7 @@ class Findings(NamedTuple):
     holes: int
     wrong_answers: int
     versions_won_twice: int
+    times_fell: int
 
 
 def check(history: History, events: Sequence[Envelope], facts: Sequence[Envelope]) -> Findings:
@@ -295,7 +300,7 @@ def check(history: History, events: Sequence[Envelope], facts: Sequence[Envelope
     for entry in events:
         by_command[entry.command_id].append(entry)
     record_ids = Counter(record.event_id for record in facts)
-    lost = len(set(history.facts).difference(name for record in facts for name in _names_in(record)))
+    lost = len(set(history.facts).difference(name for record in facts for name in names_in(record)))
     wrong = 0
     for _, _, reply in history.commands:
         caused = by_command.get(reply["command_id"], [])
@@ -321,6 +326,7 @@ def check(history: History, events: Sequence[Envelope], facts: Sequence[Envelope
         holes=_holes(events) + _holes(facts),
         wrong_answers=wrong,
         versions_won_twice=sum(times - 1 for times in won.values()),
+        times_fell=_times_fell(events),
     )
 
 
@@ -334,6 +340,15 @@ def read_all(log: LogReader, topic: Topic) -> list[Envelope]:
             found.append(entry)
         after = batch[-1].position
     return found
+
+
+def _times_fell(events: Sequence[Envelope]) -> int:
+    last: dict[int, Envelope] = {}
+    fell = 0
+    for event in events:
+        fell += event.partition in last and event.recorded_at < last[event.partition].recorded_at
+        last[event.partition] = event
+    return fell
 
 
 def _holes(entries: Sequence[Envelope]) -> int:

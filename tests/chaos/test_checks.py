@@ -9,7 +9,7 @@ from domain.identity.user import InvitationExpired, UserInvited, UserJoined
 from domain.message import Event
 from domain.process import ProcessAnswered, ProcessAsked, TimerFired, TimerSet
 from schemas.envelope import Envelope, StreamId, TenantId
-from tests.chaos.history import History
+from tests.chaos.history import History, check
 from tests.chaos.invitations import Ended, Invited, ends_of, over
 from tests.chaos.keys import NEVER, used_again
 from tests.examples import envelope_of
@@ -49,6 +49,13 @@ def recorded(*events: Event, late: timedelta = timedelta(seconds=1)) -> list[Env
         )
         for event in events
     ]
+
+
+def test_events_that_say_they_were_recorded_before_the_one_before_are_counted() -> None:
+    one, other = recorded(INVITED, EXPIRED)
+    earlier = other._replace(recorded_at=one.recorded_at - timedelta(microseconds=1))
+    assert check(History(), [one, other], ()).times_fell == 0
+    assert check(History(), [one, earlier], ()).times_fell == 1
 
 
 def test_log_in_which_each_invitation_ended_once_has_no_fault() -> None:

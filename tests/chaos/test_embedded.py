@@ -19,3 +19,5 @@ def test_nothing_answered_is_lost_or_doubled_when_the_server_is_killed(tmp_path:
     assert result.broken_connections > 0
     assert result.keys.repeated > 0
     assert result.processes.expired > 0
+    assert result.clock_jumps > 0
+    assert result.backups.whole > 0

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 import pytest
 
 from projections.columns import Columns
+from projections.instants import DAY, to_microseconds
 from projections.projection import Projection
 from projections.rows import Patch, Row, View
-from projections.stores import Holder, Overview, ScansColumns, StoreUnavailable, ViewWriter, WriteRefused
+from projections.stores import Holder, Overview, Part, ScansColumns, StoreUnavailable, ViewWriter, WriteRefused
 from schemas.envelope import TenantId, Topic
 from tests.contracts.samples import (
     ACME,
@@ -267,6 +268,28 @@ class ViewWriterContract:
         blocks = list(store.scan_columns(V1, ACME))
         found = [list(chain.from_iterable(column)) for column in zip(*blocks, strict=True)]
         assert found == [list(column) for column in Columns.of(row, stored(rows[:-1])).values]
+
+    def test_a_part_is_scanned_and_what_is_not_of_it_is_counted(self, store: Store, row: type) -> None:
+        if row is Patch:
+            return
+        store.create(V1)
+        rows: Any = [sample(row, n) for n in range(40)]
+        store.apply(V1, [*rows, sample(row, 1, tenant=BOLT)], checkpoint(40))
+        assert isinstance(store, ScansColumns)
+        day = LAYOUTS[row].day
+        assert day
+        days = [to_microseconds(getattr(one, day)) // DAY for one in rows]
+        first, second = min(days), max(days)
+        for part in (Part({first}, -1), Part({second}, 9), Part({first, second}, 9), Part({second}, 39), Part((), -1)):
+            wanted = [
+                one
+                for one, its_day in zip(rows, days, strict=True)
+                if its_day in part.days and one.position > part.above
+            ]
+            blocks = list(store.scan_columns(V1, ACME, part))
+            found = set(chain.from_iterable(zip(*block, strict=True) for block in blocks))
+            assert found >= set(zip(*Columns.of(row, wanted).values, strict=True)) if wanted else True
+            assert store.count(V1, ACME, without=part) in {None, len(rows) - len(wanted)}
 
     def test_a_scan_may_be_left_before_its_end(self, store: Store, row: type) -> None:
         store.create(V1)

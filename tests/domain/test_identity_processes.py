@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from domain.identity.consent import EndConsent
+from domain.identity.consent_processes import USER_CONSENTS, UserConsentNoted, UserConsentsEnded
 from domain.identity.processes import (
     INVITATION_EXPIRY,
     TENANT_ONBOARDING,
@@ -12,13 +14,19 @@ from domain.identity.processes import (
 from domain.identity.user import ExpireInvitation, InviteUser, Role
 from domain.process import Ask, Forget, Note, Wait
 from tests.examples.identity import (
+    CONSENT_GIVEN,
+    GIVE_CONSENT,
     INVITATION_EXPIRED,
     INVITATION_WITHDRAWN,
     ISSUE_KEY,
     KEY_ISSUED,
     ONBOARDING_STEP_DONE,
+    PASSWORD_SET,
     REGISTER_TENANT,
     TENANT_REGISTERED,
+    USER_CONSENT_NOTED,
+    USER_CONSENTS_ENDED,
+    USER_DISABLED,
     USER_INVITED,
     USER_JOINED,
 )
@@ -27,6 +35,7 @@ from tests.examples.process import ANSWERED, ASKED, TIMER_FIRED, TIMER_SET
 from tests.given_when_then import Runs
 
 expiry = Runs(INVITATION_EXPIRY, "ann")
+consents = Runs(USER_CONSENTS, "ann")
 onboarding = Runs(TENANT_ONBOARDING, "acme")
 
 WITH_KEY = replace(REGISTER_TENANT, first_key=ISSUE_KEY)
@@ -101,3 +110,36 @@ def test_later_keys_and_owners_change_nothing() -> None:
 
 def test_refusal_stays_to_be_seen_and_asks_for_nothing() -> None:
     onboarding.given(KEY_ASKED).when(replace(ANSWERED, step="first_key")).then()
+
+
+END_C1 = EndConsent(consent_id="c1", reason="the user has a new password")
+
+
+def test_consents_end_with_the_password_that_they_were_given_with_and_with_their_user() -> None:
+    consents.when(CONSENT_GIVEN, GIVE_CONSENT).then(Note(USER_CONSENT_NOTED))
+    noted = consents.given(USER_CONSENT_NOTED, replace(USER_CONSENT_NOTED, consent_id="c2"))
+    noted.when(PASSWORD_SET).then(
+        Ask("end", END_C1), Ask("end", replace(END_C1, consent_id="c2")), Note(USER_CONSENTS_ENDED)
+    )
+    consents.given(USER_CONSENT_NOTED).when(USER_DISABLED).then(
+        Ask("end", replace(END_C1, reason="the user was disabled")),
+        Note(UserConsentsEnded(reason="the user was disabled")),
+    )
+
+
+def test_consents_that_are_over_are_forgotten() -> None:
+    consents.when(PASSWORD_SET).then()
+    consents.given(USER_CONSENT_NOTED, USER_CONSENTS_ENDED).when(PASSWORD_SET).then()
+    later = UserConsentNoted(consent_id="c2", expires_at=USER_CONSENT_NOTED.expires_at + timedelta(days=30))
+    consents.given(USER_CONSENT_NOTED, later).when(PASSWORD_SET).then(
+        Ask("end", replace(END_C1, consent_id="c2")), Note(USER_CONSENTS_ENDED)
+    )
+
+
+def test_consent_that_cannot_be_ended_now_is_ended_later() -> None:
+    asked = replace(ASKED, step="end", attempt=1)
+    refused = replace(ANSWERED, step="end", stream="consent-c1")
+    consents.given(asked).when(refused).then(Wait("c1", RECORDED_AT + timedelta(minutes=2)))
+    late = replace(END_C1, reason="the user has a new password, or was disabled")
+    consents.given(replace(TIMER_SET, name="c1")).when(replace(TIMER_FIRED, name="c1")).then(Ask("end", late))
+    consents.given(asked).when(replace(refused, outcome="accepted", kind=None, reason=None)).then()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -263,6 +263,7 @@ def in_a_row(said: Sequence[tuple[int, int, str]], rule: Rule) -> Iterable[tuple
 
 
 @given(samples, st.sampled_from(RULES), st.sampled_from([1, 60, 300]))
+@example([(0, 50, "a"), (1, 0, "a"), (-1, 50, "a"), (1, 0, "a"), (-1, 50, "a")], LOGINS, 1)
 def test_alerts_are_raised_and_resolved_in_turn_each_once(said: Any, rule: Rule, quiet_s: int) -> None:
     telling = Telling(rule, quiet_s).tell(*in_a_row(said, rule))
     is_open: dict[str, bool] = {}

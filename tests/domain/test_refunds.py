@@ -6,7 +6,16 @@ from decimal import Decimal
 from domain.finance.decide_invoice import INVOICE
 from domain.finance.invoice import PaymentRefunded
 from domain.rejection import Kind
-from tests.examples.finance import PAID_IN_PART, RECEIVED, RECORD_PAYMENT, REFUND_PAYMENT, REFUNDED
+from tests.examples.finance import (
+    PAID_IN_PART,
+    RECEIVED,
+    RECONCILE_PAYMENT,
+    RECONCILED,
+    RECORD_PAYMENT,
+    REFUND_PAYMENT,
+    REFUNDED,
+    UNRECONCILED,
+)
 from tests.given_when_then import Rules
 
 invoice = Rules(INVOICE)
@@ -43,6 +52,18 @@ def test_payment_that_is_given_back_in_parts_is_refunded_with_the_last_one() -> 
 
 def test_payment_of_which_a_part_was_given_back_is_known_again() -> None:
     invoice.given(*PAID, refunded("4.00", "6.00")).when(RECORD_PAYMENT).then_nothing()
+
+
+def test_bank_has_a_payment_no_more_once_all_of_it_was_given_back() -> None:
+    paid = (*PAID, RECONCILED)
+    ended = replace(UNRECONCILED, status="PART_PAID")
+    invoice.given(*paid).when(REFUND_PAYMENT).then(ended, REFUNDED)
+    part = refunded("4.00", "6.00")
+    invoice.given(*paid).when(replace(REFUND_PAYMENT, amount=Decimal("4.00"))).then(part)
+    invoice.given(*paid, part).when(REFUND_PAYMENT).then(ended, refunded("6.00", "0.00", "RECEIVED"))
+    # the invoice may have the transaction as another payment then
+    again = replace(PAID_IN_PART, payment_id="p2")
+    invoice.given(*paid, ended, REFUNDED, again).when(RECONCILE_PAYMENT).then(replace(RECONCILED, payment_id="p2"))
 
 
 def test_part_that_eight_decimals_do_not_hold_is_given_back_exactly() -> None:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from domain.catalog import adapter
 from domain.given import Given
+from domain.operations.delivery import SENDER
 from domain.operations.processes import TASK_LEASE
 from domain.operations.task import TASK, ModelUse, RequestTask, TaskFailed, TaskTimedOut, TimeOutTask
 from domain.process import Ask, Forget, Wait
@@ -19,6 +20,7 @@ from tests.examples.operations import (
     COMPLETE_TASK,
     FAIL_TASK,
     HEARTBEAT_TASK,
+    POSTPONE_TASK,
     REQUEST_TASK,
     TASK_CANCELLED,
     TASK_CLAIMED,
@@ -26,6 +28,7 @@ from tests.examples.operations import (
     TASK_FAILED,
     TASK_HEARTBEAT,
     TASK_MODEL_USED,
+    TASK_POSTPONED,
     TASK_REQUESTED,
     TASK_TIMED_OUT,
     TIME_OUT_TASK,
@@ -51,8 +54,20 @@ def test_task_is_requested_once() -> None:
     )
 
 
+def test_deliveries_are_asked_for_by_their_process_alone() -> None:
+    words = (
+        "the kind webhook.deliver and ids like webhook-shop~1 are for what is sent to webhook endpoints; take others"
+    )
+    delivery = replace(REQUEST_TASK, task_id="webhook-shop~1", kind="webhook.deliver")
+    for forged in (delivery, replace(delivery, task_id="mine"), replace(delivery, kind="http.check")):
+        task.given().when(forged).then_refused(Kind.NOT_ALLOWED, words)
+    task.given().when(delivery, GIVEN._replace(actor=SENDER)).then(replace(TASK_REQUESTED, kind="webhook.deliver"))
+
+
 def test_unknown_task_is_not_found() -> None:
-    for command in (CLAIM_TASK, HEARTBEAT_TASK, COMPLETE_TASK, FAIL_TASK, TIME_OUT_TASK, CANCEL_TASK):
+    for command in (
+        *(CLAIM_TASK, HEARTBEAT_TASK, COMPLETE_TASK, FAIL_TASK, POSTPONE_TASK, TIME_OUT_TASK, CANCEL_TASK),
+    ):
         task.given().when(command).then_refused(Kind.NOT_FOUND, "task check-web-1 is not known")
 
 
@@ -97,7 +112,7 @@ def test_answer_of_the_attempt_ends_the_task_and_the_same_answer_again_changes_n
 
 def test_worker_that_comes_late_changes_nothing() -> None:
     given = task.given(*CLAIMED, TASK_FAILED, replace(TASK_CLAIMED, attempt=2))
-    for command in (HEARTBEAT_TASK, COMPLETE_TASK, FAIL_TASK):
+    for command in (HEARTBEAT_TASK, COMPLETE_TASK, FAIL_TASK, POSTPONE_TASK):
         given.when(command).then_refused(
             Kind.CONFLICT, "task check-web-1 is CLAIMED in attempt 2; stop the work on attempt 1"
         )
@@ -123,6 +138,39 @@ def test_last_attempt_and_one_that_may_not_be_repeated_end_the_task() -> None:
     task.given(once, TASK_CLAIMED).when(FAIL_TASK).then(over)
     final = TaskFailed(attempt=1, error="connection refused", retryable=False, retry_at=None)
     task.given(*CLAIMED).when(replace(FAIL_TASK, retryable=False)).then(final)
+
+
+def test_attempt_that_was_not_made_does_not_count() -> None:
+    once = replace(TASK_REQUESTED, attempts=1)
+    task.given(once, TASK_CLAIMED).when(POSTPONE_TASK).then(TASK_POSTPONED)
+    postponed = (once, TASK_CLAIMED, TASK_POSTPONED)
+    task.given(*postponed).when(CLAIM_TASK, at(29 * SECOND)).then_refused(
+        Kind.NOT_ALLOWED, "task check-web-1 waits until 2026-01-31T08:30:30.250000+00:00 for its next attempt"
+    )
+    second = replace(TASK_CLAIMED, attempt=2)
+    again = replace(TASK_POSTPONED, attempt=2, retry_at=RECORDED_AT + 90 * SECOND, postponed=2)
+    task.given(*postponed, second).when(replace(POSTPONE_TASK, attempt=2), at(60 * SECOND)).then(again)
+    # the one attempt that it has is left
+    final = TaskFailed(attempt=3, error="connection refused", retryable=True, retry_at=None)
+    third = replace(TASK_CLAIMED, attempt=3)
+    task.given(*postponed, second, again, third).when(replace(FAIL_TASK, attempt=3)).then(final)
+
+
+def test_time_between_attempts_doubles_with_those_that_were_made() -> None:
+    second = replace(TASK_CLAIMED, attempt=2)
+    fails = replace(TASK_FAILED, attempt=2, retry_at=RECORDED_AT + 5 * SECOND)
+    task.given(*CLAIMED, TASK_POSTPONED, second).when(replace(FAIL_TASK, attempt=2)).then(fails)
+
+
+def test_task_that_is_postponed_for_more_than_a_day_uses_up_its_attempts() -> None:
+    later, day = replace(POSTPONE_TASK, attempt=2), 86_400
+    postponed = task.given(*CLAIMED, TASK_POSTPONED, replace(TASK_CLAIMED, attempt=2))
+    last = replace(TASK_POSTPONED, attempt=2, retry_at=RECORDED_AT + (day + 29) * SECOND, postponed=2)
+    postponed.when(later, at((day - 1) * SECOND)).then(last)
+    failed = TaskFailed(
+        attempt=2, error=POSTPONE_TASK.reason, retryable=True, retry_at=RECORDED_AT + (day + 5) * SECOND
+    )
+    postponed.when(later, at(day * SECOND)).then(failed)
 
 
 def test_attempt_times_out_when_its_lease_is_over_and_not_before() -> None:

@@ -6,9 +6,19 @@ from typing import Any
 
 import pytest
 
+from domain.automation.agent_execution import ExecuteAgent
 from domain.automation.decide_execution import EXECUTION, LATE, MAX_INSIDE
 from domain.automation.execution import FailNode, NodeFailed, SettleNode, WorkflowCompleted, WorkflowFailed
-from domain.automation.graph import ApprovalNode, Edge, ForeachNode, TaskNode, TransformNode, WaitNode, graph_text
+from domain.automation.graph import (
+    AgentNode,
+    ApprovalNode,
+    Edge,
+    ForeachNode,
+    TaskNode,
+    TransformNode,
+    WaitNode,
+    graph_text,
+)
 from domain.automation.node_runs import parsed, sub_execution_id, token_of
 from domain.automation.processes import WORKFLOW_NODE, WORKFLOW_TURN
 from domain.automation.turn import CANCELLED
@@ -50,13 +60,14 @@ from tests.examples.automation import (
     WORKFLOW_ACTIVATED,
     WORKFLOW_ARCHIVED,
     WORKFLOW_CANCELLED,
+    WORKFLOW_COMPLETED,
     WORKFLOW_CREATED,
     WORKFLOW_DEACTIVATED,
     WORKFLOW_PUBLISHED,
     WORKFLOW_STARTED,
 )
 from tests.examples.moments import RECORDED_AT
-from tests.examples.operations import TASK_REQUESTED
+from tests.examples.operations import TASK_COMPLETED, TASK_REQUESTED
 from tests.examples.process import ANSWERED, ASKED, TIMER_FIRED, TIMER_SET
 from tests.given_when_then import GIVEN, Rules, Runs
 
@@ -323,6 +334,29 @@ def test_node_that_wants_work_requests_a_task_under_the_name_of_its_run() -> Non
     due_at = RECORDED_AT + timedelta(seconds=9)
     timed = replace(NODE_STARTED, due_at=due_at)
     node.when(timed).then(Wait("due", due_at), Ask("request_task", request))
+
+
+def test_node_of_an_agent_begins_a_run() -> None:
+    started = replace(NODE_STARTED, node_type="agent", kind="agent.run", input='{"agent":"first-look","input":"web-1"}')
+    run_id = sub_execution_id("e1~check~1")
+    node.when(started).then(
+        Ask(
+            "execute_agent",
+            ExecuteAgent(execution_id=run_id, agent_id="first-look", input="web-1", parent="e1~check~1"),
+        )
+    )
+
+
+def test_node_of_an_agent_whose_task_an_earlier_version_requested_goes_on_by_that_task() -> None:
+    settle = SettleNode(execution_id="e1", node_id="check", attempt=1)
+    earlier = node.given(replace(ASKED, step="request_task"))
+    earlier.when(TASK_COMPLETED, stream="task-e1~check~1").then(Ask("settle", settle))
+    nodes = (AgentNode(id="check", type="agent", agent="first-look"),)
+    begun = replace(WORKFLOW_STARTED, nodes=1, graph=graph_text(nodes, ()))
+    started = replace(NODE_STARTED, node_type="agent", kind="agent.run")
+    ended = replace(NODE_COMPLETED, node_name="check", node_type="agent", next=(), output='"off"')
+    over = replace(WORKFLOW_COMPLETED, duration_ms=0, output='{"check":"off"}')
+    execution.given(begun, started).when(settle, with_task(TaskStatus.COMPLETED, '"off"')).then(ended, over)
 
 
 def test_node_that_needs_nobody_has_no_process() -> None:

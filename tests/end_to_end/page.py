@@ -32,8 +32,8 @@ class Page:
         self.browser.get(f"{self.url}{room}#key={key}" if key else f"{self.url}{room}")
         self.run("window.name = 'not loaded again'")
 
-    def run(self, script: str) -> Any:
-        return self.browser.execute_script(script)
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.browser.execute_script(script, *arguments)
 
     def all(self, css: str) -> list[WebElement]:
         return self.browser.find_elements(By.CSS_SELECTOR, css)

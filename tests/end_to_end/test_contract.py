@@ -13,7 +13,23 @@ from streams.intake.http.commands import PUBLIC
 from tests.conformance import Target, run, target
 
 METHODS = {"get", "post", "put", "patch", "delete"}
-OPEN = {"/metrics", "/v1/ops/alive", "/v1/ops/health", "/v1/passwords", "/v1/sign-in"}
+OPEN = {
+    "/.well-known/oauth-authorization-server/oauth/{tenant_id}",
+    "/metrics",
+    "/oauth/authorize",
+    "/oauth/introspect",
+    "/oauth/revoke",
+    "/oauth/token",
+    "/oauth/{tenant_id}/.well-known/openid-configuration",
+    "/oauth/{tenant_id}/jwks.json",
+    "/v1/connectors/{connector_id}/events",
+    "/v1/ops/alive",
+    "/v1/ops/health",
+    "/v1/passwords",
+    "/v1/sign-in",
+    "/v1/sign-in/{tenant_id}",
+    "/v1/sign-in/{tenant_id}/{provider_id}",
+}
 """What needs no key."""
 
 
@@ -68,6 +84,17 @@ def test_every_operation_has_a_name_of_its_own_that_follows_from_its_path(
     assert operations["post", "/v1/commands/fleet/RegisterDevice"]["operationId"] == (
         "post_commands_fleet_RegisterDevice"
     )
+
+
+def test_ways_to_get_a_token_are_described(document: dict[str, Any]) -> None:
+    [flows] = [one["flows"] for one in document["components"]["securitySchemes"].values() if one["type"] == "oauth2"]
+    assert flows.keys() == {"authorizationCode", "clientCredentials"}
+    for flow in flows.values():
+        for name in ("authorizationUrl", "tokenUrl", "refreshUrl"):
+            assert flow.get(name, "/oauth/token") in document["paths"]
+    refusal = document["paths"]["/oauth/token"]["post"]["responses"]["400"]["content"]["application/json"]
+    assert refusal["schema"]["required"] == ["error"]
+    assert "303" in document["paths"]["/oauth/authorize"]["post"]["responses"]
 
 
 def test_every_operation_says_who_may_ask_what_it_answers_and_how_it_refuses(

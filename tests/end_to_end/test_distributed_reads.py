@@ -1,13 +1,34 @@
-"""Reads of the distributed profile: one's own writes at once, pages at any gateway, a worker or store that is away."""
+"""Reads of the distributed profile: one's own writes at once, pages at any gateway, a worker or store that is away.
 
+Some of what people do in the rooms of the page all day is done here too, as it is in the embedded profile.
+"""
+
+import asyncio
+import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from factline.worker import Worker
+from infra.handlers.deliver import deliver_webhooks
+from infra.handlers.kinds import DELIVER
+from schemas.standard_webhooks import signature, signing_key
+from tests.end_to_end.conftest import Server
 from tests.end_to_end.deployment import OTHER_GATEWAY, Deployment
+
+# they run here as well, with the server and the page of this module
+from tests.end_to_end.test_rooms import (  # noqa: F401
+    test_accountant_approves_an_invoice_and_pays_it,
+    test_technician_acknowledges_many_alerts_at_once_and_resolves_one_with_a_note,
+)
+from tests.end_to_end.test_rooms_of_agents import (  # noqa: F401
+    test_supervisor_approves_what_waits_and_sees_the_graph_go_on,
+)
+from tests.infra.handlers.kit import LOCAL
+from tests.infra.handlers.web_server import web_server
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -17,14 +38,28 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def client(deployment: Deployment) -> Iterator[httpx.Client]:
     """Give a client of a tenant of its own, with a device."""
-    operator = {"X-API-Key": deployment.operator_key}
     with httpx.Client(base_url=deployment.url(), timeout=60, trust_env=False) as client:
-        told = {"tenant_id": "core", "name": "Core"}
-        answer = eventually(lambda: _created(client.post("/v1/tenants", json=told, headers=operator)))
-        client.headers["X-API-Key"] = answer["api_key"]
-        eventually(lambda: client.get("/v1/devices").status_code == 200)
+        client.headers["X-API-Key"] = key_of_a_tenant(deployment, "core")
         register(client, "web-1")
         yield client
+
+
+@pytest.fixture(scope="module")
+def server(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """Give a gateway as the tests of the page know a server; this one is kept going by others."""
+    server = Server(tmp_path_factory.mktemp("unused"))
+    server.address, server.api_key = deployment.url(), key_of_a_tenant(deployment, "rooms")
+    return server
+
+
+def key_of_a_tenant(deployment: Deployment, tenant_id: str) -> str:
+    """Register a tenant and return its key, once that is good."""
+    operator, told = {"X-API-Key": deployment.operator_key}, {"tenant_id": tenant_id, "name": tenant_id.title()}
+    with httpx.Client(base_url=deployment.url(), timeout=60, trust_env=False) as client:
+        answer = eventually(lambda: _created(client.post("/v1/tenants", json=told, headers=operator)))
+        key: str = answer["api_key"]
+        eventually(lambda: client.get("/v1/devices", headers={"X-API-Key": key}).status_code == 200)
+    return key
 
 
 def _created(answer: httpx.Response) -> Any:
@@ -68,6 +103,57 @@ def test_command_is_in_all_three_stores_for_who_reads_with_its_token(client: htt
         assert counts["device.tagged"] == before + 4 * (step - 1)
 
 
+def test_webhooks_are_sent_by_a_worker_with_the_events_that_the_gateway_gives_it(
+    client: httpx.Client, deployment: Deployment
+) -> None:
+    async def work(url: str, until: Callable[[], Any]) -> None:
+        worker = Worker(url, client.headers["X-API-Key"], wait_s=1)
+        worker.task(DELIVER)(deliver_webhooks(LOCAL))
+        working = asyncio.create_task(worker.work())
+        await asyncio.to_thread(eventually, until)
+        worker.stop()
+        await working
+
+    with web_server(lambda _: (204, {}, b"")) as receiver:
+        hook = {"endpoint_id": "hook", "url": receiver.url, "types": ["device.registered", "device.retired"]}
+        secret = client.post("/v1/webhook_endpoints", json=hook).json()["secret"]
+        names = [f"hooked-{n}" for n in range(5)]
+        for name in names:
+            register(client, name)
+        asyncio.run(work(deployment.url(), lambda: len(receiver.sent) >= len(names)))
+        assert [json.loads(sent.body)["data"]["data"]["hostname"] for sent in receiver.sent] == [
+            f"{name}.example" for name in names
+        ]
+        sent = receiver.sent[0]
+        id_, at_s = sent.headers["webhook-id"], int(sent.headers["webhook-timestamp"])
+        assert sent.headers["webhook-signature"] == signature(signing_key(secret), id_, at_s, sent.body)
+    eventually(lambda: _hook(client).items() >= {"delivered": 5, "waiting": False}.items(), lambda: str(_hook(client)))
+
+
+def _hook(client: httpx.Client) -> dict[str, Any]:
+    row: dict[str, Any] = client.get("/v1/webhook_endpoints/hook").json()["rows"][0]
+    return row
+
+
+def test_changes_of_a_connector_are_recorded_once(client: httpx.Client, deployment: Deployment) -> None:
+    said = {"connector_id": "crm", "tool_type": "postgresql", "format": "debezium"}
+    made = client.post("/v1/connectors", json=said).json()
+    source = {"db": "shop", "schema": "public", "table": "orders"}
+    rows = [{"op": "c", "after": {"id": n % 5}, "source": {**source, "lsn": n}} for n in range(20)]
+    with httpx.Client(base_url=deployment.url(), trust_env=False, timeout=60) as outside:
+        outside.headers["Authorization"] = f"Bearer {made['secret']}"
+        # the gateway hears of the secret within a second
+        eventually(lambda: outside.post(made["address"], json=rows[:10]).status_code == 200)
+        answers = [outside.post(made["address"], json=rows).json() for _ in range(2)]
+    assert answers == [{"received": 10, "repeated": 10}, {"received": 0, "repeated": 20}]
+    eventually(lambda: [row["version"] for row in _received(client)] == [4] * 5, lambda: str(_received(client)))
+
+
+def _received(client: httpx.Client) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.get("/v1/received_changes", params={"connector_id": "crm"}).json()["rows"]
+    return found
+
+
 def test_fact_is_in_all_three_stores_for_who_reads_with_its_token(client: httpx.Client) -> None:
     window = {"start": "2026-01-31T08:00:00Z", "end": "2026-01-31T09:00:00Z", "metric": "load"}
     for minute in range(3):
@@ -104,7 +190,7 @@ def test_view_whose_worker_hangs_says_how_far_it_is_and_the_others_answer(
     finally:
         worker.send_signal(signal.SIGCONT)
     eventually(lambda: client.get("/v1/audit/events", headers={"X-Consistent-With": token}).is_success)
-    assert read(client, "/v1/audit/events", token)[0]["stream"] == "device-web-2"
+    assert "device-web-2" in {row["stream"] for row in read(client, "/v1/audit/events", token)}
 
 
 def test_store_that_is_away_stops_no_command_no_other_answer_and_no_gateway_from_starting(
@@ -122,7 +208,7 @@ def test_store_that_is_away_stops_no_command_no_other_answer_and_no_gateway_from
         with httpx.Client(base_url=there, headers=client.headers, timeout=60, trust_env=False) as other:
             eventually(lambda: other.get("/v1/audit/events").is_success)
             token = register(other, "web-3")
-            assert read(other, "/v1/audit/events", token)[0]["stream"] == "device-web-3"
+            assert "device-web-3" in {row["stream"] for row in read(other, "/v1/audit/events", token)}
             assert {row["type"] for row in read(client, "/v1/analytics/events", token)} > {"device.registered"}
             # a cursor is good at every gateway
             assert other.get("/v1/audit/events", params={"limit": 1, "cursor": page["next"]}).is_success
@@ -135,6 +221,7 @@ def test_store_that_is_away_stops_no_command_no_other_answer_and_no_gateway_from
                 "keys": "ok",
                 "answers": "ok",
                 "issuer_keys": "ok",
+                "sign_in_providers": "ok",
             }
     finally:
         own_mongo.resume()

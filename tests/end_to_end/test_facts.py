@@ -17,6 +17,8 @@ from schemas.envelope import TenantId
 from streams.ports import FactSubmission
 from tests.streams.kit import TESTER
 
+pytestmark = pytest.mark.full
+
 BEGAN = datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)
 UNITS = {"cpu": "percent", "load": ""}
 

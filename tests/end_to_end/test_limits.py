@@ -15,8 +15,22 @@ from infra.embedded import Embedded
 from infra.serve.embedded import create_app
 from projections.credentials import RateLimits
 
-OPEN = {"/v1/ops/alive", "/v1/ops/health", "/v1/passwords", "/v1/sign-in"}
+pytestmark = pytest.mark.full
+
+OPEN = {
+    "/v1/connectors/{connector_id}/events",
+    "/v1/ops/alive",
+    "/v1/ops/health",
+    "/v1/passwords",
+    "/v1/sign-in",
+    "/v1/sign-in/{tenant_id}",
+    "/v1/sign-in/{tenant_id}/{provider_id}",
+}
 """Routes under /v1 that need no key."""
+
+
+BY_MESSAGES = {"/v1/tasks/{task_id}/stream"}
+"""Routes that count the messages of a tenant, and not the requests of a key."""
 
 
 class Server(NamedTuple):
@@ -42,7 +56,7 @@ def client(app: FastAPI, key: str | None) -> httpx.AsyncClient:
 
 def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
     for path, methods in app.openapi()["paths"].items():
-        if path.startswith("/v1/") and path not in OPEN:
+        if path.startswith("/v1/") and path not in OPEN | BY_MESSAGES:
             yield from ((method.upper(), path) for method in methods)
 
 
@@ -62,6 +76,21 @@ def test_every_route_with_a_key_is_limited(tmp_path: Path) -> None:
     found = asyncio.run(ask())
     assert len(found) > 50
     assert not {at: status for at, status in found.items() if status != 429}
+
+
+def test_every_route_refuses_a_parameter_that_it_does_not_read(tmp_path: Path) -> None:
+    async def ask() -> dict[tuple[str, str], int]:
+        async with server(tmp_path) as (running, _):
+            return {
+                (method, path): (
+                    await running.operator.request(method, path.replace("{", "").replace("}", "") + "?nothing=1")
+                ).status_code
+                for method, path in routes(running.app)
+            }
+
+    found = asyncio.run(ask())
+    assert len(found) > 50
+    assert not {at: status for at, status in found.items() if status != 400}
 
 
 def test_usage_and_quotas_are_known_after_a_restart(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from tests.infra.server_process import ServerProcess, factline
 from tests.streams.intake.http.ways_in import served
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.full
+
 HERE = Path(__file__).parent / "old_data"
 TENANTS = ("acme", "bolt", "gone", "held")
 PARKED = "watches"
@@ -34,7 +36,8 @@ VIEWS = {
     for one in ANSWERS
     if one["path"] == "/v1/ops/projections"
     for row in json.loads(one["answer"])["rows"]
-}
+} - {"api_keys"}
+"""The views of before, without the one that had hashes of keys; `keys` took its place."""
 PATHS = sorted({asked["described"] for asked in ANSWERS})
 
 

@@ -2,6 +2,7 @@
 
 import signal
 from decimal import Decimal
+from pathlib import Path
 
 import httpx
 import pytest
@@ -187,22 +188,65 @@ def test_a_real_file_is_seen_in_the_bars_to_the_last_penny(page: Page, shop: Ser
     assert page.run("return window.name") == "not loaded again"
 
 
-def test_invoices_are_turned_over_and_filtered(page: Page, shop: Server) -> None:
-    page.open(shop.api_key, "/invoices?limit=10")
+def test_invoices_are_scrolled_to_their_end_and_filtered(page: Page, shop: Server) -> None:
+    page.open(shop.api_key, "/invoices?limit=25")
     page.row("#invoices", "540009")
     newest = numbers(page)
-    page.one("#invoices .pager button:last-child").click()
-    page.until_text("#invoices .pager", "Page 2")
-    assert page.until(lambda: (seen := numbers(page)) and not seen & newest and seen, "the second page is the first")
-    assert "page=2" in page.browser.current_url
-    page.browser.back()
-    page.until_text("#invoices .pager", "Page 1")
+
+    def at_the_end() -> bool | None:
+        page.run("scrollTo(0, document.body.scrollHeight)")
+        # a screen or two of rows is there, however many there are
+        assert len(page.all("#invoices tbody tr")) < 120
+        return page.one("#invoices table").get_attribute("aria-rowcount") != "-1" or None
+
+    page.until(at_the_end, "the list does not end", seconds=SLOWLY_S)
+    known = int(page.one("#invoices table").get_attribute("aria-rowcount") or 0) - 1
+    assert known == shop_invoices(shop)
+    assert not numbers(page) & newest
+    # the address begins where one is, and what was before is one press away
+    page.until(lambda: "cursor=" in page.browser.current_url or None, "the address does not say where one is")
+    page.open(shop.api_key, page.browser.current_url.removeprefix(shop.address))
+    page.until(lambda: (seen := numbers(page)) and not seen & newest and seen, "the address is of the newest")
+    page.press("From the beginning", within="#invoices")
     page.row("#invoices", "540009")
     page.one("#invoices [name=kind] [value=credit_note]").click()
     page.until(lambda: all(number.startswith("C") for number in numbers(page)) or None, "an invoice is no credit note")
     page.row("#invoices", "C").click()
     page.press("History")
     page.until_text("#history .state", '"kind": "credit_note"')
+
+
+def shop_invoices(shop: Server) -> int:
+    with shop.client() as client:
+        rows, cursor = 0, None
+        while True:
+            answer = client.get("/v1/invoices", params={"limit": 100, **({"cursor": cursor} if cursor else {})}).json()
+            rows, cursor = rows + len(answer["rows"]), answer["next"]
+            if not cursor:
+                return rows
+
+
+def test_what_is_read_stays_where_it_is_while_others_work(page: Page, server: Server) -> None:
+    for number in range(60):
+        server.command("fleet.RaiseAlert", alert_id=f"stay-{number:02}", severity="info", rule=f"stay {number:02}")
+    page.open(server.api_key, "/alerts?rule=&sort=-raised_at&limit=20&q=stay")
+    page.row("#alerts", "stay 59")
+    page.until(
+        lambda: page.run("scrollTo(0, 1200)") or page.all("#alerts tr[aria-rowindex='40']") or None, "no more rows"
+    )
+    row = page.row("#alerts", "stay 30")
+    before = row.location["y"]
+    # one more above, and one that is read goes another way
+    server.command("fleet.RaiseAlert", alert_id="stay-new", severity="info", rule="stay new")
+    server.command("fleet.ResolveAlert", alert_id="stay-30", note="")
+    page.until_text("#alerts tr[aria-rowindex='31']", "resolved")
+    assert page.row("#alerts", "stay 30").location["y"] == before
+    # the arrow keys go from row to row
+    page.run("[...document.querySelectorAll('#alerts a.row')].find(row => row.textContent === 'stay 30').focus()")
+    ActionChains(page.browser).send_keys(Keys.ARROW_DOWN).perform()
+    assert page.run("return document.activeElement.textContent") == "stay 29"
+    page.press("From the beginning", within="#alerts")
+    page.row("#alerts", "stay new")
 
 
 def numbers(page: Page) -> set[str]:
@@ -245,7 +289,7 @@ def test_a_tenant_without_anything_is_told_how_to_begin(page: Page, shop: Server
     acme = httpx.post(f"{shop.address}/v1/tenants", json=body, headers=headers, timeout=30).json()
     page.open(acme["api_key"])
     for section in ("#invoices", "#revenue-over-time", "#revenue-by-group"):
-        page.until_text(section, "factline import invoices FILE --tenant")
+        page.until_text(section, "Drop a CSV file here")
     page.until_text("#devices", "No devices yet")
     page.until_text("#alerts", "No alerts")
     page.until_text("#metrics", "The charts of a device appear here")
@@ -300,3 +344,45 @@ def test_a_page_goes_on_after_a_restart_of_the_server(page: Page, server: Server
     before = readings(page, "cpu_percent")
     page.until(lambda: readings(page, "cpu_percent") > before or None, "no reading was added")
     assert page.run("return window.name") == "not loaded again"
+
+
+FILE = """InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country
+F-1,tea,<b>green</b>,3,2026-10-01,2.50,acme,France
+F-2,tea,green,three,2026-10-02,2.50,acme,France
+"""
+
+
+def test_a_file_that_is_dropped_is_checked_then_imported_and_again_adds_nothing(
+    page: Page, server: Server, tmp_path: Path
+) -> None:
+    page.open(server.api_key, "/invoices")
+    page.settled()
+    page.run(
+        "const data = new DataTransfer(); data.items.add(new File([arguments[0]], 'october.csv'));"
+        "dispatchEvent(new DragEvent('drop', {dataTransfer: data, cancelable: true}))",
+        FILE,
+    )
+    page.until_text("#file-october-csv [role=status]", "nothing is recorded yet")
+    assert page.browser.current_url == f"{server.address}/import?kind=invoices"
+    assert "Quantity" in page.row("#file-october-csv", "3").text
+    assert server.get("/v1/invoices", q="F-1")["rows"] == []
+    page.one("[name=currency]").send_keys("EUR\t")
+    page.press("Import 1 row")
+    page.until_text("#file-october-csv [role=status]", "Recorded")
+    page.until(lambda: server.get("/v1/invoices", q="F-1")["rows"] or None, "it is in no list")
+    assert server.get("/v1/invoices", q="F-1")["rows"][0]["currency"] == "EUR"
+    # by the keyboard: the file is chosen
+    (tmp_path / "again.csv").write_text(FILE)
+    page.one("input[type=file]").send_keys(str(tmp_path / "again.csv"))
+    page.press("Import 1 row", within="#file-again-csv")
+    page.until_text("#file-again-csv .facts", "Recorded before\n1")
+
+
+def test_a_file_that_cannot_be_read_says_why_and_offers_another_try(page: Page, server: Server, tmp_path: Path) -> None:
+    page.expected_errors = ("422",)
+    (tmp_path / "notes.csv").write_text("a,b\n1,2\n")
+    page.open(server.api_key, "/import?kind=invoices")
+    page.one("input[type=file]").send_keys(str(tmp_path / "notes.csv"))
+    page.until_text("#file-notes-csv [role=alert]", "InvoiceNo")
+    page.press("Try again")
+    page.until_text("#file-notes-csv [role=alert]", "InvoiceNo")

@@ -32,22 +32,44 @@ ROOMS = (
     "/alerts?stream=alert-alert-1",
     "/watches?new=yes",
     "/watches/watch-2",
+    "/maintenance",
     "/logs",
+    "/scripts",
+    "/scripts/script-2?stream=script-script-2",
+    "/runs",
+    "/runs/run-2?stream=command_execution-run-2",
+    "/organizations",
+    "/organizations/organization-1?stream=organization-organization-1",
     "/leads",
     "/leads/lead-1?stream=lead-lead-1",
     "/quotes",
     "/quotes/quote-2?stream=quote-quote-2",
+    "/team",
     "/customers",
     "/customers/customer-1",
     "/invoices",
+    "/transactions",
+    "/transactions/transaction-2?stream=transaction-transaction-2",
+    "/budgets",
     "/content",
     "/content/content-1?stream=content-content-1",
     "/workflows",
     "/workflows/workflow-2?stream=workflow-workflow-2",
     "/executions/execution-2?stream=execution-execution-2",
+    "/agents",
+    "/agents/agent-2?stream=agent-agent-2",
+    "/agents/runs/agent-run-2?stream=agent_execution-agent-run-2",
+    "/conversations",
+    "/conversations/conversation-2?stream=conversation-conversation-2",
+    "/collections",
+    "/collections/collection-2?stream=vector_collection-collection-2",
+    "/tools",
+    "/tools/tool-2?stream=tool-tool-2",
     "/tasks",
     "/tasks/task-1?stream=task-task-1",
     "/events",
+    "/import?kind=invoices",
+    "/import?kind=logs",
     "/system",
     "/settings",
 )
@@ -72,6 +94,26 @@ _BESIDE: tuple[tuple[str, Mapping[str, Any]], ...] = (
             "lines": [{"product": KINDS[2], "quantity": 1, "unit_price": 1, "description": KINDS[4]}],
         },
     ),
+    # the first device was retired
+    ("fleet/RegisterDevice", {"device_id": "device-2", "hostname": "device-2"}),
+    ("execution/RunCommand", {"execution_id": "run-2", "device_id": "device-2", "shell": "bash", "body": _ALL}),
+    ("execution/StartExecution", {"execution_id": "run-2"}),
+    ("execution/ReportResult", {"execution_id": "run-2", "exit_code": 0, "stdout": _ALL}),
+    ("execution/CreateScript", {"script_id": "script-2", "name": _ALL, "shell": "bash", "body": _ALL}),
+    (
+        "execution/ScheduleScript",
+        {"schedule_id": "schedule-2", "script_id": "script-2", "device_ids": ["device-2"], "every_s": 86_400},
+    ),
+    (
+        "fleet/PlanMaintenance",
+        {
+            "maintenance_id": "maintenance-2",
+            "device_id": "device-2",
+            "begins_at": "2030-01-31T08:30:00Z",
+            "ends_at": "2030-01-31T09:30:00Z",
+            "reason": _ALL,
+        },
+    ),
     ("automation/CreateWorkflow", {"workflow_id": "workflow-2", "name": _ALL, "description": _ALL}),
     (
         "automation/PublishWorkflow",
@@ -80,6 +122,42 @@ _BESIDE: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("automation/ExecuteWorkflow", {"workflow_id": "workflow-2", "execution_id": "execution-2", "input": {_ALL: _ALL}}),
     ("automation/ApproveNode", {"execution_id": "execution-2", "node_id": "ask", "note": _ALL}),
     ("automation/ExecuteWorkflow", {"workflow_id": "workflow-2", "execution_id": "execution-3", "input": _ALL}),
+    (
+        "automation/RegisterTool",
+        {"tool_id": "tool-2", "name": _ALL, "description": _ALL, "kind": "http.check", "parameters": {"title": _ALL}},
+    ),
+    (
+        "automation/SetPolicy",
+        {"policy_id": "policy-2", "name": _ALL, "rules": [{"tools": ["tool-2"], "decision": "deny", "reason": _ALL}]},
+    ),
+    ("automation/RegisterModel", {"model_id": "model-2", "name": _ALL, "model": KINDS[2]}),
+    (
+        "automation/CreateAgent",
+        {"agent_id": "agent-2", "name": _ALL, "prompt": _ALL, "model_id": "model-2", "tools": ["tool-2"]},
+    ),
+    ("automation/ExecuteAgent", {"execution_id": "agent-run-2", "agent_id": "agent-2", "input": _ALL}),
+    ("automation/StartConversation", {"conversation_id": "conversation-2", "agent_id": "agent-2", "title": _ALL}),
+    ("automation/AddMessage", {"conversation_id": "conversation-2", "text": _ALL}),
+    (
+        "automation/CreateVectorCollection",
+        {"collection_id": "collection-2", "name": _ALL, "model": _ALL, "dimensions": 1},
+    ),
+    (
+        "automation/PutDocuments",
+        {"collection_id": "collection-2", "change_id": "change-2", "documents": [{"id": "page-2", "vector": [1]}]},
+    ),
+    (
+        "finance/RecordTransaction",
+        {
+            "transaction_id": "transaction-2",
+            "account": _ALL,
+            "booked_at": "2026-01-31T08:30:00Z",
+            "amount": 1,
+            "currency": "EUR",
+            "party": KINDS[2],
+            "reference": _ALL,
+        },
+    ),
 )
 WIDTHS = (390, 1400)
 _FIND = """
@@ -115,6 +193,7 @@ def stored(server: Server) -> Server:
     assert len(taken) >= FEWEST_STORED, taken
     for path, body in _BESIDE:
         server.post(f"/v1/commands/{path}", body)
+    server.post("/v1/clients", {"name": _ALL, "scopes": ["devices:read"]})
     fact = {"happened_at": "2026-11-20T10:00:00Z", "device_id": "device-1"}
     metric = {"metrics": {KINDS[2]: 1, KINDS[1]: 2, KINDS[0]: 3}, "unit": KINDS[4]}
     fields = ("summary", "details", "event_type", "tool_type", "user_id", "hostname")

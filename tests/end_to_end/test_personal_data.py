@@ -1,8 +1,9 @@
 """Personal fields are sealed in every copy, opened for who may see them, and gone once the key is destroyed."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.sales.lead import CaptureLead, ScoreLead
+from domain.message import Event
+from domain.process import Action, Around, Process, same_id
+from domain.sales.lead import CaptureLead, LeadCaptured, ScoreLead
 from infra.cli.replay import json_line
 from infra.data_dir import KEYS_FILE, MASTER_KEY_FILE, DataDirError
 from infra.embedded import DEMO_TENANT, Embedded
@@ -26,9 +29,11 @@ from streams.ports import LogReader
 from streams.project.replay import Selection, replay
 from streams.write.personal import PersonalLog
 from streams.write.states import fold
+from streams.write.writer import Writer
 from tests.live_files import files_with
 from tests.streams.intake.http.ways_in import served
 from tests.streams.kit import register_tenant, submission
+from tests.streams.write.saga import Hands
 
 PERSONAL = ("contact_name", "email", "phone", "job_title")
 NUMBERS = count(1)
@@ -177,6 +182,27 @@ def test_restored_log_opens_and_rules_decide_on_what_was_meant(tmp_path: Path) -
         embedded.keys.destroy((DEMO_TENANT, "lead-l1"))
         [scored] = embedded.writer.write([submission(ScoreLead(lead_id="l1"))])
         assert scored.outcome == "accepted"
+
+
+def test_event_that_a_process_failed_on_comes_again_with_its_personal_fields_open(tmp_path: Path) -> None:
+    shown: list[str | None] = []
+
+    def react(_state: Any, event: Event, _around: Around) -> Sequence[Action]:
+        if isinstance(event, LeadCaptured):
+            shown.append(event.email)
+            if len(shown) == 1:
+                raise ZeroDivisionError
+        return []
+
+    hands = Hands(datetime.now(UTC))
+    with Embedded.open(tmp_path) as embedded:
+        process = Process("frail", (LeadCaptured,), same_id, react)
+        writer = Writer(PersonalLog(embedded.log, embedded.keys), hands, processes=(process,))
+        capture = CaptureLead(lead_id="l1", source="referral", email="trillian@example.test")
+        writer.write([register_tenant("demo"), submission(capture)])
+        hands.at += timedelta(seconds=10)
+        writer.tick()
+    assert shown == ["trillian@example.test"] * 2
 
 
 @pytest.mark.parametrize("name", [KEYS_FILE, MASTER_KEY_FILE])

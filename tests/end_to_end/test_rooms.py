@@ -17,7 +17,13 @@ INVOICE = {
     "issue_date": "2026-11-01T00:00:00Z",
     "lines": [{"product": "tea", "quantity": "3", "unit_price": "50"}],
 }
-ASK = {"workflow_id": "ask", "nodes": [{"id": "ask", "type": "approval"}]}
+LINE = {
+    "transaction_id": "line-2",
+    "account": "DE02",
+    "booked_at": "2026-11-02T00:00:00Z",
+    "amount": "-3",
+    "currency": "EUR",
+}
 PASSWORD = "correct horse battery staple"
 
 
@@ -138,22 +144,6 @@ def test_a_watch_is_tried_over_the_past_and_then_defined(page: Page, server: Ser
     assert "active" in page.row("#watches", "CPU of the old one").text
 
 
-def test_supervisor_approves_what_waits_and_sees_the_graph_go_on(page: Page, server: Server) -> None:
-    server.post("/v1/commands/automation/CreateWorkflow", {"workflow_id": "ask", "name": "Ask first"})
-    server.command("automation.PublishWorkflow", **ASK)
-    server.command("automation.ExecuteWorkflow", workflow_id="ask", execution_id="e-1", input={})
-    page.open(server.api_key, "/executions/e-1")
-    page.until_text("#thing", "running")
-    assert page.one(".graph .node.waiting")
-    page.open(server.api_key, "/workflows")
-    page.press("Approve", within="#approvals")
-    page.fill(note="go on")
-    page.press("Approve")
-    page.until_text("#approvals", "Nothing waits for a person")
-    page.row("#executions", "completed").click()
-    page.one(".graph .node.approved, .graph .node.completed")
-
-
 def test_lead_goes_its_way_over_the_board(page: Page, server: Server) -> None:
     server.command("sales.CaptureLead", lead_id="lead-9", source="fair", company="Bolt")
     page.open(server.api_key, "/leads")
@@ -178,6 +168,143 @@ def test_operator_verifies_a_view_and_sees_how_it_went(page: Page, server: Serve
     page.row("#projections", "devices").find_element(By.XPATH, ".//button[.='Verify']").click()
     page.press("Verify")
     page.until(lambda: "rows equal the log" in page.row("#projections", "devices").text or None, "there is no verdict")
+
+
+def test_accountant_says_which_invoice_a_line_of_the_bank_pays(page: Page, server: Server) -> None:
+    server.command("finance.ReceiveInvoice", **(INVOICE | {"number": "B-1", "party": "bolt", "direction": "out"}))
+    page.open(server.api_key, "/transactions")
+    page.until_text("#flagged", "No line of a statement needs a person")
+    page.press("Record one")
+    page.fill(transaction_id="line-1", account="DE02", amount="150", party="bolt", reference="for <b>tea</b>")
+    page.press("Record one")
+    row = page.row("#flagged", "for <b>tea</b>")
+    assert "150.00 EUR" in row.text
+    row.find_element(By.XPATH, ".//button[.='Assign']").click()
+    assert page.one("dialog:modal [name=party]").get_attribute("value") == "bolt"
+    page.fill(number="B-1")
+    page.press("Assign")
+    page.row("#transactions", "reconciled").click()
+    page.until_text("#thing .status", "reconciled")
+    assert not {"Assign", "Ignore"} & page.buttons()
+    page.one("main .notice a").click()
+    page.until_text("#payments", "150.00")
+    server.command("finance.RecordTransaction", **LINE)
+    page.open(server.api_key, "/transactions/line-2")
+    page.press("Ignore")
+    page.fill(reason="a fee")
+    page.press("Ignore")
+    page.until_text("#thing .status", "ignored")
+    # a rent that is always 500 is unusual above 750
+    for number, amount in enumerate(["-500"] * 8 + ["-900"]):
+        rent = {"transaction_id": f"rent-{number}", "amount": amount, "party": "landlord"}
+        server.command("finance.RecordTransaction", **(LINE | rent))
+    page.open(server.api_key, "/transactions?amount_flag=HIGH")
+    assert "high" in page.row("#transactions", "900.00 EUR").text
+    assert len(page.all("#transactions tbody tr")) == 1
+
+
+def test_owner_registers_a_program_changes_its_secret_and_ends_it(page: Page, server: Server) -> None:
+    page.expected_errors = ("422",)
+    page.open(server.api_key, "/settings")
+    page.until_text("#clients", "No programs yet")
+    page.press("Register", within="#clients")
+    page.fill(name="Reports", scopes="devices:read, nothing")
+    page.press("Register")
+    page.until_text("dialog:modal [role=alert]", "scopes")
+    page.fill(scopes="devices:read")
+    page.press("Register")
+    first = page.text("dialog:modal .once").splitlines()[1]
+    page.press("Close")
+    page.row("#clients", "Reports")
+    page.press("New secret")
+    page.press("New secret")
+    assert page.text("dialog:modal .once").splitlines()[1] != first
+    page.press("Close")
+    page.press("End a secret")
+    page.fill(secret_id="first")
+    page.press("End a secret")
+    page.until(lambda: "New secret" in page.buttons() or None, "the older secret is not ended")
+    page.press("Revoke", within="#clients")
+    page.press("Revoke")
+    page.until_text("#clients .status", "revoked")
+    page.until_text("#consents", "No user has let a program act for them")
+
+
+def test_accountant_sets_a_budget_and_sees_what_is_spent_of_it(page: Page, server: Server) -> None:
+    page.open(server.api_key, "/budgets")
+    page.until_text("#budgets", "No budgets yet")
+    page.press("Set a budget")
+    page.fill(category="hosting", amount="500")
+    page.press("Set a budget")
+    page.until_text("#budgets", "500.00 EUR")
+    spend = {"category": "hosting", "currency": "EUR", "invoice": "R-9", "spent_at": "2026-11-02T10:00:00Z"}
+    server.command("finance.RecordSpend", **spend, amount="125")
+    page.until_text("#budgets", "125.00 in 2026-11")
+    assert page.one("#budgets .stripe").get_attribute("style") == "width: 25%;"
+    page.press("Change")
+    page.fill(amount="100")
+    page.press("Change")
+    page.until_text("#budgets", "100.00 EUR")
+    server.command("finance.RecordSpend", **(spend | {"invoice": "R-10"}), amount="1")
+    page.until_text("#budgets .status", "exceeded")
+
+
+def test_technician_plans_maintenance_of_a_device_and_cancels_it(page: Page, server: Server) -> None:
+    page.expected_errors = ("422",)
+    page.open(server.api_key, "/maintenance")
+    page.press("Plan maintenance")
+    page.press("Plan maintenance")
+    page.until_text("dialog:modal [role=alert]", "name one of them")
+    # what was refused is right now, and is taken
+    page.fill(device_id="web-1", reason="a new disk")
+    page.press("Plan maintenance")
+    page.until_text("#maintenance .status", "planned")
+    page.press("Cancel")
+    page.press("Cancel")
+    page.until_text("#maintenance .status", "cancelled")
+
+
+def test_technician_writes_a_script_schedules_it_runs_it_and_reads_its_output(page: Page, server: Server) -> None:
+    server.command("fleet.RegisterDevice", device_id="runner", hostname="runner.example")
+    page.open(server.api_key, "/scripts")
+    page.press("Write a script")
+    page.fill(name="Free space", body="df -h")
+    page.press("Write a script")
+    page.row("#scripts", "Free space").click()
+    page.until_text("main h1", "Free space")
+    page.press("Schedule")
+    page.fill(device_ids="runner", cron="30 2 * * *")
+    page.press("Schedule")
+    page.until_text("#schedules", "30 2 * * * (UTC)")
+    page.press("Pause")
+    page.press("Pause")
+    page.until_text("#schedules .status", "paused")
+    page.press("Run")
+    page.fill(device_id="runner")
+    page.press("Run")
+    page.until_text("#runs .status", "pending")
+    [run] = server.get("/v1/command_executions", device_id="runner")["rows"]
+    server.command("execution.StartExecution", execution_id=run["id"])
+    result = {"exit_code": 0, "stdout": "63% of <b>sda</b>", "duration_ms": 120}
+    server.command("execution.ReportResult", execution_id=run["id"], **result)
+    page.row("#runs", "completed").click()
+    page.until_text("#thing", "63% of <b>sda</b>")
+
+
+def test_owner_adds_an_organization_and_a_device_belongs_to_it(page: Page, server: Server) -> None:
+    server.command("fleet.RegisterDevice", device_id="north-1", hostname="north-1.example")
+    page.open(server.api_key, "/organizations")
+    page.press("Add")
+    page.fill(organization_id="north", name="North", category="retail")
+    page.press("Add")
+    page.row("#organizations", "North")
+    page.open(server.api_key, "/devices/north-1")
+    page.press("Change")
+    page.fill(organization_id="north")
+    page.press("Change")
+    page.until_text("#device", "north")
+    page.open(server.api_key, "/organizations/north")
+    page.row("#devices", "north-1.example")
 
 
 def test_keyboard_finds_a_device_and_back_goes_back(page: Page, server: Server) -> None:

@@ -30,6 +30,8 @@ from streams.write.writer import Writer
 from tests.strategies import messages, of_tenant
 from tests.streams.kit import TESTER, register_tenant, submission
 
+pytestmark = pytest.mark.full
+
 TENANTS = ("demo", "acme")
 SENT = messages()
 

@@ -1,7 +1,9 @@
 """Users and tokens on the whole embedded server: how they come in, what they may do, and how they are out again."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -80,14 +82,21 @@ def cookie_of(answer: httpx.Response) -> dict[str, str]:
     return {"Cookie": f"{COOKIE}={answer.cookies[COOKIE]}"}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with pytest.MonkeyPatch.context() as environment, Embedded.open(tmp_path_factory.mktemp("who")) as embedded:
+@contextmanager
+def started(folder: Path) -> Iterator[Server]:
+    """Give a new server, which may fetch the keys of issuers over HTTP."""
+    with pytest.MonkeyPatch.context() as environment, Embedded.open(folder) as embedded:
         environment.setenv(OVER_HTTP, "1")
         app = create_app(embedded, host_metrics=False)
         embedded.first_start()
         with served(app) as client:
             yield Server(client, embedded)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with started(tmp_path_factory.mktemp("who")) as server:
+        yield server
 
 
 # --- users

@@ -18,7 +18,7 @@ ACME = TenantId("acme")
 
 
 def _found(kind: type[M]) -> Iterator[M]:
-    for name in (*(context.name for context in CONTEXTS), "process"):
+    for name in (*(context.name for context in CONTEXTS), "agents", "vectors", "process"):
         module = import_module(f"tests.examples.{name}")
         yield from (value for value in vars(module).values() if isinstance(value, kind))
 

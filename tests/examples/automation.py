@@ -4,7 +4,17 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from domain.automation import execution, graph, provider_key, workflow
+from domain.automation import (
+    execution,
+    graph,
+    policy,
+    processes,
+    provider_key,
+    tool,
+    tool_processes,
+    workflow,
+)
+from domain.identity.user import Role
 from tests.examples.moments import RECORDED_AT
 
 NODES = (
@@ -99,3 +109,68 @@ PROVIDER_KEY_ADDED = provider_key.ProviderKeyAdded(
 )
 PROVIDER_KEY_ROTATED = provider_key.ProviderKeyRotated(prefix="sk-ne")
 PROVIDER_KEY_REVOKED = provider_key.ProviderKeyRevoked(reason="not used any more")
+
+LOOK_AT = {"type": "object", "properties": {"path": {"type": "string", "maxLength": 100}}, "required": ["path"]}
+_SAYS: Mapping[str, Any] = {
+    "name": "Look at a page",
+    "description": "gives the status of a page of web-1",
+    "kind": "http.check",
+    "limit_per_minute": 30,
+    "timeout_s": 60,
+    "attempts": 2,
+}
+REGISTER_TOOL = tool.RegisterTool(tool_id="look", parameters=LOOK_AT, fixed={"url": "https://web-1.example"}, **_SAYS)
+UPDATE_TOOL = tool.UpdateTool(tool_id="look", limit_per_minute=10)
+RETIRE_TOOL = tool.RetireTool(tool_id="look", reason="another one does it")
+EXECUTE_TOOL = tool.ExecuteTool(tool_id="look", execution_id="x1", parameters={"path": "/"})
+CANCEL_TOOL_EXECUTION = tool.CancelToolExecution(tool_id="look", execution_id="x1", reason="not needed any more")
+SETTLE_TOOL_EXECUTION = tool.SettleToolExecution(tool_id="look", execution_id="x1")
+FAIL_TOOL_EXECUTION = tool.FailToolExecution(tool_id="look", execution_id="x1", error="task tool-run-x1 is there")
+
+_TEXTS: Mapping[str, Any] = {
+    "parameters": '{"properties":{"path":{"maxLength":100,"type":"string"}},"required":["path"],"type":"object"}',
+    "fixed": '{"url":"https://web-1.example"}',
+}
+TOOL_REGISTERED = tool.ToolRegistered(version=1, **_SAYS, **_TEXTS)
+TOOL_UPDATED = tool.ToolUpdated(version=2, **{**_SAYS, "limit_per_minute": 10}, **_TEXTS)
+TOOL_RETIRED = tool.ToolRetired(reason="another one does it")
+
+_X1: Mapping[str, Any] = {
+    "tool_id": "look",
+    "tool_version": 1,
+    "execution_id": "x1",
+    "parent": None,
+    "timestamp": RECORDED_AT,
+}
+TOOL_EXECUTION_STARTED = tool.ToolExecutionStarted(
+    **_X1,
+    kind="http.check",
+    parameters='{"path":"/"}',
+    input='{"path":"/","url":"https://web-1.example"}',
+    timeout_s=60,
+    attempts=2,
+)
+TOOL_EXECUTION_COMPLETED = tool.ToolExecutionCompleted(**_X1, duration_ms=0, output='{"status":200}')
+TOOL_EXECUTION_FAILED = tool.ToolExecutionFailed(**_X1, duration_ms=0, error="connection refused")
+TOOL_EXECUTION_CANCELLED = tool.ToolExecutionCancelled(**_X1, duration_ms=0, reason="not needed any more")
+TOOL_RUN_NOTED = tool_processes.ToolRunNoted(tool_id="look")
+TOOL_WANTED = processes.ToolWanted(tool_id="look", parameters='{"path":"/"}')
+
+RULES = (
+    policy.PolicyRule(tools=("look",), when="parameters.path.startsWith('/public')", decision=policy.Decision.ALLOW),
+    policy.PolicyRule(when="agent == 'intern'", decision=policy.Decision.DENY, reason="interns look only"),
+    policy.PolicyRule(tools=("pay",), decision=policy.Decision.ASK, role=Role.ADMIN, reason="money"),
+)
+SET_POLICY = policy.SetPolicy(policy_id="careful", name="Careful", rules=RULES)
+RETIRE_POLICY = policy.RetirePolicy(policy_id="careful", reason="too careful")
+POLICY_SET = policy.PolicySet(
+    version=1,
+    name="Careful",
+    rules=(
+        """[{"tools":["look"],"when":"parameters.path.startsWith('/public')","decision":"allow"},"""
+        """{"when":"agent == 'intern'","decision":"deny","reason":"interns look only"},"""
+        """{"tools":["pay"],"decision":"ask","role":"ADMIN","reason":"money"}]"""
+    ),
+    otherwise="ask",
+)
+POLICY_RETIRED = policy.PolicyRetired(reason="too careful")

@@ -5,7 +5,15 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from domain.finance import approval_limits, budget, budget_monitor, invoice
+from domain.finance import (
+    approval_limits,
+    budget,
+    budget_monitor,
+    invoice,
+    reconciliation,
+    transaction,
+    usual_amounts,
+)
 from tests.examples.moments import HAPPENED_AT, RECORDED_AT
 
 RECEIVE_INVOICE = invoice.ReceiveInvoice(
@@ -52,6 +60,9 @@ CANCEL_INVOICE = invoice.CancelInvoice(**INVOICE, reason="written twice")
 DISPUTE_INVOICE = invoice.DisputeInvoice(**INVOICE, reason="wrong price")
 RECORD_PAYMENT = invoice.RecordPayment(
     **INVOICE, payment_id="p1", amount=Decimal("10.00"), method="bank transfer", reference="GB-1"
+)
+RECONCILE_PAYMENT = invoice.ReconcilePayment(
+    **INVOICE, transaction_id="b1", amount=Decimal("10.00"), currency="GBP", reference="GB-1 536365", came_in=True
 )
 MARK_OVERDUE = invoice.MarkOverdue(**INVOICE)
 REVIEW_INVOICE = invoice.ReviewInvoice(**INVOICE, direction="in")
@@ -138,6 +149,20 @@ REFUNDED = invoice.PaymentRefunded(
     paid_total=Decimal(0),
     status="RECEIVED",
 )
+RECONCILED = invoice.PaymentReconciled(
+    payment_id="p1",
+    invoice="17850:536365",
+    transaction_id="b1",
+    amount=Decimal("10.00"),
+    currency="GBP",
+    status="PART_PAID",
+)
+UNRECONCILED = invoice.PaymentUnreconciled(
+    payment_id="p1", invoice="17850:536365", transaction_id="b1", status="RECEIVED"
+)
+INVOICE_AMOUNT_FLAGGED = invoice.InvoiceAmountFlagged(
+    flag="HIGH", reason="900.0000 is far above 16.0000, the middle of the latest 8 of this party", status="RECEIVED"
+)
 OVERDUE = invoice.InvoiceOverdue(due_date=datetime(2010, 12, 31, tzinfo=UTC), status="OVERDUE")
 APPROVAL_AWAITED = invoice.ApprovalAwaited(limit=Decimal("10.00"), status="PENDING")
 
@@ -157,4 +182,44 @@ SPEND_RECORDED = budget.SpendRecorded(
 BUDGET_EXCEEDED = budget.BudgetExceeded(within="2026-01", amount=Decimal("500.00"), spent=Decimal("500.01"))
 BILL_NOTED = budget_monitor.BillNoted(
     currency="GBP", total=Decimal("16.32495"), issued_at=HAPPENED_AT, category="sales", approved=True, counted=True
+)
+
+_BOOKED: Mapping[str, Any] = {
+    "account": "DE02 1203 0000",
+    "booked_at": HAPPENED_AT,
+    "amount": Decimal("10.00"),
+    "currency": "GBP",
+    "party": "17850",
+    "reference": "GB-1 536365",
+}
+RECORD_TRANSACTION = transaction.RecordTransaction(transaction_id="b1", **_BOOKED)
+ASSIGN_TRANSACTION = transaction.AssignTransaction(transaction_id="b1", **INVOICE)
+IGNORE_TRANSACTION = transaction.IgnoreTransaction(transaction_id="b1", reason="a fee")
+SETTLE_TRANSACTION = transaction.SettleTransaction(transaction_id="b1", invoice="17850:536365")
+FLAG_TRANSACTION = transaction.FlagTransaction(
+    transaction_id="b1", score=50, reason="none of these invoices is known: 17850:536365"
+)
+REOPEN_TRANSACTION = transaction.ReopenTransaction(transaction_id="b1")
+
+TRANSACTION_RECORDED = transaction.TransactionRecorded(**_BOOKED, number=None)
+TRANSACTION_ASSIGNED = transaction.TransactionAssigned(
+    invoice="17850:536365", amount=Decimal("10.00"), currency="GBP", reference="GB-1 536365"
+)
+TRANSACTION_RECONCILED = transaction.TransactionReconciled(invoice="17850:536365", payment_id="p1")
+TRANSACTION_FLAGGED = transaction.TransactionFlagged(score=50, reason="none of these invoices is known: 17850:536365")
+TRANSACTION_IGNORED = transaction.TransactionIgnored(reason="a fee")
+TRANSACTION_REOPENED = transaction.TransactionReopened(score=80, reason="invoice 17850:536365 gave its payment back")
+TRANSACTION_AMOUNT_FLAGGED = transaction.TransactionAmountFlagged(
+    flag="LOW", reason="1.0000 is far below 16.0000, the middle of the latest 8 of this party"
+)
+NOTE_AMOUNT = usual_amounts.NoteAmount(
+    kind="bill", party="17850", currency="GBP", subject="invoice-in:17850:7", amount=Decimal("16.00")
+)
+AMOUNT_NOTED = usual_amounts.AmountNoted(subject="invoice-in:17850:7", amount=Decimal("16.00"))
+RECONCILIATION_NOTED = reconciliation.ReconciliationNoted(
+    invoices=("17850:GB-1", "17850:536365"),
+    exact=True,
+    amount=Decimal("10.00"),
+    currency="GBP",
+    reference="GB-1 536365",
 )

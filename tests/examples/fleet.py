@@ -23,6 +23,9 @@ UPDATE_DEVICE = device.UpdateDevice(device_id="42", os_version="13", hostname="w
 TAG_DEVICE = device.TagDevice(device_id="42", key="site", value="Berlin")
 CHANGE_STATUS = device.ChangeDeviceStatus(device_id="42", status=device.DeviceStatus.ONLINE, reason="first heartbeat")
 RETIRE_DEVICE = device.RetireDevice(device_id="42", reason="replaced")
+PROGRAM = "5f" * 32
+OFFER_AGENT = device.OfferAgent(device_id="42", release_id="agent-1.5", version="1.5.0", digest=PROGRAM)
+WITHDRAW_AGENT = device.WithdrawAgent(device_id="42", release_id="agent-1.5")
 RAISE_ALERT = alert.RaiseAlert(
     alert_id="a1", severity="warning", rule="cpu high", device_id="42", value=97.5, threshold=90.0, window=300
 )
@@ -49,6 +52,8 @@ UPDATED = device.DeviceUpdated(**{**dict.fromkeys(DESCRIPTION), "hostname": None
 TAGGED = device.DeviceTagged(key="site", value="Berlin")
 STATUS_CHANGED = device.DeviceStatusChanged(from_status="PENDING", to_status="ONLINE", reason="first heartbeat")
 RETIRED = device.DeviceRetired(reason="replaced")
+AGENT_OFFERED = device.AgentOffered(release_id="agent-1.5", version="1.5.0", digest=PROGRAM)
+AGENT_WITHDRAWN = device.AgentWithdrawn(release_id="agent-1.5")
 ALERT_RAISED = alert.AlertRaised(
     severity="warning", rule="cpu high", device_id="42", value=97.5, threshold=90.0, window=300
 )

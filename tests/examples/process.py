@@ -30,6 +30,7 @@ ANSWERED = process.ProcessAnswered(
     version=3,
 )
 FAILED = process.ProcessFailed(**_IDLE, on="timer.fired", reason="ZeroDivisionError")
+GAVE_UP = process.ProcessGaveUp(**_IDLE, on="timer.fired", reason="ZeroDivisionError", timer="retry~29~3~user-ann")
 TIMER_SET = process.TimerSet(**_WAITING, name="expiry", due_at=RECORDED_AT)
 TIMER_FORGOTTEN = process.TimerForgotten(**_IDLE, name="expiry")
 TIMER_FIRED = process.TimerFired(**_IDLE, name="expiry", due_at=RECORDED_AT)

@@ -23,6 +23,8 @@ from tests.conformance import Target
 from tests.factline.test_scripts import is_gone
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.full
+
 IS_ROOT = os.geteuid() == 0
 UNPRIVILEGED = ("--user", "nobody") if IS_ROOT else ()
 NUMBERS = count(1)
@@ -181,6 +183,21 @@ def test_task_of_a_workflow_is_done_with_an_allowed_script(device: Device) -> No
         found = {row["id"].rpartition("~")[2]: row for row in eventually(done)}
     assert '"exit_code":3' in found["good"]["output"]
     assert "is not allowed on this device" in found["bad"]["error"]
+
+
+def test_device_says_which_version_its_agent_is_and_what_it_is_offered(device: Device) -> None:
+    release = {"release_id": device.id, "version": "9.9.9", "digest": "5f" * 32, "device_ids": [device.id]}
+    reply = device.client.command("operations", "PublishAgentRelease", release)
+    with working(device.agent(ALLOWED, version="1.2.3")):
+
+        def row() -> Mapping[str, Any] | None:
+            [row] = device.client.get(f"/v1/devices/{device.id}", consistent_with=reply.token)["rows"]
+            return row if row.get("agent_version") == "1.2.3" else None
+
+        found = eventually(row)
+    assert (found["offered_agent_version"], found["offered_agent_digest"]) == ("9.9.9", "5f" * 32)
+    [release] = device.client.get(f"/v1/agent_releases/{device.id}")["rows"]
+    assert (release["status"], release["wave"], release["waves"], release["offered"]) == ("ROLLING_OUT", 1, 1, 1)
 
 
 # --- the command

@@ -16,6 +16,7 @@ from factline.client import (
     Conflict,
     Expired,
     Invalid,
+    LiveMessage,
     NotFound,
     ServerGone,
     ServerRefused,
@@ -267,6 +268,20 @@ class Cut(httpx.SyncByteStream):
         yield b"retry: 10\nid: events/0/1\n\nid: events/0/2\ndata: {"
         yield '"n": "one\u2028line"}\n\nid: events/0/3\ndata: {"n"'.encode()
         raise httpx.ReadError("cut")
+
+
+def test_what_is_not_recorded_is_told_from_records_and_has_their_place() -> None:
+    said = b'event: ephemeral\ndata: {"type": "task.streamed"}\n\n'
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=b'id: a/0/1\ndata: {"n": 1}\n\n' + said + b'id: a/0/2\ndata: {"n": 2}\n\n')
+
+    with client(answer) as asking:
+        found = asking.live(types=["task.streamed"])
+        told = [next(found) for _ in range(3)]
+        found.close()
+    assert told == [("a/0/1", {"n": 1}), ("a/0/1", {"type": "task.streamed"}), ("a/0/2", {"n": 2})]
+    assert [isinstance(one, LiveMessage) for one in told] == [False, True, False]
 
 
 def test_the_live_feed_goes_on_where_it_was_cut() -> None:

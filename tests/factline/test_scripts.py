@@ -1,6 +1,8 @@
 """Real scripts are run, and ended when they take too long, say too much, or leave something behind."""
 
 import os
+import resource
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 
@@ -21,6 +23,16 @@ def is_gone(pid_file: Path) -> bool:
         return stat.read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
         return True
+
+
+def test_script_runs_in_a_process_that_has_many_files_open() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        for _ in range(1_100):
+            stack.enter_context(Path(os.devnull).open("rb"))
+        assert ran("echo one").output == "one\n"
 
 
 def test_script_says_what_it_wrote_and_how_it_ended() -> None:

@@ -146,10 +146,11 @@ def test_keys_are_made_renewed_and_revoked(server: Target) -> None:
     )["token"]
     factline(server, "get", "/v1/audit/events", "--consistent-with", token)
     keys = json.loads(factline(server, "keys", "list", "--json").stdout)
-    [agent] = [key for key in keys if key["key_id"] == key_id]
+    [agent] = [key for key in keys if key["id"] == key_id]
     assert (agent["name"], agent["scopes"]) == ("agent", ["devices:read"])
     assert agent["rotated_at"]
     assert agent["revoked_at"]
+    assert agent["status"] == "REVOKED"
     assert key_id in factline(server, "keys", "list").stdout
 
 

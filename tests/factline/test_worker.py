@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from factline.client import Forbidden
-from factline.worker import Failed, Task, Worker
+from factline.worker import Failed, Postponed, Task, Worker
 from schemas.envelope import Topic
+from tests.streams.intake.http.test_streaming import hear
 from tests.streams.intake.http.ways_in import WaysIn, ways_in
 
 
@@ -89,6 +90,22 @@ def test_failure_that_no_retry_helps_ends_the_task(way: WaysIn) -> None:
     assert (data["error"], data["retryable"], data["retry_at"]) == ("t0 is impossible", False, None)
 
 
+def test_attempt_that_was_not_made_is_postponed_and_does_not_count(way: WaysIn) -> None:
+    request_tasks(way, 1, attempts=1)
+    worker = worker_of(way)
+
+    @worker.task("double")
+    async def double(task: Task) -> int:
+        if task.attempt == 1:
+            raise Postponed("the line is busy", retry_after_s=0.2)
+        return 7
+
+    asyncio.run(until(worker, lambda: bool(ended(way, "task.completed"))))
+    assert [data["reason"] for data in ended(way, "task.postponed")] == ["the line is busy"]
+    assert [data["attempt"] for data in ended(way, "task.completed")] == [2]
+    assert not ended(way, "task.failed")
+
+
 def test_worker_sends_heartbeats_and_stops_what_is_cancelled(way: WaysIn) -> None:
     request_tasks(way, 1, heartbeat_s=1)
     worker, said = worker_of(way), []
@@ -155,6 +172,51 @@ def test_worker_that_is_stopped_with_all_hands_full_waits_no_longer_than_it_may(
     asyncio.run(until(worker, lambda: bool(begun)))
     assert time.monotonic() - started < 30
     assert [data["error"] for data in ended(way, "task.failed")] == ["the worker was stopped"]
+
+
+@pytest.mark.parametrize("in_thread", [True, False])
+def test_parts_of_an_output_are_published_in_their_order_before_the_task_is_done(
+    way: WaysIn, *, in_thread: bool
+) -> None:
+    request_tasks(way, 1)
+    worker, heard = worker_of(way), hear(way, "demo")
+
+    def publish(task: Task) -> int:
+        for n in range(20):
+            task.publish({"n": n})
+            # neither is taken, and neither is in the way of others
+            task.publish({1} if n % 2 else "x" * 10_000)
+        return 7
+
+    async def publish_here(task: Task) -> int:
+        return publish(task)
+
+    worker.task("double")(publish if in_thread else publish_here)
+    asyncio.run(until(worker, lambda: bool(ended(way, "task.completed"))))
+    assert [message.data for message in heard] == [{"attempt": 1, "output": {"n": n}} for n in range(20)]
+    assert [data["output"] for data in ended(way, "task.completed")] == ["7"]
+
+
+@pytest.mark.parametrize("status", [404, 409, 429, 503])
+def test_parts_that_are_not_taken_harm_no_task(status: int) -> None:
+    said: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        said.append(request.url.path.rpartition("/")[2])
+        return httpx.Response(status if said[-1] == "stream" else 200, json={})
+
+    worker = worker_at(answer)
+
+    @worker.task("double")
+    async def double(task: Task) -> int:
+        task.publish(1)
+        await asyncio.sleep(0.05)
+        task.publish(2)
+        return 2
+
+    asyncio.run(until(worker, lambda: "complete" in said))
+    # one that is refused for good is the last one
+    assert said == [*["stream"] * (2 if status in (429, 503) else 1), "complete"]
 
 
 def worker_at(answer: Callable[[httpx.Request], httpx.Response]) -> Worker:

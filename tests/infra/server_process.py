@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
 
+FACTLINE = (sys.executable, "-m", "infra.cli.main")
 STARTS_WITHIN_S = 60.0
 STOPS_WITHIN_S = 30.0
 _GREETING = re.compile(r"on (http://127\.0\.0\.1:\d+)(?:/#key=(\S+))?")
@@ -19,14 +21,18 @@ _GREETING = re.compile(r"on (http://127\.0\.0\.1:\d+)(?:/#key=(\S+))?")
 class ServerProcess:
     """A server on a data directory; started once, or again after it ended.
 
-    Shape: `api_key` is the demo tenant's, which the first start on an empty directory shows; `port` is kept.
+    Shape: `api_key` is the demo tenant's, which the first start on an empty directory shows; `port` is kept. `program`
+    is how factline is started.
     """
 
-    def __init__(self, data_dir: Path, *, port: int = 0, errors: Path | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, *, port: int = 0, errors: Path | None = None, program: Sequence[str] = FACTLINE
+    ) -> None:
         self.data_dir = data_dir
         self.port = port
         self.api_key = ""
         self.address = ""
+        self._program = program
         self._errors = errors or data_dir.with_name(f"{data_dir.name}.stderr")
         self._process: subprocess.Popen[str] | None = None
 
@@ -42,14 +48,19 @@ class ServerProcess:
     def spawn(self) -> None:
         """Start the process without waiting for it."""
         where = ("--data-dir", str(self.data_dir), "--port", str(self.port))
-        command = [sys.executable, "-m", "infra.cli.main", "serve", *where]
+        command = [*self._program, "serve", *where]
         with self._errors.open("a") as errors:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
 
     def start(self) -> Self:
         self.spawn()
-        self.read_greeting()
-        self._wait_until_it_answers()
+        try:
+            self.read_greeting()
+            self._wait_until_it_answers()
+        except BaseException:
+            # left running, it would fail a later test that has nothing to do with it
+            self.kill()
+            raise
         return self
 
     def read_greeting(self) -> None:
@@ -105,5 +116,5 @@ class ServerProcess:
 
 def factline(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run the command line to its end."""
-    command = [sys.executable, "-m", "infra.cli.main", *arguments]
+    command = [*FACTLINE, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=STARTS_WITHIN_S * 2, check=False)

@@ -1,5 +1,6 @@
 import json
 import os
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,16 @@ def test_cursor_secret_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
     assert cursor_secret(tmp_path) == secret
     [file] = tmp_path.iterdir()
     assert file.stat().st_mode & 0o077 == 0
+
+
+def test_on_a_full_disk_the_server_is_not_announced_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(number: int) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    with DataDir(tmp_path) as directory:
+        monkeypatch.setattr("infra.data_dir.os.fsync", full)
+        directory.announce("http://127.0.0.1:1")
+        assert running_server(tmp_path) is None
+    assert "the disk is full, so other commands do not find this server" in caplog.text

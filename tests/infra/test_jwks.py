@@ -1,8 +1,7 @@
 """Keys of issuers are fetched over HTTP."""
 
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from time import monotonic, sleep
 from typing import ClassVar
 
@@ -11,6 +10,7 @@ import pytest
 from infra import jwks
 from infra.jwks import OVER_HTTP, fetching, issuers
 from read_api.edge.issuer_keys import CannotFetch
+from tests.serving import port_of
 
 
 class _Answers(BaseHTTPRequestHandler):
@@ -46,19 +46,11 @@ class _Answers(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), _Answers)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with port_of(_Answers) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_keys_are_fetched(address: str) -> None:

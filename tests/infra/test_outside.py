@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from infra.outside import NotAsked, Outside
+from infra.outside import NotAsked, Outside, Resting, Together
 
 
 class Away(Exception):  # noqa: N818
@@ -68,6 +68,60 @@ def test_system_that_fails_its_trial_is_left_alone_again() -> None:
     assert is_asked(outside, "a")
 
 
+def test_system_that_goes_on_failing_rests_longer_each_time_and_says_how_long() -> None:
+    clock = Hands()
+    outside = Outside("test", Away, failures=1, rest_s=30, longest_rest_s=100, clock=clock)
+    for rest_s in (30, 60, 100, 100):
+        fails(outside, "a")
+        clock.at += 10
+        with pytest.raises(Resting) as refused, outside.calling("a"):
+            pass
+        assert refused.value.retry_after_s == rest_s - 10
+        clock.at += rest_s - 10
+    with outside.calling("a"):
+        with pytest.raises(Resting) as refused, outside.calling("a"):
+            pass
+        assert refused.value.retry_after_s == 30
+    fails(outside, "a")
+    clock.at += 30
+    assert is_asked(outside, "a")
+
+
+def test_call_may_say_itself_that_its_system_is_not_well() -> None:
+    outside = Outside("test", failures=1)
+    with outside.calling("a") as call:
+        call.unwell = True
+    assert not is_asked(outside, "a")
+
+
+def test_system_of_one_is_another_system_for_somebody_else() -> None:
+    outside = Outside("test", Away, failures=1, of_one=1, of_all=None)
+    with pytest.raises(Away), outside.calling("a", whose="x"):
+        raise Away
+    with pytest.raises(NotAsked), outside.calling("a", whose="x"):
+        pass
+    with outside.calling("a", whose="y"), outside.calling("a", whose="z"):
+        pass
+
+
+def test_call_may_wait_for_a_place_and_is_refused_where_none_comes() -> None:
+    outside = Outside("test", of_one=1)
+
+    async def one(holds_s: float, wait_s: float) -> str:
+        try:
+            async with outside.waiting("a", whose="", wait_s=wait_s):
+                await asyncio.sleep(holds_s)
+                return "made"
+        except NotAsked as refused:
+            return f"refused, again in {refused.retry_after_s:g} s"
+
+    async def two(holds_s: float, wait_s: float) -> list[str]:
+        return list(await asyncio.gather(one(holds_s, 0), one(0, wait_s)))
+
+    assert asyncio.run(two(0.1, 60)) == ["made", "made"]
+    assert asyncio.run(two(0.5, 0.1)) == ["made", "refused, again in 5 s"]
+
+
 @pytest.mark.parametrize("error", [ValueError(), TimeoutError()])
 def test_what_says_nothing_against_a_system_does_not_count(error: Exception) -> None:
     outside = Outside("test", Away, failures=2)
@@ -93,6 +147,19 @@ def test_only_so_many_calls_run_at_a_time_of_one_and_of_all() -> None:
         with outside.calling("b"):
             assert not is_asked(outside, "c")
     assert is_asked(outside, "a")
+
+
+def test_names_that_one_asks_for_make_nothing_forgotten_of_another() -> None:
+    outside = Outside("tasks", Away, of_one=1, failures=1, clock=Hands())
+    with pytest.raises(Away), outside.calling("dead", whose="acme"):
+        raise Away
+    with outside.calling("slow", whose="acme"):
+        for at in range(3_000):
+            with outside.calling(f"host-{at}", whose="bolt"):
+                pass
+        for system in ("dead", "slow"):
+            with pytest.raises(NotAsked), outside.calling(system, whose="acme"):
+                pass
 
 
 def test_names_of_systems_do_not_fill_the_memory() -> None:
@@ -150,3 +217,14 @@ def test_metrics_say_what_became_of_calls_and_name_no_system() -> None:
         assert f'factline_outside_calls_total{{outcome="{outcome}",purpose="test"}} {count}.0' in text
     assert 'factline_outside_resting{purpose="test"} 1.0' in text
     assert "secret" not in text
+
+
+def test_calls_for_several_purposes_are_one_metric() -> None:
+    one, two = Outside("one"), Outside("two")
+    assert is_asked(two, "a")
+    registry = CollectorRegistry()
+    registry.register(Together(one, two))
+    text = generate_latest(registry).decode()
+    assert text.count("# TYPE factline_outside_calls_total counter") == 1
+    assert 'factline_outside_calls_total{outcome="answered",purpose="one"} 0.0' in text
+    assert 'factline_outside_calls_total{outcome="answered",purpose="two"} 1.0' in text

@@ -25,7 +25,7 @@ from tests.projections.documents import RECORDED, Case
 
 CASES: list[Case] = [
     case
-    for name in (*(context.name for context in CONTEXTS), "process")
+    for name in (*(context.name for context in CONTEXTS), "agents", "vectors", "process")
     for case in import_module(f"tests.projections.documents.{name}").CASES
 ]
 

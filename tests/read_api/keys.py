@@ -4,8 +4,20 @@ from collections.abc import Mapping, Sequence
 
 from infra.sqlite.documents import SqliteDocuments
 from projections.credentials import NO_QUOTA, Credential, Part, Quota, RateLimits, TrustedIssuer
+from projections.layout import Documents
+from projections.projection import Projection
 from projections.rows import Document
-from schemas.envelope import StreamId, TenantId
+from projections.sign_in import Provider
+from schemas.envelope import StreamId, TenantId, Topic
+
+ASKING = Projection(
+    name="callers",
+    layout=Documents(sorts=("issued_at",)),
+    topics=(Topic.EVENTS,),
+    events=(),
+    project=lambda _envelope, _event: (),
+)
+"""Documents of those who may ask, beside the views of the tenant: a list of its keys has none of them."""
 
 
 class KeysOfDocuments:
@@ -15,14 +27,14 @@ class KeysOfDocuments:
         self._documents = documents
 
     def find(self, key_id: str) -> Sequence[Credential]:
-        view = self._documents.live("api_keys")
+        view = self._documents.live(ASKING.name)
         tenants = self._documents.tenants(view) if view else ()
-        found = [self._documents.get("api_keys", tenant_id, key_id) for tenant_id in tenants]
+        found = [self._documents.get(ASKING.name, tenant_id, key_id) for tenant_id in tenants]
         return [self._credential(one) for one in found if one]
 
     def of_tenant(self, tenant_id: TenantId) -> Sequence[Credential]:
         found = self._documents.find(
-            "api_keys", tenant_id, filters={}, sort="issued_at", descending=False, after=None, limit=1_000
+            ASKING.name, tenant_id, filters={}, sort="issued_at", descending=False, after=None, limit=1_000
         )
         return [self._credential(one) for one in found]
 
@@ -32,6 +44,10 @@ class KeysOfDocuments:
         return {tenant_id: str(self.status_of(tenant_id)) for tenant_id in found}
 
     def issuers(self, tenant_id: TenantId) -> Sequence[TrustedIssuer]:
+        del tenant_id
+        return ()
+
+    def sign_in_providers(self, tenant_id: TenantId) -> Sequence[Provider]:
         del tenant_id
         return ()
 

@@ -3,8 +3,8 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
@@ -12,27 +12,32 @@ import pytest
 
 from projections.personal import MASKED
 from projections.rows import Patch
+from read_api import feeding
 from read_api.app import Answers
 from read_api.feeding import Wanted, records_of
 from read_api.reading import PERSONAL_SCOPE
-from schemas.envelope import Position, StreamId, Topic
+from schemas.envelope import Envelope, Position, StreamId, TenantId, Topic
 from schemas.personal import Origin, seal_payload, subjects
 from tests.read_api.world import ACME, BOLT, Caller, Stores, World, problem, served
 
 
 class Stream:
-    """The events of one connection, read as a browser reads them."""
+    """The events of one connection, read as a browser reads them. Shape: `named` is what the last one was called."""
 
     def __init__(self, response: httpx.Response) -> None:
         self.lines = response.iter_lines()
         self.last_id = ""
         self.comments = 0
+        self.named = ""
 
     def next(self) -> dict[str, Any]:
+        self.named = ""
         for line in self.lines:
             name, _, value = line.partition(": ")
             if name == "id":
                 self.last_id = value
+            elif name == "event":
+                self.named = value
             elif name == "":
                 self.comments += value == "heartbeat"
             elif name == "data":
@@ -152,7 +157,7 @@ def test_a_position_of_another_form_or_partition_is_refused(acme: Caller, after:
 def test_a_revoked_key_stops_hearing(stores: Stores, caller: Callable[[str | None], Caller]) -> None:
     client = caller(stores.issue_key(ACME, "live-then-revoked", "live:read"))
     with listening(client) as stream:
-        stores.write("api_keys", [Patch(ACME, "live-then-revoked", "events", 2, {"revoked": True})])
+        stores.write("callers", [Patch(ACME, "live-then-revoked", "events", 2, {"revoked": True})])
         with pytest.raises(EOFError):
             stream.next()
 
@@ -180,6 +185,40 @@ def test_who_may_not_see_personal_fields_any_more_gets_them_masked(
 def wait_until_forgotten() -> None:
     """Sleep for as long as a caller is remembered."""
     time.sleep(1.1)
+
+
+def test_many_who_listen_to_the_same_are_read_for_once_and_all_are_told(
+    acme: Caller, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Position] = []
+    since = world.feed.since
+
+    def counted(tenant_id: TenantId, after: Position, *, limit: int) -> tuple[Sequence[Envelope], Position]:
+        read.append(after)
+        return since(tenant_id, after, limit=limit)
+
+    monkeypatch.setattr(world.feed, "since", counted)
+    with ExitStack() as listeners:
+        streams = [listeners.enter_context(listening(acme)) for _ in range(12)]
+        foreign = listeners.enter_context(listening(acme, types="alert.raised"))
+        added = world.feed.add(ACME, "device.registered", "device-1")
+        assert {stream.next()["event_id"] for stream in streams} == {added.event_id}
+        alert = world.feed.add(ACME, "alert.raised", "alert-1")
+        assert foreign.next()["event_id"] == alert.event_id
+    # of the twelve one read the first event for all, and one for who wants something else
+    assert 1 <= read.count(Position(Topic.EVENTS, 0, added.position - 1)) <= 4
+
+
+def test_tenant_whose_quota_says_nothing_leaves_places_to_others(
+    acme: Caller, caller: Callable[[str | None], Caller], stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeding, "LIVE_STREAMS_OF_A_TENANT", 2)
+    bolt = caller(stores.issue_key(BOLT, "listens-beside", "live:read"))
+    with listening(acme) as one, listening(acme) as two, listening(bolt) as other:
+        assert "2; close one" in problem(acme.get("/v1/live"), 429)["detail"]
+        assert one.last_id
+        assert two.last_id
+        assert other.last_id
 
 
 def test_only_so_many_listen_at_once_and_leaving_makes_room(

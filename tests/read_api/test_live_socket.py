@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
+from fastapi.requests import HTTPConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -192,7 +193,7 @@ def test_revoked_key_stops_hearing(address: str, stores: Stores) -> None:
     key = stores.issue_key(ACME, "socket-then-revoked", "live:read")
     with opened(address) as socket:
         socket.say(api_key=key).opened()
-        stores.write("api_keys", [Patch(ACME, "socket-then-revoked", "events", 2, {"revoked": True})])
+        stores.write("callers", [Patch(ACME, "socket-then-revoked", "events", 2, {"revoked": True})])
         assert socket.closed() == 1012
     with opened(address) as socket:
         socket.say(api_key=key).refused(401)
@@ -281,7 +282,11 @@ def test_requests_over_websocket_are_counted_like_others(
     address: str, stores: Stores, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[str] = []
-    monkeypatch.setattr("read_api.reading.count_here", lambda _request, caller: counted.append(caller.id))
+
+    async def count(_request: HTTPConnection, caller: Known) -> None:
+        counted.append(caller.id)
+
+    monkeypatch.setattr("read_api.reading.count", count)
     with opened(address) as socket:
         socket.say(api_key=stores.issue_key(ACME, "socket-counted", "*")).opened()
     assert [id_.rpartition("socket")[1:] for id_ in counted] == [("socket", "-counted")]

@@ -1,7 +1,6 @@
 """Two tenants with real embedded stores are served over HTTP here, as users reach them."""
 
 import hashlib
-import socket
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +23,8 @@ from read_api.app import Answers, create_app
 from schemas.envelope import Actor, ActorType, Envelope, Position, StreamId, TenantId, Topic
 from schemas.personal import Keys, Subject
 from schemas.sealed import new_key
-from tests.read_api.keys import KeysOfDocuments
+from tests.read_api.keys import ASKING, KeysOfDocuments
+from tests.serving import NO_TLS, Prompt, address_of
 
 ACME = TenantId("acme")
 BOLT = TenantId("bolt")
@@ -44,7 +44,7 @@ class Stores:
 
     def __init__(self, folder: Path) -> None:
         self.timeline = SqliteTimeline(folder / "timeline.db", of_role(Role.TIMELINE))
-        self.documents = SqliteDocuments(folder / "documents.db", of_role(Role.DOCUMENTS))
+        self.documents = SqliteDocuments(folder / "documents.db", [*of_role(Role.DOCUMENTS), ASKING])
         self.analytics = ClickHouseAnalytics(f"chdb://{folder / 'analytics'}", of_role(Role.ANALYTICS))
         self.writers: Mapping[Role, ViewWriter] = {
             Role.TIMELINE: self.timeline,
@@ -52,6 +52,7 @@ class Stores:
             Role.ANALYTICS: self.analytics,
         }
         self.role_of = {projection.name: role for role in Role for projection in of_role(role)}
+        self.role_of[ASKING.name] = Role.DOCUMENTS
         for name, role in self.role_of.items():
             self.writers[role].create(View(name, 1))
             self.writers[role].switch(View(name, 1))
@@ -68,7 +69,7 @@ class Stores:
         secret = secret or f"secret-of-{tenant_id}-{key_id}"
         digest = hashlib.sha256(secret.encode()).hexdigest()
         fields = {"key_id": key_id, "secret_sha256": digest, "scopes": list(scopes), "revoked": False, **more}
-        self.write("api_keys", [Patch(tenant_id, key_id, "events", order, fields)])
+        self.write(ASKING.name, [Patch(tenant_id, key_id, "events", order, fields)])
         return f"ak_{key_id}.sk_{secret}"
 
     def close(self) -> None:
@@ -79,6 +80,8 @@ class Stores:
 
 class Reached:
     """Progress as far as a test says."""
+
+    waits = False
 
     def __init__(self) -> None:
         self.position = 7
@@ -238,24 +241,18 @@ class World:
         )
 
 
+class _Served(Prompt, Server):
+    """The server of the product, as the tests stop it."""
+
+
 @contextmanager
 def served(answers: Answers) -> Iterator[str]:
     """Serve the answers on a free port of the loopback and give their address."""
-    # asyncio turns Nagle's algorithm off only where the protocol is named; with it every answer takes 40 ms longer
-    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = Server(create_app(answers))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
+    with address_of(_Served(create_app(answers))) as address:
         try:
-            while not server.started:
-                thread.join(0.01)
-                assert thread.is_alive()
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield address
         finally:
             answers.stop()
-            server.should_exit = True
-            thread.join()
 
 
 class Caller:
@@ -263,7 +260,7 @@ class Caller:
 
     def __init__(self, address: str, key: str | None) -> None:
         self.http = httpx.Client(
-            base_url=address, headers={"X-API-Key": key} if key else {}, timeout=30, trust_env=False, verify=False
+            base_url=address, headers={"X-API-Key": key} if key else {}, timeout=30, trust_env=False, verify=NO_TLS
         )
 
     def get(self, path: str, headers: Mapping[str, str] | None = None, **query: Any) -> httpx.Response:

@@ -11,6 +11,8 @@ export interface Field {
   label: string;
   kind?: "text" | "long" | "number" | "choice" | "password" | "datetime-local" | "date";
   values?: readonly string[];
+  /** What a choice of nothing is called. */
+  nothing?: string;
   value?: string;
   isOptional?: boolean;
   placeholder?: string;
@@ -28,7 +30,7 @@ interface Props {
   disabled?: boolean;
   kind?: "quiet" | "primary";
   children?: ComponentChildren;
-  /** Does it; gives the position of what was recorded. `key` is the same for each attempt. */
+  /** Does it; gives the position of what was recorded. `key` is the same for each attempt that says the same. */
   run(values: Values, key: string): Promise<string | null | Shown>;
 }
 
@@ -41,13 +43,15 @@ export interface Shown {
 export function Act({ label, title = label, fields = [], category, disabled = false, kind = "quiet", children, run }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [isOpen, setOpen] = useState(false);
-  const [key, setKey] = useState("");
+  const [opened, setOpened] = useState(0);
+  const attempt = useRef({ said: "", key: "" });
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState("");
   const [shown, setShown] = useState<string | null>(null);
 
   const open = (): void => {
-    setKey(fresh());
+    setOpened(opened + 1);
+    attempt.current = { said: "", key: "" };
     setError("");
     setShown(null);
     setOpen(true);
@@ -60,7 +64,11 @@ export function Act({ label, title = label, fields = [], category, disabled = fa
     setError("");
     try {
       const form = new FormData(event.target as HTMLFormElement);
-      const done = await run(Object.fromEntries([...form].map(([name, value]) => [name, String(value).trim()])), key);
+      const values = Object.fromEntries([...form].map(([name, value]) => [name, String(value).trim()]));
+      const said = JSON.stringify(values);
+      // a key that was answered once would be refused with other words than before
+      if (said !== attempt.current.said || !attempt.current.key) attempt.current = { said, key: fresh() };
+      const done = await run(values, attempt.current.key);
       const isShown = typeof done === "object" && done !== null;
       recorded(category, isShown ? done.position : done);
       if (isShown) setShown(done.shown);
@@ -93,7 +101,7 @@ export function Act({ label, title = label, fields = [], category, disabled = fa
           </form>
         )}
         {isOpen && shown === null && (
-          <form onSubmit={submit} key={key}>
+          <form onSubmit={submit} key={opened}>
             <h2>{title}</h2>
             {children}
             {fields.map((field) => (
@@ -109,7 +117,7 @@ export function Act({ label, title = label, fields = [], category, disabled = fa
             )}
             <div class="acts">
               <button type="button" class="quiet" onClick={close}>
-                Cancel
+                {label === "Cancel" ? "Keep it" : "Cancel"}
               </button>
               <button type="submit" class="primary" disabled={isBusy}>
                 {isBusy ? "Working…" : label}
@@ -122,7 +130,7 @@ export function Act({ label, title = label, fields = [], category, disabled = fa
   );
 }
 
-function Input({ name, kind = "text", values = [], value, isOptional = false, placeholder }: Field) {
+export function Input({ name, kind = "text", values = [], value, isOptional = false, placeholder, nothing }: Field) {
   if (kind === "long") {
     return <textarea name={name} rows={8} required={!isOptional} placeholder={placeholder} defaultValue={value} spellcheck={false} />;
   }
@@ -130,8 +138,8 @@ function Input({ name, kind = "text", values = [], value, isOptional = false, pl
     return (
       <select name={name}>
         {values.map((one) => (
-          <option key={one} selected={one === value}>
-            {one}
+          <option key={one} value={one} selected={one === value}>
+            {one || nothing}
           </option>
         ))}
       </select>

@@ -1,8 +1,8 @@
-import { me } from "../session";
+import { may } from "../session";
 
 /** What to do where there are no invoices. */
 export const ImportHint = () => (
   <p class="notice">
-    No invoices yet. Bring in your own: <code>{`factline import invoices FILE --tenant ${me.value?.tenant_id}`}</code>
+    No invoices yet. {may("finance:write") && "Drop a CSV file here to bring in your own: it is checked first."}
   </p>
 );

@@ -1,16 +1,16 @@
-// One of the API's lists as a table: words, filters, orders and pages, all of them in the address.
+// One of the API's lists as a table that has no end: further rows come as one scrolls.
 
 import type { ComponentChildren } from "preact";
-import { useRef } from "preact/hooks";
 
 import { ask, client, table, type Query, type Row, type TablePath } from "../api";
 import { useAddress } from "../address";
 import { useAnswer } from "../ask";
 import { count } from "../format";
 import { Answered, Card, Notice } from "./bits";
+import { EndlessTable } from "./EndlessTable";
 import { Table, type Column, type Order } from "./Table";
 
-const PAGE = 50;
+const PAGE = 100;
 const WAIT_FOR_WORDS_MS = 300;
 
 interface Props<P extends TablePath> {
@@ -29,27 +29,44 @@ interface Props<P extends TablePath> {
   /** Whether there are words to look for. */
   hasWords?: boolean;
   limit?: number;
-  /** A short list of another room has neither filters nor pages. */
+  /** A short list of another room has no filters, and ends. */
   isShort?: boolean;
   empty: ComponentChildren;
   more?: ComponentChildren;
   before?: Column<Row<P>> | undefined;
-  isCurrent?: (row: Row<P>) => boolean;
+  isCurrent?: ((row: Row<P>) => boolean) | undefined;
 }
 
 export function List<P extends TablePath>(props: Props<P>) {
-  const { id, title, path, columns, categories, to, filters = {}, query, hasWords = false, isShort = false, empty, more, before, isCurrent = () => false } = props;
-  const keyOf = props.keyOf ?? ((row) => String(row["id"]));
-  const address = useAddress();
-  const said = isShort ? {} : Object.fromEntries(["q", ...Object.keys(filters)].map((name) => [name, address.query[name] ?? ""]));
-  const cursor = isShort ? undefined : address.query["cursor"];
-  const limit = props.limit ?? (Number(address.query["limit"]) || PAGE);
-  const sort = isShort ? undefined : address.query["sort"];
-  const whole = { ...query, ...said, ...(sort ? { sort } : {}), cursor, limit } as unknown as Query<P>;
+  return props.isShort ? <Short {...props} /> : <Long {...props} />;
+}
+
+const usualKey = (row: Record<string, unknown>): string => String(row["id"]);
+
+/** A short list of another room: its first rows, asked for again when something of it is recorded. */
+function Short<P extends TablePath>({ id, title, path, columns, categories, to, query, keyOf = usualKey, limit = PAGE, empty, more, before, isCurrent }: Props<P>) {
+  const whole = { ...query, limit } as unknown as Query<P>;
   const answer = useAnswer((asked) => table(path, whole, {}, asked), [path, whole], categories);
+  return (
+    <Card id={id} title={title} more={<div class="filters">{more}</div>}>
+      <Answered answer={answer}>
+        {({ rows }) => (rows.length ? <Table columns={columns} rows={rows} keyOf={keyOf} to={to} before={before} isCurrent={isCurrent} /> : empty)}
+      </Answered>
+    </Card>
+  );
+}
+
+/** The whole list: words, filters and the order are in the address, and so is the page that one has come to. */
+function Long<P extends TablePath>(props: Props<P>) {
+  const { id, title, path, columns, categories, to, filters = {}, query, keyOf = usualKey, hasWords = false, empty, more, before, isCurrent } = props;
+  const address = useAddress();
+  const said = Object.fromEntries(["q", ...Object.keys(filters)].map((name) => [name, address.query[name] ?? ""]));
+  const limit = props.limit ?? (Number(address.query["limit"]) || PAGE);
+  const sort = address.query["sort"];
+  const whole = { ...query, ...said, ...(sort ? { sort } : {}), limit } as unknown as Query<P>;
   const isFiltered = Object.values(said).some(Boolean);
-  const choose = (change: Record<string, string | null>): void => address.set({ ...change, cursor: null, page: null });
-  const order: Order | undefined = isShort ? undefined : { by: sort ?? "", onChoose: (by) => choose({ sort: by }) };
+  const choose = (change: Record<string, string | null>): void => address.set({ ...change, cursor: null });
+  const order: Order = { by: sort ?? "", onChoose: (by) => choose({ sort: by }) };
   return (
     <Card
       id={id}
@@ -57,25 +74,23 @@ export function List<P extends TablePath>(props: Props<P>) {
       more={
         <div class="filters">
           {more}
-          {hasWords && !isShort && <Words value={said["q"] ?? ""} onChange={(q) => choose({ q })} />}
-          {!isShort && <Filters path={path} filters={filters} said={said} categories={categories} onChoose={choose} />}
+          {hasWords && <Words value={said["q"] ?? ""} onChange={(q) => choose({ q })} />}
+          <Filters path={path} filters={filters} said={said} categories={categories} onChoose={choose} />
         </div>
       }
     >
-      <Answered answer={answer}>
-        {({ rows, next }) => (
-          <>
-            {rows.length ? (
-              <Table columns={columns} rows={rows} keyOf={keyOf} to={to} before={before} isCurrent={isCurrent} order={order} />
-            ) : isFiltered ? (
-              <Notice>Nothing matches the filter.</Notice>
-            ) : (
-              empty
-            )}
-            {!isShort && <Pager next={next} />}
-          </>
-        )}
-      </Answered>
+      <EndlessTable
+        id={id}
+        question={{ path, name: JSON.stringify(whole), query: () => whole }}
+        columns={columns}
+        categories={categories}
+        keyOf={keyOf}
+        to={to}
+        before={before}
+        isCurrent={isCurrent}
+        order={order}
+        empty={isFiltered ? <Notice>Nothing matches the filter.</Notice> : empty}
+      />
     </Card>
   );
 }
@@ -134,29 +149,4 @@ function options(facets: readonly Facet[], field: string, chosen: string) {
       {`${value} (${count(number ?? 0)})`}
     </option>
   ));
-}
-
-/** Back in the browser is the page before, too. */
-export function Pager({ next }: { next: string | null }) {
-  const { query, set } = useAddress();
-  const page = Number(query["page"] ?? 1);
-  const cursors = useRef(new Map<number, string | null>());
-  cursors.current.set(page, query["cursor"] ?? null);
-  if (!next && page === 1) return null;
-  // whoever came by a pasted address goes back to the first page
-  const back = (): void => {
-    const cursor = cursors.current.get(page - 1) ?? null;
-    set({ cursor, page: cursor && String(page - 1) });
-  };
-  return (
-    <p class="pager">
-      <button type="button" disabled={page === 1} onClick={back}>
-        Previous
-      </button>
-      <span>Page {page}</span>
-      <button type="button" disabled={!next} onClick={() => set({ cursor: next, page: String(page + 1) })}>
-        Next
-      </button>
-    </p>
-  );
 }

@@ -1,19 +1,20 @@
 // Log lines of one device or of all, newest first, in the time of the room.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
-import { ApiError, table, type Row } from "../api";
+import type { Row } from "../api";
 import { useAddress } from "../address";
-import { useAnswer } from "../ask";
-import { text } from "../format";
-import { useNews } from "../news";
+import { json, text, words } from "../format";
+import { recorded, useNews } from "../news";
 import { instant, keyOf, type Range } from "../range";
 import { throttled } from "../throttled";
-import { Answered, Notice, Status, Time } from "./bits";
-import { Pager } from "./List";
-import { Table, type Column } from "./Table";
+import { Facts, Notice, Status, Time } from "./bits";
+import { EndlessTable } from "./EndlessTable";
+import type { Column } from "./Table";
 
 const PAGE = 100;
+/** New lines: their numbers are counted less often than they come. */
+const LINES = "lines";
 const PACE_MS = 2000;
 const EVERY_MS = 5000;
 const SEVERITIES = ["", "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"];
@@ -25,14 +26,13 @@ const COLUMNS: readonly Column<Line>[] = [
   { title: "Severity", cell: (line) => <Status of={line.severity} /> },
   { title: "Device", kind: "spare", cell: (line) => text(line.device_id) },
   { title: "Program", kind: "spare", cell: (line) => text(line.program) },
-  { title: "What", kind: "what", cell: (line) => text(line.summary) },
 ];
 
 /** The filters of the address, as questions about lines take them. */
 export function useLogFilters() {
   const { query, set } = useAddress();
   const said = { severity: query["severity"] || null, program: query["program"] || null, contains: query["contains"] || null };
-  return { said, choose: (change: Record<string, string | null>) => set({ ...change, cursor: null, page: null }) };
+  return { said, choose: (change: Record<string, string | null>) => set({ ...change, cursor: null }) };
 }
 
 export const windowOf = (range: Range) => ({
@@ -69,46 +69,71 @@ export function LogFilters() {
 }
 
 export function LogLines({ device = null, range }: { device?: string | null; range: Range }) {
-  const { query } = useAddress();
   const { said } = useLogFilters();
-  const cursor = query["cursor"] ?? null;
-  const load = async () => {
-    const asked = { device_id: device, ...said, ...windowOf(range), limit: PAGE };
-    try {
-      return await table("/v1/logs", { ...asked, cursor });
-    } catch (error) {
-      // the pages of an open time are those of another question a moment later
-      if (cursor && error instanceof ApiError && error.status === 400) return table("/v1/logs", asked);
-      throw error;
-    }
-  };
-  const answer = useAnswer(load, [device, said, keyOf(range), cursor], ["logs"]);
-  const soon = useRef(throttled(() => answer.reload(), PACE_MS));
+  const [opened, open] = useState<Line | null>(null);
+  const soon = useRef(throttled(() => recorded(LINES, null), PACE_MS));
   useNews((events) => {
     const isOurs = events.some(({ type, stream }) => type === "log.recorded" && (!device || stream === `device-${device}`));
-    if (isOurs && range.isOpen && !cursor) soon.current();
+    if (isOurs && range.isOpen) soon.current();
   });
   useEffect(() => {
     // only the telemetry of one device comes live
-    if (device || cursor || !range.isOpen) return;
+    if (device || !range.isOpen) return;
     const timer = setInterval(() => {
-      if (!document.hidden) answer.reload();
+      if (!document.hidden) recorded(LINES, null);
     }, EVERY_MS);
     return () => clearInterval(timer);
-  }, [device, cursor, range.isOpen]);
-  const columns = device ? COLUMNS.filter(({ title }) => title !== "Device") : COLUMNS;
+  }, [device, range.isOpen]);
+  const columns = [...(device ? COLUMNS.filter(({ title }) => title !== "Device") : COLUMNS), lineColumn(open)];
   return (
-    <Answered answer={answer}>
-      {({ rows, next }) => (
-        <>
-          {rows.length ? (
-            <Table columns={columns} rows={rows} keyOf={(line) => `${line.id} ${line.happened_at}`} />
-          ) : (
-            <Notice>No log lines in this time. Choose a longer one, or bring in a file: factline import logs FILE.</Notice>
-          )}
-          <Pager next={next} />
-        </>
-      )}
-    </Answered>
+    <>
+      <EndlessTable
+        id="logs"
+        question={{
+          path: "/v1/logs",
+          name: JSON.stringify([device, said, keyOf(range)]),
+          query: () => ({ device_id: device, ...said, ...windowOf(range), limit: PAGE }),
+        }}
+        columns={columns}
+        categories={["logs", LINES]}
+        keyOf={(line) => `${line.id} ${line.happened_at}`}
+        isLasting={!range.isOpen}
+        empty={<Notice>No log lines in this time. Choose a longer one, or drop a file on the room Logs.</Notice>}
+      />
+      {opened && <WholeLine of={opened} onClose={() => open(null)} />}
+    </>
+  );
+}
+
+/** A line may be longer than a row is wide: a press shows all that is known of it. */
+const lineColumn = (open: (line: Line) => void): Column<Line> => ({
+  title: "What",
+  kind: "what line",
+  cell: (line) => (
+    <button type="button" class="row" onClick={() => open(line)}>
+      {text(line.summary)}
+    </button>
+  ),
+});
+
+function WholeLine({ of, onClose }: { of: Line; onClose(): void }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => dialog.current?.showModal(), []);
+  const known = Object.entries(of).filter(([name, value]) => name !== "summary" && value !== null && value !== "");
+  return (
+    <dialog ref={dialog} class="act" aria-label="Log line" onClose={onClose}>
+      <form method="dialog">
+        <h2>Log line</h2>
+        <pre class="once" tabIndex={0} aria-label="What">
+          {text(of.summary)}
+        </pre>
+        <Facts of={known.map(([name, value]) => [words(name), typeof value === "object" ? json(value) : String(value)] as const)} />
+        <div class="acts">
+          <button type="submit" class="primary">
+            Close
+          </button>
+        </div>
+      </form>
+    </dialog>
   );
 }

@@ -1,8 +1,8 @@
-// The form: a user's name and password for a session, or an API key for this tab.
+// The form: a user's name and password or their tenant's provider for a session, or an API key for this tab.
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 
-import { form, setPassword, signIn, signInWithKey } from "../session";
+import { form, providersOf, setPassword, signIn, signInThrough, signInWithKey } from "../session";
 import { Choice } from "./bits";
 
 const WAYS = ["API key", "Password", "New password"] as const;
@@ -10,21 +10,27 @@ const [BY_KEY, BY_PASSWORD, WITH_TOKEN] = WAYS;
 
 export function SignIn() {
   const [way, setWay] = useState<string>(BY_KEY);
+  const [tenant, setTenant] = useState("");
   const [isBusy, setBusy] = useState(false);
-  const submit = async (event: SubmitEvent): Promise<void> => {
-    event.preventDefault();
-    const said = Object.fromEntries(new FormData(event.target as HTMLFormElement)) as Record<string, string>;
+  const trying = async (ask: () => Promise<void>): Promise<void> => {
     setBusy(true);
     try {
-      const [tenant, user, password] = [(said["tenant"] ?? "").trim(), (said["user"] ?? "").trim(), said["password"] ?? ""];
-      if (way === BY_KEY) await signInWithKey((said["key"] ?? "").trim());
-      else if (way === BY_PASSWORD) await signIn(tenant, user, password);
-      else await setPassword(tenant, user, (said["token"] ?? "").trim(), password);
+      await ask();
     } catch (error) {
       form.value = (error as Error).message;
     } finally {
       setBusy(false);
     }
+  };
+  const submit = (event: SubmitEvent): Promise<void> => {
+    event.preventDefault();
+    const said = Object.fromEntries(new FormData(event.target as HTMLFormElement)) as Record<string, string>;
+    return trying(async () => {
+      const [tenant, user, password] = [(said["tenant"] ?? "").trim(), (said["user"] ?? "").trim(), said["password"] ?? ""];
+      if (way === BY_KEY) await signInWithKey((said["key"] ?? "").trim());
+      else if (way === BY_PASSWORD) await signIn(tenant, user, password);
+      else await setPassword(tenant, user, (said["token"] ?? "").trim(), password);
+    });
   };
   return (
     <main id="sign-in" class="sign-in">
@@ -40,7 +46,15 @@ export function SignIn() {
         ) : (
           <>
             <label for="tenant-name">Tenant</label>
-            <input id="tenant-name" name="tenant" autocomplete="organization" spellcheck={false} required />
+            <input
+              id="tenant-name"
+              name="tenant"
+              autocomplete="organization"
+              spellcheck={false}
+              required
+              onChange={(event) => setTenant(event.currentTarget.value.trim())}
+            />
+            {way === BY_PASSWORD && tenant && <Providers key={tenant} of={tenant} isBusy={isBusy} choose={(id) => trying(() => signInThrough(tenant, id))} />}
             <label for="user">User</label>
             <input id="user" name="user" autocomplete="username" spellcheck={false} required />
             {way === WITH_TOKEN && (
@@ -70,5 +84,22 @@ export function SignIn() {
         </button>
       </form>
     </main>
+  );
+}
+
+/** The providers of a tenant, once its name is there. */
+function Providers({ of, isBusy, choose }: { of: string; isBusy: boolean; choose: (id: string) => void }) {
+  const [known, setKnown] = useState<Awaited<ReturnType<typeof providersOf>>>([]);
+  useEffect(() => {
+    providersOf(of).then(setKnown);
+  }, [of]);
+  return (
+    <>
+      {known.map(({ id, name }) => (
+        <button key={id} type="button" disabled={isBusy} onClick={() => choose(id)}>
+          Sign in with {name}
+        </button>
+      ))}
+    </>
   );
 }

@@ -19,6 +19,8 @@ interface Props<P extends TablePath> {
   id: string;
   /** The kind of its stream, and of the news about it. */
   category: string;
+  /** Its stream, where that is not called as the thing is. */
+  stream?: (row: Row<P>) => string;
   title(row: Row<P>): string;
   /** Fields that are shown elsewhere. */
   without?: readonly string[];
@@ -26,7 +28,7 @@ interface Props<P extends TablePath> {
   children?: (row: Row<P>) => ComponentChildren;
 }
 
-export function Thing<P extends TablePath>({ path, id, category, title, without = [], acts, children }: Props<P>) {
+export function Thing<P extends TablePath>({ path, id, category, stream, title, without = [], acts, children }: Props<P>) {
   const { set } = useAddress();
   const answer = useAnswer(async (asked) => (await table(path, {} as never, { id }, asked)).rows[0] ?? null, [path, id], [category]);
   return (
@@ -37,7 +39,7 @@ export function Thing<P extends TablePath>({ path, id, category, title, without 
             <Top title={title(row)}>
               {acts?.(row)}
               {mayAudit() && (
-                <button type="button" class="quiet" onClick={() => set(historyOf(`${category}-${id}`))}>
+                <button type="button" class="quiet" onClick={() => set(historyOf(stream?.(row) ?? `${category}-${id}`))}>
                   History
                 </button>
               )}

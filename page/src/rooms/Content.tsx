@@ -3,7 +3,7 @@
 import { useRoute } from "preact-iso";
 
 import { command, fresh, type Row } from "../api";
-import { text, words } from "../format";
+import { count, text, words } from "../format";
 import { Act } from "../parts/Act";
 import { Notice, Status, Time, Top } from "../parts/bits";
 import { List } from "../parts/List";
@@ -12,6 +12,7 @@ import { Thing } from "../parts/Thing";
 import { may } from "../session";
 
 type Content = Row<"/v1/content">;
+type Distribution = Row<"/v1/distributions">;
 
 const COLUMNS: readonly Column<Content>[] = [
   { title: "Title", sort: "title", cell: (content) => text(content.title) },
@@ -66,9 +67,31 @@ export function ContentRoom() {
       category="content"
       title={(content) => String(content.title ?? id)}
       acts={may("content:write") ? (content) => <Acts content={content as Content} id={id} /> : undefined}
-    />
+    >
+      {() => (
+        <List
+          id="distributions"
+          title="Where it is published"
+          path="/v1/distributions"
+          columns={DISTRIBUTIONS}
+          categories={["distribution"]}
+          query={{ content_id: [id] }}
+          isShort
+          empty={<Notice>Nowhere yet.</Notice>}
+        />
+      )}
+    </Thing>
   );
 }
+
+const DISTRIBUTIONS: readonly Column<Distribution>[] = [
+  { title: "Platform", cell: (one) => text(one.platform) },
+  { title: "Status", cell: (one) => <Status of={one.status} /> },
+  { title: "Address", kind: "what spare", cell: (one) => text(one["url"]) },
+  { title: "Why not", kind: "what spare", cell: (one) => text(one["error"]) },
+  { title: "Views", sort: "views", kind: "number", cell: (one) => count(Number(one.views ?? 0)) },
+  { title: "Engagement", sort: "engagement", kind: "number", cell: (one) => count(Number(one.engagement ?? 0)) },
+];
 
 function Acts({ content, id: content_id }: { content: Content; id: string }) {
   const status = content.status;

@@ -1,6 +1,6 @@
 import { useRoute } from "preact-iso";
 
-import { command, fresh, table, type Row } from "../api";
+import { command, fresh, table, type Json, type Row } from "../api";
 import { useAnswer } from "../ask";
 import { amount, day, text, words } from "../format";
 import { Act } from "../parts/Act";
@@ -63,11 +63,33 @@ const Create = () => (
 export function CustomerRoom() {
   const id = useRoute().params["id"] ?? "";
   return (
-    <Thing path="/v1/customers/{id}" id={id} category="customer" title={(customer) => String(customer.name ?? id)}>
+    <Thing
+      path="/v1/customers/{id}"
+      id={id}
+      category="customer"
+      title={(customer) => String(customer.name ?? id)}
+      acts={may("sales:write") ? (customer) => <Update of={customer} id={id} /> : undefined}
+    >
       {() => may("analytics:read") && <Statement party={id} />}
     </Thing>
   );
 }
+
+const KNOWN = { name: "Name", contact_name: "Whom to ask for", email: "E-mail", phone: "Telephone", industry: "Industry", country: "Country" } as const;
+
+const Update = ({ of, id: customer_id }: { of: Record<string, Json>; id: string }) => (
+  <Act
+    label="Change"
+    title="Change this customer"
+    category="customer"
+    fields={Object.entries(KNOWN).map(([name, label]) => ({ name, label, isOptional: name !== "name", value: String(of[name] ?? "") }))}
+    run={(said, key) => {
+      // what is left as it was is not said again: it may be masked
+      const changed = Object.keys(KNOWN).filter((name) => said[name] && said[name] !== String(of[name] ?? ""));
+      return command("/v1/commands/sales/UpdateCustomer", { customer_id, ...Object.fromEntries(changed.map((name) => [name, said[name]])) }, key);
+    }}
+  />
+);
 
 const STATEMENT: readonly Column<Entry>[] = [
   { title: "When", cell: (entry) => <Time at={entry.at} as={day} /> },

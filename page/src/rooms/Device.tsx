@@ -2,7 +2,7 @@
 
 import { useRoute } from "preact-iso";
 
-import { command, table } from "../api";
+import { command, table, type Row } from "../api";
 import { useAddress, withQuery } from "../address";
 import { useAnswer } from "../ask";
 import { text } from "../format";
@@ -17,6 +17,9 @@ import { HEARD, lastSeen } from "../news";
 import { useRange } from "../range";
 import { may, mayAudit } from "../session";
 import { alertColumns } from "./Alerts";
+import { Plan } from "./Maintenance";
+import { Runs } from "./Runs";
+import { SHELLS, type Shell } from "./Scripts";
 
 const CHART_HEIGHT = 170;
 const STATUSES = ["ONLINE", "OFFLINE", "MAINTENANCE", "DECOMMISSIONED"] as const;
@@ -31,7 +34,8 @@ export function Device() {
       {(device) => (
         <>
           <Top title={device?.hostname ?? id}>
-            {may("fleet:write") && <Acts id={id} />}
+            {may("execution:write") && <Run id={id} />}
+            {may("fleet:write") && <Acts id={id} of={device} />}
             {mayAudit() && (
               <button type="button" class="quiet" onClick={() => set(historyOf(`device-${id}`))}>
                 History
@@ -73,6 +77,7 @@ export function Device() {
               empty={<Notice>No alerts.</Notice>}
             />
           )}
+          {may("scripts:read") && <Runs isShort query={{ device_id: [id] }} />}
           <Card id="logs" title="Log lines">
             <LogLines device={id} range={range} />
           </Card>
@@ -82,8 +87,56 @@ export function Device() {
   );
 }
 
-const Acts = ({ id }: { id: string }) => (
+const Run = ({ id: device_id }: { id: string }) => (
   <>
+    <Act
+      label="Run a command"
+      title="Run a command on this device"
+      category="command_execution"
+      fields={[
+        { name: "shell", label: "Shell", kind: "choice", values: SHELLS },
+        { name: "body", label: "Command", kind: "long" },
+        { name: "timeout_s", label: "May take seconds", kind: "number", value: "60" },
+      ]}
+      run={({ shell, body = "", timeout_s }, key) =>
+        command("/v1/commands/execution/RunCommand", { execution_id: key, device_id, shell: shell as Shell, body, timeout_s: Number(timeout_s) }, key)
+      }
+    />
+    <Act
+      label="Run a script"
+      title="Run a script on this device"
+      category="command_execution"
+      fields={[{ name: "script_id", label: "Id of the script" }]}
+      run={({ script_id = "" }, key) => command("/v1/commands/execution/RunScript", { execution_id: key, device_id, script_id }, key)}
+    />
+  </>
+);
+
+const KNOWN = {
+  hostname: "Host name",
+  os_type: "System",
+  os_version: "Its version",
+  device_type: "Kind",
+  manufacturer: "Maker",
+  model: "Model",
+  serial: "Serial number",
+  organization_id: "Id of its organization",
+} as const;
+
+const Acts = ({ id, of }: { id: string; of: Row<"/v1/devices/{id}"> | undefined }) => (
+  <>
+    <Act
+      label="Change"
+      title="Change what is known of this device"
+      category="device"
+      fields={Object.entries(KNOWN).map(([name, label]) => ({ name, label, isOptional: true, value: String(of?.[name] ?? "") }))}
+      run={(said, key) => {
+        // what is left as it was is not said again
+        const changed = Object.keys(KNOWN).filter((name) => said[name] && said[name] !== String(of?.[name] ?? ""));
+        return command("/v1/commands/fleet/UpdateDevice", { device_id: id, ...Object.fromEntries(changed.map((name) => [name, said[name]])) }, key);
+      }}
+    />
+    {may("watches:read") && <Plan device={id} />}
     <Act
       label="Tag"
       title="Tag this device"

@@ -3,10 +3,12 @@ import { useAddress } from "../address";
 import { text } from "../format";
 import { Ago, Notice, Status, Top } from "../parts/bits";
 import { Act } from "../parts/Act";
+import { Droppable } from "../parts/Droppable";
 import { List } from "../parts/List";
 import type { Column } from "../parts/Table";
 import { HEARD, lastSeen } from "../news";
 import { may } from "../session";
+import { mayImport } from "./Import";
 
 export const SILENT = "-15m";
 
@@ -25,10 +27,13 @@ export const COLUMNS: readonly Column<Device>[] = [
 export function Devices() {
   const { query, set } = useAddress();
   const isSilent = query["silent"] === "yes";
-  const choose = (silent: boolean): void => set({ silent: silent ? "yes" : null, cursor: null, page: null });
+  const choose = (silent: boolean): void => set({ silent: silent ? "yes" : null, cursor: null });
   return (
     <>
-      <Top title="Devices">{may("fleet:write") && <Register />}</Top>
+      <Top title="Devices">
+        {mayImport("metrics") && <Droppable kind="metrics" />}
+        {may("fleet:write") && <Register />}
+      </Top>
       <List
         id="devices"
         title="All devices"

@@ -1,13 +1,13 @@
 // Every decided event: newest first, or those of a stream, a kind, a person or a chain of causes.
 
-import { table, type Row } from "../api";
+import type { Row } from "../api";
 import { useAddress, withQuery } from "../address";
-import { useAnswer } from "../ask";
 import { text } from "../format";
-import { Answered, Card, Notice, Time, Top } from "../parts/bits";
+import { EVERYTHING } from "../news";
+import { Card, Notice, Time, Top } from "../parts/bits";
+import { EndlessTable } from "../parts/EndlessTable";
 import { historyOf } from "../parts/History";
-import { Pager } from "../parts/List";
-import { Table, type Column } from "../parts/Table";
+import type { Column } from "../parts/Table";
 
 const PAGE = 50;
 
@@ -19,14 +19,6 @@ export function Events() {
   const { query, set } = useAddress();
   const said = Object.fromEntries(Object.keys(FIELDS).map((name) => [name, query[`by_${name}`] ?? ""]));
   const isSearch = Object.values(said).some(Boolean);
-  const cursor = query["cursor"] ?? null;
-  const load = (asked: object) => {
-    const { types, stream, actor, correlation_id } = said;
-    const page = { limit: PAGE, cursor };
-    if (!isSearch) return table("/v1/audit/events", page, {}, asked);
-    return table("/v1/audit/search", { types: types || null, stream: stream || null, actor: actor || null, correlation_id: correlation_id || null, start: "1970-01-01", ...page } as never, {}, asked);
-  };
-  const answer = useAnswer(load, [said, cursor], cursor ? [] : CATEGORIES);
   const to = (event: Event): string => withQuery("/events", { ...query, ...historyOf(String(event.stream), Number(event.version)) });
   const columns: readonly Column<Event>[] = [
     { title: "Event", cell: (event) => text(event.type) },
@@ -46,8 +38,9 @@ export function Events() {
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
     const form = new FormData(event.target as HTMLFormElement);
-    set({ ...Object.fromEntries(Object.keys(FIELDS).map((name) => [`by_${name}`, String(form.get(name) ?? "").trim()])), cursor: null, page: null });
+    set({ ...Object.fromEntries(Object.keys(FIELDS).map((name) => [`by_${name}`, String(form.get(name) ?? "").trim()])), cursor: null });
   };
+  const same = { id: "events", columns, categories: [EVERYTHING], keyOf: (event: Event) => String(event.event_id), to };
   return (
     <>
       <Top title="Events" />
@@ -65,21 +58,22 @@ export function Events() {
           </form>
         }
       >
-        <Answered answer={answer}>
-          {({ rows, next }) => (
-            <>
-              {rows.length ? (
-                <Table columns={columns} rows={rows} keyOf={(event) => String(event.event_id)} to={to} />
-              ) : (
-                <Notice>{isSearch ? "Nothing matches." : "Nothing has happened yet."}</Notice>
-              )}
-              <Pager next={next} />
-            </>
-          )}
-        </Answered>
+        {isSearch ? (
+          <EndlessTable
+            {...same}
+            question={{ path: "/v1/audit/search", name: JSON.stringify(said), query: () => ({ ...filled(said), start: "1970-01-01", limit: PAGE }) }}
+            empty={<Notice>Nothing matches.</Notice>}
+          />
+        ) : (
+          <EndlessTable
+            {...same}
+            question={{ path: "/v1/audit/events", name: "", query: () => ({ limit: PAGE }) }}
+            empty={<Notice>Nothing has happened yet.</Notice>}
+          />
+        )}
       </Card>
     </>
   );
 }
 
-const CATEGORIES = ["device", "alert", "watch", "invoice", "lead", "quote", "customer", "content", "task", "workflow", "execution", "user", "organization"];
+const filled = (said: Record<string, string>) => Object.fromEntries(Object.entries(said).filter(([, value]) => value));

@@ -70,7 +70,7 @@ export function Invoice() {
             <Card id="payments" title="Payments">
               {invoice.payments?.length ? (
                 <Table
-                  columns={paymentColumns(invoice)}
+                  columns={may("finance:write") ? [...paymentColumns(invoice), refunds(invoice)] : paymentColumns(invoice)}
                   rows={invoice.payments as Payment[]}
                   keyOf={(payment) => String(payment.payment_id)}
                 />
@@ -140,12 +140,34 @@ function Correct({ invoice, which }: { invoice: Document; which: Which }) {
   );
 }
 
+const whichOf = (invoice: Document): Which => ({
+  number: String(invoice.number),
+  party: String(invoice["party"] ?? ""),
+  direction: invoice["direction"] === "in" ? "in" : "out",
+});
+
+const refunds = (invoice: Document): Column<Payment> => ({
+  title: "What to do",
+  kind: "acts",
+  cell: (payment) => (
+    <Act
+      label="Refund"
+      title={`Refund payment ${payment.payment_id}`}
+      category="invoice"
+      fields={[{ name: "amount", label: `Amount in ${invoice.currency} (left out: all of it)`, isOptional: true }, ...REASON]}
+      run={({ amount: refunded, reason = "" }, key) =>
+        command(
+          "/v1/commands/finance/RefundPayment",
+          { ...whichOf(invoice), payment_id: String(payment.payment_id), amount: refunded || null, reason },
+          key,
+        )
+      }
+    />
+  ),
+});
+
 function Acts({ invoice }: { invoice: Document }) {
-  const which: Which = {
-    number: String(invoice.number),
-    party: String(invoice["party"] ?? ""),
-    direction: invoice["direction"] === "in" ? "in" : "out",
-  };
+  const which = whichOf(invoice);
   return (
     <>
       <Act

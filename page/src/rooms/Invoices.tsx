@@ -1,6 +1,8 @@
-import type { Row } from "../api";
+import { command, type Body, type Row } from "../api";
 import { amount, count, day, text, words } from "../format";
 import { Status, Time, Top } from "../parts/bits";
+import { Act } from "../parts/Act";
+import { Droppable } from "../parts/Droppable";
 import { ImportHint } from "../parts/ImportHint";
 import { List } from "../parts/List";
 import { Revenue } from "../parts/Revenue";
@@ -25,7 +27,14 @@ export const invoiceColumns: readonly Column<Invoice>[] = [
 export function Invoices() {
   return (
     <>
-      <Top title="Invoices" />
+      <Top title="Invoices">
+        {may("finance:write") && (
+          <>
+            <Droppable kind="invoices" />
+            <Receive />
+          </>
+        )}
+      </Top>
       {may("analytics:read") && (
         <div class="two">
           <Revenue
@@ -46,10 +55,48 @@ export function Invoices() {
         columns={invoiceColumns}
         categories={["invoice"]}
         to={(invoice) => toInvoice(String(invoice.id))}
-        filters={{ kind: "Kind", country: "Country", status: "Status" }}
+        filters={{ kind: "Kind", country: "Country", status: "Status", amount_flag: "Unusual" }}
         hasWords
         empty={<ImportHint />}
       />
     </>
   );
 }
+
+const today = (): string => new Date().toISOString().slice(0, 10);
+
+/** One invoice of one line, by hand; files bring in many. */
+const Receive = () => (
+  <Act
+    label="Record one"
+    title="Record an invoice"
+    category="invoice"
+    fields={[
+      { name: "number", label: "Number" },
+      { name: "direction", label: "Which way", kind: "choice", values: ["out: we wrote it", "in: it was sent to us"] },
+      { name: "party", label: "Customer or supplier" },
+      { name: "issue_date", label: "Issued", kind: "date", value: today() },
+      { name: "due_date", label: "Due", kind: "date", isOptional: true },
+      { name: "product", label: "Product" },
+      { name: "quantity", label: "Quantity", value: "1" },
+      { name: "unit_price", label: "Price of one" },
+      { name: "tax", label: "Tax", value: "0" },
+      { name: "currency", label: "Currency", value: "EUR" },
+      { name: "country", label: "Country", isOptional: true },
+    ]}
+    run={({ number = "", direction = "", party = "", issue_date, due_date, product = "", quantity = "", unit_price = "", tax = "0", currency = "", country = "" }, key) => {
+      const body: Body<"/v1/commands/finance/ReceiveInvoice"> = {
+        number,
+        direction: direction.startsWith("in") ? "in" : "out",
+        party,
+        issue_date: `${issue_date}T00:00:00Z`,
+        due_date: due_date ? `${due_date}T00:00:00Z` : null,
+        lines: [{ product, quantity, unit_price }],
+        tax,
+        currency,
+        country,
+      };
+      return command("/v1/commands/finance/ReceiveInvoice", body, key);
+    }}
+  />
+);

@@ -136,6 +136,30 @@ function Acts({ lead, id }: { lead: Lead; id: string }) {
       )}
       {step === "qualified" && <Draft lead_id={id} />}
       <Act
+        label="Score"
+        title="Score this lead"
+        category="lead"
+        fields={[{ name: "similarity", label: "How much it is like those who bought, of 100", kind: "number", value: "0" }]}
+        run={({ similarity = "0" }, key) => command("/v1/commands/sales/ScoreLead", { lead_id: id, similarity: Number(similarity) }, key)}
+      />
+      {!lead["assigned_to"] && (
+        <Act
+          label="Route"
+          title="Give this lead to whom it suits best"
+          category="lead"
+          run={(_, key) => command("/v1/commands/sales/RouteLead", { lead_id: id }, key)}
+        />
+      )}
+      {(step === "qualified" || step === "quoted") && (
+        <Act
+          label="Convert"
+          title="This lead is a customer now"
+          category="lead"
+          fields={[{ name: "customer_id", label: "Id of the customer (left out: a new one)", isOptional: true }]}
+          run={({ customer_id }, key) => command("/v1/commands/sales/ConvertLead", { lead_id: id, customer_id: customer_id || key }, key)}
+        />
+      )}
+      <Act
         label="Lose"
         title="This lead is lost"
         category="lead"

@@ -6,10 +6,12 @@ import { useAnswer } from "../ask";
 import { count } from "../format";
 import { Answered, Card, Choice, Notice, Top } from "../parts/bits";
 import { Bars, type Bar } from "../parts/Bars";
+import { Droppable } from "../parts/Droppable";
 import { LogFilters, LogLines, useLogFilters, windowOf } from "../parts/LogLines";
 import { RangePicker } from "../parts/RangePicker";
 import { keyOf, useRange, type Range } from "../range";
 import { may } from "../session";
+import { mayImport } from "./Import";
 
 const USUAL = "24h";
 const WAYS = ["hour", "day", "program", "device", "severity", "user", "ip"] as const;
@@ -19,6 +21,7 @@ export function Logs() {
   return (
     <>
       <Top title="Logs">
+        {mayImport("logs") && <Droppable kind="logs" />}
         <RangePicker usual={USUAL} />
       </Top>
       {may("logs:read") && <Counts range={range} />}

@@ -1,16 +1,16 @@
-// Who may do what: users, API keys and sessions of the tenant, and how much was asked.
+// Who may do what: users, sessions and keys of the tenant.
 
-import { ask, client, command, table, type Row } from "../api";
-import { useAnswer } from "../ask";
-import { count, duration, text } from "../format";
+import { ask, client, command, type Row } from "../api";
+import { text } from "../format";
 import { Act } from "../parts/Act";
-import { Answered, Card, Notice, Status, Time, Top } from "../parts/bits";
+import { Notice, Status, Time, Top } from "../parts/bits";
 import { List } from "../parts/List";
-import { Table, type Column } from "../parts/Table";
-import { may, me } from "../session";
+import type { Column } from "../parts/Table";
+import { may } from "../session";
+import { Clients, Consents } from "./Clients";
+import { Issuers, Keys, KeyUsage, ProviderKeys } from "./Keys";
 
 type User = Row<"/v1/users">;
-type Usage = Row<"/v1/usage">;
 type Session = Row<"/v1/sessions">;
 
 const ROLES = ["USER", "VIEWER", "AUDITOR", "ADMIN", "OWNER"] as const;
@@ -31,6 +31,21 @@ const SESSIONS: readonly Column<Session>[] = [
   { title: "Status", cell: (session) => <Status of={session.status} /> },
   { title: "Began", kind: "number", cell: (session) => <Time at={session.started_at} /> },
   { title: "Ends", kind: "number", cell: (session) => <Time at={session.expires_at} /> },
+  {
+    title: "What to do",
+    kind: "acts",
+    cell: (session) =>
+      may("identity:write") &&
+      session.status === "ACTIVE" && (
+        <Act
+          label="End"
+          title={`End this session of ${session.user_id}`}
+          category="session"
+          fields={REASON}
+          run={({ reason = "" }, key) => command("/v1/commands/identity/EndSession", { session_id: String(session.id), reason }, key)}
+        />
+      ),
+  },
 ];
 
 export function Settings() {
@@ -49,7 +64,8 @@ export function Settings() {
           empty={<Notice>No users yet. Invite one.</Notice>}
         />
       )}
-      <Keys />
+      {may("keys:read") && <Keys />}
+      {may("usage:read") && <KeyUsage />}
       {may("users:read") && (
         <List
           id="sessions"
@@ -62,6 +78,10 @@ export function Settings() {
           empty={<Notice>Nobody signed in yet.</Notice>}
         />
       )}
+      {may("clients:read") && <Clients />}
+      {may("users:read") && <Consents />}
+      {may("provider_keys:read") && <ProviderKeys />}
+      {may("issuers:read") && <Issuers />}
     </>
   );
 }
@@ -113,50 +133,5 @@ function UserActs({ of }: { of: User }) {
       />
       <Act label="Disable" category="user" fields={REASON} run={({ reason = "" }, key) => command("/v1/commands/identity/DisableUser", { user_id, reason }, key)} />
     </>
-  );
-}
-
-const USAGE: readonly Column<Usage>[] = [
-  { title: "Key or user", cell: (usage) => text(usage.key) },
-  { title: "Requests", kind: "number", cell: (usage) => count(usage.requests ?? 0) },
-  { title: "Refused", kind: "number", cell: (usage) => count(usage.refused ?? 0) },
-  { title: "Failed", kind: "number spare", cell: (usage) => count(usage.failed ?? 0) },
-  { title: "Time", kind: "number spare", cell: (usage) => duration(usage.ms) },
-];
-
-function Keys() {
-  const load = async (): Promise<readonly Usage[]> => (may("usage:read") ? (await table("/v1/usage", { by: "key", start: "-7d" })).rows : []);
-  const answer = useAnswer(load, [], ["api_key"]);
-  const acts = may("identity:write") && (
-    <div class="acts">
-      <Act
-        label="Issue a key"
-        category="api_key"
-        kind="primary"
-        fields={[
-          { name: "name", label: "What it is for" },
-          { name: "scopes", label: "Scopes, with commas between them", value: "devices:read" },
-        ]}
-        run={async ({ name = "", scopes = "" }) => {
-          const body = { name, scopes: scopes.split(",").map((scope) => scope.trim()) };
-          const answer = await ask(client.POST("/v1/keys", { body }));
-          return { position: answer.position ?? null, shown: String(answer.api_key) };
-        }}
-      />
-      <Act
-        label="Revoke a key"
-        category="api_key"
-        fields={[{ name: "key_id", label: "Its id, what stands between ak_ and .sk_" }, ...REASON]}
-        run={({ key_id = "", reason = "" }, key) => command("/v1/commands/identity/RevokeApiKey", { key_id, reason }, key)}
-      />
-    </div>
-  );
-  return (
-    <Card id="keys" title="API keys of the last seven days" more={acts}>
-      <p class="notice">{`You are ${me.value?.actor?.type} ${me.value?.actor?.id}, with ${(me.value?.roles ?? []).join(", ") || (me.value?.scopes ?? []).join(", ")}.`}</p>
-      <Answered answer={answer}>
-        {(rows) => (rows.length ? <Table columns={USAGE} rows={rows} keyOf={(usage) => String(usage.key)} /> : <Notice>Nothing was asked yet.</Notice>)}
-      </Answered>
-    </Card>
   );
 }

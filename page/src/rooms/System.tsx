@@ -2,19 +2,22 @@
 
 import { useState } from "preact/hooks";
 
-import { ask, client, failed, send, table, type Row } from "../api";
+import { ask, client, command, failed, send, table, type Row } from "../api";
 import { useAnswer } from "../ask";
-import { count, text } from "../format";
+import { lines } from "../imports";
+import { count, text, words } from "../format";
 import { Act } from "../parts/Act";
 import { Answered, Card, Notice, Status, Time, Top } from "../parts/bits";
 import { again } from "../news";
-import { Pager } from "../parts/List";
+import { EndlessTable } from "../parts/EndlessTable";
+import { List } from "../parts/List";
 import { Table, type Column } from "../parts/Table";
-import { useAddress } from "../address";
-import { isOperator } from "../session";
+import { isOperator, may } from "../session";
+import { Tenants } from "./Tenants";
 
 type Projection = Row<"/v1/ops/projections">;
 type Letter = Row<"/v1/ops/dead-letters">;
+type Process = Row<"/v1/processes">;
 
 const COLUMNS: readonly Column<Projection>[] = [
   { title: "View", cell: (row) => text(row.projection) },
@@ -46,6 +49,18 @@ export function System() {
         <Workers of={(data?.["workers"] ?? []) as Worker[]} />
       </Card>
       <Letters />
+      {may("processes:read") && (
+        <List
+          id="processes"
+          title="Processes"
+          path="/v1/processes"
+          columns={PROCESSES}
+          categories={[]}
+          isShort
+          empty={<Notice>No process runs: each begins with an event that it waits for.</Notice>}
+        />
+      )}
+      {isOperator() && <Tenants />}
     </>
   );
 }
@@ -67,6 +82,30 @@ const WORKERS: readonly Column<Worker>[] = [
 const Workers = ({ of }: { of: readonly Worker[] }) =>
   of.length ? <Table columns={WORKERS} rows={of} keyOf={(worker) => worker.worker} /> : <Notice>No workers beside the views.</Notice>;
 
+const PROCESSES: readonly Column<Process>[] = [
+  { title: "Process", cell: (one) => words(one.name) },
+  { title: "Of", cell: (one) => text(one.instance) },
+  { title: "State", cell: (one) => <Status of={one.state} /> },
+  { title: "Waits for", kind: "spare", cell: (one) => text(one["next_timer"]) },
+  { title: "Until", kind: "number", cell: (one) => <Time at={one.next_due_at} /> },
+  { title: "Went wrong last", kind: "what spare", cell: (one) => text(one["last_error"]) },
+  {
+    title: "What to do",
+    kind: "acts",
+    cell: (one) =>
+      may("operations:write") &&
+      (String(one["next_timer"] ?? "").startsWith("retry~") || String(one["last_error"] ?? "").endsWith(", given up")) && (
+        <Act
+          label="Try again now"
+          title="Show the process again what its code failed on"
+          category="process_retry"
+          fields={[]}
+          run={(_, key) => command("/v1/commands/operations/RetryProcess", { process: String(one.id) }, key)}
+        />
+      ),
+  },
+];
+
 const LETTERS: readonly Column<Letter>[] = [
   { title: "View", cell: (letter) => text(letter.view) },
   { title: "Stream", cell: (letter) => text(letter.stream) },
@@ -75,27 +114,19 @@ const LETTERS: readonly Column<Letter>[] = [
   { title: "Parked", kind: "number", cell: (letter) => <Time at={letter.parked_at} /> },
 ];
 
-function Letters() {
-  const { query } = useAddress();
-  const cursor = query["cursor"] ?? null;
-  const answer = useAnswer((asked) => table("/v1/ops/dead-letters", { limit: 50, cursor }, {}, asked), [cursor], ["ops"]);
-  return (
-    <Card id="dead-letters" title="Dead letters">
-      <Answered answer={answer}>
-        {({ rows, next }) => (
-          <>
-            {rows.length ? (
-              <Table columns={LETTERS} rows={rows} keyOf={(letter) => `${letter.view} ${letter.position}`} />
-            ) : (
-              <Notice>Every record was taken.</Notice>
-            )}
-            <Pager next={next} />
-          </>
-        )}
-      </Answered>
-    </Card>
-  );
-}
+const Letters = () => (
+  <Card id="dead-letters" title="Dead letters">
+    <EndlessTable
+      id="dead-letters"
+      question={{ path: "/v1/ops/dead-letters", name: "", query: () => ({ limit: 50 }) }}
+      columns={LETTERS}
+      categories={["ops"]}
+      keyOf={(letter) => `${letter.view} ${letter.position}`}
+      isLasting={false}
+      empty={<Notice>Every record was taken.</Notice>}
+    />
+  </Card>
+);
 
 function Jobs({ of }: { of: Projection }) {
   const name = String(of.projection);
@@ -132,15 +163,7 @@ async function follow(path: string, say: (text: string) => void): Promise<void> 
   try {
     const response = await send(new Request(new URL(path, location.origin), { method: "POST" }));
     if (!response.ok) throw failed(response.status, await response.json().catch(() => null));
-    const chunks = (response.body as ReadableStream<BufferSource>).pipeThrough(new TextDecoderStream()).getReader();
-    let rest = "";
-    for (;;) {
-      const { value, done } = await chunks.read();
-      if (done) break;
-      const lines = (rest + value).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines.filter(Boolean)) say(progress(JSON.parse(line) as Record<string, unknown>));
-    }
+    await lines(response, (line: Record<string, unknown>) => say(progress(line)));
     again();
   } catch (error) {
     say((error as Error).message);

@@ -176,6 +176,15 @@ function Acts({ id: workflow_id, status }: { id: string; status: string }) {
           run={({ reason = "" }, key) => command("/v1/commands/automation/DeactivateWorkflow", { workflow_id, reason }, key)}
         />
       )}
+      {(status === "INACTIVE" || status === "DRAFT") && (
+        <Act
+          label="Archive"
+          title="Archive this workflow"
+          category="workflow"
+          fields={[{ name: "reason", label: "Why", isOptional: true }]}
+          run={({ reason = "" }, key) => command("/v1/commands/automation/ArchiveWorkflow", { workflow_id, reason }, key)}
+        />
+      )}
       {status === "INACTIVE" && (
         <Act label="Activate" category="workflow" run={(_, key) => command("/v1/commands/automation/ActivateWorkflow", { workflow_id }, key)} />
       )}

@@ -20,6 +20,15 @@ class Dates(NamedTuple):
     zone: tzinfo = UTC
 
 
+def is_format(text: str) -> bool:
+    """Tell if a format says a whole day."""
+    day = datetime(2026, 1, 31, 8, 30, tzinfo=UTC)
+    try:
+        return datetime.strptime(day.strftime(text), text).date() == day.date()  # noqa: DTZ007 - only the day is compared
+    except ValueError:
+        return False
+
+
 @lru_cache(maxsize=4096)
 def date(column: str, text: str, dates: Dates) -> datetime:
     """Read a date or an instant; a date alone is the beginning of its day, a time that comes twice the first of both.

@@ -1,5 +1,6 @@
 """This reads invoices from CSV files, as the commands that they ask for."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
@@ -13,8 +14,9 @@ from streams.intake.files.invoice_kind import kind_written
 from streams.intake.files.invoice_rows import InvoiceRows, LineText, NumberRows, Terms, party_of
 from streams.intake.files.last_places import LastPlaces, PlacesInMemory
 from streams.intake.files.numbers import Evidence, Style, amount, currencies_of, style_told
-from streams.intake.files.text import RefusedRow, TextFile
+from streams.intake.files.text import FileError, RefusedRow, TextFile
 
+_LOOK_ROWS = 1_000
 _QUANTITY, _PRICE = COLUMNS.index("Quantity"), COLUMNS.index("UnitPrice")
 
 
@@ -59,7 +61,8 @@ class InvoicesFiles:
     """Invoices, a line of one in each row; the rows of an invoice need not stand together, nor in one file.
 
     Shape: the rows of a number and a customer are one invoice. Where one row is refused, all rows of its invoice are:
-    what is recorded is a whole document.
+    what is recorded is a whole document. `most_waiting` bounds the rows that are held in memory because later rows may
+    be of the same invoice.
     Raises: FileError, a column is missing.
     """
 
@@ -69,7 +72,9 @@ class InvoicesFiles:
         terms: Terms,
         writing: Writing = AS_FOUND,
         new_places: Callable[[], LastPlaces] = PlacesInMemory,
+        most_waiting: int | None = None,
     ) -> None:
+        self._most_waiting = most_waiting
         self._terms = terms
         self._new_places = new_places
         self._dates = writing.dates
@@ -104,18 +109,22 @@ class InvoicesFiles:
         ends = iter(self._survey())
         end = next(ends, None)
         open_: dict[str, NumberRows] = {}
+        waiting: Counter[str] = Counter()
         for n, (part, record, number, touched) in enumerate(self._numbered()):
             self.rows_read += 1
             for each in touched:
                 if each == number or record.problem:
                     open_.setdefault(each, NumberRows(each, self._terms, self._paths))
             yield from self._take(part, record, open_[number])
+            waiting[number] += 1
+            self._check_waiting(waiting.total() if n % _LOOK_ROWS == 0 else 0, record)
             for each in touched:
                 if record.problem:
                     open_[each].spoil(record.row)
             while end is not None and end[0] <= n:
                 if end[1] in open_:
                     yield from self._close(open_.pop(end[1]))
+                    del waiting[end[1]]
                 end = next(ends, None)
         # where a file was changed between the two readings, some are left
         for rows in open_.values():
@@ -167,6 +176,13 @@ class InvoicesFiles:
             cells = line.rstrip("\r\n").split(part.header.layout.delimiter)
             if part.number_place < len(cells):
                 yield tidy(cells[part.number_place])
+
+    def _check_waiting(self, rows: int, record: Record) -> None:
+        if self._most_waiting is not None and rows > self._most_waiting:
+            raise FileError(
+                f"line {record.row.line}: {rows} rows before it are of invoices that go on further down; put the rows"
+                " of an invoice together, or use `factline import invoices`"
+            )
 
     def _take(self, part: _Part, record: Record, rows: NumberRows) -> Iterator[RefusedRow]:
         row = record.row

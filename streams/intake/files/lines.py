@@ -79,7 +79,7 @@ def _wide_lines(file: BinaryIO, encoding: str, errors: Errors) -> Iterator[RawLi
     number = 0
     text = io.TextIOWrapper(file, encoding=encoding, errors="replace" if errors == "strict" else errors, newline="\n")
     try:
-        while line := text.readline(MAX_LINE + 1):
+        while line := _wide_line(text, encoding):
             number += 1
             if len(line) > MAX_LINE:
                 raise _too_long(number)
@@ -88,6 +88,13 @@ def _wide_lines(file: BinaryIO, encoding: str, errors: Errors) -> Iterator[RawLi
                 yield RawLine(number, plain, plain.count("\ufffd"), line.count("\0"), line.endswith("\n"))
     finally:
         text.detach()
+
+
+def _wide_line(text: io.TextIOWrapper, encoding: str) -> str:
+    try:
+        return text.readline(MAX_LINE + 1)
+    except UnicodeError as error:
+        raise FileError(f"the file cannot be read as {encoding}: {error}") from error
 
 
 def _too_long(number: int) -> FileError:

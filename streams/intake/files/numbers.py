@@ -52,6 +52,7 @@ _AMOUNT = re.compile(
     rf"([-+(]?) ?({_SIGN})? ?([-+(]?) ?([0-9][0-9.,' ]*[0-9]|[.,]?[0-9]+) ?([-+)]?) ?({_SIGN})? ?([-+)]?)", re.ASCII
 )
 _PLAIN = re.compile(r"-?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})", re.ASCII)
+_POWER = re.compile(r"[-+]?[0-9.,]{1,20}[eE][-+]?[0-9]{1,3}", re.ASCII)
 _GROUPED = {
     between: re.compile(
         rf"[1-9][0-9]{{0,2}}(?:{re.escape(between)}[0-9]{{3}})+|[1-9][0-9]?(?:{re.escape(between)}[0-9]{{2}})+{re.escape(between)}[0-9]{{3}}"
@@ -108,6 +109,10 @@ class Evidence:
 def amount(column: str, text: str, style: Style) -> str:
     """Read an exact amount and return its shortest form: 2.50 and 2.5 say the same. Raises: BadCell."""
     ways = _ways(text, style.thousands)
+    if not ways and _POWER.fullmatch(text.strip()):
+        raise BadCell(
+            f"{column} is written with a power of ten: {shown(text)}; spreadsheets leave out digits so; write them all"
+        )
     if not ways:
         raise BadCell(f"{column} is not a finite number: {shown(text)}; {_how(style)}")
     found = ways.get(style.decimal)

@@ -1,8 +1,9 @@
 """A text file is read whole once, to see that it can be read at all, before anything of it is taken."""
 
 import codecs
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -17,6 +18,7 @@ CUT_OFF = (
 )
 
 _CHUNK_BYTES = 262_144
+_OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 
 
 class FileError(Exception):
@@ -43,11 +45,15 @@ class RefusedRow(NamedTuple):
 
 
 class FactRow(NamedTuple):
-    """A fact and the row that says it. Units: `size` is bytes of JSON, estimated."""
+    """A fact, the row that says it, and how many readings of the same instant it replaced.
+
+    Units: `size` is bytes of JSON, estimated.
+    """
 
     fact: FactSubmission
     row: SourceRow
     size: int
+    replaced: int = 0
 
 
 class TextFile(NamedTuple):
@@ -68,6 +74,16 @@ class TextFile(NamedTuple):
         found = self.path.stat()
         if (found.st_size, found.st_mtime_ns) != (self.size_bytes, self.modified_ns):
             raise changed(self.path)
+
+
+def with_fields(text: str, fields: Collection[str], after: str = "") -> str:
+    """Name fields of a request where a text names options of a command line."""
+
+    def field(match: re.Match[str]) -> str:
+        name = match[1].replace("-", "_")
+        return f"`{name}`{after}" if name in fields else match.group()
+
+    return _OPTION.sub(field, text)
 
 
 def changed(path: Path) -> FileError:
@@ -133,6 +149,8 @@ def _decoded(path: Path, encoding: str) -> Iterator[str]:
                 line += error.object[: error.start].decode(encoding, "ignore").count("\n")
                 bad = error.object[error.start]
                 raise FileError(_not_decoded(path, encoding, line, bad)) from error
+            except UnicodeError as error:
+                raise FileError(f"{path} cannot be read as {encoding}: {error}") from error
             if text:
                 line += text.count("\n")
                 yield text

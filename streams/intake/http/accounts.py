@@ -7,27 +7,21 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from domain import catalog
-from domain.identity.session import EndSession, StartSession
+from domain.identity.session import EndSession
 from domain.identity.user import InviteUser, OfferPassword, SetPassword
-from domain.message import Command
 from domain.rejection import Kind
 from projections.credentials import Credentials, values_of
-from projections.sign_in import Parts, member_of, offer_of, session_of
+from projections.sign_in import Parts, member_of, offer_of
 from read_api.edge.auth import Caller, Unauthenticated, secret_sha256
 from read_api.edge.problems import Problem
 from read_api.edge.roles import OWNER
 from read_api.edge.sessions import SessionCookie
 from schemas.envelope import Actor, ActorType, StreamId, TenantId
-from streams.identifiers import new_id
+from streams.intake.http.accepting import Refused, accepted
 from streams.intake.http.commands import Gate
-from streams.intake.http.onboarding import Refused
+from streams.intake.http.new_sessions import NewSessions
 from streams.intake.http.passwords import Passwords, SlowDown
-from streams.ports import Reply, Submission
-
-# how far behind the log a gateway's credentials may be
-_LOOKS = 40
-_LOOK_S = 0.05
+from streams.ports import Reply
 
 ACTIVE = "ACTIVE"
 
@@ -61,6 +55,7 @@ class Accounts:
         self._passwords = passwords
         self._slow_down = SlowDown()
         self._now = now
+        self._sessions = NewSessions(gate, credentials)
 
     async def invite(self, caller: Caller, command: InviteUser) -> Offered:
         """Invite a user with a command that lacks its token."""
@@ -72,13 +67,13 @@ class Accounts:
             expires_at=command.expires_at,
             token_sha256=secret_sha256(token),
         )
-        return Offered(token, await self._accepted(caller.tenant_id, named, caller.actor))
+        return Offered(token, await accepted(self._gate, caller.tenant_id, named, caller.actor))
 
     async def offer_password(self, caller: Caller, user_id: str) -> Offered:
         """Let a user set a password who lost theirs, or was invited without a token."""
         token = secrets.token_urlsafe(32)
         command = OfferPassword(user_id=user_id, token_sha256=secret_sha256(token))
-        return Offered(token, await self._accepted(caller.tenant_id, command, caller.actor))
+        return Offered(token, await accepted(self._gate, caller.tenant_id, command, caller.actor))
 
     async def roles_of(self, tenant_id: TenantId, user_id: str) -> tuple[str, ...]:
         """Return the roles of a user; of one who has not joined, and may have any, the highest."""
@@ -102,7 +97,7 @@ class Accounts:
             command = SetPassword(user_id=user_id, password_hash=await self._passwords.hash(password))
         try:
             # a token is good once: after that the stream is at another version
-            return await self._accepted(tenant_id, command, _user(user_id), expected_version=offer.version)
+            return await accepted(self._gate, tenant_id, command, _user(user_id), expected_version=offer.version)
         except Refused as refused:
             if refused.refusal.kind in (Kind.CONFLICT, Kind.NOT_ALLOWED):
                 raise Problem(403, _NO_OFFER) from refused
@@ -121,43 +116,18 @@ class Accounts:
         if not is_right or member is None or not is_active:
             raise Unauthenticated(_NOT_RIGHT)
         self._slow_down.succeeded(who)
-        cookie = SessionCookie(tenant_id, secrets.token_hex(16), secrets.token_urlsafe(32))
-        hash_ = secret_sha256(cookie.secret)
-        command = StartSession(
-            session_id=cookie.session_id, user_id=user_id, secret_sha256=hash_, password=member.number
-        )
-        await self._accepted(tenant_id, command, _user(user_id))
-        await self._known(cookie)
-        return cookie
+        return await self._sessions.start(tenant_id, user_id, member.number)
 
     async def sign_out(self, caller: Caller) -> None:
         """End the caller's session; whoever came with something else has none."""
         command = EndSession(session_id=caller.credential_id, reason="signed out")
-        await self._accepted(caller.tenant_id, command, caller.actor)
+        await accepted(self._gate, caller.tenant_id, command, caller.actor)
 
     async def _is_active(self, tenant_id: TenantId) -> bool:
         return await asyncio.to_thread(self._credentials.status_of, tenant_id) == ACTIVE
 
-    async def _known(self, cookie: SessionCookie) -> None:
-        """Wait until a session can be used here: the next request comes at once."""
-        for _ in range(_LOOKS):
-            if session_of(await self._parts(cookie.tenant_id, f"session-{cookie.session_id}")):
-                return
-            await asyncio.sleep(_LOOK_S)
-
     async def _parts(self, tenant_id: TenantId, stream: str) -> Parts:
         return values_of(await asyncio.to_thread(self._credentials.of_stream, tenant_id, StreamId(stream)))
-
-    async def _accepted(
-        self, tenant_id: TenantId, command: Command, actor: Actor, *, expected_version: int | None = None
-    ) -> Reply:
-        name = catalog.name_of(type(command))
-        reply = await self._gate.execute(
-            Submission(new_id(), tenant_id, name, command, actor, expected_version=expected_version)
-        )
-        if reply.refusal is not None:
-            raise Refused(reply.refusal)
-        return reply
 
 
 def _user(user_id: str) -> Actor:

@@ -4,6 +4,7 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -24,6 +25,9 @@ MAX_VALUES = 1_000_000
 
 MAX_FRAMES = 1_000
 """Members of gzip and frames of zstd in one body; a packer makes one, and blocks of 64 KiB make 256 of 16 MiB."""
+
+_SILENCE_S = 30.0
+"""A file that is sent goes on within this time, or whoever sends it would keep its place for ever."""
 
 _STEP_BYTES = 1024 * 1024
 _MAX_DISCARDED_BYTES = 256 * 1024 * 1024
@@ -62,13 +66,13 @@ class _Hold:
 
 
 @asynccontextmanager
-async def body_of(request: Request) -> AsyncIterator[bytes]:
-    """Lend a request's body, unpacked, until the request is answered.
+async def body_of(request: Request, budget: BodyBudget | None = None) -> AsyncIterator[bytes]:
+    """Lend a request's body, unpacked, until the request is answered, from the budget of all requests or this one.
 
     Raises: Problem: 413, it is larger than MAX_BODY_BYTES or holds more than MAX_VALUES; 415, its encoding is unknown;
     400, it cannot be unpacked; Overloaded, other requests hold all the memory there is for bodies.
     """
-    hold = _Hold(request.app.state.body_budget)
+    hold = _Hold(budget or request.app.state.body_budget)
     try:
         body = await _read(request, hold)
         encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
@@ -79,6 +83,48 @@ async def body_of(request: Request) -> AsyncIterator[bytes]:
         yield body
     finally:
         hold.give_back()
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes:
+    """Return what comes next of a body, b"" at its end. Raises: Problem (408), nothing comes any more."""
+    try:
+        async with asyncio.timeout(_SILENCE_S):
+            async for chunk in chunks:
+                if chunk:
+                    return chunk
+            return b""
+    except TimeoutError:
+        raise Problem(408, f"nothing came for {_SILENCE_S:g} s; send the file again") from None
+
+
+async def save_file(request: Request, path: Path, budget: BodyBudget, max_bytes: int) -> int:
+    """Write a request's body to a file as it comes, and return how many bytes of the budget it took.
+
+    Shape: whoever calls this gives them back to the budget, once the file is gone.
+    Raises: Problem: 408, it does not go on; 413, it is larger than `max_bytes`; 415, it is packed; Overloaded, the
+    budget has no more.
+    """
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise Problem(415, "a file is sent as it is, without a content encoding")
+    hold, size, some = _Hold(budget), 0, bytearray()
+    chunks = request.stream()
+    try:
+        with path.open("wb") as file:
+            while chunk := await _next(chunks):
+                size += len(chunk)
+                _check_file(size, max_bytes)
+                hold.take(len(chunk))
+                some += chunk
+                if len(some) >= _STEP_BYTES:
+                    await asyncio.to_thread(file.write, bytes(some))
+                    some.clear()
+            await asyncio.to_thread(file.write, bytes(some))
+    except BaseException as error:
+        hold.give_back()
+        if isinstance(error, Problem | Overloaded):
+            await _discard(chunks)
+        raise
+    return size
 
 
 def json_of(body: bytes) -> Any:
@@ -176,6 +222,12 @@ def _zstd_frame() -> "zstandard.ZstdDecompressionObj":
 
 
 _UNPACKERS: Mapping[str, Callable[[bytes], Iterator[bytes]]] = {"gzip": _gunzip, "zstd": _unzstd}
+
+
+def _check_file(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        detail = f"the file is larger than {max_bytes // 1024 // 1024} MiB; `factline import` takes files of any size"
+        raise Problem(413, detail, limit_bytes=max_bytes)
 
 
 def _check_size(size: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from domain.message import Command
-from read_api.edge.contract import EACH
+from read_api.edge.contract import each
 from read_api.edge.responses import answered, schema_like
 from streams.intake.http.described import body_of_schema, example_of, header, named, schema_of
 from streams.intake.http.idempotency import key_header
@@ -67,8 +67,13 @@ REPLIES = answered({"replies": [_REPLY]}, "A reply for each, in order", schema=_
 
 def one_command(commands: Mapping[str, type[Command]]) -> dict[str, Any]:
     """Return the `openapi_extra` of the route of one command."""
-    each = {f"/v1/commands/{name.replace('.', '/')}": _operation(name, command) for name, command in commands.items()}
-    return {"parameters": _HEADERS, EACH: each}
+
+    def operations() -> dict[str, Any]:
+        return {
+            f"/v1/commands/{name.replace('.', '/')}": _operation(name, command) for name, command in commands.items()
+        }
+
+    return {"parameters": _HEADERS, **each("commands", operations)}
 
 
 def batch(most: int) -> dict[str, Any]:

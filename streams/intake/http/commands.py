@@ -1,6 +1,7 @@
 """Commands come in over HTTP here, one or many at a time, and are answered only when they are durable."""
 
 import asyncio
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 
 from domain import catalog
 from domain.message import Command
-from domain.rejection import Kind
+from domain.rejection import Kind, free_again
 from read_api.edge.asking import Admitted, Asking
 from read_api.edge.auth import Caller
 from read_api.edge.direct_route import DirectRoute
@@ -123,10 +124,10 @@ def commands_router(gate: BatchGate, fingerprint_key: bytes) -> APIRouter:
             items = json_of(body)
             if not isinstance(items, list) or len(items) > MAX_COMMANDS:
                 raise Problem(400, f"the body must be a JSON array of at most {MAX_COMMANDS} commands")
-            answers = await _answers(gate, items, caller, fingerprint_key, request.app.state.log)
-        recorded = sum(len(answer.get("events", ())) for answer in answers if not answer.get("repeated"))
+            told = await answers(gate, items, caller, fingerprint_key, request.app.state.log)
+        recorded = sum(len(answer.get("events", ())) for answer in told if not answer.get("repeated"))
         await use_quota(request, caller, "events", recorded)
-        return Json({"replies": answers})
+        return Json({"replies": told})
 
     @router.get(
         "/v1/commands/{command_id}",
@@ -156,7 +157,7 @@ async def use_events(request: Request, caller: Caller, reply: Reply) -> None:
     await use_quota(request, caller, "events", 0 if reply.repeated else len(reply.events))
 
 
-async def _answers(
+async def answers(
     gate: BatchGate, items: Sequence[Any], caller: Caller, key: bytes, log: str
 ) -> Sequence[dict[str, Any]]:
     """Return an answer for each item, under its id, also for those that were not taken while others were.
@@ -232,14 +233,15 @@ def reply_json(reply: Reply, log: str) -> dict[str, Any]:
 
 
 def answer_of(reply: Reply, log: str) -> Response:
-    if reply.refusal is not None:
+    if (refusal := reply.refusal) is not None:
         shown = reply_json(reply, log)
-        raise Problem(
-            STATUS[reply.refusal.kind],
-            shown.pop("reason"),
-            retry_after_s=1 if reply.refusal.kind is Kind.NOT_NOW else None,
-            **shown,
-        )
+        status, retry_after_s = STATUS[refusal.kind], None
+        if refusal.kind is Kind.NOT_NOW:
+            retry_after_s = 1
+            if free_at := free_again(refusal.reason):
+                status, left = HTTPStatus.TOO_MANY_REQUESTS, free_at - datetime.now(UTC)
+                retry_after_s = max(1, math.ceil(left.total_seconds()))
+        raise Problem(status, shown.pop("reason"), retry_after_s=retry_after_s, **shown)
     return _told(reply, log)
 
 

@@ -12,7 +12,7 @@ _AT = "2026-01-31T08:30:00Z"
 # of texts with a form of their own, one that has it; the first that fits
 _TEXTS = ("EUR", "*", "ann@acme.example", "2026-01-31", "http.check", "0" * 64)
 _DECIMAL = "12.50"
-_MEANT = {"hostname": "web-1.example", "severity": "warning", "reason": "a duplicate"}
+_MEANT = {"action_id": "1-1", "hostname": "web-1.example", "severity": "warning", "reason": "a duplicate"}
 
 
 def header(name: str, description: str, example: str, pattern: str | None = None) -> dict[str, Any]:

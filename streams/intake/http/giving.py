@@ -8,8 +8,11 @@ from fastapi import Request, Response
 from domain import catalog
 from domain.message import Command
 from read_api.edge.auth import Caller
+from read_api.edge.tokens import token_of
+from streams.identifiers import new_id
+from streams.intake.http.accepting import checked
 from streams.intake.http.commands import Gate, answer_of, command_id_of, use_events
-from streams.ports import CALLER_WAITS_S, Submission
+from streams.ports import CALLER_WAITS_S, Reply, Submission
 from streams.write.answers import fingerprint
 
 
@@ -22,6 +25,18 @@ def submission(caller: Caller, command: Command, command_id: str) -> Submission:
         actor=caller.actor,
         deadline=datetime.now(UTC) + timedelta(seconds=CALLER_WAITS_S),
     )
+
+
+async def given(request: Request, gate: Gate, caller: Caller, command: Command) -> Reply:
+    """Give a command under an id of its own, for a route that answers with what is shown this once. Raises: Refused."""
+    reply = checked(await gate.execute(submission(caller, command, new_id())))
+    await use_events(request, caller, reply)
+    return reply
+
+
+def position_in(request: Request, reply: Reply) -> str | None:
+    """Return the token of where a command was recorded, None where nothing was."""
+    return reply.position and token_of(request, reply.position)
 
 
 class Giving(NamedTuple):

@@ -10,10 +10,10 @@ from read_api.edge.asking import Allowed
 from read_api.edge.auth import Caller
 from read_api.edge.responses import Json, answered
 from read_api.edge.scopes import require_to_grant
-from read_api.edge.tokens import token_of
 from schemas.values import Name
 from streams.intake.http.commands import use_events
 from streams.intake.http.described import described_body
+from streams.intake.http.giving import position_in
 from streams.intake.http.grants import require_to_grant_limits
 from streams.intake.http.onboarding import Tenants
 from streams.intake.http.tenants import read_body
@@ -56,7 +56,7 @@ def keys_router(tenants: Tenants) -> APIRouter:
             "scopes": wanted.scopes,
             "limits": wanted.limits,
             "api_key": given.api_key,
-            "position": given.reply.position and token_of(request, given.reply.position),
+            "position": position_in(request, given.reply),
         }
         return Json(answer, status_code=201)
 

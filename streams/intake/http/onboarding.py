@@ -14,10 +14,12 @@ from read_api.edge.auth import secret_sha256
 from schemas.envelope import Actor, TenantId
 from schemas.key_ids import key_tag
 from streams.identifiers import new_id
+from streams.intake.http.accepting import Refused, checked
 from streams.intake.http.commands import Gate
 from streams.intake.live_keys import HasKey
 from streams.ports import LogUnavailable, Refusal, Reply, Submission
-from streams.write.processes import actor_of, asked_id
+from streams.write.plan import asked_id
+from streams.write.processes import actor_of
 
 EVERYTHING: tuple[Scope, ...] = ("*",)
 
@@ -27,14 +29,6 @@ OWN_HOUSE = RequestLimits(minute=600_000, hour=36_000_000, day=864_000_000)
 _FIRST = "first"
 _FIRST_NAME = "first key"
 _TRIES = 3
-
-
-class Refused(Exception):  # noqa: N818
-    """A rule refused what was asked for; nothing more was done. A retry gives the same answer."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.reason)
-        self.refusal = refusal
 
 
 class NewKey(NamedTuple):
@@ -114,15 +108,13 @@ class Tenants:
             # issued already, and then this is its answer; where the process has failed it is issued now
             issued = await self._accepted(_asked_by_onboarding(tenant_id, key.command))
             return Given(key.text, key.command.key_id, issued, registered=True)
-        if reply.refusal.kind is not Kind.CONFLICT:
-            raise Refused(reply.refusal)
+        checked(reply, but=Kind.CONFLICT)
         if await self._has_key(tenant_id):
             raise _has_one(tenant_id)
         reply = await self._answered(_submission(tenant_id, key.command, actor))
         if reply.refusal is None:
             return Given(key.text, key.command.key_id, reply)
-        if reply.refusal.kind is not Kind.CONFLICT:
-            raise Refused(reply.refusal)
+        checked(reply, but=Kind.CONFLICT)
         # it was issued before; if it is revoked by now, the tenant may have none
         if await self._has_key(tenant_id, issued=key.command.key_id):
             raise _has_one(tenant_id)
@@ -157,10 +149,7 @@ class Tenants:
         return await self._accepted(_submission(TenantId(command.tenant_id), command, actor))
 
     async def _accepted(self, submission: Submission) -> Reply:
-        reply = await self._answered(submission)
-        if reply.refusal is not None:
-            raise Refused(reply.refusal)
-        return reply
+        return checked(await self._answered(submission))
 
     async def _answered(self, submission: Submission) -> Reply:
         """Ask again under the same id where no answer came: a key is told with this answer or never."""

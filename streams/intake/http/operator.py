@@ -21,6 +21,8 @@ _PROGRESS_S = 0.2
 
 MaxRate = Annotated[float | None, Query(gt=0, description="records of the log a second; as fast as it can without it")]
 
+Full = Annotated[bool, Query(description="compare all anew, and nothing that is remembered of the last time")]
+
 _NDJSON = "application/x-ndjson"
 _LINE = {"type": "string", "description": "a JSON object a line"}
 _STEPS = answered(
@@ -64,8 +66,8 @@ def operator_router(operations: ViewJobs) -> APIRouter:
         return Json({"dropped": (await asyncio.to_thread(operations.drop, name, build)).table})
 
     @job("/projections/{name}/verify", summary="Compare a view with the log; progress as NDJSON")
-    async def verify(name: view) -> Response:
-        return _job(lambda on_step: verdict_json(operations.verify(name, on_step)))
+    async def verify(name: view, full: Full = False) -> Response:  # noqa: FBT002 - a parameter of the route
+        return _job(lambda on_step: verdict_json(operations.verify(name, on_step, full=full)))
 
     @router.get(
         "/dead-letters",
@@ -100,6 +102,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
     """Return a verdict in the shape the CLI prints."""
     return {
         **verdict._asdict(),
+        "counted_since": verdict.counted_since and verdict.counted_since.isoformat(),
         "examples": [
             {
                 "tenant_id": example.tenant_id,

@@ -117,6 +117,15 @@ def _prefix(secret: str) -> str:
     return secret[:_SHOWN] if len(secret) >= _SHOWN_OF_AT_LEAST else ""
 
 
+def opened(box: SecretBox, tenant_id: TenantId, name: str, sealed: str) -> str | None:
+    """Return the secret that was sealed under a name, None where it does not open, which the log says."""
+    try:
+        return box.open(tenant_id, name, sealed)
+    except Tampered as error:
+        _LOG.error("the secret of %s of tenant %s does not open: %s", name, tenant_id, error)
+        return None
+
+
 class TaskSecrets:
     """Gives a worker the secret that a task names, where both may have it."""
 
@@ -141,10 +150,8 @@ class TaskSecrets:
         found = provider_secret_of(self._credentials.of_stream(tenant_id, provider_key_stream(key_id)))
         if found is None or kind not in found.kinds:
             return None
-        try:
-            secret = self._box.open(tenant_id, key_id, found.sealed)
-        except Tampered as error:
-            # the tasks beside it are claimed already, and do not need it
-            _LOG.error("the secret of provider key %s of tenant %s does not open: %s", key_id, tenant_id, error)
+        # the tasks beside it are claimed already, and do not need it
+        secret = opened(self._box, tenant_id, key_id, found.sealed)
+        if secret is None:
             return None
         return {"key_id": key_id, "provider": found.provider, "base_url": found.base_url, "secret": secret}

@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from domain.identity.session import SESSION_LASTS
 from domain.identity.user import Email, InviteUser, Role, UserId
 from read_api.edge.asking import Allowed, Asking
 from read_api.edge.auth import Caller, CredentialKind, Forbidden
@@ -13,13 +12,14 @@ from read_api.edge.credential import COOKIE, require_same_origin
 from read_api.edge.problems import Problem
 from read_api.edge.responses import Json, answered
 from read_api.edge.scopes import require_to_grant_roles
-from read_api.edge.tokens import token_of
 from schemas.envelope import TenantId
 from schemas.values import Instant, TenantName
 from streams.intake.http.accounts import Accounts, Offered
 from streams.intake.http.commands import invalid, use_events
 from streams.intake.http.described import described_body
+from streams.intake.http.giving import position_in
 from streams.intake.http.media_types import JSON, media_type
+from streams.intake.http.new_sessions import give_session
 from streams.intake.http.tenants import B, read_body
 
 _LARGEST_BODY = 4_096
@@ -95,7 +95,7 @@ def sign_in_router(accounts: Accounts) -> APIRouter:
         ),
     )
     async def set_password(request: Request) -> Response:
-        wanted = await _small_body(request, _WithToken)
+        wanted = await small_body(request, _WithToken)
         tenant_id = TenantId(wanted.tenant_id)
         reply = await accounts.set_password(tenant_id, wanted.user_id, wanted.token, wanted.password)
         return Json({"user_id": wanted.user_id, "events": [event.type for event in reply.events]})
@@ -113,17 +113,10 @@ def sign_in_router(accounts: Accounts) -> APIRouter:
         ),
     )
     async def sign_in(request: Request) -> Response:
-        wanted = await _small_body(request, _SignIn)
+        wanted = await small_body(request, _SignIn)
         cookie = await accounts.sign_in(TenantId(wanted.tenant_id), wanted.user_id, wanted.password)
         answer = Json({"tenant_id": wanted.tenant_id, "user_id": wanted.user_id, "session_id": cookie.session_id})
-        answer.set_cookie(
-            COOKIE,
-            str(cookie),
-            max_age=int(SESSION_LASTS.total_seconds()),
-            secure=request.url.scheme == "https",
-            httponly=True,
-            samesite="strict",
-        )
+        give_session(answer, request, cookie)
         return answer
 
     @router.post(
@@ -144,11 +137,11 @@ def sign_in_router(accounts: Accounts) -> APIRouter:
 
 async def _offered(request: Request, caller: Caller, user_id: str, offered: Offered) -> Response:
     await use_events(request, caller, offered.reply)
-    position = offered.reply.position and token_of(request, offered.reply.position)
+    position = position_in(request, offered.reply)
     return Json({"user_id": user_id, "token": offered.token, "position": position}, status_code=201)
 
 
-async def _small_body(request: Request, class_: type[B]) -> B:
+async def small_body(request: Request, class_: type[B]) -> B:
     """Return what somebody asks for of whom nothing is known yet. Raises: Problem."""
     media_type(request.headers.get("Content-Type", ""), JSON)
     if "Sec-Fetch-Site" in request.headers or "Origin" in request.headers:

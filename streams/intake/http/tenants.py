@@ -19,6 +19,7 @@ from schemas.values import Name, TenantName, Text
 from streams.intake.http.bodies import body_of
 from streams.intake.http.commands import invalid
 from streams.intake.http.described import described_body
+from streams.intake.http.giving import position_in
 from streams.intake.http.onboarding import EVERYTHING, OWN_HOUSE, Given, Owner, Tenants
 from streams.ports import Reply
 
@@ -157,7 +158,7 @@ def tenants_router(tenants: Tenants) -> APIRouter:
 def _given(request: Request, tenant_id: str, given: Given, **more: Any) -> Response:
     key = {"key_id": given.key_id, "api_key": given.api_key}
     # a key that was given was recorded
-    position = given.reply.position and token_of(request, given.reply.position)
+    position = position_in(request, given.reply)
     return Json({"tenant_id": tenant_id, **key, "position": position, **more}, status_code=201)
 
 

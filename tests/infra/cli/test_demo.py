@@ -18,11 +18,41 @@ from tests.conformance import Target, target
 from tests.factline.test_with_server import factline
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.full
+
 EMPTY: Mapping[str, str] = {
     "/v1/ops/dead-letters": "nothing of it fails",
     "/v1/operator/dead-letters": "the operator's",
     "/v1/tenants": "the operator's",
     "/v1/live": "has no end",
+    **dict.fromkeys(
+        (f"/v1/{name}{of}" for name in ("clients", "consents") for of in ("", "/{id}", "/filters", "/_filters")),
+        "the secret of a client would be nobody's",
+    ),
+    **dict.fromkeys(
+        (f"/v1/sign_in_providers{of}" for of in ("", "/{id}", "/filters", "/_filters")),
+        "nobody of a demo has a provider",
+    ),
+    **dict.fromkeys(
+        (f"/v1/webhook_endpoints{of}" for of in ("", "/{id}", "/filters", "/_filters")),
+        "it would send to nobody",
+    ),
+    **dict.fromkeys(
+        (
+            f"/v1/{name}{of}"
+            for name in ("connectors", "received_changes")
+            for of in ("", "/{id}", "/filters", "/_filters")
+        ),
+        "no system outside sends to a demo",
+    ),
+    **dict.fromkeys(
+        (f"/v1/agent_actions{of}" for of in ("", "/{id}", "/filters", "/_filters")),
+        "without a model nobody proposes an action",
+    ),
+    **dict.fromkeys(
+        (f"/v1/vector_documents{of}" for of in ("", "/{id}", "/filters", "/_filters")),
+        "a document is in once its task is done, and this server does no tasks itself",
+    ),
 }
 """Paths that are not asked, and why."""
 

@@ -19,12 +19,14 @@ from hypothesis import strategies as st
 
 from domain.fleet.device import RegisterDevice
 from factline.client import Client
-from infra.cli.import_run import Outcome, run
-from infra.cli.import_sinks import IMPORTER, EmbeddedSink, FactsTaken, ImportFailed, ServerSink
+from infra.cli.import_directory import EmbeddedSink
+from infra.cli.import_sinks import ServerSink
 from infra.cli.main import cli
 from infra.embedded import DEMO_TENANT, Embedded
 from schemas.envelope import TenantId, Topic
 from streams.intake.files.text import RefusedRow, SourceRow
+from streams.intake.importing.run import Outcome, run
+from streams.intake.importing.sink import IMPORTER, FactsTaken, ImportFailed
 from streams.ports import Submission
 from tests.infra.cli.importing import Account, counts, events, factline, import_invoices, new_data_dir, refused_rows
 from tests.infra.server_process import ServerProcess

@@ -14,6 +14,8 @@ from infra.data_dir import DataDir
 from tests.infra.server_process import ServerProcess, factline
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -49,6 +51,9 @@ def test_operator_works_on_a_directory_without_a_server(stopped: Path) -> None:
     assert "devices is now answered from devices_v2" in run(stopped, "projections", "switch", "devices", "2")
     assert "devices_v1 is gone" in run(stopped, "projections", "drop", "devices", "1")
     assert "devices_v2: 2 rows, no difference" in run(stopped, "verify", "devices")
+    assert "no difference" in run(stopped, "verify", "audit_trail")
+    assert re.search(r"\d+ of them were counted and not read", run(stopped, "verify", "audit_trail"))
+    assert "counted" not in run(stopped, "verify", "audit_trail", "--full")
     assert "nothing is parked" in run(stopped, "dead-letters", "list")
     assert "0 taken, 0 still parked" in run(stopped, "dead-letters", "retry", "devices")
     assert "0 discarded" in run(stopped, "dead-letters", "discard", "devices", "--yes")
@@ -74,7 +79,7 @@ def test_operator_works_through_the_server_that_has_the_directory(server: Server
     assert "there is no devices_v7" in run(folder, "projections", "switch", "devices", "7", status=2)
     assert "devices_v1 is live: switch to another" in run(folder, "projections", "drop", "devices", "1", status=2)
     assert "devices_v2 is gone" in run(folder, "projections", "drop", "devices", "2")
-    assert "no difference" in run(folder, "verify", "devices", "invoice_facts")
+    assert "no difference" in run(folder, "verify", "devices", "invoice_facts", "--full")
     assert "nothing is parked" in run(folder, "dead-letters", "list")
     assert "0 taken, 0 still parked" in run(folder, "dead-letters", "retry", "devices")
     first = run(folder, "tenants", "add", "acme").strip()

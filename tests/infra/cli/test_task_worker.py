@@ -18,6 +18,8 @@ from tests.infra.handlers.web_server import web_server
 from tests.streams.intake.http.ways_in import WaysIn, ways_in
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture
 def way(tmp_path: Path) -> Iterator[WaysIn]:
@@ -74,6 +76,7 @@ def test_kind_that_no_handler_ships_for_is_refused(said: list[str], why: str) ->
         ({"FACTLINE_ALLOW_NETWORKS": "10.0.0.1/8"}, "FACTLINE_ALLOW_NETWORKS"),
         ({"FACTLINE_SMTP_URL": "smtp://mail"}, "FACTLINE_MAIL_FROM"),
         ({"FACTLINE_SMTP_URL": "mail", "FACTLINE_MAIL_FROM": "a@b.example"}, "FACTLINE_SMTP_URL"),
+        ({"FACTLINE_QDRANT_URL": "qdrant:6333"}, "FACTLINE_QDRANT_URL"),
     ],
 )
 def test_setting_that_cannot_be_names_its_variable(environment: dict[str, str], why: str) -> None:
@@ -83,8 +86,14 @@ def test_setting_that_cannot_be_names_its_variable(environment: dict[str, str], 
 
 def test_secrets_are_in_no_text_of_the_settings() -> None:
     settings = HandlerSettings.from_environment(
-        {"FACTLINE_SMTP_URL": "smtp://it:hush@mail", "FACTLINE_MAIL_FROM": "a@b.example"}
+        {
+            "FACTLINE_SMTP_URL": "smtp://it:hush@mail",
+            "FACTLINE_MAIL_FROM": "a@b.example",
+            "FACTLINE_QDRANT_URL": "http://qdrant:6333",
+            "FACTLINE_QDRANT_API_KEY": "hush",
+        }
     )
+    assert settings.qdrant == ("http://qdrant:6333", "hush")
     assert settings.mail is not None
     assert settings.mail.password == "hush"
     assert "hush" not in repr(settings)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from infra.clickhouse.analytics import ClickHouseAnalytics
+from infra.clickhouse.tables import NoRoom
 from projections.catalog import of_role
 from projections.finance.invoice_facts import InvoiceLineRow
 from projections.fleet.metric_rows import MetricRow
@@ -21,7 +22,7 @@ from projections.history.event_rows import EventRow
 from projections.projection import Projection
 from projections.question import Choice, Question
 from projections.rows import Role, View
-from projections.stores import StoreUnavailable, TooMuchAsked, WriteRefused
+from projections.stores import Holder, StoreUnavailable, TooMuchAsked, WriteRefused
 from schemas.envelope import TenantId
 from tests.contracts.analytics_reader import (
     FACTS,
@@ -64,7 +65,10 @@ class TestViews(ViewWriterContract):
     def open(place: str, projections: Sequence[Projection]) -> ClickHouseAnalytics:
         return ClickHouseAnalytics(place, projections)
 
-    @pytest.fixture(params=[EventRow, MetricRow, InvoiceLineRow])
+    # the engine opens a folder in 0.1 s, so the quick tests do with one kind of row
+    @pytest.fixture(
+        params=[EventRow, *(pytest.param(row, marks=pytest.mark.full) for row in (MetricRow, InvoiceLineRow))]
+    )
     def row(self, request: pytest.FixtureRequest) -> type:
         row: type = request.param
         return row
@@ -252,6 +256,38 @@ class TestRefusals:
 
 
 class TestEngine:
+    def test_a_table_is_not_made_on_a_full_disk_where_the_folder_would_never_open_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with closing(ClickHouseAnalytics(f"chdb://{tmp_path}", analytics_projections())) as store:
+            store.create(METRICS)
+            with monkeypatch.context() as full:
+                full.setattr("infra.clickhouse.tables.ROOM_TO_CHANGE", 1 << 62)
+                store.create(METRICS)
+                with pytest.raises(NoRoom, match=f"is full, and {FACTS.table} must be changed"):
+                    store.create(FACTS)
+                with pytest.raises(NoRoom, match="is full, and holder_metrics_5m_1 must be changed"):
+                    store.hold("metrics_5m", Holder("me", NOON), now=NOON)
+                with pytest.raises(NoRoom, match=f"is full, and {METRICS.name} must be changed"):
+                    store.switch(METRICS)
+            store.create(FACTS)
+
+    def test_a_table_of_an_earlier_version_gets_cheap_parts_once(self, tmp_path: Path) -> None:
+        with closing(ClickHouseAnalytics(f"chdb://{tmp_path}", analytics_projections())) as store:
+            store.create(METRICS)
+            with store._connection.client() as client:
+                for name in ("min_bytes_for_full_part_storage", "concurrent_part_removal_threshold"):
+                    client.command(f"ALTER TABLE {METRICS.table} RESET SETTING {name}")
+        definition = next(file for file in (tmp_path / "store").rglob(f"{METRICS.table}.sql"))
+        for _ in range(2):
+            with closing(ClickHouseAnalytics(f"chdb://{tmp_path}", analytics_projections())) as store:
+                store.create(METRICS)
+                written, text = definition.stat().st_mtime_ns, definition.read_text()
+        assert "min_bytes_for_full_part_storage = 1048576" in text
+        with closing(ClickHouseAnalytics(f"chdb://{tmp_path}", analytics_projections())) as store:
+            store.create(METRICS)
+        assert definition.stat().st_mtime_ns == written
+
     def test_a_folder_that_another_process_holds_is_an_outage(self, tmp_path: Path) -> None:
         code = (
             "import sys; from infra.clickhouse.analytics import ClickHouseAnalytics;"

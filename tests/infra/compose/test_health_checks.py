@@ -4,14 +4,14 @@ import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from click.testing import CliRunner
 
 from infra.cli.main import cli
 from tests.infra.compose.compose_file import ENGINES, LISTENS, SERVICES, WORKERS
+from tests.serving import port_of
 
 CHECKED = (*ENGINES, "gateway", *WORKERS)
 PROGRAMS = {
@@ -48,15 +48,8 @@ def registry(status: int) -> Iterator[int]:
             self.send_response(status if self.path == "/apis/ccompat/v7/subjects" else 404)
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+    with port_of(Handler) as port:
+        yield port
 
 
 def says(name: str, port: int) -> bool:

@@ -1,6 +1,7 @@
 """Runs a handler as a worker does."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from factline.worker import Provider, Task
@@ -13,9 +14,16 @@ LOCAL = Outgoing(networks("127.0.0.0/8"))
 
 
 def done(
-    handler: Handler, input_: Any, *, kind: str = "any", task_id: str = "t1", provider: Provider | None = None
+    handler: Handler,
+    input_: Any,
+    *,
+    kind: str = "any",
+    task_id: str = "t1",
+    provider: Provider | None = None,
+    tenant_id: str = "acme",
+    publish: Callable[[Any], None] = lambda _: None,
 ) -> Any:
     async def doing() -> Any:
-        return await handler(Task(task_id, kind, 1, input_, provider))
+        return await handler(Task(task_id, kind, 1, input_, provider, publish, tenant_id))
 
     return asyncio.run(doing())

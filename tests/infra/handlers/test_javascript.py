@@ -63,6 +63,7 @@ def test_script_that_does_not_end_well_fails_its_task_for_good(code: str, why: s
     assert not failed.value.retryable
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "code",
     [

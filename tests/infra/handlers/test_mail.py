@@ -11,7 +11,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from factline.worker import Failed
 from infra.handlers.mail import notify_email
 from infra.handlers.settings import MailServer, mail_server
-from tests.infra.handlers.kit import done
+from tests.infra.handlers.kit import LOCAL, done
 from tests.tour import free_port
 
 SAID = {"to": ["eva@example.com"], "subject": "Überfällig", "text": "Die Rechnung 7 ist fällig."}
@@ -59,7 +59,7 @@ def server_at(port: int, password: str = "p%2Fw") -> MailServer:
 def test_email_is_taken_by_the_server(inbox: tuple[_Inbox, int]) -> None:
     box, port = inbox
     said = {**SAID, "html": "<p>Die Rechnung 7</p>", "reply_to": "ann@example.com"}
-    output = done(notify_email(server_at(port)), said, task_id="t1")
+    output = done(notify_email(server_at(port), LOCAL), said, task_id="t1")
     [taken] = box.taken
     assert (taken.mail_from, taken.rcpt_tos) == ("it@example.com", ["eva@example.com"])
     assert isinstance(taken.content, bytes)
@@ -75,7 +75,7 @@ def test_email_is_taken_by_the_server(inbox: tuple[_Inbox, int]) -> None:
 
 def test_recipient_who_is_refused_is_said_and_the_others_get_it(inbox: tuple[_Inbox, int]) -> None:
     box, port = inbox
-    output = done(notify_email(server_at(port)), {**SAID, "to": ["eva@example.com", "nobody@example.com"]})
+    output = done(notify_email(server_at(port), LOCAL), {**SAID, "to": ["eva@example.com", "nobody@example.com"]})
     assert output["refused"] == {"nobody@example.com": "no such mailbox"}
     assert [taken.rcpt_tos for taken in box.taken] == [["eva@example.com"]]
 
@@ -83,20 +83,20 @@ def test_recipient_who_is_refused_is_said_and_the_others_get_it(inbox: tuple[_In
 @pytest.mark.parametrize(("to", "retryable"), [("nobody@example.com", False), ("full@example.com", True)])
 def test_email_that_nobody_gets_fails(inbox: tuple[_Inbox, int], to: str, *, retryable: bool) -> None:
     with pytest.raises(Failed, match=to) as failed:
-        done(notify_email(server_at(inbox[1])), {**SAID, "to": [to]})
+        done(notify_email(server_at(inbox[1]), LOCAL), {**SAID, "to": [to]})
     assert failed.value.retryable is retryable
 
 
 def test_wrong_password_fails_without_saying_it(inbox: tuple[_Inbox, int]) -> None:
     with pytest.raises(Failed, match="535") as failed:
-        done(notify_email(server_at(inbox[1], "wrong")), SAID)
+        done(notify_email(server_at(inbox[1], "wrong"), LOCAL), SAID)
     assert not failed.value.retryable
     assert "wrong" not in str(failed.value)
 
 
 def test_server_that_is_not_there_may_be_tried_again() -> None:
     with pytest.raises(Failed, match=r"127\.0\.0\.1:1") as failed:
-        done(notify_email(server_at(1)), SAID)
+        done(notify_email(server_at(1), LOCAL), SAID)
     assert failed.value.retryable
 
 
@@ -110,12 +110,12 @@ def test_server_that_is_not_there_may_be_tried_again() -> None:
 )
 def test_input_that_would_say_more_than_it_may_is_refused(change: Any, why: str) -> None:
     with pytest.raises(Failed, match=why):
-        done(notify_email(server_at(1)), {**SAID, **change})
+        done(notify_email(server_at(1), LOCAL), {**SAID, **change})
 
 
 def test_worker_without_a_mail_server_says_what_to_set() -> None:
     with pytest.raises(Failed, match="FACTLINE_SMTP_URL") as failed:
-        done(notify_email(None), SAID)
+        done(notify_email(None, LOCAL), SAID)
     assert not failed.value.retryable
 
 

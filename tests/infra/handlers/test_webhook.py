@@ -6,7 +6,8 @@ import json
 import pytest
 
 from factline.worker import Failed, Provider
-from infra.handlers.webhook import notify_webhook, signature, signing_key
+from infra.handlers.webhook import notify_webhook
+from schemas.standard_webhooks import signature, signing_key
 from tests.infra.handlers.kit import LOCAL, done
 from tests.infra.handlers.web_server import web_server
 

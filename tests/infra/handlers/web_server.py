@@ -1,10 +1,11 @@
 """A web server of this process, which says what it was sent."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
+
+from tests.serving import port_of
 
 
 class Sent(NamedTuple):
@@ -52,17 +53,6 @@ def web_server(answer: Callable[[Sent], Answer]) -> Iterator[WebServer]:
 
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - the library calls them so
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    running = WebServer(server.server_port)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with port_of(Handler) as port:
+        running = WebServer(port)
         yield running
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -13,6 +13,7 @@ from domain.identity.api_key import IssueApiKey, RequestLimits, RevokeApiKey
 from domain.identity.session import EndSession, StartSession
 from domain.identity.tenant import SetQuota
 from domain.identity.user import DisableUser, InviteUser, Role, SetPassword
+from domain.message import Command
 from domain.sales.lead import CaptureLead, ScoreLead
 from infra.kafka.beside import DESTROYED, key_name
 from infra.kafka.command_gate import KafkaCommandGate
@@ -25,8 +26,10 @@ from infra.kafka.key_finder import KafkaKeyFinder
 from infra.kafka.log_reader import KafkaLogReader
 from infra.kafka.sealed_commands import SealedCommands
 from infra.master_key import MasterKey
+from projections.consents import consent_of
 from projections.credentials import Quota, RateLimits, values_of
 from projections.keys import KeysUnusable
+from projections.own_issuer import client_of, private_key_of, signing_keys_of
 from projections.personal import opened
 from projections.sign_in import Parts, member_of, offer_of, session_of
 from projections.stores import StoreUnavailable
@@ -39,7 +42,17 @@ from streams.write.worker import CommandWorker
 from streams.write.writer import Writer
 from tests.cluster import MASTER_KEY, Cluster, until
 from tests.contracts.event_log import ACME
-from tests.examples.identity import DISTRUST_ISSUER, TRUST_ISSUER
+from tests.examples.identity import (
+    DISTRUST_ISSUER,
+    END_CONSENT,
+    GIVE_CONSENT,
+    REDEEM_CODE,
+    REGISTER_CLIENT,
+    REVOKE_CLIENT,
+    ROTATE_REFRESH_TOKEN,
+    ROTATE_SIGNING_KEY,
+    TRUST_ISSUER,
+)
 from tests.streams.kit import register, register_tenant, submission, tag
 
 if TYPE_CHECKING:
@@ -262,6 +275,44 @@ def test_gateway_knows_issuers_users_and_sessions_and_when_they_are_out(
         assert member_of(parts("user-sam")) is None
         assert not credentials.issuers(ACME)
     secrets = (b"c3" * 32, b"d4" * 32, b"argon2id")
+    assert not any(secret in value for value in records(cluster, cluster.topics.events) for secret in secrets)
+
+
+def test_gateway_knows_signing_keys_clients_and_consents_and_when_they_are_out(
+    cluster: Cluster, log: KafkaEventLog, tmp_path: Path
+) -> None:
+    writer = Writer(log, SystemClock())
+
+    def told(*commands: Command) -> None:
+        for command in commands:
+            [reply] = writer.write([submission(command, tenant="acme")])
+            assert reply.refusal is None
+
+    told(ROTATE_SIGNING_KEY, REGISTER_CLIENT, GIVE_CONSENT, REDEEM_CODE)
+    with closing(known(cluster, tmp_path)) as topic:
+        credentials = KafkaCredentials(topic)
+
+        def parts(stream: StreamId, tenant: TenantId = ACME) -> Parts:
+            return values_of(credentials.of_stream(tenant, stream))
+
+        def refresh() -> int:
+            found = consent_of(parts(GIVE_CONSENT.stream))
+            return found.refresh.number if found and found.refresh else 0
+
+        until(lambda: refresh() == 1, 30)
+        keys = parts(ROTATE_SIGNING_KEY.stream)
+        assert [key.kid for key in signing_keys_of(keys, SystemClock().now())] == [ROTATE_SIGNING_KEY.kid]
+        assert private_key_of(keys) == (ROTATE_SIGNING_KEY.kid, ROTATE_SIGNING_KEY.sealed)
+        client = client_of(parts(REGISTER_CLIENT.stream))
+        assert client is not None
+        assert (client.scopes, client.secrets_sha256) == (REGISTER_CLIENT.scopes, (REGISTER_CLIENT.secret_sha256,))
+        assert not parts(REGISTER_CLIENT.stream, TenantId("bolt"))
+        told(ROTATE_REFRESH_TOKEN)
+        until(lambda: refresh() == 2, 30)
+        told(END_CONSENT, REVOKE_CLIENT)
+        until(lambda: client_of(parts(REGISTER_CLIENT.stream)) is None, 30)
+        assert consent_of(parts(GIVE_CONSENT.stream)) is None
+    secrets = (b"a1" * 32, b"b2" * 32, ROTATE_SIGNING_KEY.sealed.encode())
     assert not any(secret in value for value in records(cluster, cluster.topics.events) for secret in secrets)
 
 

@@ -22,6 +22,8 @@ from schemas.envelope import StreamId, Topic
 from tests.infra.server_process import ServerProcess, factline
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.full
+
 MIB = 1024 * 1024
 HAPPENED_AT = "2026-01-31T08:30:00Z"
 

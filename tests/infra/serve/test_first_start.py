@@ -18,6 +18,8 @@ from streams.ports import OutcomeUnknown, Reply, Submission, SystemClock
 from streams.write.writer import Writer
 from tests.streams.kit import register_tenant, submission
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[SqliteEventLog]:

@@ -11,7 +11,6 @@ from http import HTTPStatus
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from uuid import UUID
 
 import httpx
 import pytest
@@ -19,8 +18,11 @@ import pytest
 from domain.catalog import facts_of
 from domain.operations.served import ApiRequestServed
 from infra.kafka.log_reader import KafkaLogReader
+from infra.kafka.log_watch import LOOK_S
+from infra.kafka.topics import create_topics
 from infra.migrate import schema_registry
 from infra.settings import Settings
+from infra.watchdog import LOST
 from schemas.envelope import Envelope, TenantId, Topic
 from streams.identifiers import sender_id
 from tests.cluster import Cluster, until
@@ -101,7 +103,7 @@ def report(client: httpx.Client, id_: str) -> httpx.Response:
 
 
 def fact_id(id_: str) -> str:
-    return str(UUID(bytes=sender_id(id_)))
+    return sender_id(id_)
 
 
 def in_log(cluster: Cluster, topic: Topic) -> Sequence[Envelope]:
@@ -120,7 +122,7 @@ def test_gateway_takes_commands_and_facts_of_those_it_knows_as_often_as_they_may
     client = running.client
     # no store runs here: the answer is that those are away, and what is written needs none
     parts = client.get("/v1/ops/health").json()["parts"]
-    assert (parts["keys"], parts["rate_limits"]) == ("ok", "ok")
+    assert [parts[name] for name in ("keys", "rate_limits", "live_messages")] == ["ok"] * 3
     first, again = register(client, "web-1").json(), register(client, "web-1").json()
     assert first["outcome"] == "accepted"
     assert again == {**first, "repeated": True}
@@ -133,6 +135,22 @@ def test_gateway_takes_commands_and_facts_of_those_it_knows_as_often_as_they_may
     assert [event.stream for event in in_log(running.cluster, Topic.EVENTS)][-1] == "device-web-1"
     assert [fact.event_id for fact in in_log(running.cluster, Topic.TELEMETRY)] == [fact_id("fact-1")]
     check_limits(client)
+    check_replaced_log(running)
+
+
+def check_replaced_log(running: Running) -> None:
+    """Make the topic of events anew, as nobody should, and see that the gateway does not go on."""
+    admin, topics = running.cluster.connection.admin(), running.cluster.topics
+    for gone in admin.delete_topics([topics.events]).values():
+        gone.result(30)
+    # while it is not there nobody can tell what will be
+    until(lambda: topics.events not in admin.list_topics(timeout=10).topics, 30)
+    time.sleep(LOOK_S)
+    create_topics(admin, topics, replication=1)
+    assert running.gateway.wait(60) == LOST
+    assert f"the log was replaced: {topics.events} was made anew" in running.gateway.said()
+    with pytest.raises(httpx.TransportError):
+        register(running.client, "web-1")
 
 
 def check_limits(client: httpx.Client) -> None:

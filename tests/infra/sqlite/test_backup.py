@@ -43,6 +43,7 @@ class Load:
             self._client.post("/v1/telemetry", json=[fact]).raise_for_status()
 
 
+@pytest.mark.full
 def test_drill_a_server_under_load_is_backed_up_lost_and_restored(tmp_path: Path) -> None:
     data, copy, restored = tmp_path / "data", tmp_path / "backup", tmp_path / "restored"
     with ServerProcess(data) as server, server.client() as client, Load(client) as load:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from infra.sqlite.event_log import SqliteEventLog
-from schemas.envelope import Envelope, Position, Topic, Undecodable
+from schemas.envelope import Entry, Envelope, Position, Topic, Undecodable
+from schemas.raw_facts import RawFacts
 from streams.ports import FactSubmission
 from tests.contracts.telemetry_log import AGENT, TICK, TelemetryLogContract, read, readings
 from tests.examples import ACME
@@ -93,3 +94,20 @@ def test_a_batch_and_a_record_that_cannot_be_read_stay_in_their_places(old: Path
         entries = log.read(Topic.TELEMETRY, 0, after=0, limit=100)
         assert [entry.position for entry in entries] == [1, 2, 3, 4, 5, 6, 8]
         assert [isinstance(entry, Undecodable) for entry in entries] == [True] * 3 + [False] * 3 + [True]
+
+
+def test_many_records_are_given_as_they_lie_and_are_those_that_are_given_one_by_one(telemetry: SqliteEventLog) -> None:
+    for n in range(130):
+        telemetry.append_facts(ACME, readings(1 + n % 3, f"web-{n}"), AGENT)
+    one_by_one: list[Entry] = []
+    while some := telemetry.read(Topic.TELEMETRY, 0, after=one_by_one[-1].position if one_by_one else 0, limit=5):
+        assert not isinstance(some, RawFacts)
+        one_by_one += some
+    together = telemetry.read(Topic.TELEMETRY, 0, after=0, limit=10_000)
+    assert isinstance(together, RawFacts)
+    assert list(together) == one_by_one
+    end = one_by_one[110].position
+    for limit in (end - 1, end, end + 1):
+        read = list(telemetry.read(Topic.TELEMETRY, 0, after=0, limit=limit))
+        assert read[-2].position < limit <= read[-1].position
+        assert read == one_by_one[: len(read)]

@@ -4,16 +4,28 @@ from dataclasses import replace
 from typing import Any
 
 from domain.message import Event
-from projections.automation import approvals, executions, provider_keys, workflows
+from projections.automation import approvals, executions, policies, provider_keys, tool_executions, tools, workflows
+from projections.history import processes
 from tests.examples.automation import (
     GRAPH,
     NODE_COMPLETED,
     NODE_FAILED,
     NODE_STARTED,
     NODE_WAITING,
+    POLICY_RETIRED,
+    POLICY_SET,
     PROVIDER_KEY_ADDED,
     PROVIDER_KEY_REVOKED,
     PROVIDER_KEY_ROTATED,
+    TOOL_EXECUTION_CANCELLED,
+    TOOL_EXECUTION_COMPLETED,
+    TOOL_EXECUTION_FAILED,
+    TOOL_EXECUTION_STARTED,
+    TOOL_REGISTERED,
+    TOOL_RETIRED,
+    TOOL_RUN_NOTED,
+    TOOL_UPDATED,
+    TOOL_WANTED,
     TURN_ENDED,
     WORKFLOW_ACTIVATED,
     WORKFLOW_ARCHIVED,
@@ -43,6 +55,26 @@ def _execution(event: Event, **fields: Any) -> Case:
 def _approval(event: Event, **fields: Any) -> Case:
     return (approvals.PROJECTION, "e1~ask~1", event, fields)
 
+
+def _tool(event: Event, **fields: Any) -> Case:
+    return (tools.PROJECTION, "look", event, fields)
+
+
+def _tool_execution(event: Event, **fields: Any) -> Case:
+    return (tool_executions.PROJECTION, "x1", event, fields)
+
+
+_TOOL = {
+    "name": "Look at a page",
+    "description": "gives the status of a page of web-1",
+    "kind": "http.check",
+    "parameters": TOOL_REGISTERED.parameters,
+    "fixed": '{"url":"https://web-1.example"}',
+    "timeout_s": 60,
+    "attempts": 2,
+    "changed_at": HAPPENED,
+}
+_TOOL_OVER = {"ended_at": RECORDED, "duration_ms": 0}
 
 CASES: list[Case] = [
     _workflow(
@@ -129,5 +161,64 @@ CASES: list[Case] = [
         "openai",
         PROVIDER_KEY_REVOKED,
         {"status": "REVOKED", "status_reason": "not used any more", "revoked_at": HAPPENED},
+    ),
+    (
+        processes.PROJECTION,
+        "tool_run-acme",
+        TOOL_RUN_NOTED,
+        {"last_event": "tool_run.noted", "updated_at": RECORDED},
+    ),
+    (
+        processes.PROJECTION,
+        "workflow_node-acme",
+        TOOL_WANTED,
+        {"last_event": "workflow_node.tool.wanted", "updated_at": RECORDED},
+    ),
+    _tool(TOOL_REGISTERED, **_TOOL, status="ACTIVE", tool_version=1, limit_per_minute=30, registered_at=HAPPENED),
+    _tool(TOOL_UPDATED, **_TOOL, tool_version=2, limit_per_minute=10),
+    _tool(TOOL_RETIRED, status="RETIRED", status_reason="another one does it", changed_at=HAPPENED),
+    _tool(
+        TOOL_EXECUTION_STARTED,
+        last_status="RUNNING",
+        last_error="",
+        last_execution_id="x1",
+        executed_at=RECORDED,
+    ),
+    _tool(TOOL_EXECUTION_COMPLETED, last_status="COMPLETED", last_execution_id="x1"),
+    _tool(TOOL_EXECUTION_FAILED, last_status="FAILED", last_error="connection refused", last_execution_id="x1"),
+    _tool(TOOL_EXECUTION_CANCELLED, last_status="CANCELLED", last_execution_id="x1"),
+    _tool_execution(
+        TOOL_EXECUTION_STARTED,
+        status="RUNNING",
+        tool_id="look",
+        tool_version=1,
+        kind="http.check",
+        parent="",
+        parameters='{"path":"/"}',
+        input='{"path":"/","url":"https://web-1.example"}',
+        started_at=RECORDED,
+        started_by="ann",
+    ),
+    _tool_execution(TOOL_EXECUTION_COMPLETED, status="COMPLETED", output='{"status":200}', **_TOOL_OVER),
+    _tool_execution(TOOL_EXECUTION_FAILED, status="FAILED", error="connection refused", **_TOOL_OVER),
+    _tool_execution(TOOL_EXECUTION_CANCELLED, status="CANCELLED", status_reason="not needed any more", **_TOOL_OVER),
+    (
+        policies.PROJECTION,
+        "careful",
+        POLICY_SET,
+        {
+            "status": "ACTIVE",
+            "policy_version": 1,
+            "name": "Careful",
+            "rules": POLICY_SET.rules,
+            "otherwise": "ask",
+            "changed_at": HAPPENED,
+        },
+    ),
+    (
+        policies.PROJECTION,
+        "careful",
+        POLICY_RETIRED,
+        {"status": "RETIRED", "status_reason": "too careful", "changed_at": HAPPENED},
     ),
 ]

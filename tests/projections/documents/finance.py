@@ -1,6 +1,9 @@
 """What each event of the finance context sets in its documents."""
 
-from projections.finance import approval_limits, budgets, invoices
+from typing import Any
+
+from domain.message import Event
+from projections.finance import approval_limits, budgets, invoices, transactions
 from projections.history import processes
 from tests.examples.finance import (
     APPROVAL_AWAITED,
@@ -13,14 +16,30 @@ from tests.examples.finance import (
     CATEGORISED,
     CORRECTED,
     DISPUTED,
+    INVOICE_AMOUNT_FLAGGED,
     OVERDUE,
     PAID_IN_PART,
     RECEIVED,
+    RECONCILED,
+    RECONCILIATION_NOTED,
     REFUNDED,
     REJECTED,
     SPEND_RECORDED,
+    TRANSACTION_AMOUNT_FLAGGED,
+    TRANSACTION_ASSIGNED,
+    TRANSACTION_FLAGGED,
+    TRANSACTION_IGNORED,
+    TRANSACTION_RECONCILED,
+    TRANSACTION_RECORDED,
+    TRANSACTION_REOPENED,
+    UNRECONCILED,
 )
 from tests.projections.documents import HAPPENED, RECORDED, Case
+
+
+def _transaction(event: Event, **fields: Any) -> Case:
+    return (transactions.PROJECTION, "b1", event, {**fields, "changed_at": HAPPENED})
+
 
 CASES: list[Case] = [
     (
@@ -63,6 +82,8 @@ CASES: list[Case] = [
             "tax": "20.0000",
             "total": "20.02084170835",
             "line_count": 1,
+            "amount_flag": "",
+            "amount_flag_reason": "",
         },
     ),
     (
@@ -78,6 +99,14 @@ CASES: list[Case] = [
     (invoices.PROJECTION, "17850:536365", PAID_IN_PART, {"status": "PART_PAID", "paid_total": "10.0000"}),
     (invoices.PROJECTION, "17850:536365", REFUNDED, {"status": "RECEIVED", "paid_total": "0.0000"}),
     (invoices.PROJECTION, "17850:536365", OVERDUE, {"status": "OVERDUE"}),
+    (invoices.PROJECTION, "17850:536365", RECONCILED, {"status": "PART_PAID"}),
+    (invoices.PROJECTION, "17850:536365", UNRECONCILED, {"status": "RECEIVED"}),
+    (
+        invoices.PROJECTION,
+        "17850:536365",
+        INVOICE_AMOUNT_FLAGGED,
+        {"status": "RECEIVED", "amount_flag": "HIGH", "amount_flag_reason": INVOICE_AMOUNT_FLAGGED.reason},
+    ),
     (
         invoices.PROJECTION,
         "17850:536365",
@@ -110,5 +139,48 @@ CASES: list[Case] = [
         "budget_monitor-acme",
         BILL_NOTED,
         {"last_event": "bill.noted", "updated_at": RECORDED},
+    ),
+    _transaction(
+        TRANSACTION_RECORDED,
+        status="OPEN",
+        account="DE02 1203 0000",
+        booked_at=HAPPENED,
+        amount="10.0000",
+        currency="GBP",
+        party="17850",
+        number="",
+        reference="GB-1 536365",
+    ),
+    _transaction(TRANSACTION_ASSIGNED, status="OPEN", invoice="17850:536365"),
+    _transaction(
+        TRANSACTION_RECONCILED,
+        status="RECONCILED",
+        invoice="17850:536365",
+        payment_id="p1",
+        status_reason="",
+        score=0,
+    ),
+    _transaction(
+        TRANSACTION_FLAGGED,
+        status="FLAGGED",
+        status_reason="none of these invoices is known: 17850:536365",
+        score=50,
+        invoice="",
+    ),
+    _transaction(
+        TRANSACTION_REOPENED,
+        status="FLAGGED",
+        status_reason="invoice 17850:536365 gave its payment back",
+        score=80,
+        invoice="",
+        payment_id="",
+    ),
+    _transaction(TRANSACTION_AMOUNT_FLAGGED, amount_flag="LOW", amount_flag_reason=TRANSACTION_AMOUNT_FLAGGED.reason),
+    _transaction(TRANSACTION_IGNORED, status="IGNORED", status_reason="a fee", score=0),
+    (
+        processes.PROJECTION,
+        "reconciliation-acme",
+        RECONCILIATION_NOTED,
+        {"last_event": "reconciliation.noted", "updated_at": RECORDED},
     ),
 ]

@@ -2,12 +2,15 @@
 
 from projections.fleet import alerts, devices, maintenance, watches
 from tests.examples.fleet import (
+    AGENT_OFFERED,
+    AGENT_WITHDRAWN,
     ALERT_ACKNOWLEDGED,
     ALERT_RAISED,
     ALERT_RESOLVED,
     DESCRIPTION,
     MAINTENANCE_CANCELLED,
     MAINTENANCE_PLANNED,
+    PROGRAM,
     REGISTERED,
     RETIRED,
     STATUS_CHANGED,
@@ -29,6 +32,13 @@ CASES: list[Case] = [
     (devices.PROJECTION, "42", TAGGED, {"tag:site": "Berlin"}),
     (devices.PROJECTION, "42", STATUS_CHANGED, {"status": "ONLINE", "status_reason": "first heartbeat"}),
     (devices.PROJECTION, "42", RETIRED, {"status": "DECOMMISSIONED", "status_reason": "replaced"}),
+    (
+        devices.PROJECTION,
+        "42",
+        AGENT_OFFERED,
+        {"agent_release_id": "agent-1.5", "offered_agent_version": "1.5.0", "offered_agent_digest": PROGRAM},
+    ),
+    (devices.PROJECTION, "42", AGENT_WITHDRAWN, {"offered_agent_version": "", "offered_agent_digest": ""}),
     (
         alerts.PROJECTION,
         "a1",

@@ -3,17 +3,28 @@
 from dataclasses import replace
 
 from projections.automation import tasks
+from projections.fleet import agent_releases
+from projections.history import processes
+from tests.examples.fleet import PROGRAM
 from tests.examples.operations import (
+    AGENT_RELEASE_HALTED,
+    AGENT_RELEASE_PUBLISHED,
+    AGENT_RELEASE_RESUMED,
+    AGENT_RELEASE_ROLLED_OUT,
+    AGENT_ROLLOUT_NOTED,
+    AGENT_WAVE_ENDED,
+    AGENT_WAVE_STARTED,
     TASK_CANCELLED,
     TASK_CLAIMED,
     TASK_COMPLETED,
     TASK_FAILED,
     TASK_HEARTBEAT,
     TASK_MODEL_USED,
+    TASK_POSTPONED,
     TASK_REQUESTED,
     TASK_TIMED_OUT,
 )
-from tests.projections.documents import RECORDED, Case
+from tests.projections.documents import HAPPENED, RECORDED, Case
 
 ID = "check-web-1"
 LEASE = "2026-01-31T08:31:00.250000Z"
@@ -64,6 +75,17 @@ CASES: list[Case] = [
     (
         tasks.PROJECTION,
         ID,
+        TASK_POSTPONED,
+        {
+            "status": "WAITING",
+            "error": "web-1.example:443 is not asked for now",
+            "ready_at": "2026-01-31T08:30:30.250000Z",
+            "postponed": 1,
+        },
+    ),
+    (
+        tasks.PROJECTION,
+        ID,
         TASK_TIMED_OUT,
         {"status": "TIMED_OUT", "error": "no answer came in time", "ended_at": RECORDED},
     ),
@@ -72,5 +94,40 @@ CASES: list[Case] = [
         ID,
         TASK_CANCELLED,
         {"status": "CANCELLED", "status_reason": "not needed any more", "ended_at": RECORDED},
+    ),
+    *(
+        (agent_releases.PROJECTION, "agent-1.5", event, {**fields, "changed_at": HAPPENED})
+        for event, fields in (
+            (
+                AGENT_RELEASE_PUBLISHED,
+                {
+                    "status": "ROLLING_OUT",
+                    "version_offered": "1.5.0",
+                    "digest": PROGRAM,
+                    "devices": 2,
+                    "wait_s": 3_600,
+                    "max_failed_percent": 10,
+                    "updated": 0,
+                    "failed": 0,
+                },
+            ),
+            (
+                AGENT_WAVE_STARTED,
+                {"wave": 1, "waves": 2, "offered": 1, "wave_ends_at": "2026-01-31T09:30:00.250000Z"},
+            ),
+            (AGENT_WAVE_ENDED, {"updated": 0, "failed": 1, "failed_device_ids": ["43"], "wave_ends_at": ""}),
+            (
+                AGENT_RELEASE_HALTED,
+                {"status": "HALTED", "status_reason": "it uses too much memory", "wave_ends_at": ""},
+            ),
+            (AGENT_RELEASE_RESUMED, {"status": "ROLLING_OUT", "status_reason": "43 was away"}),
+            (AGENT_RELEASE_ROLLED_OUT, {"status": "ROLLED_OUT", "updated": 1, "failed": 1}),
+        )
+    ),
+    (
+        processes.PROJECTION,
+        "agent_rollout-acme",
+        AGENT_ROLLOUT_NOTED,
+        {"last_event": "agent_rollout.noted", "updated_at": RECORDED},
     ),
 ]

@@ -1,7 +1,7 @@
 """What each event of a process sets in the view of all processes."""
 
 from projections.history import processes
-from tests.examples.process import ANSWERED, ASKED, FAILED, TIMER_FIRED, TIMER_FORGOTTEN, TIMER_SET
+from tests.examples.process import ANSWERED, ASKED, FAILED, GAVE_UP, TIMER_FIRED, TIMER_FORGOTTEN, TIMER_SET
 from tests.projections.documents import RECORDED, Case
 
 ID = "invitation_expiry-ann"
@@ -26,6 +26,12 @@ CASES: list[Case] = [
         ID,
         FAILED,
         IDLE | {"last_event": "process.failed", "last_error": "ZeroDivisionError on timer.fired"},
+    ),
+    (
+        processes.PROJECTION,
+        ID,
+        GAVE_UP,
+        IDLE | {"last_event": "process.gave_up", "last_error": "ZeroDivisionError on timer.fired, given up"},
     ),
     (processes.PROJECTION, ID, TIMER_SET, WAITING | {"last_event": "timer.set"}),
     (processes.PROJECTION, ID, TIMER_FORGOTTEN, IDLE | {"last_event": "timer.forgotten"}),

@@ -9,6 +9,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
 from projections.credentials import NO_QUOTA, Credential, Part, Quota, TrustedIssuer
+from projections.sign_in import Provider
 from schemas.envelope import StreamId, TenantId
 
 ISSUER, AUDIENCE = "https://id.acme.example/realms/acme", "factline"
@@ -67,6 +68,10 @@ class Trusting:
 
     def issuers(self, tenant_id: TenantId) -> Sequence[TrustedIssuer]:
         return [one for one in self.trusted if one.tenant_id == tenant_id]
+
+    def sign_in_providers(self, tenant_id: TenantId) -> Sequence[Provider]:
+        del tenant_id
+        return ()
 
     def of_stream(self, tenant_id: TenantId, stream: StreamId) -> Sequence[Part]:
         del tenant_id, stream

@@ -167,7 +167,7 @@ def test_a_revoked_key_is_refused_after_a_second(
 ) -> None:
     key = stores.issue_key(ACME, "revoked-soon", "*")
     assert authenticator.authenticate(key) == Caller(ACME, "revoked-soon", ("*",))
-    stores.write("api_keys", [Patch(ACME, "revoked-soon", "events", 2, {"revoked": True})])
+    stores.write("callers", [Patch(ACME, "revoked-soon", "events", 2, {"revoked": True})])
     clock.now = 0.9
     assert authenticator.authenticate(key).tenant_id == ACME
     clock.now = 1.0
@@ -212,7 +212,7 @@ def test_a_caller_is_known_on_the_event_loop_as_off_it(
 
     key = stores.issue_key(ACME, "on-the-loop", "*")
     assert asyncio.run(twice()) == [authenticator.authenticate(key)] * 2
-    stores.write("api_keys", [Patch(ACME, "on-the-loop", "events", 2, {"revoked": True})])
+    stores.write("callers", [Patch(ACME, "on-the-loop", "events", 2, {"revoked": True})])
     clock.now = 1.0
     with pytest.raises(Unauthenticated):
         asyncio.run(authenticator.identify(key))

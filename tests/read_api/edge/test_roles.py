@@ -12,14 +12,15 @@ from infra.embedded import Embedded
 from infra.serve.embedded import create_app
 from read_api.edge.auth import Caller, CredentialKind, Forbidden
 from read_api.edge.roles import MANAGE, PERMISSIONS, ROLES, roles_allow, scopes_of
-from read_api.edge.scopes import may, require, require_operator, require_to_grant_roles
+from read_api.edge.scopes import granted, may, require, require_operator, require_to_grant, require_to_grant_roles
 from schemas.envelope import SYSTEM_TENANT, TenantId
 from streams.intake.http.commands import PUBLIC
 
 ANYBODY, NO_CREDENTIAL, OPERATOR = "anybody", "no credential", "operator"
 
-OWN_SESSION = "own session"
-"""Asked in tests/end_to_end/test_who.py."""
+OWN_SESSION, CLIENT_OF_USER, SENDER = "own session", "client of a user", "secret of a connector"
+"""Asked in tests/end_to_end/test_who.py, tests/end_to_end/test_openid.py and
+tests/streams/intake/http/test_connectors.py."""
 
 READ, CHANGE, AUDIT = "read", "change", "audit, replay, history"
 SEE_OWN, MAKE_OWN = "see workflows of one's own", "make and execute workflows of one's own"
@@ -28,25 +29,42 @@ BY_PATH: Mapping[str, str] = {
     "/": NO_CREDENTIAL,
     "/metrics": NO_CREDENTIAL,
     "/page": NO_CREDENTIAL,
+    "/.well-known": NO_CREDENTIAL,
+    "/oauth": NO_CREDENTIAL,
+    "/oauth/userinfo": CLIENT_OF_USER,
+    "/v1/agent_actions": AUDIT,
+    "/v1/agent_executions": AUDIT,
+    "/v1/agent_releases": READ,
+    "/v1/agents": AUDIT,
     "/v1/alerts": READ,
     "/v1/analytics": READ,
     "/v1/approval_limits": READ,
     "/v1/approvals": AUDIT,
     "/v1/audit": AUDIT,
     "/v1/budgets": READ,
+    "/v1/clients": AUDIT,
+    "/v1/clients/{client_id}/secrets": MANAGE,
     "/v1/command_executions": READ,
     "/v1/commands/{command_id}": ANYBODY,
+    "/v1/connectors": AUDIT,
+    "/v1/connectors/{connector_id}/events": SENDER,
+    "/v1/connectors/{connector_id}/secret": MANAGE,
+    "/v1/consents": AUDIT,
     "/v1/content": READ,
+    "/v1/conversation_messages": SEE_OWN,
+    "/v1/conversations": SEE_OWN,
+    "/v1/conversations/{id}/typing": MAKE_OWN,
     "/v1/customers": READ,
     "/v1/devices": READ,
     "/v1/devices/{id}/history": AUDIT,
     "/v1/distributions": READ,
     "/v1/executions": SEE_OWN,
     "/v1/graphql": ANYBODY,
+    "/v1/import": CHANGE,
     "/v1/invitations": MANAGE,
     "/v1/invoices": READ,
     "/v1/issuers": AUDIT,
-    "/v1/keys": MANAGE,
+    "/v1/keys": AUDIT,
     "/v1/leads": READ,
     "/v1/live": AUDIT,
     "/v1/logs": READ,
@@ -54,36 +72,60 @@ BY_PATH: Mapping[str, str] = {
     "/v1/me": ANYBODY,
     "/v1/metrics": READ,
     "/v1/operator": OPERATOR,
+    "/v1/models": AUDIT,
     "/v1/ops": AUDIT,
     "/v1/ops/alive": NO_CREDENTIAL,
     "/v1/ops/health": NO_CREDENTIAL,
     "/v1/organization_devices": READ,
     "/v1/organizations": READ,
     "/v1/passwords": NO_CREDENTIAL,
+    "/v1/policies": READ,
     "/v1/processes": AUDIT,
     "/v1/provider_keys": AUDIT,
     "/v1/quotes": READ,
     "/v1/representatives": READ,
+    "/v1/received_changes": AUDIT,
     "/v1/schedules": READ,
     "/v1/scripts": READ,
     "/v1/secrets": MANAGE,
     "/v1/sessions": AUDIT,
     "/v1/sign-in": NO_CREDENTIAL,
     "/v1/sign-out": OWN_SESSION,
+    "/v1/sign_in_providers": AUDIT,
+    "/v1/signing_keys": MANAGE,
     "/v1/tasks": AUDIT,
     "/v1/tasks/claim": MANAGE,
     "/v1/tasks/{task_id}/complete": MANAGE,
     "/v1/tasks/{task_id}/fail": MANAGE,
     "/v1/tasks/{task_id}/heartbeat": MANAGE,
+    "/v1/tasks/{task_id}/postpone": MANAGE,
+    "/v1/tasks/{task_id}/stream": MANAGE,
     "/v1/telemetry": CHANGE,
     "/v1/tenants": OPERATOR,
+    "/v1/tool_executions": AUDIT,
+    "/v1/tools": READ,
+    "/v1/transactions": READ,
     "/v1/usage": AUDIT,
     "/v1/users": AUDIT,
     "/v1/users/{user_id}/password-token": MANAGE,
+    "/v1/vector_collections": AUDIT,
+    "/v1/vector_documents": AUDIT,
     "/v1/watches": READ,
+    "/v1/webhook_endpoints": AUDIT,
+    "/v1/webhook_endpoints/{endpoint_id}/secret": MANAGE,
     "/v1/workflows": SEE_OWN,
 }
 """What a route takes, by the longest beginning of its path; commands are asked one by one."""
+
+BY_METHOD: Mapping[str, str] = {
+    "POST /v1/clients": MANAGE,
+    "POST /v1/connectors": MANAGE,
+    "POST /v1/keys": MANAGE,
+    "POST /v1/sign_in_providers": MANAGE,
+    "POST /v1/webhook_endpoints": MANAGE,
+    "POST /v1/webhook_endpoints/{endpoint_id}": MANAGE,
+}
+"""What a route takes that shares its path with one that takes another permission."""
 
 BY_CONTEXT: Mapping[str, str] = {
     "automation": MANAGE,
@@ -92,6 +134,7 @@ BY_CONTEXT: Mapping[str, str] = {
     "finance": CHANGE,
     "fleet": CHANGE,
     "identity": MANAGE,
+    "integration": MANAGE,
     "operations": MANAGE,
     "sales": CHANGE,
 }
@@ -106,7 +149,9 @@ def user(tenant_id: TenantId, *roles: str, **more: Any) -> Caller:
     return Caller(tenant_id, "ann", (), kind=CredentialKind.SESSION, roles=roles, **more)
 
 
-def permission_of(path: str) -> str:
+def permission_of(path: str, method: str = "GET") -> str:
+    if (of_method := BY_METHOD.get(f"{method} {path}")) is not None:
+        return of_method
     found = [known for known in BY_PATH if path == known or (known != "/" and path.startswith(f"{known}/"))]
     assert found, f"{path} is in no row: say above which permission it takes, and which scope in read_api/edge/roles.py"
     return BY_PATH[max(found, key=len)]
@@ -164,7 +209,11 @@ def test_every_route_takes_whom_the_table_says(server: Server, tenant_id: Tenant
     server.caller = user(tenant_id, *([role] if role else []))
     wrong = []
     for method, path in server.routes():
-        if (path.startswith("/v1/commands") and method == "POST") or (permission := permission_of(path)) == OWN_SESSION:
+        if (path.startswith("/v1/commands") and method == "POST") or (permission := permission_of(path, method)) in (
+            OWN_SESSION,
+            CLIENT_OF_USER,
+            SENDER,
+        ):
             continue
         if permission in (ANYBODY, NO_CREDENTIAL):
             expected = True
@@ -200,6 +249,42 @@ def test_scope_in_no_row_is_for_those_who_manage_the_tenant() -> None:
     assert [role for role in ROLES if roles_allow([role], "*")] == ["OWNER", "ADMIN"]
 
 
+def client_of(*roles: str, scopes: tuple[str, ...], tenant_id: TenantId = DEMO) -> Caller:
+    """Return a client that acts for a user with these roles, or for itself where there are none."""
+    kind = CredentialKind.CLIENT_OF_USER if roles else CredentialKind.CLIENT
+    return Caller(tenant_id, "c", scopes, kind=kind, roles=roles, credential_id="c")
+
+
+def test_client_may_what_both_its_scopes_and_its_users_roles_allow() -> None:
+    scopes = ("devices:*", "identity:write", "history:read")
+    assert granted(client_of(scopes=scopes)) == scopes
+    assert granted(client_of("OWNER", scopes=scopes)) == tuple(sorted(scopes))
+    assert granted(client_of("AUDITOR", scopes=scopes)) == ("devices:read", "history:read")
+    assert granted(client_of("VIEWER", scopes=("*",))) == tuple(sorted(scopes_of("VIEWER")))
+    assert not may(client_of("OWNER", scopes=scopes), "alerts:read")
+    assert not may(client_of("VIEWER", scopes=scopes), "identity:write")
+    for caller in (client_of(scopes=("a:read",)), client_of("OWNER", scopes=("a:read",))):
+        with pytest.raises(Forbidden, match="client c lacks the scope devices:read"):
+            require(caller, "devices:read")
+        with pytest.raises(Forbidden, match="this client lacks"):
+            require_to_grant(caller, ["devices:read"])
+    with pytest.raises(Forbidden, match="the role VIEWER may not do this"):
+        require(client_of("VIEWER", scopes=("*",)), "identity:write")
+
+
+def test_client_of_the_operators_tenant_is_the_operator_with_every_scope_only() -> None:
+    require_operator(client_of(scopes=("*",), tenant_id=SYSTEM_TENANT), "list tenants")
+    require_operator(client_of("ADMIN", scopes=("*",), tenant_id=SYSTEM_TENANT), "list tenants")
+    for caller in (
+        client_of(scopes=("tenants:*",), tenant_id=SYSTEM_TENANT),
+        client_of("ADMIN", scopes=("tenants:*",), tenant_id=SYSTEM_TENANT),
+        client_of("USER", scopes=("*",), tenant_id=SYSTEM_TENANT),
+        client_of(scopes=("*",)),
+    ):
+        with pytest.raises(Forbidden, match="only the operator"):
+            require_operator(caller, "list tenants")
+
+
 def test_personal_fields_are_open_for_those_who_work_with_them() -> None:
     assert [role for role in ROLES if may(user(DEMO, role), "personal:read")] == ["OWNER", "ADMIN", "USER"]
 
@@ -225,8 +310,8 @@ def test_token_limited_to_an_organization_sees_devices_and_nothing_else(server: 
     for method, path in server.routes():
         if path.startswith("/v1/commands/") and method == "POST":
             continue
-        permission = OWN_SESSION if path == "/v1/commands" else permission_of(path)
-        if permission != OWN_SESSION:
+        permission = OWN_SESSION if path == "/v1/commands" else permission_of(path, method)
+        if permission not in (OWN_SESSION, SENDER):
             may_ask = permission in (ANYBODY, NO_CREDENTIAL) or (method == "GET" and path in WITHIN_ORGANIZATION)
             assert server.is_allowed(method, path) == may_ask, path
     for name in PUBLIC:

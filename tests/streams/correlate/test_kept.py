@@ -76,7 +76,7 @@ KNOWN = [
         ),
         (
             b'["acme",["t",1,"web-1",0],206,["2026-01-31T00:00:00Z",{"":[null,[],"a1","2026-01-31T00:00:00Z",[60.0],'
-            b'"2026-01-31T00:01:00Z",[]]},null,0.0,null],'
+            b'"2026-01-31T00:01:00Z",[]]},null,0.0,null,null],'
             b'"bGVhcm5lZA==",[[{"alert_id":"a0","note":"quiet for 5 s"},"2026-01-31T00:00:00Z"]]]'
         ),
     ),
@@ -85,13 +85,14 @@ KNOWN = [
             tenant_id=ACME,
             of=Subject("f", 1, "web-2"),
             position=87,
-            seen=Seen(BEGAN, {"h": Track(recent=((BEGAN, 1.0),), raised=(BEGAN,))}, ENDS, 2.5, "h"),
+            seen=Seen(BEGAN, {"h": Track(recent=((BEGAN, 1.0),), raised=(BEGAN,))}, ENDS, 2.5, "h", BEGAN),
             learned=None,
             unsent=(),
         ),
         (
             b'["acme",["f",1,"web-2",0],87,["2026-01-31T00:00:00Z",{"h":[null,[["2026-01-31T00:00:00Z",1.0]],null,null,'
-            b'[],null,["2026-01-31T00:00:00Z"]]},"2026-01-31T00:01:00Z",2.5,"h"],null,[]]'
+            b'[],null,["2026-01-31T00:00:00Z"]]},"2026-01-31T00:01:00Z",2.5,"h","2026-01-31T00:00:00Z"],'
+            b"null,[]]"
         ),
     ),
 ]

@@ -66,3 +66,19 @@ def test_log_that_is_full_when_it_starts_costs_readings_never_the_reporter() -> 
 )
 def test_any_name_of_a_machine_gives_a_device_id(node: str, device_id: str) -> None:
     assert host_device_id(node) == device_id
+
+
+def test_log_that_is_full_when_it_ends_does_not_keep_the_reporter_alive() -> None:
+    async def ended() -> bool:
+        machine = Machine()
+        task = asyncio.create_task(HostMetrics(machine.execute, machine.append, version="1").run())
+        for _ in range(1_000):
+            if machine.facts:
+                break
+            await asyncio.sleep(0.01)
+        machine._failures = [LogFull("full")] * 9
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return task.cancelled()
+
+    assert asyncio.run(ended())

@@ -30,13 +30,13 @@ def test_view_that_is_written_meanwhile_is_compared_all_the_same(
     world.runner.start()
     late = ["late-1", "late-2"]
 
-    def scan_late(scan: Callable[[View, TenantId], Iterator[Any]], view: View, tenant_id: TenantId) -> Iterator[Any]:
+    def scan_late(scan: Callable[..., Iterator[Any]], view: View, tenant_id: TenantId, *days: Any) -> Iterator[Any]:
         # what is recorded between folding the log and reading the view
         if tenant_id == DEMO and late:
             [reply] = writer.write([register(late.pop())])
             assert reply.position is not None
             assert world.operations.wait_for(["stream_history"], reply.position, 10.0)
-        yield from scan(view, tenant_id)
+        yield from scan(view, tenant_id, *days)
 
     for name in ("scan", "scan_columns"):
         monkeypatch.setattr(world.store, name, partial(scan_late, getattr(world.store, name)))

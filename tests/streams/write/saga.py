@@ -1,15 +1,17 @@
 """A small world for processes: a clock that is turned by hand, and a writer that can be started anew."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from domain.fleet.device import DeviceRegistered, DeviceTagged, RegisterDevice, RetireDevice, TagDevice
+from domain.message import Command
 from domain.process import Action, Around, Ask, Forget, Process, ProcessAnswered, TimerFired, Wait
 from infra.sqlite.event_log import SqliteEventLog
 from schemas.envelope import Envelope, StreamId, TenantId
 from streams.write.writer import Writer
+from tests.streams.kit import accepted, register_tenant, submission
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -57,6 +59,16 @@ class World:
 
     def types(self, stream: str) -> list[str]:
         return [event.type for event in self.history(stream)]
+
+
+W = TypeVar("W", bound=World)
+
+
+def tell(world: World, *commands: Command) -> None:
+    """Give commands one after the other, each of which is to be accepted."""
+    for command in commands:
+        (reply,) = world.writer.write([submission(command)])
+        assert accepted(reply), reply
 
 
 def device_of(_event: Any, envelope: Envelope) -> str:
@@ -111,3 +123,14 @@ def compensating() -> Process:
                 return []
 
     return Process("compensating", (DeviceRegistered,), device_of, react)
+
+
+def new_world(folder: Path, *processes: Process, kind: type[W] = World) -> Iterator[W]:  # type: ignore[assignment]
+    world = kind(folder, *processes)
+    world.writer.write([register_tenant("demo")])
+    yield world
+    world.log.close()
+
+
+def one_world(folder: Path, *processes: Process) -> World:
+    return next(new_world(folder, *processes))

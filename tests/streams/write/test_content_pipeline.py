@@ -9,9 +9,8 @@ import pytest
 from domain.content.distribution import FailPublication, PublishContent, StartPublication
 from domain.content.item import ApproveContent, RejectContent, RequestContent, SchedulePublication, SubmitDraft
 from domain.content.processes import ANSWER_WITHIN, CONTENT_PIPELINE
-from domain.message import Command
-from tests.streams.kit import accepted, register_tenant, submission
-from tests.streams.write.saga import HOUR, NOON, World
+from tests.streams.kit import register_tenant
+from tests.streams.write.saga import HOUR, NOON, World, tell
 
 MINUTE = timedelta(minutes=1)
 BLOG, LINKEDIN = "distribution-c1~blog", "distribution-c1~linkedin"
@@ -30,12 +29,6 @@ def world(tmp_path: Path) -> Iterator[World]:
     )
     yield world
     world.log.close()
-
-
-def tell(world: World, *commands: Command) -> None:
-    for command in commands:
-        (reply,) = world.writer.write([submission(command)])
-        assert accepted(reply), reply
 
 
 def published(platform: str) -> PublishContent:

@@ -21,8 +21,8 @@ from domain.finance.invoice import (
     RefundPayment,
 )
 from domain.message import Command
-from tests.streams.kit import accepted, register_tenant, submission
-from tests.streams.write.saga import NOON, World
+from tests.streams.kit import accepted, submission
+from tests.streams.write.saga import NOON, World, new_world
 
 DAY = timedelta(days=1)
 ONE: dict[str, Any] = {"number": "1", "party": "ann"}
@@ -47,10 +47,7 @@ class Books(World):
 
 @pytest.fixture
 def books(tmp_path: Path) -> Iterator[Books]:
-    world = Books(tmp_path, *CONTEXT.processes)
-    world.writer.write([register_tenant("demo")])
-    yield world
-    world.log.close()
+    yield from new_world(tmp_path, *CONTEXT.processes, kind=Books)
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["running", "restarted"])

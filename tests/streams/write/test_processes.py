@@ -8,33 +8,22 @@ from typing import Any
 
 import pytest
 
-from domain.fleet.device import DeviceRegistered, TagDevice
+from domain.fleet.device import DeviceRegistered, DeviceTagged, TagDevice
 from domain.message import Event
-from domain.process import Action, Around, Ask, Forget, Note, Process, TimerFired, Wait
+from domain.process import Action, Around, Ask, Forget, Process, TimerFired, Wait
 from schemas.envelope import ActorType, Topic
 from streams.ports import Batch, LogUnavailable
 from streams.write import processes, writer
 from streams.write.processes import MAX_ASKED
-from tests.streams.kit import accepted, register, register_tenant, retire, tag
-from tests.streams.write.saga import HOUR, NOON, RESTING, World, compensating, device_of, fan_out
+from tests.streams.kit import accepted, register, retire, tag
+from tests.streams.write.saga import HOUR, NOON, RESTING, World, compensating, device_of, fan_out, new_world, one_world
 
 SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    yield from _world(tmp_path, RESTING)
-
-
-def _world(folder: Path, *processes: Process) -> Iterator[World]:
-    world = World(folder, *processes)
-    world.writer.write([register_tenant("demo")])
-    yield world
-    world.log.close()
-
-
-def one_world(folder: Path, *processes: Process) -> World:
-    return next(_world(folder, *processes))
+    yield from new_world(tmp_path, RESTING)
 
 
 # --- timers
@@ -236,97 +225,6 @@ def test_loop_of_a_process_with_itself_is_many_small_turns_and_commands_go_on(tm
     assert len(world.types("device-web-1")) == 1 + MAX_ASKED + 1 + MAX_ASKED + 1
 
 
-# --- failures
-
-
-def _raise(*_: Any) -> Any:
-    raise ZeroDivisionError
-
-
-def _bad_timer(*_: Any) -> Sequence[Action]:
-    return [Wait("two words", NOON)]
-
-
-def _foreign_note(*_: Any) -> Sequence[Action]:
-    return [Note(DeviceRegistered(hostname="x", **dict.fromkeys(DESCRIPTION)))]
-
-
-DESCRIPTION = [name for name in DeviceRegistered.__dataclass_fields__ if name != "hostname"]
-
-
-@pytest.mark.parametrize("react", [_raise, _bad_timer, _foreign_note, lambda *_: 5, lambda *_: ["x"]])
-def test_process_that_breaks_leaves_its_cause_alone_and_says_so_in_its_stream(tmp_path: Path, react: Any) -> None:
-    world = one_world(tmp_path, replace(RESTING, name="broken", react=react), RESTING)
-    replies = world.writer.write([register("web-1"), tag("web-1", "a")])
-    assert all(map(accepted, replies))
-    assert world.types("device-web-1") == ["device.registered", "device.tagged"]
-    assert world.types("resting-web-1") == ["timer.set"]
-    assert world.types("broken-web-1") == ["process.failed", "process.failed"]
-    [failed, _] = world.history("broken-web-1")
-    assert failed.data["on"] == "device.registered"
-    assert failed.causation_id == world.history("device-web-1")[0].event_id
-    assert world.writer.failed == {"broken": 2}
-
-
-def test_process_that_cannot_tell_whose_an_event_is_is_counted(tmp_path: Path) -> None:
-    world = one_world(tmp_path, replace(RESTING, name="lost", route=_raise), RESTING)
-    assert accepted(world.writer.write([register("web-1")])[0])
-    assert world.types("resting-web-1") == ["timer.set"]
-    assert world.writer.failed == {"lost": 1}
-
-
-def test_timer_of_a_process_whose_state_breaks_fires_once_all_the_same(world: World) -> None:
-    world.writer.write([register("web-1"), register("web-2")])
-    world._processes = (replace(RESTING, evolve=_raise),)
-    world.restart()
-    assert world.tick(HOUR) == 2
-    assert world.types("resting-web-1") == ["timer.set", "timer.fired", "process.failed"]
-    assert [event.data["standing"] for event in world.history("resting-web-1")[1:]] == ["BROKEN", "BROKEN"]
-    # mended, it goes on with what comes next
-    world._processes = (RESTING,)
-    world.restart()
-    world.writer.write([tag("web-1", "a")])
-    assert world.tick(HOUR) == 1
-    assert world.types("device-web-1")[-1] == "device.retired"
-
-
-def test_what_makes_the_writer_itself_fail_is_done_without_its_process(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world.writer.write([register(f"web-{n}") for n in range(8)])
-    append = world.log.append
-
-    def refuse(batch: Batch) -> None:
-        if any(event.type == "process.asked" and event.stream == "resting-web-5" for event in batch.events):
-            raise ValueError("too large")
-        append(batch)
-
-    monkeypatch.setattr(world.log, "append", refuse)
-    assert world.tick(HOUR) == 8
-    assert world.types("resting-web-5") == ["timer.set", "timer.fired", "process.failed"]
-    assert [world.types(f"device-web-{n}")[-1] == "device.retired" for n in range(8)] == [n != 5 for n in range(8)]
-
-
-def test_asked_command_that_the_writer_fails_on_is_answered_with_a_refusal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(processes, "MAX_ASKED", 1)
-    world = one_world(tmp_path, fan_out(3))
-    world.writer.write([register("hub")])
-    append = world.log.append
-
-    def refuse(batch: Batch) -> None:
-        if any(event.data.get("key") == "k1" for event in batch.events):
-            raise ValueError("too large")
-        append(batch)
-
-    monkeypatch.setattr(world.log, "append", refuse)
-    world.tick()
-    assert [event.data["key"] for event in world.history("device-hub")[1:]] == ["k0", "k2", "done"]
-    answers = {e.data["step"]: e.data["kind"] for e in world.history("fan_out-hub") if e.type == "process.answered"}
-    assert answers == {"tag-0": None, "tag-1": "not_now", "tag-2": None, "done": None}
-
-
 def test_command_whose_events_no_process_listens_to_loads_no_stream_of_a_process(world: World) -> None:
     world.writer.write([register("web-1")])
     asked: list[Any] = []
@@ -335,3 +233,18 @@ def test_command_whose_events_no_process_listens_to_loads_no_stream_of_a_process
     world.writer.forget()
     world.writer.write([retire("web-1")])
     assert not [stream for _, stream in asked if stream.startswith("resting")]
+
+
+def test_event_that_begins_no_instance_is_shown_to_one_that_is_there_alone(tmp_path: Path) -> None:
+    shown: list[str] = []
+
+    def listen(_state: None, event: Event, around: Around) -> Sequence[Action]:
+        shown.append(f"{event.TYPE} of {around.stream} at {around.position}")
+        return [Wait("rest", NOON + HOUR)]
+
+    listens = (DeviceRegistered, DeviceTagged)
+    world = one_world(tmp_path, Process("shy", listens, device_of, listen, begun_by=(DeviceTagged,)))
+    world.writer.write([register("web-1"), tag("web-1", "a"), tag("web-1", "b")])
+    first = world.history("device-web-1")[1].position
+    assert shown == [f"device.tagged of device-web-1 at {first}", f"device.tagged of device-web-1 at {first + 2}"]
+    world.log.close()

@@ -11,10 +11,9 @@ from domain.execution.command_execution import ReportResult
 from domain.execution.processes import EXECUTION_WATCHDOG, SCHEDULE_RUNNER
 from domain.execution.schedule import PauseSchedule, ResumeSchedule, ScheduleScript
 from domain.execution.script import CreateScript, Shell
-from domain.message import Command
 from schemas.envelope import Envelope
-from tests.streams.kit import accepted, register, register_tenant, retire, submission
-from tests.streams.write.saga import HOUR, NOON, World
+from tests.streams.kit import register, register_tenant, retire
+from tests.streams.write.saga import HOUR, NOON, World, tell
 
 DAY = timedelta(days=1)
 
@@ -26,12 +25,6 @@ def world(tmp_path: Path) -> Iterator[World]:
     tell(world, CreateScript(script_id="disk", name="Free space", shell=Shell.BASH, body="df", timeout_s=60))
     yield world
     world.log.close()
-
-
-def tell(world: World, *commands: Command) -> None:
-    for command in commands:
-        (reply,) = world.writer.write([submission(command)])
-        assert accepted(reply), reply
 
 
 def nightly(**more: object) -> ScheduleScript:

@@ -21,9 +21,11 @@ from domain.automation.graph import (
     Node,
     ParallelNode,
     TaskNode,
+    ToolNode,
     TransformNode,
     WaitNode,
 )
+from domain.automation.tool import RegisterTool
 from domain.automation.workflow import CreateWorkflow, PublishWorkflow
 from domain.message import Command
 from domain.operations.context import CONTEXT as OPERATIONS
@@ -87,7 +89,7 @@ def interpret(planned: Planned) -> Ended:
 
 def _goes_well(node: Node, answers: Mapping[str, int]) -> bool:
     match node:
-        case TaskNode():
+        case TaskNode() | ToolNode():
             return answers[node.id] < ATTEMPTS
         case ForeachNode():
             return all(answers[f"{node.id}/{item}"] < ATTEMPTS for item in range(answers[node.id]))
@@ -127,6 +129,7 @@ def _node(draw: st.DrawFn, id_: str, answers: dict[str, int]) -> Node:
         ConditionNode(id=id_, type="condition", expression=f"{answer} % 2 == 1"),
         TaskNode(id=id_, type="task", input=f"'{id_}'", **_WORK),
         TaskNode(id=id_, type="task", input=f"'{id_}'", **_WORK),
+        ToolNode(id=id_, type="tool", tool="tool", input=f"{{'node': '{id_}'}}"),
         _foreach(id_, answer),
         ParallelNode(id=id_, type="parallel"),
         JoinNode(id=id_, type="join", needs="all"),
@@ -143,6 +146,16 @@ def _node(draw: st.DrawFn, id_: str, answers: dict[str, int]) -> Node:
 _WORK: Mapping[str, Any] = {"kind": "some.work", "attempts": ATTEMPTS, "timeout_s": 60, "backoff_s": 7}
 
 
+TOOL = RegisterTool(
+    tool_id="tool",
+    name="Tool",
+    kind="some.work",
+    parameters={"properties": {"node": {"type": "string"}}},
+    attempts=ATTEMPTS,
+    timeout_s=60,
+)
+
+
 def _foreach(id_: str, count: int) -> ForeachNode:
     input_ = f"'{id_}/' + string(item)"
     return ForeachNode(id=id_, type="foreach", items=str(list(range(count))), input=input_, at_once=2, **_WORK)
@@ -151,7 +164,7 @@ def _foreach(id_: str, count: int) -> ForeachNode:
 def _edge(draw: st.DrawFn, node: Node, to: str) -> Edge:
     if isinstance(node, ConditionNode):
         return Edge(from_=node.id, to=to, when=draw(st.sampled_from(["true", "false", "else"])))
-    may_fail = isinstance(node, TaskNode | ForeachNode | ApprovalNode | TransformNode)
+    may_fail = isinstance(node, TaskNode | ToolNode | ForeachNode | ApprovalNode | TransformNode)
     return Edge(
         from_=node.id, to=to, on=draw(st.sampled_from(["success", "success", "error"])) if may_fail else "success"
     )
@@ -172,12 +185,14 @@ class Engine:
 
     def begin(self, planned: Planned, execution_id: str = "e1", **input_: Any) -> None:
         published = PublishWorkflow(workflow_id="w", nodes=tuple(planned.nodes), edges=tuple(planned.edges))
+        tools = [TOOL] if any(isinstance(node, ToolNode) for node in planned.nodes) else []
         replies = self.send(
+            *tools,
             CreateWorkflow(workflow_id="w", name="W"),
             published,
             ExecuteWorkflow(execution_id=execution_id, workflow_id="w", input={"x": 1, **input_}),
         )
-        assert [reply.refusal for reply in replies] == [None] * 3
+        assert [reply.refusal for reply in replies] == [None] * len(replies)
 
     def events(self) -> list[Envelope]:
         found: list[Envelope] = []
@@ -198,7 +213,8 @@ class Engine:
                 task = asked.setdefault(event.stream.removeprefix("task-"), {"attempt": 0})
                 task.update(event.data, status=event.type)
         for id_, task in asked.items():
-            fails = planned.answers.get(orjson.loads(task["input"]), 0)
+            input_ = orjson.loads(task["input"])
+            fails = planned.answers.get(input_["node"] if isinstance(input_, dict) else input_, 0)
             attempt = task["attempt"]
             tried = task["status"] in ("task.failed", "task.timed_out") and task["retry_at"] is not None
             ready = tried and task["retry_at"] <= self.world.hands.at

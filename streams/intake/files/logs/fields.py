@@ -9,7 +9,18 @@ from streams.intake.files.epochs import epoch_of
 from streams.intake.files.logs.line import BadLine, Line, Stamp
 from streams.intake.files.logs.people import address
 from streams.intake.files.logs.severities import SEVERITIES, severity_named
-from streams.intake.files.logs.stamps import BSD, CTIME, FULL, ISO, ISO_BASIC, MONTH_NUMBERS, UNIX, WEB, stamp_of
+from streams.intake.files.logs.stamps import (
+    BSD,
+    CTIME,
+    FULL,
+    ISO,
+    ISO_BASIC,
+    MONTH_NUMBERS,
+    UNIX,
+    WEB,
+    micros,
+    stamp_of,
+)
 
 TIME_FIELDS = (
     *("__REALTIME_TIMESTAMP", "@timestamp", "timestamp", "time", "ts", "datetime", "date", "_time", "eventTime"),
@@ -66,7 +77,8 @@ _DAY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})", re.ASCII)
 _DOT_NET = re.compile(r"/Date\((-?[0-9]{1,15})(?:[+-][0-9]{4})?\)/", re.ASCII)
 _NUMERIC_DATE = re.compile(
     r"(?P<a>[0-9]{1,2})(?P<sep>[/.-])(?P<b>[0-9]{1,2})(?P=sep)(?P<year>[0-9]{4}),? (?P<hour>[0-9]{1,2}):"
-    r"(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})(?:\.[0-9]+)?(?: (?P<half>[AaPp])\.?[Mm]\.?)?",
+    r"(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?"
+    r"(?: (?P<half>[AaPp])\.?[Mm]\.?)?",
     re.ASCII,
 )
 _PINO = {10: "debug", 20: "debug", 30: "info", 40: "warning", 50: "error", 60: "critical"}
@@ -81,6 +93,7 @@ class Names(NamedTuple):
 
 def line_of(record: Mapping[str, Any], names: Names) -> Line:
     """Return what a record says. Raises: BadLine, it says no time or no message."""
+    record = _of_mongo(record)
     time_field = names.time or next((name for name in TIME_FIELDS if not _is_empty(_get(record, name))), "")
     shown, when = "", None
     if time_field and not _is_empty(found := _get(record, time_field)):
@@ -110,6 +123,14 @@ def line_of(record: Mapping[str, Any], names: Names) -> Line:
         ip=address(_text(_first(record, _IP_FIELDS))),
         said=tuple(said),
     )
+
+
+def _of_mongo(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a record of MongoDB's own log, whose names have one letter, with the names that others use."""
+    time = record.get("t")
+    if not isinstance(time, Mapping) or "$date" not in time:
+        return record
+    return {**record, "t": time["$date"], "level": record.get("s"), "program": record.get("c")}
 
 
 def moment_of(value: Any, unit: str = "auto") -> Stamp | datetime:
@@ -149,7 +170,8 @@ def _numeric(found: re.Match[str]) -> Stamp:
         month, day = a, b
     else:
         raise BadLine(f"the time may have its day or its month first: {found[0]!r}; export it like 2026-01-31 08:30:00")
-    return Stamp(int(found["year"]), month, day, hour, int(found["minute"]), int(found["second"]))
+    second, fraction = int(found["second"] or 0), micros(found["fraction"])
+    return Stamp(int(found["year"]), month, day, hour, int(found["minute"]), second, fraction)
 
 
 def _parted(record: Mapping[str, Any]) -> tuple[str, Stamp | datetime] | None:

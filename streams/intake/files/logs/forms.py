@@ -1,5 +1,6 @@
 """The table of the forms of log lines, in the order in which they are tried."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -11,12 +12,13 @@ Read = Callable[[str], Line | None]
 
 
 class Form(NamedTuple):
-    """Shape: `begins` has the characters that such a line may begin with, for speed."""
+    """Shape: for speed, `begins` has the characters that such a line may begin with, and `has` a text that it has."""
 
     name: str
     example: str
     begins: str
     read: Read
+    has: str = ""
 
 
 _DIGITS = "0123456789"
@@ -27,11 +29,17 @@ FORMS: Sequence[Form] = (
     Form("rfc3164", "<34>Mar  4 17:20:30.655 web-1 sshd[4711]: text, with or without <34>",
          "<*." + _DIGITS + _MONTHS, syslog.rfc3164),
     Form("cisco", "29: *Mar  4 2026 17:20:30.655 CET: %SYS-5-CONFIG_I: text, with a host before the %",
-         "<*." + _DIGITS + _MONTHS, syslog.cisco),
-    Form("cbs", "2026-03-04 17:20:30, Info                  CBS    text", _DIGITS, programs.cbs),
-    Form("nginx-error", "2026/03/04 17:20:30 [error] 4711#0: text", _DIGITS, web.nginx_error),
+         "<*." + _DIGITS + _MONTHS, syslog.cisco, has="%"),
+    Form("cbs", "2026-03-04 17:20:30, Info                  CBS    text", _DIGITS, programs.cbs, has=", "),
+    Form("nginx-error", "2026/03/04 17:20:30 [error] 4711#0: text", _DIGITS, web.nginx_error, has="#"),
     Form("application", "2026-03-04 17:20:30,655 ERROR text, with or without - name - and [thread] before the level",
          _DIGITS + "[", programs.application),
+    Form("mysql", "2026-03-04T17:20:30.655028Z 8 [Warning] [MY-010055] [Server] text", _DIGITS,
+         programs.mysql, has=" ["),
+    Form("container", "2026-03-04T17:20:30.655028123Z stderr F text, as containerd and CRI-O write it", _DIGITS,
+         programs.container, has=" std"),
+    Form("klog", "E0304 17:20:30.655028    4711 server.go:12] text", "IWEF", programs.klog),
+    Form("bracketed", "[2026-03-04 17:20:30] text", "[", programs.bracketed),
     Form("iso", "2026-03-04T17:20:30.655028123+0200 web-1 sshd[4711]: text", "<" + _DIGITS, syslog.iso),
     Form("iso-basic", "20260304T172030Z web-1 sshd[4711]: text", "<" + _DIGITS, syslog.iso_basic),
     Form("short-unix", "1772637630.655028 web-1 sshd[4711]: text", _DIGITS, syslog.short_unix),
@@ -40,7 +48,7 @@ FORMS: Sequence[Form] = (
     Form("apache-error", "[Wed Mar 04 17:20:30.655028 2026] [core:error] [pid 4711] [client 192.0.2.1:51] text", "[",
          web.apache_error),
     Form("access", '192.0.2.1 - kim [04/Mar/2026:17:20:30 +0100] "GET / HTTP/1.1" 200 512 "referrer" "agent"', "",
-         web.access),
+         web.access, has=" ["),
 )  # fmt: skip
 """Forms of lines; beside them stand records of named fields."""
 
@@ -52,12 +60,17 @@ RECORDS: Mapping[str, str] = {
 
 NAMES = (*(form.name for form in FORMS), *RECORDS)
 
-_ALL = tuple(form.read for form in FORMS if not form.begins)
-_BY_BEGINNING: Mapping[str, Sequence[Read]] = {
-    begin: tuple(form.read for form in FORMS if not form.begins or begin in form.begins)
+_ALL = tuple(form for form in FORMS if not form.begins)
+_BY_BEGINNING: Mapping[str, Sequence[Form]] = {
+    begin: tuple(form for form in FORMS if not form.begins or begin in form.begins)
     for begin in "".join(form.begins for form in FORMS)
 }
 _OF_NAME: Mapping[str, Read] = {form.name: form.read for form in FORMS}
+
+# most lines of today begin so, and these forms never do
+_DATED = re.compile(r"[0-9]{4}([-/])[0-9]{2}\1[0-9]{2}[Tt ][0-9]", re.ASCII)
+_UNDATED = frozenset({"rfc3164", "cisco", "iso-basic", "short-unix"})
+_OF_DATED = tuple(form for form in _BY_BEGINNING["2"] if form.name not in _UNDATED)
 
 
 def read_line(text: str, form: str = "") -> Line | None:
@@ -68,9 +81,11 @@ def read_line(text: str, form: str = "") -> Line | None:
     if form:
         return _OF_NAME[form](text)
     refusal: BadLine | None = None
-    for read in _BY_BEGINNING.get(text[:1], _ALL):
+    for one in _OF_DATED if _DATED.match(text) else _BY_BEGINNING.get(text[:1], _ALL):
+        if one.has not in text:
+            continue
         try:
-            if (found := read(text)) is not None:
+            if (found := one.read(text)) is not None:
                 return found
         except BadLine as error:
             refusal = refusal or error

@@ -69,11 +69,16 @@ _BY_PROGRAM: dict[str, Sequence[tuple[str, re.Pattern[str]]]] = {
 }
 
 
-def people_of(program: str, message: str) -> Found:
-    """Return the user and the address that a line speaks of, "" for what it does not say."""
+@lru_cache(maxsize=1024)
+def _patterns_of(program: str) -> Sequence[tuple[str, re.Pattern[str]]]:
     name = program.partition("(")[0].rpartition("/")[2].lower()
     name = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), name)
-    for text, expression in _BY_PROGRAM.get(_NAMES.get(name, name), _BY_PROGRAM[""]):
+    return _BY_PROGRAM.get(_NAMES.get(name, name), _BY_PROGRAM[""])
+
+
+def people_of(program: str, message: str) -> Found:
+    """Return the user and the address that a line speaks of, "" for what it does not say."""
+    for text, expression in _patterns_of(program):
         if text in message and (found := expression.search(message)):
             parts = found.groupdict()
             return Found((parts.get("user") or "").strip()[:200], address(parts.get("ip") or ""))

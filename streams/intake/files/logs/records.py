@@ -22,8 +22,9 @@ UNKNOWN = (
 )
 
 _CONTINUES = re.compile(
-    r"[ \t]|Caused by: |Suppressed: |Traceback \(most recent call last\)|(?:During handling of|The above exception)|"
-    r"\.\.\. [0-9]+ (?:more|common)|#[0-9]+ |at \S|--- |goroutine [0-9]+ |Stack trace:|[}\])]+;?$|"
+    r"[ \t]|Exception in thread \"|Caused by: |Suppressed: |Traceback \(most recent call last\)|"
+    r"(?:During handling of|The above exception)|"
+    r"\.\.\. [0-9]+ (?:more|common)|#[0-9]+ |at \S|--- |goroutine [0-9]+ |Stack trace:|\[stacktrace\]|\"?[}\])]+;? ?$|"
     r"(?:[A-Za-z_$][\w$]*\.)*(?:[A-Za-z_$][\w$]*)?(?:Error|Exception|Exit|Interrupt|Warning|Fault|Failure)(?::|$)"
 )
 # the last line of a Python trace names an exception, whatever it is called

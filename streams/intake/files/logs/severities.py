@@ -25,7 +25,7 @@ _WORDS: Mapping[str, str] = {
     "warnung": "warning",
     "informationen": "info",
     **dict.fromkeys(("verbose", "trace", "fine", "finer", "finest", "d", "dbug"), "debug"),
-    **dict.fromkeys((f"trace{n}" for n in range(1, 9)), "debug"),
+    **dict.fromkeys((f"{word}{n}" for n in range(1, 9) for word in ("trace", "d")), "debug"),
 }
 
 LEVEL_WORD = (

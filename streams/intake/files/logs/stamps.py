@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 
 from streams.intake.files.logs.line import BadLine, Stamp
@@ -50,6 +51,9 @@ FULL = (
 WEB = rf"(?P<stamp>(?P<day>[0-9]{{1,2}})/{_MONTH}/(?P<year>[0-9]{{4}}):{_TIME}(?: (?P<offset>{_OFFSET}|Z))?)"
 """04/Mar/2026:17:20:30 +0100, as access logs write it."""
 
+KLOG = rf"(?P<stamp>(?P<month>0[1-9]|1[0-2])(?P<day>[0-9]{{2}}) {_TIME})"
+"""0304 17:20:30.655028, as Kubernetes' own programs write it."""
+
 UNIX = r"(?P<stamp>(?P<seconds>[0-9]{9,10})\.(?P<fraction>[0-9]{3,9}))"
 """1772637630.655028, as journalctl -o short-unix writes it."""
 
@@ -59,8 +63,13 @@ _UTC_NAMES = frozenset({"Z", "z", "UTC", "GMT"})
 def stamp_of(found: re.Match[str]) -> Stamp | datetime:
     """Return the time that one of the expressions above has found. Raises: BadLine, there is no such time."""
     parts = found.groupdict()
+    if parts.get("dash") == "-":
+        # most stamps: this reads what it can at the speed of C, and leaves leap seconds and the like to the rest
+        with suppress(ValueError, OverflowError):
+            at = datetime.fromisoformat(parts["stamp"])
+            return at.astimezone(UTC) if at.tzinfo else Stamp(*at.timetuple()[:6], at.microsecond)
     if seconds := parts.get("seconds"):
-        return datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=_micros(parts["fraction"]))
+        return datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=micros(parts["fraction"]))
     month = parts["month"].title()
     year = parts.get("year") or parts.get("first_year")
     stamp = Stamp(
@@ -70,7 +79,7 @@ def stamp_of(found: re.Match[str]) -> Stamp | datetime:
         int(parts["hour"]),
         int(parts["minute"]),
         int(parts["second"] or 0),
-        _micros(parts["fraction"]),
+        micros(parts["fraction"]),
     )
     offset = (parts.get("offset") or "").strip()
     if not offset:
@@ -122,5 +131,6 @@ def offset_of(text: str) -> timezone | None:
         raise BadLine(f"the offset from UTC does not exist: {text}") from None
 
 
-def _micros(fraction: str | None) -> int:
+def micros(fraction: str | None) -> int:
+    """Return the digits behind the point of a second, of which there may be nine, in microseconds."""
     return int(fraction[:6].ljust(6, "0")) if fraction else 0

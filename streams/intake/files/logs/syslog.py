@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable
+from typing import cast
 
 from streams.intake.files.logs.line import BadLine, Line, Stamp
 from streams.intake.files.logs.severities import FACILITIES, SEVERITIES, of_priority, severity_named
-from streams.intake.files.logs.stamps import BSD, CTIME, FULL, ISO, ISO_BASIC, UNIX, stamp_of
+from streams.intake.files.logs.stamps import BSD, CTIME, FULL, ISO, ISO_BASIC, KLOG, UNIX, stamp_of
 
 _PRIORITY = r"(?:<(?P<priority>[0-9]{1,3})>)?"
 _HOST = re.compile(r"(?P<host>[^\s\x00-\x1f\x7f]{1,200}) +(?P<rest>.*)", re.DOTALL | re.ASCII)
@@ -56,7 +57,7 @@ def _read(found: re.Match[str]) -> Line | None:
     line = Line(
         stamp_of(found), "", found["stamp"], severity=severity, said=(f"facility={facility}",) if facility else ()
     )
-    if cisco := _CISCO.fullmatch(rest):
+    if "%" in rest and (cisco := _CISCO.fullmatch(rest)):
         return line._replace(
             message=cisco["message"],
             host=cisco["host"] or _origin(found["origins"]),
@@ -68,7 +69,7 @@ def _read(found: re.Match[str]) -> Line | None:
     parts = _HOST.fullmatch(rest)
     if parts is None:
         return None
-    if said := _OPENWRT.fullmatch(parts["host"]):
+    if "." in parts["host"] and (said := _OPENWRT.fullmatch(parts["host"])):
         line = line._replace(severity=severity_named(said["level"]), said=(f"facility={said['facility']}",))
         return _tagged(line, parts["rest"])
     return _tagged(line._replace(host=parts["host"]), parts["rest"])
@@ -95,10 +96,13 @@ def _priority(text: str | None) -> tuple[str | None, str | None]:
 
 
 _BEGINS = re.compile(rf"{_PRIORITY}{_ORIGINS}{BSD}(?=[ :]) ?:? *[^ ]", re.ASCII)
+_KLOG_BEGINS = re.compile(rf"[IWEF]{KLOG} ", re.ASCII)
 
 
 def stamp_without_year(text: str) -> Stamp | None:
     """Return the stamp that a line begins with, if it does not say its year; nothing more of the line is read."""
+    if text[1:2].isdigit() and (klog := _KLOG_BEGINS.match(text)):
+        return cast("Stamp", stamp_of(klog))
     if text[:1] > "9" or text[:1] in "<*.0123456789":
         found = _BEGINS.match(text)
         if found and not (found["year"] or found["first_year"]):

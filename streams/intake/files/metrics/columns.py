@@ -1,5 +1,6 @@
 """This reads readings from CSV: one metric a file, a column for each, or a row for each with its name."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -10,6 +11,10 @@ from streams.intake.files.metrics.sample import BadReading, How, Instants, Sampl
 from streams.intake.files.text import FileError, RefusedRow, TextFile
 
 TIMES = ("timestamp", "time", "datetime", "date", "ts", "@timestamp", "_time")
+_PERFMON = "(PDH-CSV "
+"""So the column of times begins where Windows' Performance Monitor wrote the file; its dates have the month first."""
+
+_MONTH_FIRST = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4}) (.*)", re.ASCII)
 _NAMES = ("metric", "name", "metric_name", "series")
 _DEVICES = ("device", "device_id", "host", "instance")
 
@@ -35,8 +40,10 @@ class MetricColumns:
         self._reading = reading if layout.delimiter == "," else reading_with_comma
         self._columns = columns = _columns(file, how, self.header)
         named = (columns.name, columns.unit, columns.device)
-        self._rows = CsvRows(file, (columns.time, *columns.values, *(name for name in named if name)), layout)
-        self._places = {name: self.header.index(name) for name in self.header}
+        read = (columns.time, *columns.values, *(name for name in named if name))
+        self._rows = CsvRows(file, read, layout)
+        self._places = {name: self.header.index(name) for name in read}
+        self._month_first = columns.time.startswith(_PERFMON)
 
     def samples(self) -> Iterator[Sample | RefusedRow]:
         """Yield the readings of each row, or why one is refused. Raises: FileError, the file was changed meanwhile."""
@@ -57,7 +64,7 @@ class MetricColumns:
             yield RefusedRow(row, "the row does not say what it is of: its device or its metric is empty")
             return
         try:
-            at = instants.of(columns.time, cell[columns.time], *series)
+            at = instants.of(columns.time, self._time(cell[columns.time]), *series)
         except BadReading as error:
             yield RefusedRow(row, str(error))
             return
@@ -66,6 +73,10 @@ class MetricColumns:
             # an empty cell beside others is a reading that was not made
             if text.strip() or len(columns.values) == 1:
                 yield self._sample(record, column, metric, device=device, at=at, cell=cell)
+
+    def _time(self, text: str) -> str:
+        found = _MONTH_FIRST.fullmatch(text.strip()) if self._month_first else None
+        return f"{found[3]}-{found[1]:0>2}-{found[2]:0>2} {found[4]}" if found else text
 
     def _sample(
         self, record: Record, column: str, metric: str, *, device: str, at: datetime, cell: dict[str, str]
@@ -79,7 +90,7 @@ class MetricColumns:
 
 
 def _columns(file: TextFile, how: How, header: Sequence[str]) -> _Columns:
-    time = how.time or _found(header, TIMES)
+    time = how.time or _found(header, TIMES) or next((name for name in header if name.startswith(_PERFMON)), "")
     if not time:
         raise FileError(f"{file.path} has no column of times; {_there(header)}; name one with --time")
     device = "" if how.device_id else _found(header, _DEVICES)

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from functools import lru_cache
 
 from pydantic import ValidationError
 
@@ -13,7 +13,7 @@ from schemas.values import in_words
 from streams.intake.files.metrics.columns import MetricColumns
 from streams.intake.files.metrics.exposed import INFLUX_LINE, PROMETHEUS_LINE, ExposedLines
 from streams.intake.files.metrics.sample import How, Sample
-from streams.intake.files.text import RefusedRow, SourceRow, TextFile, changed
+from streams.intake.files.text import FactRow, RefusedRow, TextFile, changed
 from streams.intake.hosts import host_device_id
 from streams.ports import FactSubmission
 
@@ -23,15 +23,6 @@ WINDOW = 20_000
 """Readings that are held back, so that of two of one instant that stand within so many the last one is sent alone."""
 
 _FACT_BYTES = 400
-
-
-class Reading(NamedTuple):
-    """A fact, the row that says it, and how many readings of the same instant it replaced. Units: as FactRow."""
-
-    fact: FactSubmission
-    row: SourceRow
-    size: int
-    replaced: int
 
 
 class MetricsFile:
@@ -46,7 +37,7 @@ class MetricsFile:
         self._source = MetricColumns(file, how) if form == "csv" else ExposedLines(file, how, form, written_at)
         self.header: Sequence[str] = self._source.header
 
-    def items(self) -> Generator[Reading | RefusedRow, None, None]:
+    def items(self) -> Generator[FactRow | RefusedRow, None, None]:
         """Yield a fact for each reading, in the order of the file. Raises: FileError, it was changed meanwhile."""
         held: OrderedDict[tuple[str, str, datetime], tuple[Sample, int]] = OrderedDict()
         for sample in self._samples():
@@ -98,19 +89,26 @@ def form_of(file: TextFile) -> str:
     return "csv"
 
 
-def _reason(sample: Sample, error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = "the metric's name" if "metrics" in first["loc"] else "the unit"
-    return f"{name} {in_words(first['msg'])}: {(sample.metric if 'metrics' in first['loc'] else sample.unit)[:60]!r}"
-
-
-def _reading(sample: Sample, replaced: int) -> Reading | RefusedRow:
-    try:
-        fact: DeviceMetricsReported = adapter(DeviceMetricsReported).validate_python(
-            {"metrics": {sample.metric: sample.value}, "unit": sample.unit}
-        )
-    except ValidationError as error:
-        return RefusedRow(sample.row, f"the reading cannot be recorded: {_reason(sample, error)}")
+def _reading(sample: Sample, replaced: int) -> FactRow | RefusedRow:
+    named = _named(sample.metric, sample.unit)
+    if isinstance(named, str):
+        return RefusedRow(sample.row, named)
+    [metric] = named.metrics
+    fact = DeviceMetricsReported(metrics={metric: sample.value}, unit=named.unit)
     # the caller's own id is one already; what a file says is made one
     device_id = host_device_id(sample.device_id)
-    return Reading(FactSubmission(device_id, sample.at, fact), sample.row, _FACT_BYTES, replaced)
+    return FactRow(FactSubmission(device_id, sample.at, fact), sample.row, _FACT_BYTES, replaced)
+
+
+@lru_cache(maxsize=16_384)
+def _named(metric: str, unit: str) -> DeviceMetricsReported | str:
+    """Return a reading of 0 of this name and unit as it is recorded, or why none can be: all values are finite."""
+    try:
+        fact: DeviceMetricsReported = adapter(DeviceMetricsReported).validate_python(
+            {"metrics": {metric: 0.0}, "unit": unit}
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        name, shown = ("the metric's name", metric) if "metrics" in first["loc"] else ("the unit", unit)
+        return f"the reading cannot be recorded: {name} {in_words(first['msg'])}: {shown[:60]!r}"
+    return fact

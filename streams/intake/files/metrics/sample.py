@@ -1,5 +1,7 @@
 """A file of readings says these things of each of them, whatever its format."""
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
@@ -9,6 +11,8 @@ from streams.intake.files.logs.line import BadLine, Stamp
 from streams.intake.files.logs.stamps import local
 from streams.intake.files.text import SourceRow
 from streams.intake.files.zones import Clock, InGap
+
+_PLAIN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}", re.ASCII)
 
 
 class Sample(NamedTuple):
@@ -57,13 +61,15 @@ class Instants:
 
     def of(self, column: str, text: str, *series: str) -> datetime:
         """Return the instant of a cell. Raises: BadReading, it says none; one that the zone's clocks skipped."""
+        clock = self._clocks.get(series)
+        if clock is None:
+            clock = self._clocks[series] = Clock(self._zone, strict=True)
+        if (plain := _plain(text)) is not None:
+            return self._told(column, text, plain, "", clock)
         try:
             when = moment_of(text, self._unit)
         except BadLine as error:
             raise BadReading(f"{column} is not an instant: {error}") from error
-        clock = self._clocks.get(series)
-        if clock is None:
-            clock = self._clocks[series] = Clock(self._zone, strict=True)
         if isinstance(when, Stamp):
             return self._local(column, text, when, clock)
         clock.saw(when)
@@ -73,7 +79,24 @@ class Instants:
         if when.year is None:
             raise BadReading(f"{column} does not say its year: {text!r}; write it like 2026-01-31 08:30:00")
         try:
-            return clock.instant(local(when, when.year), when.zone)
+            at = local(when, when.year)
+        except (ValueError, OverflowError) as error:
+            raise BadReading(f"{column} is a time that does not exist: {text!r}; {error}") from error
+        return self._told(column, text, at, when.zone, clock)
+
+    @staticmethod
+    def _told(column: str, text: str, at: datetime, zone: str, clock: Clock) -> datetime:
+        try:
+            return clock.instant(at, zone)
         except (ValueError, OverflowError) as error:
             hint = "; name the zone of the file with --timezone" if isinstance(error, InGap) else ""
             raise BadReading(f"{column} is a time that does not exist: {text!r}; {error}{hint}") from error
+
+
+def _plain(text: str) -> datetime | None:
+    """Return a time like 2026-01-31 08:30:00 at the speed of C; None for all others, which are read by their forms."""
+    # marks and digits alone: where a second is left out, an offset may be as long as it
+    if _PLAIN.fullmatch(text):
+        with suppress(ValueError):
+            return datetime.fromisoformat(text)
+    return None

@@ -68,7 +68,6 @@ def test_amount_that_may_be_read_in_two_ways_is_refused_until_told(text: str, st
         "-",
         "()",
         "nan",
-        "1e3",
         "--5",
         "(-5)",
         "5--",
@@ -85,6 +84,12 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
     for style in (POINTS, COMMAS, BOTH, Style()):
         with pytest.raises(BadCell, match="UnitPrice is not a finite number"):
             amount("UnitPrice", text, style)
+
+
+@pytest.mark.parametrize("text", ["1e3", "1.66667E-05", "-1,5E+11"])
+def test_power_of_ten_of_a_spreadsheet_is_refused_because_it_lacks_digits(text: str) -> None:
+    with pytest.raises(BadCell, match=r"UnitPrice is written with a power of ten: .* write them all"):
+        amount("UnitPrice", text, POINTS)
 
 
 def test_amount_that_is_written_otherwise_than_the_file_is_refused() -> None:

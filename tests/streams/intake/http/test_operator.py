@@ -1,6 +1,7 @@
 """The operator's routes on a whole server in this process."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -41,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         [reply] = embedded.writer.write([register("web-1")])
         assert reply.position is not None
         with served(app) as client:
-            assert embedded.views.operations.wait_for(["devices", "tenants", "api_keys"], reply.position, 30)
+            assert embedded.views.operations.wait_for(["devices", "tenants", "keys"], reply.position, 30)
             yield Server(embedded, client, demo_key)
 
 
@@ -57,6 +58,16 @@ def test_verify_ends_with_its_verdict(server: Server) -> None:
     for name in server.embedded.views.operations.names():
         verdict = server.job(f"/v1/operator/projections/{name}/verify")[-1]["result"]
         assert (verdict["differences"], verdict["examples"], verdict["dead_letters"]) == (0, [], 0)
+
+
+def test_verify_says_what_was_only_counted_and_compares_all_when_it_is_told_to(server: Server) -> None:
+    path = "/v1/operator/projections/audit_trail/verify"
+    server.job(path)
+    second = server.job(path)[-1]["result"]
+    assert second["counted"] > 0
+    assert datetime.fromisoformat(second["counted_since"]) <= datetime.now(UTC)
+    full = server.job(f"{path}?full=true")[-1]["result"]
+    assert (full["counted"], full["counted_since"], full["differences"]) == (0, None, 0)
 
 
 def test_nothing_parked_is_nothing_to_retry_or_discard(server: Server) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from read_api.edge.auth import Caller, Unauthenticated
 from schemas.envelope import Topic
-from streams.intake.http import tasks
+from streams.intake.http import claims
 from tests.streams.intake.http.ways_in import CALLERS, WaysIn, refused
 
 
@@ -34,6 +34,7 @@ def test_task_goes_to_the_worker_that_claims_it_and_is_answered_by_it(way: WaysI
     [given] = claim(way)
     assert given == {
         "task_id": "a",
+        "tenant_id": "demo",
         "kind": "http.check",
         "input": {"url": "a"},
         "attempt": 1,
@@ -111,7 +112,7 @@ def test_tenant_claims_its_own_tasks_only(way: WaysIn) -> None:
 
 
 def test_each_tenant_has_its_share_of_waiting_claims(way: WaysIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "MAX_WAITING_OF_TENANT", 0)
+    monkeypatch.setattr(claims, "MAX_WAITING_OF_TENANT", 0)
     full = way.post("/v1/tasks/claim", {"kinds": ["http.check"], "worker": "w"})
     assert refused(full, 429)["detail"] == "0 claims of this tenant wait already"
 

@@ -13,19 +13,19 @@ from domain.identity.processes import TENANT_ONBOARDING
 from domain.identity.user import AcceptInvitation
 from infra.sqlite.documents import SqliteDocuments
 from infra.sqlite.event_log import SqliteEventLog
-from projections.identity import api_keys
 from projections.rows import Patch, View
 from read_api.edge.asking import add_edge
 from read_api.edge.auth import Caller
 from schemas.envelope import StreamId, TenantId, Topic
 from streams.intake import live_keys
+from streams.intake.http.accepting import Refused
 from streams.intake.http.app import add_intake_problems
-from streams.intake.http.onboarding import Given, Owner, Refused, Tenants, new_key
+from streams.intake.http.onboarding import Given, Owner, Tenants, new_key
 from streams.intake.http.tenants import tenants_router
 from streams.intake.live_keys import by_credentials, by_log
 from streams.ports import LogUnavailable, OutcomeUnknown, Reply, Submission, SystemClock
 from streams.write.writer import Writer
-from tests.read_api.keys import KeysOfDocuments
+from tests.read_api.keys import ASKING, KeysOfDocuments
 from tests.streams.intake.http.ways_in import CALLERS, WaysIn, refused, served
 from tests.streams.kit import TESTER, register_tenant, submission
 
@@ -166,12 +166,12 @@ GLOBEX = TenantId("globex")
 @contextmanager
 def view_of_keys(folder: Path) -> Iterator[tuple[SqliteDocuments, Callable[..., None]]]:
     """Give a view of keys, and what tells it of one."""
-    view = View("api_keys", 1)
+    view = View(ASKING.name, 1)
 
     def issue(key_id: str, **fields: Any) -> None:
         documents.apply(view, [Patch(GLOBEX, key_id, "events", 1, {"issued_at": "2026", **fields})])
 
-    with closing(SqliteDocuments(folder / "documents.sqlite", [api_keys.PROJECTION])) as documents:
+    with closing(SqliteDocuments(folder / "documents.sqlite", [ASKING])) as documents:
         documents.create(view)
         documents.switch(view)
         yield documents, issue

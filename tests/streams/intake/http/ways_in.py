@@ -1,11 +1,9 @@
 """The ways in over HTTP on a real log, without the views: a table of keys says who calls."""
 
-import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import Any, cast
 
 import httpx
@@ -17,30 +15,45 @@ from infra.master_key import MasterKey
 from infra.provider_secrets import ProviderSecrets
 from infra.sqlite.credentials import SqliteCredentials
 from infra.sqlite.event_log import SqliteEventLog
+from infra.sqlite.last_places import PlacesInFile
 from projections.automation import tasks
 from projections.credentials import Quota, RateLimits
+from projections.integration import webhook_endpoints
+from projections.projection import Projection
 from projections.readers import DocumentsReader
-from projections.rows import Document
+from projections.rows import Document, Patch
 from read_api.edge.asking import add_edge
 from read_api.edge.auth import Caller, Unauthenticated
+from read_api.edge.ephemeral import LocalEphemerals
 from read_api.edge.rates import RateLimiter
 from schemas.envelope import SYSTEM_TENANT, Entry, Envelope, TenantId, Topic
+from schemas.personal import Subject
 from streams.intake.http.accounts import Accounts
-from streams.intake.http.app import add_intake_problems
+from streams.intake.http.app import add_intake_problems, add_own_issuer
 from streams.intake.http.bodies import BodyBudget
 from streams.intake.http.commands import commands_router
+from streams.intake.http.connectors import connectors_router
+from streams.intake.http.deliveries import Deliveries
+from streams.intake.http.importing import Imports
+from streams.intake.http.imports import imports_router
 from streams.intake.http.keys import keys_router
 from streams.intake.http.onboarding import Tenants
 from streams.intake.http.passwords import Passwords
 from streams.intake.http.provider_keys import TaskSecrets, provider_keys_router
+from streams.intake.http.received import received_router
+from streams.intake.http.senders import Senders
 from streams.intake.http.sign_in import sign_in_router
+from streams.intake.http.streaming import streaming_router
 from streams.intake.http.tasks import tasks_router
 from streams.intake.http.telemetry import TelemetryGate, telemetry_router
 from streams.intake.http.tenants import tenants_router
+from streams.intake.http.webhooks import webhooks_router
 from streams.intake.live_keys import by_log
 from streams.ports import SystemClock
+from streams.project.feed import LogFeed
 from streams.write.gate import MAX_WAITING, CommandGate
 from streams.write.writer import Writer
+from tests.serving import NO_TLS, Prompt, address_of
 from tests.streams.kit import register_tenant
 
 CALLERS: Mapping[str, Caller] = {
@@ -72,6 +85,7 @@ class WaysIn:
 
     def __init__(self, client: httpx.Client, log: SqliteEventLog, app: FastAPI, credentials: SqliteCredentials) -> None:
         self.credentials = credentials
+        self.ephemerals: LocalEphemerals = app.state.ephemerals
         self.client = client
         self.log = log
         self.app = app
@@ -107,25 +121,45 @@ class WaysIn:
         return [fact for record in self.entries(Topic.TELEMETRY, tenant) for fact in facts_of(record)]
 
 
+class NoKeys:
+    """The log of these tests has personal fields in the open."""
+
+    def find(self, subjects: Collection[Subject]) -> Mapping[Subject, bytes]:
+        del subjects
+        return {}
+
+
+_VIEWS = {view.name: view for view in (tasks.PROJECTION, webhook_endpoints.PROJECTION)}
+
+
 class TasksOfLog:
-    """The view of tasks, made of the log whenever somebody asks."""
+    """The views of tasks and webhook endpoints, made of the log whenever somebody asks; all others are empty."""
 
     def __init__(self, log: SqliteEventLog) -> None:
         self._log = log
 
+    def get(self, view: str, tenant_id: TenantId, id_: str) -> Document | None:
+        fields = self._rows(_VIEWS[view], tenant_id).get(id_) if view in _VIEWS else None
+        return None if fields is None else Document(tenant_id, id_, 1, fields)
+
     def find(
         self, view: str, tenant_id: TenantId, *, filters: Mapping[str, str], sort: str, limit: int, **_: Any
     ) -> Sequence[Document]:
-        assert view == tasks.PROJECTION.name
-        found: dict[str, dict[str, Any]] = {}
-        for entry in self._log.read(Topic.EVENTS, 0, after=0, limit=100_000):
-            if isinstance(entry, Envelope) and entry.tenant_id == tenant_id and entry.type.startswith("task."):
-                event: Any = event_from(entry)
-                for patch in tasks.project(entry, event):
-                    found.setdefault(patch.id, {}).update(patch.fields)
-        fitting = [(id_, fields) for id_, fields in found.items() if filters.items() <= fields.items()]
+        rows = self._rows(_VIEWS[view], tenant_id)
+        fitting = [(id_, fields) for id_, fields in rows.items() if filters.items() <= fields.items()]
         fitting.sort(key=lambda one: (one[1][sort], one[0]))
         return [Document(tenant_id, id_, 1, fields) for id_, fields in fitting[:limit]]
+
+    def _rows(self, view: Projection, tenant_id: TenantId) -> Mapping[str, dict[str, Any]]:
+        types = {event.TYPE for event in view.events or ()}
+        found: dict[str, dict[str, Any]] = {}
+        for entry in self._log.read(Topic.EVENTS, 0, after=0, limit=100_000):
+            if isinstance(entry, Envelope) and entry.tenant_id == tenant_id and entry.type in types:
+                event: Any = event_from(entry)
+                for patch in view.project(entry, event):
+                    assert isinstance(patch, Patch)
+                    found.setdefault(patch.id, {}).update(patch.fields)
+        return found
 
 
 @contextmanager
@@ -140,15 +174,26 @@ def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING, limiter: RateLimite
     add_edge(app, _identify, "", limiter)
     add_intake_problems(app)
     app.include_router(commands_router(gate, b"a key of fingerprints"))
-    app.include_router(telemetry_router(TelemetryGate(log, taking)))
+    telemetry = TelemetryGate(log, taking)
+    app.include_router(telemetry_router(telemetry))
+    app.state.imports = Imports(gate, telemetry, b"a key of fingerprints")
+    app.include_router(imports_router(app.state.imports, PlacesInFile))
     tenants = Tenants(gate, by_log(log))
     app.include_router(tenants_router(tenants))
     app.include_router(keys_router(tenants))
     app.include_router(sign_in_router(Accounts(gate, credentials, Passwords())))
     box = ProviderSecrets(MasterKey(b"m" * 32))
     documents = cast("DocumentsReader", TasksOfLog(log))
-    app.include_router(tasks_router(gate, documents, TaskSecrets(credentials, box), b"a key of fingerprints"))
+    deliveries = Deliveries(credentials, box, LogFeed(log), NoKeys())
+    secrets = TaskSecrets(credentials, box)
+    app.include_router(tasks_router(gate, documents, secrets, deliveries, b"a key of fingerprints"))
+    app.include_router(webhooks_router(gate, box, documents))
+    app.include_router(connectors_router(gate, box))
+    app.include_router(received_router(gate, Senders(credentials, box)))
+    app.state.ephemerals = LocalEphemerals()
+    app.include_router(streaming_router(documents, app.state.ephemerals))
     app.include_router(provider_keys_router(gate, box, b"a key of fingerprints"))
+    add_own_issuer(app, gate, credentials, box, b"a key of fingerprints")
     try:
         with served(app) as client:
             yield WaysIn(client, log, app, credentials)
@@ -162,21 +207,12 @@ def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING, limiter: RateLimite
 @contextmanager
 def served(app: FastAPI) -> Iterator[httpx.Client]:
     """Serve an application on a free port of the loopback and give a client of it."""
-    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none"))
-        thread = Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            while not server.started:
-                thread.join(0.01)
-                assert thread.is_alive()
-            address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
-                yield client
-        finally:
-            server.should_exit = True
-            thread.join()
+    server = Prompt(uvicorn.Config(app, log_level="critical", ws="none"))
+    with (
+        address_of(server) as address,
+        httpx.Client(base_url=address, timeout=60, trust_env=False, verify=NO_TLS) as client,
+    ):
+        yield client
 
 
 def refused(response: httpx.Response, status: int) -> dict[str, Any]:

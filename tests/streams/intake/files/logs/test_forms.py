@@ -71,6 +71,10 @@ def utc(found: Line) -> datetime | None:
         ("[Wed Mar 04 17:20:30.655028 2026] [core:error] [pid 1] m", AT + 655_028 * US),
         ('192.0.2.1 - - [04/Mar/2026:18:20:30 +0100] "GET / HTTP/1.1" 200 5', AT),
         ("2026-03-04 17:20:30, Info                  CBS    m", AT),
+        ("2026-03-04T17:20:30.655028Z 0 [Note] [MY-010116] [Server] m", AT + 655_028 * US),
+        ("2026-03-04T18:20:30.655028123+01:00 stdout F m", AT + 655_028 * US),
+        ("I0304 17:20:30.655028    4711 server.go:12] m", AT + 655_028 * US),
+        ("[2026-03-04T19:20:30+02:00] m", AT),
         ("2026/03/04 17:20:30 [error] 1#2: m", AT),
     ],
 )
@@ -107,6 +111,13 @@ def test_a_stamp_is_read_in_each_form(text: str, at: datetime) -> None:
         ("2026-03-04 17:20:30,655 - shop.orders - WARNING - m", ("", "shop.orders", "", "warning", "m")),
         ("2026-03-04 17:20:30.655 [main] INFO m", ("", "", "", "info", "m")),
         ("[2026-03-04 17:20:30] [ERROR] m", ("", "", "", "error", "m")),
+        ("[2026-03-04 17:20:30] production.ERROR: m", ("", "production", "", "error", "m")),
+        ("[2026-03-04T17:20:30.6+0000] {task.py:9} INFO - m", ("", "task.py", "", "info", "m")),
+        ("[2026-03-04 17:20:30] m: n", ("", "", "", None, "m: n")),
+        ("2026-03-04T17:20:30.655Z 8 [Warning] [MY-1] [Server] m", ("", "mysqld", "", "warning", "[MY-1] [Server] m")),
+        ("2026-03-04 17:20:30 8 [Note] m", ("", "", "", "info", "m")),
+        ("2026-03-04T17:20:30.6Z stderr F m: n", ("", "", "", None, "m: n")),
+        ("W0304 17:20:30.655028       1 a/b_c.go:120] m", ("", "a/b_c.go", "", "warning", "m")),
     ],
 )  # fmt: skip
 def test_a_line_is_read_in_its_parts(text: str, parts: tuple[str | None, ...]) -> None:

@@ -292,6 +292,8 @@ def test_without_a_device_each_line_is_of_its_host(tmp_path: Path) -> None:
         ({"time": "2026-03-04T17:20:30Z", "level": "warn", "msg": "m"}, ("m", "warning", None, None)),
         ({"@timestamp": "2026-03-04T17:20:30Z", "message": "m", "log": {"level": "error"}}, ("m", "error", None, None)),
         ({"ts": 1772644830, "msg": "m", "level": 50, "name": "api"}, ("m", "error", None, "api")),
+        ({"t": {"$date": "2026-03-04T18:20:30+01:00"}, "s": "W", "c": "REPL", "msg": "m"},
+         ("m", "warning", None, "REPL")),
         ({"timestamp": 1772644830000, "message": "m", "host": "h"}, ("m", "info", "h", None)),
         ({"time": "1772644830.000", "text": "m", "host": {"name": "h"}}, ("m", "info", "h", None)),
         ({"log": "m\n", "stream": "stderr", "time": "2026-03-04T17:20:30.000000000Z"}, ("m", "info", None, None)),

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.fleet.facts import DeviceMetricsReported
-from streams.intake.files.metrics.metrics_file import MetricsFile, Reading
+from streams.intake.files.metrics.metrics_file import MetricsFile
 from streams.intake.files.metrics.sample import How
-from streams.intake.files.text import CUT_OFF, FileError, RefusedRow, check
+from streams.intake.files.text import CUT_OFF, FactRow, FileError, RefusedRow, check
 from streams.intake.files.zones import zone_of
 from tests.streams.intake.files.samples import REAL_DATA, real_data, refused, write
 
@@ -23,20 +23,20 @@ def source(path: Path, form: str = "", **how: Any) -> MetricsFile:
     return MetricsFile(check(path, "utf-8"), How(**{"device_id": "web-1", **how}), form)
 
 
-def items(path: Path, form: str = "", **how: Any) -> list[Reading | RefusedRow]:
+def items(path: Path, form: str = "", **how: Any) -> list[FactRow | RefusedRow]:
     return list(source(path, form, **how).items())
 
 
-def one(path: Path, **how: Any) -> list[Reading | RefusedRow]:
+def one(path: Path, **how: Any) -> list[FactRow | RefusedRow]:
     """Return the readings of a file of one metric."""
     return items(path, **{"metrics": ("cpu",), "units": {"": "percent"}, **how})
 
 
-def readings(found: list[Reading | RefusedRow]) -> list[Reading]:
-    return [item for item in found if isinstance(item, Reading)]
+def readings(found: list[FactRow | RefusedRow]) -> list[FactRow]:
+    return [item for item in found if isinstance(item, FactRow)]
 
 
-def said(found: list[Reading | RefusedRow]) -> list[tuple[str, float, str]]:
+def said(found: list[FactRow | RefusedRow]) -> list[tuple[str, float, str]]:
     """Return metric, value and unit of each reading."""
     result = []
     for item in readings(found):
@@ -46,7 +46,7 @@ def said(found: list[Reading | RefusedRow]) -> list[tuple[str, float, str]]:
     return result
 
 
-def times(found: list[Reading | RefusedRow]) -> list[datetime]:
+def times(found: list[FactRow | RefusedRow]) -> list[datetime]:
     return [item.fact.happened_at for item in readings(found)]
 
 
@@ -290,3 +290,30 @@ def test_any_line_is_read_or_refused_without_a_fault(
     tmp_path_factory: pytest.TempPathFactory, text: str, form: str
 ) -> None:
     items(write(tmp_path_factory.mktemp("any") / "f", [text]), form)
+
+
+def test_a_file_of_windows_performance_monitor_has_its_month_first_and_a_blank_is_no_reading(tmp_path: Path) -> None:
+    header = r'"(PDH-CSV 4.0) (W. Europe Standard Time)(-60)","\\PC\Memory\Available MBytes","\\PC\System\Threads"'
+    path = write(tmp_path / "f", [header, '"03/04/2026 18:20:30.123"," ","512"', '"03/04/2026 18:20:30.623","9","513"'])
+    found = items(path, zone=BERLIN)
+    assert said(found) == [
+        (r"\\PC\System\Threads", 512.0, ""),
+        (r"\\PC\Memory\Available MBytes", 9.0, ""),
+        (r"\\PC\System\Threads", 513.0, ""),
+    ]
+    first = AT + timedelta(milliseconds=123)
+    assert times(found) == [first, first + timedelta(milliseconds=500), first + timedelta(milliseconds=500)]
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("3/31/2026 5:20 PM", datetime(2026, 3, 31, 17, 20, tzinfo=UTC)),
+        ("2026-03-31 17:20+02", datetime(2026, 3, 31, 15, 20, tzinfo=UTC)),
+        ("2026-03-31T17:20-05", datetime(2026, 3, 31, 22, 20, tzinfo=UTC)),
+        ("31.03.2026 17:20", datetime(2026, 3, 31, 17, 20, tzinfo=UTC)),
+        ("31.03.2026 17:20:30.655028", datetime(2026, 3, 31, 17, 20, 30, 655028, tzinfo=UTC)),
+    ],
+)
+def test_dates_of_tables_are_read_with_all_that_they_say(tmp_path: Path, text: str, at: datetime) -> None:
+    assert times(one(write(tmp_path / "f", ["time,value", f"{text},1"]))) == [at]

@@ -1,0 +1,203 @@
+"""What comes from systems outside: who may send, which record a change is of, and what tells changes apart."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from domain.given import Given
+from domain.integration.change import CHANGE, Op
+from domain.integration.connector import (
+    CONNECTOR,
+    Connector,
+    ConnectorStatus,
+    connector_stream,
+)
+from domain.integration.received import read_debezium, read_message
+from domain.rejection import Kind
+from schemas.json_text import json_value
+from tests.examples.integration import (
+    CHANGE_RECEIVED,
+    CONNECTOR_CHANGES_REFUSED,
+    CONNECTOR_PAUSED,
+    CONNECTOR_REGISTERED,
+    CONNECTOR_REMOVED,
+    CONNECTOR_RESUMED,
+    CONNECTOR_SECRET_ROTATED,
+    INGEST_CHANGE,
+    NOTE_REFUSED_CHANGES,
+    PAUSE_CONNECTOR,
+    REGISTER_CONNECTOR,
+    REMOVE_CONNECTOR,
+    RESUME_CONNECTOR,
+    ROTATE_CONNECTOR_SECRET,
+)
+from tests.given_when_then import GIVEN, Rules
+
+connector, change = Rules(CONNECTOR), Rules(CHANGE)
+ROW = {
+    "op": "u",
+    "before": {"id": 7, "status": "new"},
+    "after": {"id": 7, "status": "paid"},
+    "source": {"db": "shop", "schema": "public", "table": "orders", "lsn": 24023128, "ts_ms": 1},
+    "ts_ms": 5,
+}
+
+
+def beside(state: Connector | None) -> Given:
+    return GIVEN._replace(streams={connector_stream("crm"): state})
+
+
+def test_connector_is_registered_once() -> None:
+    assert CONNECTOR.decide(REGISTER_CONNECTOR, None, GIVEN) == (replace(CONNECTOR_REGISTERED, sealed="AQIDBA=="),)
+    why = "connector crm is there already; take another connector_id"
+    connector.given(CONNECTOR_REGISTERED).when(REGISTER_CONNECTOR).then_refused(Kind.CONFLICT, why)
+    # what was removed is not another one later: its records are under this name
+    removed = connector.given(CONNECTOR_REGISTERED, CONNECTOR_REMOVED)
+    removed.when(REGISTER_CONNECTOR).then_refused(Kind.CONFLICT, why)
+
+
+def test_connector_is_paused_resumed_and_removed() -> None:
+    active = connector.given(CONNECTOR_REGISTERED)
+    active.when(PAUSE_CONNECTOR).then(CONNECTOR_PAUSED)
+    active.when(RESUME_CONNECTOR).then_nothing()
+    active.when(REMOVE_CONNECTOR).then(CONNECTOR_REMOVED)
+    paused = connector.given(CONNECTOR_REGISTERED, CONNECTOR_PAUSED)
+    paused.when(PAUSE_CONNECTOR).then_nothing()
+    paused.when(RESUME_CONNECTOR).then(CONNECTOR_RESUMED)
+    removed = connector.given(CONNECTOR_REGISTERED, CONNECTOR_REMOVED)
+    removed.when(REMOVE_CONNECTOR).then_nothing()
+
+
+@pytest.mark.parametrize("command", [ROTATE_CONNECTOR_SECRET, PAUSE_CONNECTOR, RESUME_CONNECTOR, NOTE_REFUSED_CHANGES])
+def test_connector_that_is_removed_or_unknown_takes_nothing(command: Any) -> None:
+    removed = connector.given(CONNECTOR_REGISTERED, CONNECTOR_REMOVED)
+    removed.when(command).then_refused(Kind.NOT_ALLOWED, "connector crm is removed; register another one")
+    connector.when(command).then_refused(Kind.NOT_FOUND, "connector crm is not known")
+
+
+def test_secrets_and_refused_changes_are_counted() -> None:
+    rotated = CONNECTOR.decide(ROTATE_CONNECTOR_SECRET, Connector(tool_type="x"), GIVEN)
+    assert rotated == (replace(CONNECTOR_SECRET_ROTATED, sealed="BQYHCA=="),)
+    state = CONNECTOR.evolve(Connector(tool_type="x"), CONNECTOR_SECRET_ROTATED)
+    assert state == Connector(tool_type="x", secrets=2)
+    refused = CONNECTOR.decide(NOTE_REFUSED_CHANGES, Connector(tool_type="x", refused=3), GIVEN)
+    assert refused == (CONNECTOR_CHANGES_REFUSED,)
+
+
+def test_change_says_what_tool_it_is_of() -> None:
+    change.when(INGEST_CHANGE, beside(Connector(tool_type="postgresql"))).then(CHANGE_RECEIVED)
+    again = change.given(CHANGE_RECEIVED).when(INGEST_CHANGE, beside(Connector(tool_type="postgresql")))
+    again.then(CHANGE_RECEIVED)
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "why"),
+    [
+        (None, Kind.NOT_ALLOWED, "connector crm is not registered, or is removed"),
+        (ConnectorStatus.REMOVED, Kind.NOT_ALLOWED, "connector crm is not registered, or is removed"),
+        (ConnectorStatus.PAUSED, Kind.NOT_NOW, "connector crm is paused; send it again later"),
+    ],
+)
+def test_change_of_a_connector_that_takes_none_is_refused(state: ConnectorStatus | None, kind: Kind, why: str) -> None:
+    given = beside(None if state is None else Connector(tool_type="x", status=state))
+    change.when(INGEST_CHANGE, given).then_refused(kind, why)
+
+
+def test_change_of_a_row_is_read() -> None:
+    command, _ = read_debezium("crm", ROW)
+    assert (command.op, command.source_event_type) == (Op.UPDATED, "u")
+    assert (command.database, command.schema_name, command.table) == ("shop", "public", "orders")
+    assert (command.key, command.source_position) == ('{"id":7}', '{"lsn":24023128}')
+    assert json_value(command.payload) == ROW
+    assert command.stream.startswith("change-crm~orders~")
+
+
+def test_changes_of_one_row_are_one_stream_and_those_of_others_are_not() -> None:
+    def stream(message: Any, connector_id: str = "crm") -> str:
+        return read_debezium(connector_id, message)[0].stream
+
+    deleted = {**ROW, "op": "d", "after": None}
+    assert stream(ROW) == stream(deleted)
+    other_row = {**ROW, "after": {"id": 8}}
+    other_table = {**ROW, "source": {**ROW["source"], "table": "orders.old"}}  # type: ignore[dict-item]
+    other_schema = {**ROW, "source": {**ROW["source"], "schema": "test"}}  # type: ignore[dict-item]
+    found = [stream(ROW), stream(other_row), stream(other_table), stream(other_schema), stream(ROW, "erp")]
+    assert len(set(found)) == 5
+
+
+def test_key_beside_the_change_names_the_row() -> None:
+    key = {"schema": {}, "payload": {"number": "A-1"}}
+    for message in ({**ROW, "key": {"number": "A-1"}}, {"key": key, "payload": ROW}):
+        assert read_debezium("crm", message)[0].key == '{"number":"A-1"}'
+
+
+def test_change_told_again_is_the_same_and_another_change_is_not() -> None:
+    def identity(message: Any) -> str:
+        return read_debezium("crm", message).identity
+
+    assert identity({**ROW, "ts_ms": 9, "ts_us": 9_000}) == identity(ROW)
+    assert identity({"schema": {"type": "struct"}, "payload": ROW}) == identity(ROW)
+    later = {**ROW, "source": {**ROW["source"], "lsn": 24023129}}  # type: ignore[dict-item]
+    assert identity(later) != identity(ROW)
+    # without a source the moment tells them apart
+    bare = {name: said for name, said in ROW.items() if name != "source"}
+    assert identity({**bare, "ts_ms": 9}) != identity(bare)
+
+
+@pytest.mark.parametrize("op", ["c", "r", "u", "d", "t", "m"])
+def test_every_op_of_debezium_is_known(op: str) -> None:
+    assert read_debezium("crm", {**ROW, "op": op})[0].op == op
+
+
+@pytest.mark.parametrize("message", [{**ROW, "op": "x"}, {**ROW, "op": 7}, {"id": 7}, {}, None, 7, "text", []])
+def test_what_is_unknown_is_kept_as_unknown(message: Any) -> None:
+    command, identity = read_debezium("crm", message)
+    assert command.op is Op.UNKNOWN
+    assert json_value(command.payload) == message
+    assert identity
+
+
+def test_truncation_has_no_row() -> None:
+    truncated = {"op": "t", "source": ROW["source"], "ts_ms": 5}
+    command, _ = read_debezium("crm", truncated)
+    assert (command.op, command.table, command.key) == (Op.TRUNCATED, "orders", "")
+
+
+def test_message_is_told_from_others_by_its_id_or_by_what_it_says() -> None:
+    paid = {"type": "order.paid", "data": {"order": 7}}
+    command, identity = read_message("shop", paid, "msg_1")
+    assert (command.op, command.source_event_type, json_value(command.payload)) == (Op.MESSAGE, "order.paid", paid)
+    assert read_message("shop", {"type": "other"}, "msg_1").identity == identity
+    assert read_message("shop", paid, "msg_2").identity != identity
+    assert (
+        read_message("shop", paid, None).identity == read_message("shop", dict(reversed(paid.items())), None).identity
+    )
+    assert read_message("shop", ["no", "type"], None).command.source_event_type == "UNKNOWN"
+
+
+@pytest.mark.parametrize("read", [read_debezium, lambda one, message: read_message(one, message, None)])
+def test_what_is_too_large_or_too_deep_is_refused(read: Any) -> None:
+    deep: Any = 1
+    for _ in range(300):
+        deep = [deep]
+    for message, why in (({"a": "x" * 65_536}, "is larger than 64 KiB as JSON"), (deep, "inside each other")):
+        with pytest.raises(ValueError, match=why):
+            read("crm", message)
+
+
+def test_key_that_is_too_large_or_too_deep_is_refused() -> None:
+    deep: Any = 1
+    for _ in range(300):
+        deep = [deep]
+    for key in (deep, "x" * 5_000):
+        with pytest.raises(ValueError, match=r"inside each other|larger than 4 KiB"):
+            read_debezium("crm", {"key": key, "payload": ROW})
+
+
+def test_names_are_one_line_of_a_bounded_length() -> None:
+    source = {**ROW["source"], "table": "a\nb\0" + "x" * 500}  # type: ignore[dict-item]
+    command, _ = read_debezium("crm", {**ROW, "source": source, "op": "u" * 500})
+    assert command.table == "a b " + "x" * 196
+    assert len(command.source_event_type) == 200
+    assert len(command.stream) < 128
