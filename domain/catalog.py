@@ -6,8 +6,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from domain.automation.context import CONTEXT as AUTOMATION
 from domain.content.context import CONTEXT as CONTENT
 from domain.context import Context
@@ -16,7 +14,7 @@ from domain.finance.context import CONTEXT as FINANCE
 from domain.fleet.context import CONTEXT as FLEET
 from domain.identity.context import CONTEXT as IDENTITY
 from domain.integration.context import integration_beside, offered_by
-from domain.message import Command, Decider, Event, Fact, KeptApart, marked_fields
+from domain.message import Command, Decider, Event, Fact, KeptApart, adapter, marked_fields
 from domain.operations.context import CONTEXT as OPERATIONS
 from domain.process import PROCESS_EVENTS, Process, evolve_process
 from domain.sales.context import CONTEXT as SALES
@@ -84,16 +82,6 @@ def evolve_for_category(
         return decider.evolve
     process = processes.get(category)
     return None if process is None else partial(evolve_process, process)
-
-
-_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
-
-
-def adapter(message: type) -> TypeAdapter[Any]:
-    """Return the validator of a message class, built once."""
-    if (found := _ADAPTERS.get(message)) is None:
-        found = _ADAPTERS[message] = TypeAdapter(message)
-    return found
 
 
 def event_from(envelope: Envelope) -> Event:

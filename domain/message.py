@@ -6,7 +6,7 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple, TypeVar, dataclass_transform, get_args
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, TypeAdapter
 
 from domain.given import Given
 from schemas.envelope import Actor, StreamId
@@ -155,6 +155,16 @@ class Decider:
     decide: Callable[[Any, Any, Given], tuple[Event, ...]]
     evolve: Callable[[Any, Any], Any]
     reads: Callable[[Any, Actor], tuple[StreamId, ...]] | None = None
+
+
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
+
+
+def adapter(message: type) -> TypeAdapter[Any]:
+    """Return the validator of a message class, built once."""
+    if (found := _ADAPTERS.get(message)) is None:
+        found = _ADAPTERS[message] = TypeAdapter(message)
+    return found
 
 
 def classes_of(union: Any) -> tuple[type[Any], ...]:

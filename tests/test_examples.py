@@ -3,7 +3,7 @@
 import pytest
 
 from domain import catalog
-from domain.message import Command, Event
+from domain.message import Command, Event, adapter
 from domain.process import PROCESS_EVENTS
 from tests import examples
 from tests.examples import envelope_of
@@ -20,8 +20,8 @@ def test_every_event_and_fact_has_an_example() -> None:
 
 @pytest.mark.parametrize("command", examples.COMMANDS.values(), ids=lambda command: type(command).__name__)
 def test_an_example_of_a_command_sent_as_json_is_the_same_command(command: Command) -> None:
-    adapter = catalog.adapter(type(command))
-    assert adapter.validate_json(adapter.dump_json(command)) == command
+    found = adapter(type(command))
+    assert found.validate_json(found.dump_json(command)) == command
 
 
 @pytest.mark.parametrize("event", examples.EVENTS.values(), ids=lambda event: event.TYPE)

@@ -11,7 +11,7 @@ from factline.client import Client, Conflict
 from infra.cli.demo_story import Facts, Order, Post, Step, Until, Visit, Work, opening, records, steps
 from infra.cli.import_sinks import replies_to
 from infra.cli.progress import OnStep
-from streams.project.rebuild import Step as Done
+from streams.project.step import Step as Done
 
 _AT_ONCE = 50
 _BATCH_S = 2.0

@@ -1,6 +1,9 @@
-"""A group of commands names the one that was probably meant where there is none of a name."""
+"""Groups of commands: one names the command that was probably meant, and one loads a command when it is asked for."""
 
+from collections.abc import Mapping
 from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
 
 import click
 
@@ -19,3 +22,24 @@ class Suggesting(click.Group):
 
 # groups within a group are of its kind
 Suggesting.group_class = Suggesting
+
+
+class Lazy(Suggesting):
+    """Loads a command's module when it is asked for: the engines take a second, and --help should not.
+
+    Shape: `modules` gives the module of a command's name, and what the command is called there.
+    """
+
+    def __init__(self, *args: Any, modules: Mapping[str, tuple[str, str]], **others: Any) -> None:
+        super().__init__(*args, **others)
+        self._modules = modules
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *self._modules])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._modules:
+            return super().get_command(ctx, cmd_name)
+        module, name = self._modules[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command

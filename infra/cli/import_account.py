@@ -17,7 +17,7 @@ from infra.collector import settle_collector
 from streams.intake.files.text import FileError
 from streams.intake.importing.run import Outcome, Send, Source, Tally, register_device, run, summary
 from streams.intake.importing.sink import ImportFailed, Sink
-from streams.project.rebuild import Step
+from streams.project.step import Step
 
 _INTERRUPTED = 130
 

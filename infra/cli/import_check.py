@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from domain import catalog
 from domain.given import Given
+from domain.message import adapter
 from domain.rejection import CommandRejected
 from factline.client import Client, ServerGone, ServerRefused
 from infra.cli.import_options import say
@@ -107,4 +108,4 @@ class _Server(_Checks):
 
 def _event(row: Mapping[str, Any]) -> Any:
     _, data = upcast.to_newest(row["type"], row["schema_version"], row["data"])
-    return catalog.adapter(catalog.EVENTS[row["type"]]).validate_python(data)
+    return adapter(catalog.EVENTS[row["type"]]).validate_python(data)

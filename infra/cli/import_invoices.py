@@ -25,7 +25,7 @@ from streams.intake.files.invoices import InvoicesFiles, Writing
 from streams.intake.files.text import TextFile, check
 from streams.intake.importing.documents import Documents, told_of
 from streams.intake.importing.run import COMMANDS, Outcome, Tally, run
-from streams.project.rebuild import Step
+from streams.project.step import Step
 
 
 @click.command()

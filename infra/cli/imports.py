@@ -2,12 +2,16 @@
 
 import click
 
-from infra.cli.import_invoices import invoices
-from infra.cli.import_logs import logs
-from infra.cli.import_metrics import metrics
+from infra.cli.groups import Lazy
+
+_MODULES = {
+    "invoices": ("infra.cli.import_invoices", "invoices"),
+    "logs": ("infra.cli.import_logs", "logs"),
+    "metrics": ("infra.cli.import_metrics", "metrics"),
+}
 
 
-@click.group("import")
+@click.group("import", cls=Lazy, modules=_MODULES)
 def import_() -> None:
     """Bring in invoices, metrics and logs from files.
 
@@ -24,8 +28,3 @@ def import_() -> None:
     factline import metrics cpu.csv --tenant demo --device web-1 --metric cpu_percent --unit percent
     factline import logs auth.log --tenant demo --device web-1
     """
-
-
-import_.add_command(invoices)
-import_.add_command(metrics)
-import_.add_command(logs)

@@ -3,13 +3,12 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import click
 
-from infra.cli.groups import Suggesting
+from infra.cli.groups import Lazy
 from infra.data_dir import DataDirError
 from infra.settings import CannotStart
 from schemas.envelope import TenantId
@@ -21,47 +20,34 @@ if TYPE_CHECKING:
 _LAST_PORT = 65_535
 
 
-class _Lazy(Suggesting):
-    """Loads a command's module when it is asked for: the engines take a second, and --help should not."""
-
-    _MODULES: ClassVar[Mapping[str, tuple[str, str]]] = {
-        "backup": ("infra.cli.backup", "backup"),
-        "dead-letters": ("infra.cli.operator", "dead_letters"),
-        "agent": ("infra.cli.agent", "agent"),
-        "demo": ("infra.cli.demo", "demo"),
-        "asyncapi": ("infra.cli.asyncapi", "asyncapi"),
-        "engines": ("infra.cli.engines", "engines"),
-        "get": ("infra.cli.ask", "get"),
-        "import": ("infra.cli.imports", "import_"),
-        "keys": ("infra.cli.keys", "keys"),
-        "live": ("infra.cli.ask", "live"),
-        "log": ("infra.cli.replay", "log_"),
-        "migrate": ("infra.cli.worker", "migrate"),
-        "projections": ("infra.cli.operator", "projections"),
-        "provider-keys": ("infra.cli.provider_keys", "provider_keys"),
-        "ready": ("infra.cli.ready", "ready"),
-        "replay": ("infra.cli.replay", "replay_"),
-        "restore": ("infra.cli.backup", "restore"),
-        "send": ("infra.cli.ask", "send"),
-        "tail": ("infra.cli.tail", "tail"),
-        "tenants": ("infra.cli.operator", "tenants"),
-        "users": ("infra.cli.users", "users"),
-        "verify": ("infra.cli.operator", "verify"),
-        "worker": ("infra.cli.worker", "worker"),
-    }
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *self._MODULES])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self._MODULES:
-            return super().get_command(ctx, cmd_name)
-        module, name = self._MODULES[cmd_name]
-        command: click.Command = getattr(import_module(module), name)
-        return command
+_MODULES: Mapping[str, tuple[str, str]] = {
+    "backup": ("infra.cli.backup", "backup"),
+    "dead-letters": ("infra.cli.operator", "dead_letters"),
+    "agent": ("infra.cli.agent", "agent"),
+    "demo": ("infra.cli.demo", "demo"),
+    "asyncapi": ("infra.cli.asyncapi", "asyncapi"),
+    "engines": ("infra.cli.engines", "engines"),
+    "get": ("infra.cli.ask", "get"),
+    "import": ("infra.cli.imports", "import_"),
+    "keys": ("infra.cli.keys", "keys"),
+    "live": ("infra.cli.ask", "live"),
+    "log": ("infra.cli.replay", "log_"),
+    "migrate": ("infra.cli.worker", "migrate"),
+    "projections": ("infra.cli.operator", "projections"),
+    "provider-keys": ("infra.cli.provider_keys", "provider_keys"),
+    "ready": ("infra.cli.ready", "ready"),
+    "replay": ("infra.cli.replay", "replay_"),
+    "restore": ("infra.cli.backup", "restore"),
+    "send": ("infra.cli.ask", "send"),
+    "tail": ("infra.cli.tail", "tail"),
+    "tenants": ("infra.cli.operator", "tenants"),
+    "users": ("infra.cli.users", "users"),
+    "verify": ("infra.cli.operator", "verify"),
+    "worker": ("infra.cli.worker", "worker"),
+}
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Lazy, modules=_MODULES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="factline")
 def cli() -> None:
     """Event-sourced history for services, analysts, auditors and dashboards.

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import orjson
 
-from domain import catalog
 from domain.identity.tenant import SetQuota
+from domain.message import adapter
 from factline.client import Client, ServerGone, ServerRefused
 from infra.cli.progress import OnStep
 from infra.collector import settle_collector
@@ -27,8 +27,8 @@ from streams.intake.live_keys import by_log
 from streams.newer import NeedsUpdate
 from streams.ports import LogDamaged, LogReader, LogUnavailable, Overloaded, Reply, Submission
 from streams.project.parked import TooMuchPoison
-from streams.project.rebuild import Step
 from streams.project.same_log import AnotherLog
+from streams.project.step import Step
 from streams.project.verify import CannotCompare
 from streams.project.view_jobs import BuildDiffers, UnknownProjection, ViewJobs, WrongBuild
 from streams.write.writer import Writer
@@ -187,7 +187,7 @@ class SameProcess:
         return bool(self._ask(lambda tenants: tenants.reactivate(TenantId(tenant_id), reason, CLI)).events)
 
     def set_quota(self, tenant_id: str, quota: Answer) -> bool:
-        command = catalog.adapter(SetQuota).validate_python({"tenant_id": tenant_id, **quota})
+        command = adapter(SetQuota).validate_python({"tenant_id": tenant_id, **quota})
         return bool(self._ask(lambda tenants: tenants.set_quota(command, CLI)).events)
 
     def _ask(self, what: Callable[[Tenants], Coroutine[Any, Any, T]]) -> T:

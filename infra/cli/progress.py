@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streams.project.rebuild import Step
+from streams.project.step import Step
 
 OnStep = Callable[[Step], None]
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, field_validator
 
-from domain.catalog import adapter
 from domain.finance.invoice import Direction, ReceiveInvoice
+from domain.message import adapter
 from factline.worker import Failed, Task
 from infra.handlers.inputs import Input, checked
 from infra.handlers.web import Handler

@@ -17,9 +17,9 @@ from streams.ports import Clock, DeadLetters, LogReader
 from streams.project.digesting import Digesting
 from streams.project.digests import Digest, Group, Piece, day_of, digests_of
 from streams.project.fold import Compared, Fold, Places
-from streams.project.rebuild import Step
 from streams.project.remembered import Remembered, Said
 from streams.project.run import ProjectionRun
+from streams.project.step import Step
 
 _BEFORE_ALL = -(1 << 62)
 _ALL = Piece(0, 0)

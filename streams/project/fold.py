@@ -9,8 +9,9 @@ from projections.stores import ViewWriter
 from schemas.envelope import Position, Topic
 from streams.ports import DeadLetters, LogReader
 from streams.project.parked import names_of, places, record_at
-from streams.project.rebuild import BATCH, Step
+from streams.project.rebuild import BATCH
 from streams.project.run import ProjectionRun
+from streams.project.step import Step
 
 Places = Mapping[tuple[Topic, int], int]
 

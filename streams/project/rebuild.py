@@ -17,6 +17,7 @@ from streams.project.local_runner import BATCH_ENTRIES
 from streams.project.parked import forget
 from streams.project.run import ProjectionRun
 from streams.project.same_log import AnotherLog, extent_of
+from streams.project.step import Step
 from streams.viewed_log import ViewedLog
 
 BATCH: Mapping[Topic, int] = {Topic.EVENTS: BATCH_ENTRIES, Topic.TELEMETRY: 10 * BATCH_ENTRIES}
@@ -27,13 +28,6 @@ NEAR = 1_000
 
 PASS_S = 5.0
 _IDLE_S = 0.05
-
-
-class Step(NamedTuple):
-    """How far a long job is. Units: records of the log."""
-
-    done: int
-    total: int
 
 
 class Site(NamedTuple):

@@ -22,9 +22,10 @@ from streams.project.expected import Job, Scratch
 from streams.project.fold import Compared, Places
 from streams.project.lag import positions_of
 from streams.project.parked import Retried, discard, forget, retry
-from streams.project.rebuild import Site, Step, bring_live, new_build
+from streams.project.rebuild import Site, bring_live, new_build
 from streams.project.remembered import Remembered
 from streams.project.same_log import extent_of
+from streams.project.step import Step
 from streams.project.verify import CannotCompare, Verdict, passed, verify
 from streams.viewed_log import ViewedLog
 from streams.write.snapshots import code

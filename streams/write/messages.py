@@ -7,7 +7,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from domain import catalog
-from domain.message import Command
+from domain.message import Command, adapter
 from domain.rejection import Kind
 from schemas.envelope import Actor, ActorType, Position, StreamId, TenantId, Topic
 from schemas.partitioning import partition_of
@@ -38,7 +38,7 @@ def encode_submission(submission: Submission) -> bytes:
             "id": submission.command_id,
             "tenant": submission.tenant_id,
             "command": catalog.name_of(type(command)),
-            "body": catalog.adapter(type(command)).dump_python(command, mode="json"),
+            "body": adapter(type(command)).dump_python(command, mode="json"),
             "actor": [submission.actor.type, submission.actor.id],
             "happened_at": submission.happened_at,
             "expected_version": submission.expected_version,
@@ -61,7 +61,7 @@ def decode_submission(raw: bytes, *, partition: int, partitions: int) -> Submiss
     try:
         message = orjson.loads(raw)
         name = message["command"]
-        command: Command = catalog.adapter(catalog.COMMANDS[name]).validate_python(message["body"])
+        command: Command = adapter(catalog.COMMANDS[name]).validate_python(message["body"])
         actor_type, actor_id = message["actor"]
         submission = Submission(
             command_id=_id(message),

@@ -13,7 +13,7 @@ from projections.rows import Checkpoint, Role, StoredRow, View
 from schemas.envelope import Position, StreamId, TenantId
 from streams.ports import Reply
 from streams.project.distributed_operations import DistributedOperations
-from streams.project.rebuild import Step
+from streams.project.step import Step
 from tests.chaos.flawed import FATAL
 from tests.chaos.load import Recorder
 from tests.chaos.read_side import Engines, ReadSide, wait_until_seen

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from domain.catalog import adapter
 from domain.fleet.device import DEVICE, Device, device_stream, evolve_device
 from domain.given import Given
-from domain.message import Event
+from domain.message import Event, adapter
 from domain.operations.agent_release import (
     AGENT_RELEASE,
     AgentReleaseHalted,

@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
-from domain.catalog import adapter
 from domain.fleet.alert import ALERT, RaiseAlert
-from domain.message import Command
+from domain.message import Command, adapter
 from domain.rejection import Kind
 from tests.examples.fleet import (
     ACKNOWLEDGE_ALERT,

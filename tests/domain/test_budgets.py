@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from domain.catalog import adapter
 from domain.finance.budget import BUDGET, RecordSpend, SetBudget, SpendRecorded, period_of
 from domain.finance.budget_monitor import BUDGET_MONITOR, BillNoted
-from domain.message import Event
+from domain.message import Event, adapter
 from domain.process import Ask, Note
 from domain.rejection import Kind
 from tests.examples import envelope_of

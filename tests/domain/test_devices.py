@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from domain.catalog import adapter
 from domain.fleet.device import (
     DEVICE,
     NEXT,
@@ -19,7 +18,7 @@ from domain.fleet.device import (
     UpdateDevice,
 )
 from domain.fleet.device import RETIRED as RETIRED_STATUSES
-from domain.message import Command, Event
+from domain.message import Command, Event, adapter
 from domain.rejection import Kind
 from tests.examples.fleet import (
     CHANGE_STATUS,

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from domain.catalog import adapter
 from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported, LogRecorded
+from domain.message import adapter
 
 
 def metrics(**fields: Any) -> DeviceMetricsReported:

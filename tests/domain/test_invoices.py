@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from domain.catalog import adapter
 from domain.finance.decide_invoice import INVOICE, decide_invoice
 from domain.finance.invoice import ApproveInvoice, InvoiceReceived, LineItem, ReceiveInvoice, invoice_id
-from domain.message import Command, Event
+from domain.message import Command, Event, adapter
 from domain.rejection import Kind
 from tests.examples.finance import (
     APPROVE_INVOICE,

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from domain.catalog import adapter
 from domain.identity.issuer import ISSUER, PublicKey, TrustIssuer
+from domain.message import adapter
 from domain.rejection import Kind
 from tests.examples.identity import DISTRUST_ISSUER, ISSUER_DISTRUSTED, ISSUER_TRUSTED, TRUST_ISSUER
 from tests.given_when_then import Rules

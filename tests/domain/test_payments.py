@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from domain.catalog import adapter
 from domain.finance.decide_invoice import INVOICE, decide_invoice
 from domain.finance.invoice import (
     InvoiceReceived,
@@ -17,7 +16,7 @@ from domain.finance.invoice import (
     RefundPayment,
 )
 from domain.finance.invoice_state import Invoice, evolve_invoice
-from domain.message import Command, Event
+from domain.message import Command, Event, adapter
 from domain.rejection import CommandRejected, Kind
 from tests.examples.finance import (
     APPROVED,

@@ -1,8 +1,8 @@
 """Which instances of processes can be told to try again."""
 
-from domain.catalog import adapter
 from domain.finance.amount_watch import AMOUNT_WATCH
 from domain.finance.invoice import invoice_id, invoice_stream
+from domain.message import adapter
 from domain.operations.retry import RetryProcess
 
 

@@ -5,11 +5,10 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
-from domain.catalog import adapter
 from domain.identity.sign_in import SIGN_IN, EndSignIn, Failure
 from domain.identity.sign_in_provider import SIGN_IN_PROVIDER, SetSignInProvider
 from domain.identity.user import USER, IdentityUnlinked
-from domain.message import Event
+from domain.message import Event, adapter
 from domain.rejection import Kind
 from tests.examples.identity import (
     DISABLE_USER,

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from domain.catalog import adapter
 from domain.given import Given
+from domain.message import adapter
 from domain.operations.delivery import SENDER
 from domain.operations.processes import TASK_LEASE
 from domain.operations.task import TASK, ModelUse, RequestTask, TaskFailed, TaskTimedOut, TimeOutTask

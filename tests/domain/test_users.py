@@ -6,9 +6,8 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from domain.catalog import adapter
 from domain.identity.user import INVITATION_LASTS, USER, InviteUser, Role
-from domain.message import Event
+from domain.message import Event, adapter
 from domain.rejection import Kind
 from tests.examples.identity import (
     ACCEPT_INVITATION,

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from domain import catalog
 from domain.automation.decide_vector_collection import VECTOR_COLLECTION
 from domain.automation.vector_collection import (
     MAX_CHANGES,
@@ -20,6 +19,7 @@ from domain.automation.vector_collection import (
 )
 from domain.automation.vector_processes import VECTOR_CHANGE
 from domain.given import Given
+from domain.message import adapter
 from domain.operations.task import RequestTask, Task, TaskStatus, task_stream
 from domain.process import BEGUN, Ask, Note, Wait
 from domain.rejection import Kind
@@ -97,7 +97,7 @@ def test_archived_collection_takes_nothing_more_and_still_gives_documents_up() -
 @pytest.mark.parametrize("collection_id", ["", "a/b", "..", "a~b", "a:b", "a b", "x" * 101])
 def test_name_that_the_database_does_not_take_is_refused(collection_id: str) -> None:
     with pytest.raises(ValidationError):
-        catalog.adapter(type(ARCHIVE_VECTOR_COLLECTION)).validate_python({"collection_id": collection_id})
+        adapter(type(ARCHIVE_VECTOR_COLLECTION)).validate_python({"collection_id": collection_id})
 
 
 # --- how a change begins

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
-from domain.catalog import adapter, decider_of
+from domain.catalog import decider_of
 from domain.fleet.rules import FIELDS, Anomaly, Failures, Level, NoData, RateOfChange, Rule, Threshold, at_limit
 from domain.fleet.watch import WATCH, DefineWatch, WatchDefined
 from domain.given import Given
 from domain.identity.api_key import ApiKey, api_key_stream
+from domain.message import adapter
 from domain.rejection import Kind
 from schemas.envelope import Actor, ActorType
 from schemas.upcast import to_newest

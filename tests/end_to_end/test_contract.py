@@ -8,7 +8,7 @@ import pytest
 from openapi_spec_validator import validate
 from pydantic import ValidationError
 
-from domain import catalog
+from domain.message import adapter
 from streams.intake.http.commands import PUBLIC
 from tests.conformance import Target, run, target
 
@@ -121,7 +121,7 @@ def test_every_command_has_its_own_operation_with_an_example_that_is_taken(
         operation = operations["post", f"/v1/commands/{name.replace('.', '/')}"]
         body = operation["requestBody"]["content"]["application/json"]
         assert body["schema"]["$ref"].endswith(f"/{name}")
-        assert catalog.adapter(command).validate_python(body["example"])
+        assert adapter(command).validate_python(body["example"])
         headers = {one["name"] for one in operation["parameters"] if one["in"] == "header"}
         assert headers >= {"Idempotency-Key", "If-Match", "X-Deadline", "traceparent"}
 
@@ -138,7 +138,7 @@ def test_a_whole_number_of_a_command_is_a_number(document: dict[str, Any], wrong
     for name, command in PUBLIC.items():
         for field in whole_numbers(document["components"]["schemas"][name]):
             with pytest.raises(ValidationError, match=f"\n{field}\n"):
-                catalog.adapter(command).validate_python({field: wrong})
+                adapter(command).validate_python({field: wrong})
             checked += 1
     assert checked > 10
 

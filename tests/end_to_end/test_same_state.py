@@ -24,7 +24,7 @@ from schemas.envelope import StreamKey, TenantId, Topic
 from streams.ports import FactSubmission, SystemClock
 from streams.project.local_runner import RoleRunner
 from streams.project.operations import LocalOperations
-from streams.project.rebuild import Step
+from streams.project.step import Step
 from streams.write.states import StreamState, fold
 from streams.write.writer import Writer
 from tests.strategies import messages, of_tenant

@@ -15,6 +15,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from domain import catalog
+from domain.message import adapter
 from infra.embedded import Embedded
 from infra.serve.embedded import create_app
 from read_api.graphql.schema import schema
@@ -128,7 +129,7 @@ class Tenant:
 
 
 def _body(command: Any) -> Any:
-    body = catalog.adapter(type(command)).dump_python(command, mode="json", exclude_none=True)
+    body = adapter(type(command)).dump_python(command, mode="json", exclude_none=True)
     return orjson.loads(orjson.dumps(body))
 
 

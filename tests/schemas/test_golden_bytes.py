@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from domain.catalog import EVENTS, adapter, apart_of, event_from, facts_of, payload_of
-from domain.message import Event, Fact
+from domain.catalog import EVENTS, apart_of, event_from, facts_of, payload_of
+from domain.message import Event, Fact, adapter
 from schemas import upcast
 from schemas.envelope import StreamId
 from schemas.fact_record import StoredFacts, encode_fact_record

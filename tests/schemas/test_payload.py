@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticSerializationError
 
-from domain.catalog import EVENTS, adapter, apart_of, payload_of
+from domain.catalog import EVENTS, apart_of, payload_of
 from domain.finance.invoice import InvoiceLine
 from domain.finance.values import Amount, Exact, Price, Total, amount_text
 from domain.fleet.values import Metrics, Severity
-from domain.message import Event
+from domain.message import Event, adapter
 from schemas.canonical_json import canonical_json
 from schemas.payload import BadPayload, UnknownSchema, decode_payload, encode_payload, schema_of
 from schemas.values import Day, Id, Name

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic import ValidationError
 
-from domain.catalog import adapter
 from domain.finance.invoice import Direction, DocumentKind, ReceiveInvoice
 from domain.finance.values import tidy
+from domain.message import adapter
 from schemas.envelope import TenantId
 from schemas.values import in_words
 from streams.identifiers import named_uuid

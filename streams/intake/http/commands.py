@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
 from domain import catalog
-from domain.message import Command
+from domain.message import Command, adapter
 from domain.rejection import Kind, free_again
 from read_api.edge.asking import Admitted, Asking
 from read_api.edge.auth import Caller
@@ -257,7 +257,7 @@ def _submission(item: Mapping[str, Any], caller: Caller, traceparent: str | None
     command_class, own = _allowed(name, caller)
     body = item.get("body")
     try:
-        command: Command = catalog.adapter(command_class).validate_python(body)
+        command: Command = adapter(command_class).validate_python(body)
     except ValidationError as error:
         raise invalid(error) from error
     require_grants(caller, command)

@@ -13,7 +13,7 @@ from projections.operations import DeadLetter
 from read_api.edge.asking import Operating
 from read_api.edge.responses import Json, answered
 from schemas.shown import shown_text
-from streams.project.rebuild import Step
+from streams.project.step import Step
 from streams.project.verify import Verdict
 from streams.project.view_jobs import UnknownProjection, ViewJobs
 

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
-from domain import catalog
-from domain.message import Command
+from domain.message import Command, adapter
 from domain.operations.task import CompleteTask, FailTask, HeartbeatTask, PostponeTask
 from projections.automation.tasks import PROJECTION as TASKS
 from projections.readers import DocumentsReader
@@ -119,7 +118,7 @@ def tasks_router(
                 if not isinstance(body, dict):
                     raise Problem(400, "the body must be a JSON object with the `attempt`")
                 try:
-                    said = catalog.adapter(command).validate_python({**body, "task_id": task_id})
+                    said = adapter(command).validate_python({**body, "task_id": task_id})
                 except ValidationError as error:
                     raise invalid(error) from error
                 return await giving.give(request, caller, said, [task_id, body])

@@ -11,9 +11,9 @@ import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
-from domain import catalog
 from domain.fleet.rules import NoData
 from domain.fleet.watch import DefineWatch, Watch, check_watch
+from domain.message import adapter
 from domain.rejection import CommandRejected
 from read_api.edge.asking import Allowed
 from read_api.edge.auth import Caller
@@ -116,7 +116,7 @@ def _instant(asked: dict[str, Any], name: str) -> datetime | None:
 
 def _watch(asked: Mapping[str, Any]) -> Watch:
     try:
-        command: DefineWatch = catalog.adapter(DefineWatch).validate_python({**_NAMED, **asked})
+        command: DefineWatch = adapter(DefineWatch).validate_python({**_NAMED, **asked})
         watch = check_watch(command)
     except ValidationError as error:
         raise faulty(faults(error)) from error

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from domain.catalog import adapter
+from domain.message import adapter
 from domain.rejection import Kind
 from schemas.envelope import Actor, ActorType
 from streams.ports import FactSubmission, Reply, Submission

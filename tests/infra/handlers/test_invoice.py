@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from domain.catalog import adapter
 from domain.finance.invoice import ReceiveInvoice
+from domain.message import adapter
 from factline.worker import Failed
 from infra.handlers.invoice import extract_invoice
 from tests.infra.handlers.kit import done

@@ -29,7 +29,7 @@ from schemas.partitioning import partition_of
 from streams.faust.batch_agent import UNEXPECTED
 from streams.ports import Stores, SystemClock
 from streams.project.distributed_operations import DistributedOperations
-from streams.project.rebuild import Step
+from streams.project.step import Step
 from streams.project.verify import CannotCompare
 from streams.topics import Topics
 from tests.examples import envelope_of

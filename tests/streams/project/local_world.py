@@ -21,7 +21,7 @@ from schemas.envelope import TenantId
 from streams.ports import SystemClock
 from streams.project.local_runner import RoleRunner
 from streams.project.operations import LocalOperations
-from streams.project.rebuild import Step
+from streams.project.step import Step
 
 DEMO = TenantId("demo")
 PROJECTIONS = (audit_trail.PROJECTION, stream_history.PROJECTION)

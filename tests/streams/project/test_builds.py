@@ -18,8 +18,8 @@ from projections.stores import StoreUnavailable
 from schemas.envelope import Topic
 from streams.ports import FactSubmission, SystemClock
 from streams.project import rebuild
-from streams.project.rebuild import Step
 from streams.project.run import ProjectionRun
+from streams.project.step import Step
 from streams.project.view_jobs import BuildDiffers, WrongBuild
 from streams.write.writer import Writer
 from tests.streams.kit import TESTER, register, tag

@@ -30,9 +30,9 @@ from streams.project import distributed_operations
 from streams.project.asking import ANSWER_S
 from streams.project.distributed_operations import DistributedOperations
 from streams.project.local_runner import RoleRunner
-from streams.project.rebuild import Step
 from streams.project.run import ProjectionRun
 from streams.project.same_log import AnotherLog
+from streams.project.step import Step
 from streams.project.verify import CannotCompare
 from streams.project.view_jobs import UnknownProjection
 from streams.write.writer import Writer

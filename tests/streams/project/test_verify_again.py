@@ -24,8 +24,8 @@ from streams.project import view_jobs
 from streams.project.local_runner import RoleRunner
 from streams.project.operations import LocalOperations
 from streams.project.parked import Parked
-from streams.project.rebuild import Step
 from streams.project.same_log import Extent
+from streams.project.step import Step
 from streams.project.verify import Verdict
 from streams.project.view_jobs import BuildDiffers
 from streams.write.writer import Writer

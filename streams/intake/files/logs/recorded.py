@@ -5,8 +5,8 @@ from datetime import datetime
 import orjson
 from pydantic import ValidationError
 
-from domain.catalog import adapter
 from domain.fleet.facts import LogRecorded
+from domain.message import adapter
 from streams.intake.files.logs.line import BadLine, Line
 from streams.intake.files.logs.people import people_of
 from streams.intake.files.logs.severities import severity_of

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 from pydantic import ValidationError
 
-from domain.catalog import adapter
 from domain.fleet.facts import DeviceMetricsReported
+from domain.message import adapter
 from schemas.values import in_words
 from streams.intake.files.metrics.columns import MetricColumns
 from streams.intake.files.metrics.exposed import INFLUX_LINE, PROMETHEUS_LINE, ExposedLines
