@@ -1,7 +1,11 @@
 """`factline worker tasks` does tasks with the handlers that ship."""
 
+import asyncio
 import logging
+import signal
 import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,8 +13,12 @@ from factline.client import ServerRefused
 from infra.cli.servers import REFUSED, server_of_call, server_options
 from infra.cli.told import told
 from infra.handlers.kinds import KINDS, VECTORS, BadKinds, kinds_of
+from infra.handlers.places import stop, work, workers_of
 from infra.handlers.settings import HandlerSettings
 from infra.qdrant.vectors import QdrantVectors
+
+if TYPE_CHECKING:
+    from infra.handlers.web import Handler
 
 
 @click.command()
@@ -18,7 +26,13 @@ from infra.qdrant.vectors import QdrantVectors
     "--kinds",
     help=f"What it does, with commas between; else all that is installed of {', '.join(KINDS)}.",
 )
-@click.option("--concurrency", type=click.IntRange(1, 100), default=10, show_default=True, help="Tasks at a time.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 100),
+    default=10,
+    show_default=True,
+    help="Tasks at a time, beside deliveries to webhook endpoints: each endpoint has its own place.",
+)
 @click.option("--name", default=None, help="Who it is in the list of tasks; else this machine and process.")
 @server_options
 def tasks(*, kinds: str | None, concurrency: int, name: str | None) -> None:
@@ -54,12 +68,24 @@ def tasks(*, kinds: str | None, concurrency: int, name: str | None) -> None:
         raise click.UsageError("--kinds names nothing to do")
     shipped = handlers(settings, wanted, calls_of_tasks(concurrency), QdrantVectors(settings.qdrant))
     server = server_of_call()
-    worker = Worker(server.url, server.key_or_say_so(), name=name, concurrency=concurrency)
+    api_key = server.key_or_say_so()
+
+    def worker_of(of: "Mapping[str, Handler]", places: int) -> Worker:
+        worker = Worker(server.url, api_key, name=name, concurrency=places)
+        for kind, handler in of.items():
+            worker.task(kind)(handler)
+        return worker
+
     # the key is of one tenant
-    for kind, handler in shipped("").items():
-        worker.task(kind)(handler)
+    workers = workers_of(shipped(""), concurrency, worker_of)
+
+    async def until_a_signal() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop, workers)
+        await work(workers)
+
     try:
-        worker.run()
+        asyncio.run(until_a_signal())
     except ServerRefused as error:
         click.echo(f"factline: {error}", err=True)
         sys.exit(REFUSED)

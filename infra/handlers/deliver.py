@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from domain.operations.delivery import delivery_of
 from factline.worker import Failed, Postponed, Task
 from infra.handlers.inputs import provider_of
 from infra.handlers.outgoing import FAILURES, Outgoing, failure_of
@@ -28,6 +29,7 @@ def deliver_webhooks(outgoing: Outgoing, clock: Callable[[], float] = monotonic)
     Shape: the output is {events, redone, looked_to, more, stopped}: how many events were sent, how many of them again,
     and up to which position of the log all were; `stopped` is the event that was not taken, with the answer. That one
     is not taken completes the task: the endpoint decides when it comes again. 410 says that nobody is there any more.
+    Calls of a host for one endpoint are nothing to another endpoint there.
     """
 
     async def deliver(task: Task) -> Output:
@@ -35,11 +37,18 @@ def deliver_webhooks(outgoing: Outgoing, clock: Callable[[], float] = monotonic)
         if "refused" in given:
             return _output(stopped={"error": given["refused"], "gone": True})
         provider = provider_of(task)
-        send = partial(_stopped, outgoing, str(provider.base_url), signing_key(provider.secret))
+        send = partial(
+            _stopped, outgoing.apart(_endpoint_of(task)), str(provider.base_url), signing_key(provider.secret)
+        )
         until = clock() + _LONGEST_S
         return await _sent_in_turn(send, given, task.input["after"], lambda: clock() > until)
 
     return deliver
+
+
+def _endpoint_of(task: Task) -> str:
+    named = delivery_of(task.id)
+    return named[0] if named else ""
 
 
 def _given(task: Task) -> Mapping[str, Any]:

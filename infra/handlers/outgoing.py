@@ -4,8 +4,9 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +25,9 @@ _TRIED = 3  # addresses of one host
 _REDIRECTS = 5
 _WAIT_S = 2.0
 """How long a task waits for a place among the calls of its host before it is given back."""
+
+_NAMES = ThreadPoolExecutor(64, "names")
+"""Names are looked up in threads of their own: a name server that does not answer keeps no other thread waiting."""
 
 _UNWELL = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError)
 
@@ -54,17 +58,25 @@ class Outgoing:
 
     Shape: what is checked is the address to which a connection is made, so neither a name nor a redirect leads
     elsewhere. No proxy is used, because a proxy would make connections that nobody checks. A host is a system of
-    `outside` for each tenant, so that what one does to a host is nothing to another.
+    `outside` for each tenant, so that what one does to a host is nothing to another; `part` tells apart what shall be
+    nothing to each other within a tenant.
     """
 
-    def __init__(self, allowed: Networks = (), outside: Outside | None = None, tenant: str = "") -> None:
+    def __init__(
+        self, allowed: Networks = (), outside: Outside | None = None, tenant: str = "", part: str = ""
+    ) -> None:
         self._allowed = allowed
         self._outside = outside or calls_of_tasks()
         self._tenant = tenant
+        self._part = part
+
+    def apart(self, part: str) -> "Outgoing":
+        """Return what sends for one part of the tenant, to which no other part's calls of a host matter."""
+        return Outgoing(self._allowed, self._outside, self._tenant, part)
 
     def calling(self, host: str, port: int) -> AbstractAsyncContextManager[Call]:
         """Hold a place for a call of a host. Raises: NotAsked, none is free or the host failed too often."""
-        return self._outside.waiting(f"{host}:{port}", whose=self._tenant, wait_s=_WAIT_S)
+        return self._outside.waiting(f"{host}:{port}", whose=f"{self._tenant}/{self._part}", wait_s=_WAIT_S)
 
     @asynccontextmanager
     async def request(
@@ -177,7 +189,8 @@ class _Checked(httpcore.AsyncNetworkBackend):
 async def _addresses_of(host: str, port: int) -> Sequence[Address]:
     """Return the addresses of a host, at least one. Raises: ConnectError."""
     try:
-        rows = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        loop = asyncio.get_running_loop()
+        rows = await loop.run_in_executor(_NAMES, partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
     except (OSError, UnicodeError) as error:
         raise httpcore.ConnectError(f"{host} has no address: {error}") from error
     found = list(dict.fromkeys(ip_address(row[4][0]) for row in rows))

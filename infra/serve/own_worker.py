@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,7 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.operations.task import TaskStatus
 from infra.handlers.calls import calls_of_tasks
-from infra.handlers.kinds import DELIVER, ONE_AT_A_TIME
+from infra.handlers.kinds import ONE_AT_A_TIME
+from infra.handlers.places import stop, work, workers_of
 from infra.handlers.settings import HandlerSettings
 from infra.outside import Outside
 from infra.qdrant.vectors import QdrantVectors
@@ -37,8 +39,7 @@ NAME = "factline-serve"
 
 _ACTIVE = "ACTIVE"
 _CONCURRENCY = 4
-_DELIVERIES = 8
-"""Webhooks have places of their own: endpoints that are slow do not hold other tasks of their tenant up."""
+"""Tasks of a tenant at a time, beside its deliveries to webhook endpoints."""
 
 _STOP_S = 5.0
 _CLAIM_WAITS_S = 1.0  # a server that is stopped waits for the end of a claim
@@ -127,7 +128,7 @@ class OwnWorkers:
             if working.done():
                 del self._working[tenant_id]
             elif now - self._seen[tenant_id] > _IDLE_S:
-                _stop(workers)
+                stop(workers)
         for tenant_id in wanted:
             if tenant_id not in self._working:
                 self._begin(tenant_id, handlers_of(tenant_id))
@@ -135,7 +136,7 @@ class OwnWorkers:
     async def stop(self) -> None:
         """Let what goes on end; what does not end in time is given back."""
         for workers, _ in self._working.values():
-            _stop(workers)
+            stop(workers)
         await asyncio.gather(*(working for _, working in self._working.values()), return_exceptions=True)
         await asyncio.to_thread(self._shipped.close)
 
@@ -163,11 +164,8 @@ class OwnWorkers:
         )
 
     def _begin(self, tenant_id: TenantId, handlers: "Mapping[str, Handler]") -> None:
-        deliveries = {kind: handler for kind, handler in handlers.items() if kind == DELIVER}
-        others = {kind: handler for kind, handler in handlers.items() if kind != DELIVER}
-        groups = ((deliveries, _DELIVERIES), (others, _CONCURRENCY))
-        workers = [self._worker(tenant_id, of, places) for of, places in groups if of]
-        working = asyncio.create_task(_work(workers))
+        workers = workers_of(handlers, _CONCURRENCY, partial(self._worker, tenant_id))
+        working = asyncio.create_task(work(workers))
         working.add_done_callback(lambda done: _say_why(tenant_id, done))
         self._working[tenant_id] = (workers, working)
 
@@ -194,26 +192,6 @@ class OwnWorkers:
         # what it records is the tenant's, how often it asks is not
         quota = self._credentials.quota_of(tenant_id)._replace(requests=RateLimits())
         return _Own(tenant_id, NAME, ("tasks:write", SECRETS), quota=quota)
-
-
-def _stop(workers: "Sequence[Worker]") -> None:
-    for worker in workers:
-        worker.stop()
-
-
-async def _work(workers: "Sequence[Worker]") -> None:
-    """Work until all are stopped. Raises: what the first one raises, which stops the others."""
-
-    async def one(worker: "Worker") -> None:
-        try:
-            await worker.work()
-        finally:
-            _stop(workers)
-
-    ended = await asyncio.gather(*(one(worker) for worker in workers), return_exceptions=True)
-    for error in ended:
-        if error is not None:
-            raise error
 
 
 def _one_at_a_time(handler: "Handler") -> "Handler":

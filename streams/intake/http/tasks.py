@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
 from domain.message import Command, adapter
+from domain.operations.delivery import DELIVER
 from domain.operations.task import CompleteTask, FailTask, HeartbeatTask, PostponeTask
 from projections.automation.tasks import PROJECTION as TASKS
 from projections.readers import DocumentsReader
@@ -29,6 +30,9 @@ from streams.intake.http.tenants import read_body
 
 _WORK = f"{TASKS.layout.scope}:write"
 _Working = Annotated[Caller, Depends(Allowed(_WORK, records="events"))]
+_MOST_DELIVERIES = 8
+"""Of one claim: each comes with its events, and none waits long for those of the others to be read."""
+
 _GIVEN = {
     "rows": [
         {
@@ -101,6 +105,8 @@ def tasks_router(
             return await request.is_disconnected()
 
         wanted = await read_body(request, Wanted)
+        if DELIVER in wanted.kinds:
+            wanted = wanted.model_copy(update={"max": min(wanted.max, _MOST_DELIVERIES)})
         claimed = await claims.claim(caller, wanted, is_gone)
         await use_quota(request, caller, "events", len(claimed))
         whose = {"tenant_id": caller.tenant_id}

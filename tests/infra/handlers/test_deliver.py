@@ -40,11 +40,13 @@ def server() -> Iterator[WebServer]:
         yield server
 
 
-def delivered(server: WebServer, events: Any, outgoing: Outgoing = LOCAL, **more: Any) -> Any:
+def delivered(
+    server: WebServer, events: Any, outgoing: Outgoing = LOCAL, task_id: str = "webhook-shop~1", **more: Any
+) -> Any:
     async def doing() -> Any:
         provider = Provider("webhook", f"{server.url}/hook", SECRET)
         input_ = {"after": 10, "redo": [], "types": ["device.registered"]}
-        task = Task("webhook-shop~1", "webhook.deliver", 1, input_, provider, events=events)
+        task = Task(task_id, "webhook.deliver", 1, input_, provider, events=events)
         return await deliver_webhooks(outgoing, **more)(task)
 
     return asyncio.run(doing())
@@ -100,6 +102,13 @@ def test_host_that_rests_postpones_a_delivery_that_has_sent_nothing_and_ends_ano
     with pytest.raises(Postponed):
         delivered(server, given(2), resting)
     assert ids(server) == ["msg_1"]
+
+
+def test_endpoint_that_is_dead_is_nothing_to_another_of_its_host(server: WebServer) -> None:
+    resting = Outgoing(networks("127.0.0.0/8"), Outside("tasks", failures=1, of_all=None))
+    STATUS["e1"] = 500
+    assert delivered(server, given(1), resting)["stopped"]["status"] == 500
+    assert delivered(server, given(2), resting, task_id="webhook-other~1") == output(1, 50)
 
 
 def test_delivery_that_takes_long_ends_with_what_it_has_sent(server: WebServer) -> None:

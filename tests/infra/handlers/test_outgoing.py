@@ -3,11 +3,12 @@
 import asyncio
 import socket
 from ipaddress import ip_address
+from threading import Event
 from typing import Any
 
 import pytest
 
-from factline.worker import Failed
+from factline.worker import Failed, Task
 from infra.handlers.outgoing import Outgoing, is_public
 from infra.handlers.settings import networks
 from infra.handlers.web import http_request
@@ -73,15 +74,35 @@ def test_address_that_is_checked_is_the_one_that_is_connected_to(monkeypatch: py
     # a name server that says another address at the second question gets no second question
     asked = []
 
-    async def getaddrinfo(_: Any, host: str, port: int, **__: Any) -> Any:
+    def getaddrinfo(host: str, port: int, **_: Any) -> Any:
         asked.append(host)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1" if len(asked) == 1 else "127.0.0.9", port))]
 
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     with web_server(lambda _: (200, {}, b"here")) as server:
         url = server.url.replace("127.0.0.1", "rebinding.example")
         assert done(http_request(Outgoing(networks("127.0.0.1"))), {"url": url})["body"] == "here"
     assert asked == ["rebinding.example"]
+
+
+def test_names_that_are_looked_up_for_long_keep_no_other_thread_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on = Event()
+
+    def getaddrinfo(host: str, *_: Any, **__: Any) -> Any:
+        goes_on.wait(30)
+        raise socket.gaierror(f"{host} is not known")
+
+    async def asked() -> Any:
+        ask = http_request(LOCAL)
+        urls = [f"http://web-{n}.example" for n in range(40)]
+        requests = [asyncio.ensure_future(ask(Task("t", "any", 1, {"url": url}))) for url in urls]
+        await asyncio.sleep(0.1)
+        assert await asyncio.to_thread(lambda: not goes_on.is_set())
+        goes_on.set()
+        return await asyncio.gather(*requests, return_exceptions=True)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    assert all("has no address" in str(failed) for failed in asyncio.run(asked()))
 
 
 def test_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

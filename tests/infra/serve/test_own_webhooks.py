@@ -263,6 +263,29 @@ def test_endpoints_that_are_slow_do_not_hold_other_tasks_up(demo: Sender, receiv
         demo.is_(name, delivered=1)
 
 
+def test_endpoints_that_are_slow_hold_no_other_endpoint_up(
+    demo: Sender, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.handlers.deliver._TIMEOUT_S", 300.0)
+    goes_on = Event()
+    names = [f"stuck-{n}" for n in range(12)]
+    for name in names:
+        receiver.planned[f"/{name}"] = lambda _: 204 if goes_on.wait(300) else 503
+        demo.register(receiver, name, "device.tagged")
+    demo.device("t-1")
+    try:
+        demo.post("/v1/commands/fleet/TagDevice", {"device_id": "t-1", "key": "site", "value": "north"})
+        eventually(lambda: all(receiver.sent(f"/{name}") for name in names))
+        demo.register(receiver, "quick")
+        demo.device("t-2")
+        demo.is_("quick", delivered=1)
+        assert [demo.endpoint(name)["delivered"] for name in names] == [0] * 12
+    finally:
+        goes_on.set()
+    for name in names:
+        demo.is_(name, delivered=1)
+
+
 def test_removed_endpoint_gets_nothing(demo: Sender, receiver: Receiver) -> None:
     demo.register(receiver, "removed")
     demo.say("RemoveWebhook", "removed", reason="enough")

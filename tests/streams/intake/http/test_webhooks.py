@@ -74,6 +74,16 @@ def test_worker_that_may_have_no_secrets_is_given_no_events(way: WaysIn) -> None
     assert row["input"] == {"after": row["input"]["after"], "redo": [], "types": ["device.registered"]}
 
 
+def test_claim_has_no_more_deliveries_than_are_read_in_a_moment(way: WaysIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.intake.http.tasks._MOST_DELIVERIES", 2)
+    for name in ("a", "b", "c"):
+        assert way.post("/v1/webhook_endpoints", {**HOOK, "endpoint_id": name}).status_code == 201
+    assert way.command("fleet.RegisterDevice", {"device_id": "web-1", "hostname": "web-1"}).status_code == 200
+    wanted = {"kinds": ["webhook.deliver"], "worker": "w1", "max": 100}
+    claims = [way.post("/v1/tasks/claim", wanted, key="worker").json()["rows"] for _ in range(2)]
+    assert [len(rows) for rows in claims] == [2, 1]
+
+
 def test_worker_is_told_where_the_maker_may_not_listen_any_more(way: WaysIn) -> None:
     # the keys of these tests are known to nobody but them
     row = claimed(way, "trusted")
