@@ -30,6 +30,15 @@ def in_array(kind: str, values: Sequence[Any]) -> "array[Any]":
     return values if isinstance(values, array) and values.typecode == kind else array(kind, values)
 
 
+def ends_of(numbers: Sequence[int]) -> tuple[int, int]:
+    """Return the least and the greatest of whole numbers, 0 where there is none."""
+    if isinstance(numbers, array) and numbers.typecode == "q" and numbers:
+        # C looks through them where they lie
+        lying = np.frombuffer(numbers, np.int64)
+        return int(lying.min()), int(lying.max())
+    return min(numbers, default=0), max(numbers, default=0)
+
+
 class Texts(Sequence[str]):
     """A column of texts of which each is there once: `words`, and for each row the number of its word."""
 
@@ -94,8 +103,8 @@ class Columns(Sequence[Row]):
         if len(values) != len(self._row._fields) or len(set(map(len, values))) != 1:
             raise ValueError(f"the columns of {row.__name__} are not of one length")
         for at in _instants_of(row):
-            column = values[at]
-            if column and (min(column) < _FIRST or max(column) > _LAST):
+            least, most = ends_of(values[at])
+            if least < _FIRST or most > _LAST:
                 raise ValueError(f"an instant of {row.__name__} is not of the years 1 to 9999")
 
     @classmethod

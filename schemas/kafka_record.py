@@ -20,9 +20,9 @@ from schemas.envelope import (
 )
 from schemas.payload import BadPayload, UnknownSchema, decode_payload, encode_payload, full_name
 
-_MAGIC = 0
+MAGIC = 0
 _WIRE_FORMAT = struct.Struct(">bI")
-_BEFORE_PAYLOAD = _WIRE_FORMAT.size
+BEFORE_PAYLOAD = _WIRE_FORMAT.size
 
 _SCHEMA_URN = "urn:factline:schema:"
 
@@ -80,6 +80,22 @@ class KafkaRecord(NamedTuple):
 OWN_HEADERS = KafkaRecord._fields[2:]
 """The names of the headers that differ between the events of a stream, in the order they are written."""
 
+FACT_HEADERS = (
+    *(name for name, _ in _SAME_FOR_ALL),
+    "ce_source",
+    "ce_subject",
+    "ce_tenantid",
+    "ce_id",
+    "ce_type",
+    "ce_time",
+    "ce_dataschema",
+    "ce_recordedat",
+    "ce_correlationid",
+    "ce_causationid",
+    "ce_actor",
+)
+"""The names of all headers of a fact, in the order they are written."""
+
 _LEFT_OUT = dict.fromkeys(OWN_HEADERS, b"")
 _own = itemgetter(*OWN_HEADERS)
 _value = itemgetter(1)
@@ -98,7 +114,7 @@ def encode_kafka(envelope: Envelope, schema_id: int) -> KafkaRecord:
     # in the order of the fields: the same call with their names takes twice as long
     return KafkaRecord(
         record_key(envelope.tenant_id, envelope.stream),
-        _WIRE_FORMAT.pack(_MAGIC, schema_id) + encode_payload(envelope.type, envelope.schema_version, envelope.data),
+        _WIRE_FORMAT.pack(MAGIC, schema_id) + encode_payload(envelope.type, envelope.schema_version, envelope.data),
         envelope.event_id.encode(),
         envelope.type.encode(),
         _instant(envelope.happened_at),
@@ -151,10 +167,10 @@ def _decode_kafka(record: KafkaRecord, topic: Topic, partition: int, position: i
     tenant, bar, stream = record.key.decode().partition("|")
     if not (bar and id_ and type_raw and time and urn and recorded_at and correlation and causation and actor):
         raise BadPayload("the record lacks headers that every event has")
-    if len(value) < _BEFORE_PAYLOAD or value[0] != _MAGIC:
+    if len(value) < BEFORE_PAYLOAD or value[0] != MAGIC:
         raise BadPayload("the value is not in the Confluent wire format")
-    type_, written = _type_of(type_raw, urn)
-    data = decode_payload(type_, written, value[_BEFORE_PAYLOAD:])
+    type_, written = type_of(type_raw, urn)
+    data = decode_payload(type_, written, value[BEFORE_PAYLOAD:])
     correlation_id = correlation.decode()
     causation_id = correlation_id if causation == correlation else causation.decode()
     return Envelope(
@@ -169,7 +185,7 @@ def _decode_kafka(record: KafkaRecord, topic: Topic, partition: int, position: i
         position,
         datetime.fromisoformat(time.decode()),
         _instant_of(recorded_at),
-        _actor_of(actor),
+        actor_of(actor),
         correlation_id,
         causation_id,
         data,
@@ -188,7 +204,7 @@ def _command_id(command: bytes, causation: bytes, causation_id: str, topic: Topi
 
 
 @lru_cache(1_024)
-def _type_of(type_: bytes, urn: bytes) -> tuple[str, int]:
+def type_of(type_: bytes, urn: bytes) -> tuple[str, int]:
     return type_.decode(), int(urn.decode().rpartition(":")[2])
 
 
@@ -203,7 +219,7 @@ def _actor(actor: Actor) -> bytes:
 
 
 @lru_cache(1_024)
-def _actor_of(raw: bytes) -> Actor:
+def actor_of(raw: bytes) -> Actor:
     type_, _, id_ = raw.decode().partition(":")
     return Actor(ActorType(type_), id_)
 

@@ -1,10 +1,11 @@
 """Many records of facts are read at once here, as columns of Arrow; one that is unusual is read by itself as ever."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import compress
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -53,59 +54,83 @@ class FactColumns(NamedTuple):
     happened_us: Numbers
     positions: Numbers
     payload: pa.RecordBatch
-    raws: Sequence[bytes]
+    raw_ids: Sequence[bytes]
+    decode_id: Callable[[bytes], str]
 
     @property
     def ids(self) -> Sequence[str]:
-        return [decode_uuid(raw[len(VERSION_1) : _BEFORE_TYPE]) for raw in self.raws]
+        return list(map(self.decode_id, self.raw_ids))
 
 
-class RawFacts(Sequence[Entry]):
-    """Records of facts of one partition in their order, each decoded when it is looked at.
+class RawFacts(Sequence[Entry], ABC):
+    """Records of facts in their order, each decoded when it is looked at.
 
-    Shape: a row is the position, the tenant and the bytes of a record.
+    Shape: a row begins with its position; what else it has is the log's own way to keep a record. The records are of
+    one partition, but for those that were `joined`, which are only there for their columns.
     """
 
     topic = Topic.TELEMETRY
 
-    def __init__(self, rows: Sequence[tuple[int, str, bytes]], partition: int) -> None:
-        self._rows = rows
+    def __init__(self, rows: Sequence[tuple[Any, ...]], partition: int, parts: Sequence[Self] = ()) -> None:
+        """Shape: `parts` are those whose rows these are, if they were joined: what they know is not found out again."""
+        self.rows = rows
         self.partition = partition
+        self._parts = parts
         self._entries: list[Entry] | None = None
 
+    @abstractmethod
+    def columns(self, type_: str, version: int) -> FactColumns:
+        """Return the records of a type, all of this version. Raises: Unusual, any record is not what it should be."""
+
+    @abstractmethod
+    def concerning(self, types: Collection[str]) -> Self:
+        """Return the records of some types. Raises: Unusual, of a record it is not certain what it is."""
+
+    @abstractmethod
+    def _decoded(self, row: Any) -> Entry: ...
+
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def __iter__(self) -> Iterator[Entry]:
         if self._entries is None:
-            self._entries = list(map(self._decoded, self._rows))
+            self._entries = list(map(self._decoded, self.rows))
         return iter(self._entries)
 
     @overload
     def __getitem__(self, at: int) -> Entry: ...
     @overload
-    def __getitem__(self, at: slice) -> "RawFacts": ...
-    def __getitem__(self, at: int | slice) -> "Entry | RawFacts":
-        return RawFacts(self._rows[at], self.partition) if isinstance(at, slice) else self._decoded(self._rows[at])
+    def __getitem__(self, at: slice) -> Self: ...
+    def __getitem__(self, at: int | slice) -> Entry | Self:
+        return self._with(self.rows[at]) if isinstance(at, slice) else self._decoded(self.rows[at])
 
-    def after(self, position: int, *, without: Collection[int] = ()) -> "RawFacts":
+    def after(self, position: int, *, without: Collection[int] = ()) -> Self:
         """Return the records with a greater position, but for those at some places."""
-        return RawFacts([row for row in self._rows if row[0] > position and row[0] not in without], self.partition)
+        if not without and (not self.rows or self.rows[0][0] > position):
+            # what was found out about them is not found out again
+            return self
+        return self._with([row for row in self.rows if row[0] > position and row[0] not in without])
+
+    def joined(self, others: Sequence[Self]) -> Self:
+        """Return these records and those of other partitions, from which columns are made together."""
+        parts = (self, *others)
+        return type(self)([row for part in parts for row in part.rows], self.partition, parts) if others else self
+
+    def _with(self, rows: Sequence[tuple[Any, ...]]) -> Self:
+        return type(self)(rows, self.partition)
+
+
+class EmbeddedFacts(RawFacts):
+    """Records as the embedded log keeps them. Shape: a row is the position, the tenant and the bytes of a record."""
 
     def columns(self, type_: str, version: int) -> FactColumns:
-        """Return the records of a type, all of this version. Raises: Unusual, any record is not what it should be."""
-        prefix, others = _prefix(type_, version), _prefixes_without(type_)
-        raws = [row[2] for row in self._rows]
-        if not all(type(raw) is bytes for raw in raws):
-            raise Unusual("a record is of another type than bytes")
-        wanted = [raw.startswith(prefix, _BEFORE_TYPE) for raw in raws]
-        rest = [raw for raw, is_wanted in zip(raws, wanted, strict=True) if not is_wanted]
-        if not all(raw.startswith(VERSION_1) for raw in raws) or not all(_kind(raw) in others for raw in rest):
-            raise Unusual("a record is of another version, or of a type that is not known")
-        _checked(rest, _HEAD_SCHEMA, _HEAD)
-        rows = list(compress(self._rows, wanted))
+        wanted = self._of_types({type_})
+        chosen = list(compress((row[2] for row in self.rows), wanted))
+        prefix = _prefix(type_, version)
+        if not all(raw.startswith(prefix, _BEFORE_TYPE) for raw in chosen):
+            raise Unusual("a record is of another version")
+        rows = list(compress(self.rows, wanted))
         fields = _fields(type_, version)
-        chosen = list(compress(raws, wanted))
         found = _checked(chosen, _schema(type_, version), fields)
         return FactColumns(
             pa.array([row[1] for row in rows], pa.string()),
@@ -114,11 +139,47 @@ class RawFacts(Sequence[Entry]):
             np.array([row[0] for row in rows], np.int64),
             found.select([field["name"] for field in fields[len(_HEAD) :]]),
             chosen,
+            _id_of_record,
         )
+
+    def concerning(self, types: Collection[str]) -> Self:
+        return self._with(list(compress(self.rows, self._of_types(types))))
+
+    def _of_types(self, types: Collection[str]) -> Sequence[bool]:
+        """Tell which of the records are of some types, when the heads of the others were looked at. Raises: Unusual."""
+        kinds = _prefixes()
+        raws = [row[2] for row in self.rows]
+        if not all(type(raw) is bytes and raw.startswith(VERSION_1) for raw in raws):
+            raise Unusual("a record is of another version")
+        of = [kinds.get(_kind(raw)) for raw in raws]
+        if None in of:
+            raise Unusual("a record is of a type or version that is not known")
+        wanted = [type_ in types for type_ in of]
+        rest = [raw for raw, is_wanted in zip(raws, wanted, strict=True) if not is_wanted]
+        _checked(rest, _HEAD_SCHEMA, _HEAD)
+        return wanted
 
     def _decoded(self, row: tuple[int, str, bytes]) -> Entry:
         position, tenant_id, raw = row
         return decode_fact_record(raw, tenant_id=TenantId(tenant_id), partition=self.partition, position=position)
+
+
+def _id_of_record(raw: bytes) -> str:
+    return decode_uuid(raw[len(VERSION_1) : _BEFORE_TYPE])
+
+
+def read_avro(raws: Sequence[bytes], schema: str) -> pa.RecordBatch:
+    """Return what Avro says; bytes that it leaves over are not noticed here. Raises: Unusual."""
+    try:
+        there = pyruhvro.deserialize_array(raws, schema)
+        found = pa.RecordBatch.from_arrays(there.columns, names=there.schema.names)
+        found.validate(full=True)
+    except BaseException as error:
+        # what Rust calls a panic is an exception of a class that nobody can import, and no Exception
+        if isinstance(error, ValueError) or type(error).__name__ == "PanicException":
+            raise Unusual(str(error)) from error
+        raise
+    return found
 
 
 def _checked(raws: Sequence[bytes], schema: str, fields: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
@@ -127,21 +188,13 @@ def _checked(raws: Sequence[bytes], schema: str, fields: Sequence[Mapping[str, A
     The library takes no offence at bytes that are left over, nor at texts that are not UTF-8. No encoding is shorter
     than the one that is measured here, so that where it is as long as the record, nothing was left over.
     """
-    try:
-        there = pyruhvro.deserialize_array([raw[_BEFORE_TYPE:] for raw in raws], schema)
-        found = pa.RecordBatch.from_arrays(there.columns, names=there.schema.names)
-        found.validate(full=True)
-    except BaseException as error:
-        # what Rust calls a panic is an exception of a class that nobody can import, and no Exception
-        if isinstance(error, ValueError) or type(error).__name__ == "PanicException":
-            raise Unusual(str(error)) from error
-        raise
+    found = read_avro([raw[_BEFORE_TYPE:] for raw in raws], schema)
     lengths = np.fromiter(map(len, raws), np.int64, len(raws)) - _BEFORE_TYPE
     sizes, payload = np.zeros(len(raws), np.int64), np.zeros(len(raws), np.int64)
     for at, field in enumerate(fields):
-        taken = _sizes(field["type"], found.column(field["name"]))
+        taken = sizes_of(field["type"], found.column(field["name"]))
         (sizes if at < len(_HEAD) else payload)[:] += taken
-    if not all(_is_instant(found.column(name).to_numpy()) for name in ("happened_at", "recorded_at")):
+    if not all(is_instant(found.column(name).to_numpy()) for name in ("happened_at", "recorded_at")):
         raise Unusual("an instant is not of the years 1 to 9999")
     if not _ACTORS.issuperset(found.column("actor_type").unique().to_pylist()):
         raise Unusual("somebody is of no known type")
@@ -153,15 +206,15 @@ def _checked(raws: Sequence[bytes], schema: str, fields: Sequence[Mapping[str, A
     return found
 
 
-def _is_instant(numbers: Numbers) -> bool:
+def is_instant(numbers: Numbers) -> bool:
     return not len(numbers) or bool(numbers.min() >= _FIRST_US and numbers.max() <= _LAST_US)
 
 
-def _sizes(type_: Any, values: pa.Array) -> Numbers:
+def sizes_of(type_: Any, values: pa.Array) -> Numbers:
     """Return how many bytes Avro takes for each value."""
     if isinstance(type_, list):
         # null, or what follows it
-        return np.where(values.is_valid().to_numpy(zero_copy_only=False), _sizes(type_[1], values), 0) + 1
+        return np.where(values.is_valid().to_numpy(zero_copy_only=False), sizes_of(type_[1], values), 0) + 1
     if type_ == "string":
         lengths: Numbers = pc.binary_length(values).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
         return lengths + _long_sizes(lengths)
@@ -170,11 +223,11 @@ def _sizes(type_: Any, values: pa.Array) -> Numbers:
     if type_["type"] == "record":
         sizes = np.zeros(len(values), np.int64)
         for field in type_["fields"]:
-            sizes += _sizes(field["type"], values.field(field["name"]))
+            sizes += sizes_of(field["type"], values.field(field["name"]))
         return sizes
     offsets: Numbers = values.offsets.to_numpy().astype(np.int64)
     counts = np.diff(offsets)
-    until = np.concatenate(([0], np.cumsum(_sizes(type_["items"], values.values))))
+    until = np.concatenate(([0], np.cumsum(sizes_of(type_["items"], values.values))))
     # items in one block, after their number, and the end of the blocks
     return until[offsets[1:]] - until[offsets[:-1]] + np.where(counts, _long_sizes(counts), 0) + 1
 
@@ -196,23 +249,28 @@ def _prefix(type_: str, version: int) -> bytes:
 
 
 @cache
-def _prefixes_without(type_: str) -> frozenset[bytes]:
-    return frozenset(_prefix(other, version) for other, version, _ in schema_files() if other != type_)
+def _prefixes() -> Mapping[bytes, str]:
+    return {_prefix(type_, version): type_ for type_, version, _ in schema_files()}
 
 
 @cache
-def _fields(type_: str, version: int) -> Sequence[Mapping[str, Any]]:
+def payload_fields(type_: str, version: int) -> Sequence[Mapping[str, Any]]:
     text = next(text for other, number, text in schema_files() if (other, number) == (type_, version))
-    return [*_HEAD, *json.loads(text)["fields"]]
+    fields: Sequence[Mapping[str, Any]] = json.loads(text)["fields"]
+    return fields
+
+
+def _fields(type_: str, version: int) -> Sequence[Mapping[str, Any]]:
+    return [*_HEAD, *payload_fields(type_, version)]
 
 
 @cache
 def _schema(type_: str, version: int) -> str:
-    return _text(_fields(type_, version))
+    return schema_text(_fields(type_, version))
 
 
-def _text(fields: Sequence[Mapping[str, Any]]) -> str:
+def schema_text(fields: Sequence[Mapping[str, Any]]) -> str:
     return json.dumps({"type": "record", "name": "FactRecord", "fields": fields})
 
 
-_HEAD_SCHEMA = _text(_HEAD)
+_HEAD_SCHEMA = schema_text(_HEAD)

@@ -19,7 +19,7 @@ from clickhouse_connect.driver import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DataError
 
 from infra.clickhouse.tables import Table, columns_of, define, make
-from projections.columns import Columns, Texts, in_array, reals, whole
+from projections.columns import Columns, Texts, ends_of, in_array, reals, whole
 from projections.stores import StoreUnavailable, TooMuchAsked, WriteRefused
 from schemas.values import MONEY_SCALE
 
@@ -191,7 +191,7 @@ def _meaning(error: Exception) -> StoreUnavailable:
 
 def _as_they_lie(numbers: Sequence[Any]) -> "array[int]":
     """Return whole numbers in memory: signed or not, those that are not negative lie there in the same way."""
-    if isinstance(numbers, array) and numbers.typecode == "q" and min(numbers, default=0) >= 0:
+    if isinstance(numbers, array) and numbers.typecode == "q" and ends_of(numbers)[0] >= 0:
         return numbers
     return array("Q", numbers)
 

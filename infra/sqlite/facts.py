@@ -15,7 +15,7 @@ from schemas.envelope import UNKNOWN_TYPE, Actor, Entry, Envelope, Position, Str
 from schemas.fact_batch import decode_facts
 from schemas.fact_record import StoredFacts, encode_fact_record
 from schemas.payload import BadPayload, UnknownSchema
-from schemas.raw_facts import RawFacts
+from schemas.raw_facts import EmbeddedFacts
 from streams.facts import Record, own_key, pack
 from streams.identifiers import named_uuid
 from streams.ports import Clock, FactSubmission, TelemetryReply
@@ -89,7 +89,7 @@ class SqliteFacts:
             if after < end:
                 c.execute(_READ_NEXT, (end,))
                 rows += [tuple(row) for row in c.fetchall()]
-        records = RawFacts(rows, PARTITION)
+        records = EmbeddedFacts(rows, PARTITION)
         if not entries and len(rows) >= _MANY:
             return records
         return [*entries, *records]

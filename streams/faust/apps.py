@@ -14,6 +14,7 @@ from projections.rows import Role, View
 from projections.stores import ViewWriter
 from schemas.envelope import Entry, Topic
 from schemas.kafka_record import decode_kafka, kafka_record, position_of
+from schemas.raw_kafka_facts import MANY, KafkaFacts
 from streams.faust.batch_agent import Broker, SinkApp, waited_for
 from streams.faust.batch_transport import Committed, Limits, Record
 from streams.newer import NeedsUpdate
@@ -120,7 +121,7 @@ class ProjectionSink:
                 # nobody has read it: whoever reads it next starts at its own checkpoint
                 marks[tp] = ""
                 continue
-            entries = [entry for record in records if (entry := _entry(topic, record, reached)) is not None]
+            entries = _entries(topic, tp.partition, records, reached)
             marks[tp] = f"{entries[-1].position if entries else reached}{_OF}{self._logs.get(topic, '')}"
             if entries:
                 news.append(entries)
@@ -197,15 +198,22 @@ def _position(mark: str, log: str) -> float:
     return int(position) if of == log and position else inf
 
 
-def _entry(topic: Topic, record: Record, reached: int) -> Entry | None:
-    """Decode a record that some view has not read yet; never raises."""
+def _entries(topic: Topic, partition: int, records: Sequence[Record], reached: int) -> Sequence[Entry]:
+    """Return the records that some view has not read yet; never raises."""
+    if topic is Topic.TELEMETRY:
+        # facts are written without transactions: an offset for each record, from 0
+        facts = KafkaFacts([(at, record) for record in records if (at := record.offset + 1) > reached], partition)
+        return facts if len(facts) >= MANY else list(facts)
+    return [entry for record in records if (entry := _event(record, reached)) is not None]
+
+
+def _event(record: Record, reached: int) -> Entry | None:
     raw = kafka_record(record.key, record.value, record.headers)
-    # facts are written without transactions: an offset for each record, from 0
-    position = record.offset + 1 if topic is Topic.TELEMETRY else position_of(raw)
+    position = position_of(raw)
     # without a position it is not of our writers
     if position is None or position <= reached:
         return None
-    return decode_kafka(raw, topic=topic, partition=record.partition, position=position)
+    return decode_kafka(raw, topic=Topic.EVENTS, partition=record.partition, position=position)
 
 
 def group_of(role: Role, topics: Topics) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from projections.projection import Projection
 from projections.rows import Checkpoint, Row, View
 from projections.stores import TakesRows, WriteRefused
 from schemas.envelope import UNKNOWN_TYPE, Entry, Envelope, Position, StreamKey, Topic, Undecodable
-from schemas.raw_facts import RawFacts
+from schemas.raw_facts import RawFacts, Unusual
 from streams.newer import NeedsUpdate
 from streams.ports import Clock, DeadLetters
 from streams.project.parked import Parked, place_of
@@ -28,6 +29,17 @@ class Effect(NamedTuple):
 
     entry: Entry
     rows: Sequence[Row]
+
+
+class _Part(NamedTuple):
+    """What a view has to look at of a batch.
+
+    Shape: `last` is the record up to which it has then read, None where it cannot go on; `newer` is what stops it.
+    """
+
+    entries: Sequence[Entry]
+    last: Entry | None
+    newer: Undecodable | None
 
 
 class ProjectionRun:
@@ -85,45 +97,46 @@ class ProjectionRun:
         """
         if self._apply_raw(batches, left_out):
             return
-        known = [self._known(some) for batch in batches if (some := self._news(batch))]
-        if news := [some for some, _ in known if some]:
-            self._apply(news, left_out)
-        for _, newer in known:
-            if newer is not None:
-                raise NeedsUpdate(self.view.table, newer)
+        parts = [self._part(some) for batch in batches if (some := self._news(batch))]
+        if going := [part for part in parts if part.last is not None]:
+            self._apply(going, left_out)
+        for part in parts:
+            if part.newer is not None:
+                raise NeedsUpdate(self.view.table, part.newer)
 
     def _apply_raw(self, batches: Sequence[Sequence[Entry]], left_out: Collection[Position]) -> bool:
-        """Apply a batch of records that nobody has decoded; False where they must be looked at one by one."""
-        project, (batch, *more) = self.projection.project_raw, batches or ((),)
-        if (
-            project is None
-            or more
-            or not batch
-            or not isinstance(batch, RawFacts)
-            or batch.topic not in self.projection.topics
-        ):
+        """Apply batches of records that nobody has decoded; False where they must be looked at one by one."""
+        project = self.projection.project_raw
+        raw = [batch for batch in batches if isinstance(batch, RawFacts) and batch]
+        if project is None or not raw or len(raw) < len(batches) or Topic.TELEMETRY not in self.projection.topics:
             return False
-        place = (batch.topic, batch.partition)
-        passed_over = {at.position for at in left_out if at[:2] == place}
-        news = batch.after(self.position(*place), without=passed_over)
+        news: list[RawFacts] = []
+        for batch in raw:
+            place = (batch.topic, batch.partition)
+            passed_over = {at.position for at in left_out if at[:2] == place}
+            news.append(batch.after(self.position(*place), without=passed_over))
         try:
-            columns = project(news)
+            rows = project(news[0].joined(news[1:]))
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001 - as in `_columns`
             return False
-        checkpoint = self._checkpoint(batch[-1])
-        if checkpoint.position <= self.position(*place):
+        checkpoints = [at for batch in raw if self._is_news(at := self._checkpoint(batch[-1]))]
+        if not checkpoints:
             return True
         try:
-            self._store.apply(self.view, columns, checkpoint)
+            self._store.apply(self.view, rows, *checkpoints)
         except WriteRefused:
             return False
-        self.reached[place] = checkpoint
+        self.reached |= {(at.topic, at.partition): at for at in checkpoints}
         return True
 
-    def _apply(self, news: Sequence[Sequence[Entry]], left_out: Collection[Position]) -> None:
-        checkpoints = [self._checkpoint(some[-1]) for some in news]
+    def _is_news(self, at: Checkpoint) -> bool:
+        return at.position > self.position(at.topic, at.partition)
+
+    def _apply(self, parts: Sequence[_Part], left_out: Collection[Position]) -> None:
+        checkpoints = [self._checkpoint(part.last) for part in parts if part.last is not None]
+        news = [part.entries for part in parts]
         if left_out:
             news = [[entry for entry in some if place_of(entry) not in left_out] for some in news]
         if not self._apply_columns(news, checkpoints):
@@ -188,15 +201,22 @@ class ProjectionRun:
     def _news(self, batch: Sequence[Entry]) -> Sequence[Entry]:
         if not batch:
             return batch
+        if isinstance(batch, RawFacts):
+            return batch.after(self.position(batch.topic, batch.partition))
         reached = self.position(batch[0].topic, batch[0].partition)
         return batch if batch[0].position > reached else [entry for entry in batch if entry.position > reached]
 
-    def _known(self, news: Sequence[Entry]) -> tuple[Sequence[Entry], Undecodable | None]:
+    def _part(self, news: Sequence[Entry]) -> _Part:
         """Return what comes before the first record that concerns the view and that a newer release wrote, and that."""
-        for at, entry in enumerate(news):
+        concerning: Sequence[Entry] = news
+        if isinstance(news, RawFacts) and self._types is not None:
+            # what is surely of other types is not even decoded
+            with suppress(Unusual):
+                concerning = news.concerning(self._types)
+        for at, entry in enumerate(concerning):
             if isinstance(entry, Undecodable) and entry.newer and self._concerns(entry.type):
-                return news[:at], entry
-        return news, None
+                return _Part(concerning[:at], concerning[at - 1] if at else None, entry)
+        return _Part(concerning, news[-1], None)
 
     def _concerns(self, type_: str) -> bool:
         # of a type that this release does not have, nobody knows which views take it

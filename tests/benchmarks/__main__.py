@@ -24,6 +24,7 @@ PARTS = (
     "columns",
     "verify",
     "projectors",
+    "fleet",
     "page",
 )
 """Modules beside this one; `python -m tests.benchmarks stores` measures one alone.

@@ -14,7 +14,7 @@ from projections.instants import to_microseconds
 from schemas.envelope import UNKNOWN_TYPE, Envelope, Undecodable
 from schemas.fact_record import StoredFacts, encode_fact_record
 from schemas.payload import encode_payload
-from schemas.raw_facts import RawFacts, Unusual
+from schemas.raw_facts import EmbeddedFacts, Unusual
 from tests.contracts.fact_columns import USUAL
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -53,7 +53,7 @@ def damaged(draw: st.DrawFn) -> Sequence[Row]:
 
 def seen(rows: Sequence[Row], type_: str, version: int) -> Any:
     """Return what the columns say, record by record; text, in which NaN is like NaN."""
-    found = RawFacts(rows, 0).columns(type_, version)
+    found = EmbeddedFacts(rows, 0).columns(type_, version)
     payload = found.payload.to_pylist()
     named = zip(found.ids, found.tenants.to_pylist(), found.streams.to_pylist(), strict=True)
     of = ((*one, *at) for one, at in zip(named, zip(found.happened_us, found.positions, strict=True), strict=True))
@@ -61,7 +61,7 @@ def seen(rows: Sequence[Row], type_: str, version: int) -> Any:
 
 
 def expected(rows: Sequence[Row], type_: str, version: int) -> Any:
-    entries = [entry for entry in RawFacts(rows, 0) if entry.type in (type_, UNKNOWN_TYPE)]
+    entries = [entry for entry in EmbeddedFacts(rows, 0) if entry.type in (type_, UNKNOWN_TYPE)]
     assert not any(isinstance(entry, Undecodable) for entry in entries)
     facts = [entry for entry in entries if isinstance(entry, Envelope)]
     assert {fact.schema_version for fact in facts} <= {version}
@@ -124,7 +124,7 @@ def test_one_record_that_is_unusual_is_enough(odd: Row) -> None:
 
 def test_records_are_decoded_when_they_are_looked_at() -> None:
     rows = [row(n, MetricsRecord.TYPE, 2, METRICS) for n in range(1, 6)]
-    facts = RawFacts(rows, 3)
+    facts = EmbeddedFacts(rows, 3)
     assert [(one.partition, one.position) for one in facts] == [(3, n) for n in range(1, 6)]
     assert facts[-1] == list(facts)[-1]
     assert [one.position for one in facts[1:3]] == [2, 3]

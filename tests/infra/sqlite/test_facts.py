@@ -9,7 +9,7 @@ import pytest
 
 from infra.sqlite.event_log import SqliteEventLog
 from schemas.envelope import Entry, Envelope, Position, Topic, Undecodable
-from schemas.raw_facts import RawFacts
+from schemas.raw_facts import EmbeddedFacts
 from streams.ports import FactSubmission
 from tests.contracts.telemetry_log import AGENT, TICK, TelemetryLogContract, read, readings
 from tests.examples import ACME
@@ -101,10 +101,10 @@ def test_many_records_are_given_as_they_lie_and_are_those_that_are_given_one_by_
         telemetry.append_facts(ACME, readings(1 + n % 3, f"web-{n}"), AGENT)
     one_by_one: list[Entry] = []
     while some := telemetry.read(Topic.TELEMETRY, 0, after=one_by_one[-1].position if one_by_one else 0, limit=5):
-        assert not isinstance(some, RawFacts)
+        assert not isinstance(some, EmbeddedFacts)
         one_by_one += some
     together = telemetry.read(Topic.TELEMETRY, 0, after=0, limit=10_000)
-    assert isinstance(together, RawFacts)
+    assert isinstance(together, EmbeddedFacts)
     assert list(together) == one_by_one
     end = one_by_one[110].position
     for limit in (end - 1, end, end + 1):
