@@ -3,6 +3,7 @@
 import codecs
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
@@ -59,6 +60,9 @@ def raw_lines(file: BinaryIO, encoding: str, errors: Errors) -> Iterator[RawLine
 
 def decoded(raw: bytes, encoding: str, errors: Errors, number: int) -> RawLine:
     """Return a line as text; with the errors "strict" too, so that a reason can show it."""
+    if number > 1 and b"\0" not in raw and raw[-1:] == b"\n":
+        with suppress(UnicodeDecodeError):
+            return RawLine(number, raw.decode(encoding).rstrip("\r\n"))
     ended = raw.endswith(b"\n")
     nuls = 0
     if b"\0" in raw:
