@@ -11,6 +11,7 @@ from streams.intake.files.text import CUT_OFF, FileError, SourceRow, TextFile, c
 DELIMITERS: Mapping[str, str] = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 
 _QUOTE = '"'
+_NO_LINES: tuple[str, ...] = ()
 _LONGEST = csv.field_size_limit()
 """What is longer, the reader of CSV refuses."""
 
@@ -80,7 +81,8 @@ class CsvRows:
                 if _QUOTE not in text and len(text) <= _LONGEST:
                     # what has no quotes is split at once, as the reader of CSV would
                     bare = text.rstrip("\r\n")
-                    row, problem, more = SourceRow(line, tuple(bare.split(delimiter)) if bare else (), number), None, ()
+                    row = SourceRow(line, tuple(bare.split(delimiter)) if bare else (), number)
+                    problem, more = None, _NO_LINES
                 else:
                     row, problem, more = self._read(line, text, lines)
                 line += 1 + len(more)
