@@ -94,6 +94,25 @@ def _writer_of(type_: str, version: int) -> _Writer | None:
     return _record_writer(schema_of(type_, version)["fields"])
 
 
+def encode_items(type_: str, version: int, items: list[dict[str, Any]]) -> Sequence[bytes] | None:
+    """Return the Avro bytes of each item of a payload that is one list and nothing else; None where it is another.
+
+    Shape: a payload with one item alone is ONE_ITEM, the item, and END_OF_ITEMS.
+    Raises: UnknownSchema.
+    """
+    writer = _items_writer_of(type_, version)
+    return writer and writer(items)
+
+
+ONE_ITEM, END_OF_ITEMS = b"\x02", b"\x00"
+
+
+@cache
+def _items_writer_of(type_: str, version: int) -> "_ItemsWriter | None":
+    fields = schema_of(type_, version)["fields"]
+    return _items_writer(fields[0]["type"]) if len(fields) == 1 else None
+
+
 def _record_writer(fields: Sequence[Mapping[str, Any]]) -> _Writer | None:
     found = [(field["name"], _field_writer(field["type"])) for field in fields]
     writers = [(name, writer) for name, writer in found if writer is not None]
@@ -120,24 +139,82 @@ def _field_writer(type_: Any) -> _Writer | None:
         return _maybe_text
     if type_ == "long":
         return _long
-    if isinstance(type_, Mapping) and type_["type"] == "array" and isinstance(items := type_["items"], Mapping):
-        item = _record_writer(items["fields"]) if items.get("type") == "record" else None
-        return item and _list_writer(item)
-    return None
+    items = _items_writer(type_)
+    return items and _list_writer(items)
 
 
-def _list_writer(item: _Writer) -> _Writer:
+def _list_writer(items: "_ItemsWriter") -> _Writer:
     def write(some: Any) -> bytes | None:
         if type(some) is not list:
             return None
-        parts = [encode_long(len(some))] if some else []
-        for one in some:
-            if (raw := item(one)) is None:
-                return None
-            parts.append(raw)
-        return b"".join((*parts, NULL))
+        if not some:
+            return END_OF_ITEMS
+        found = items(some)
+        return None if found is None else b"".join((encode_long(len(some)), *found, END_OF_ITEMS))
 
     return write
+
+
+_ItemsWriter = Callable[[list[Any]], Sequence[bytes] | None]
+"""Returns the Avro bytes of each of some values; None for what fastavro should judge."""
+
+
+def _items_writer(type_: Any) -> _ItemsWriter | None:
+    """Return what writes the records of a list, field by field: most of them say what the one before said."""
+    if not isinstance(type_, Mapping) or type_["type"] != "array" or not isinstance(type_["items"], Mapping):
+        return None
+    if type_["items"].get("type") != "record":
+        return None
+    found = [(field["name"], _column_writer(field["type"])) for field in type_["items"]["fields"]]
+    writers = [(name, writer) for name, writer in found if writer is not None]
+    if len(writers) < len(found):
+        return None
+
+    def write(records: list[Any]) -> Sequence[bytes] | None:
+        if not _are(records, dict):
+            return None
+        columns = []
+        for name, writer in writers:
+            if (column := writer([record.get(name) for record in records])) is None:
+                return None
+            columns.append(column)
+        return list(map(b"".join, zip(*columns, strict=True)))
+
+    return write
+
+
+def _column_writer(type_: Any) -> _ItemsWriter | None:
+    if type_ == "string":
+        return _texts
+    if type_ == list(MAYBE_TEXT):
+        return _maybe_texts
+    one = _field_writer(type_)
+    if one is None:
+        return None
+
+    def write(values: list[Any]) -> Sequence[bytes] | None:
+        found = [raw for value in values if (raw := one(value)) is not None]
+        return found if len(found) == len(values) else None
+
+    return write
+
+
+def _texts(values: list[Any]) -> Sequence[bytes] | None:
+    if not _are(values, str):
+        return None
+    found = {text: encode_text(text) for text in set(values)}
+    return [found[text] for text in values]
+
+
+def _maybe_texts(values: list[Any]) -> Sequence[bytes] | None:
+    if not _are(values, str, type(None)):
+        return None
+    found = {text: NULL if text is None else NOT_NULL + encode_text(text) for text in set(values)}
+    return [found[text] for text in values]
+
+
+def _are(values: list[Any], *types: type) -> bool:
+    return set(types).issuperset(map(type, values))
 
 
 def _text(value: Any) -> bytes | None:

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import NamedTuple
 
-from domain.message import Fact, Said
+from domain.message import Fact, Packed, Said
 from schemas.avro import encode_bytes, encode_long, encode_text
 from schemas.envelope import StreamId, TenantId
-from schemas.payload import Encoded, encoded
+from schemas.payload import END_OF_ITEMS, ONE_ITEM, Encoded, encode_items, encode_payload, encoded
 from streams.identifiers import sender_id
 from streams.ports import FactSubmission
 
@@ -67,28 +67,61 @@ def pack(tenant_id: TenantId, facts: Sequence[FactSubmission], key: str = "") ->
     return [record for group, said in groups.items() for record in _records(tenant_id, _Group(*group), said, key)]
 
 
-def own_key(tenant_id: TenantId, submission: FactSubmission) -> bytes | None:
-    """Return what a fact is known by that has an id of its own: that id, and what it says; None for any other."""
-    if submission.fact_id is None or type(submission.fact).IS_READING:
-        return None
-    # no request has a key with a space
-    [record] = pack(tenant_id, [submission], f"own {submission.fact_id}")
-    return record.id
+def own_keys(tenant_id: TenantId, facts: Sequence[FactSubmission]) -> Sequence[bytes | None]:
+    """Return what each fact is known by that has an id of its own: that id, and what it says; None for any other.
+
+    Raises: BadPayload.
+    """
+    keys: list[bytes | None] = [None] * len(facts)
+    of_kind: dict[type[Fact], list[int]] = {}
+    for n, (_, _, fact, id_) in enumerate(facts):
+        if id_ is not None and not fact.IS_READING:
+            of_kind.setdefault(fact.__class__, []).append(n)
+    for kind, places in of_kind.items():
+        alone = [_alone(facts[n]) for n in places]
+        names = {of: _names(tenant_id, f"{kind.CATEGORY}-{of}", kind) for of in {facts[n].device_id for n in places}}
+        for n, one, avro in zip(places, alone, _payloads(kind, alone), strict=True):
+            of, _, _, id_ = facts[n]
+            # no request has a key with a space
+            keys[n] = _id(names[of], f"own {id_}", (kind.RECORD.VERSION, 0, one.first_us), avro)
+    return keys
+
+
+def _alone(submission: FactSubmission) -> Packed:
+    _, happened_at, fact, id_ = submission
+    [packed] = fact.pack([((happened_at - _EPOCH) // _MICROSECOND, fact, sender_id(id_) if id_ is not None else None)])
+    return packed
+
+
+def _payloads(kind: type[Fact], packed: Sequence[Packed]) -> Iterator[bytes]:
+    """Yield the Avro bytes of payloads with one item each, all written at once: most of them say the same."""
+    record = kind.RECORD
+    items = encode_items(record.TYPE, record.VERSION, [item for one in packed for [item] in one.data.values()])
+    if items is None:
+        yield from (encode_payload(record.TYPE, record.VERSION, one.data) for one in packed)
+    else:
+        yield from (b"".join((ONE_ITEM, item, END_OF_ITEMS)) for item in items)
 
 
 def _records(tenant_id: TenantId, group: _Group, said: Sequence[Said], key: str) -> Iterator[Record]:
     category, written = group.kind.CATEGORY, group.kind.RECORD
     stream = StreamId(f"{category}-{group.of}")
+    names = _names(tenant_id, stream, group.kind)
     for part, (first_us, facts, items, data) in enumerate(group.kind.pack(said)):
         payload = encoded(written.TYPE, written.VERSION, data)
-        names = (tenant_id, stream, written.TYPE, key)
-        numbers = (written.VERSION, part, first_us)
-        id_ = content_id(
-            b"".join((_IDS_1, *map(encode_text, names), *map(encode_long, numbers), encode_bytes(payload.avro)))
-        )
+        id_ = _id(names, key, (written.VERSION, part, first_us), payload.avro)
         about = StreamId(f"{category}-{group.about}")
         at = _EPOCH + timedelta(microseconds=first_us)
         yield Record(id_, written.TYPE, written.VERSION, stream, about, at, facts, items, payload)
+
+
+def _names(tenant_id: TenantId, stream: str, kind: type[Fact]) -> bytes:
+    return b"".join((_IDS_1, *map(encode_text, (tenant_id, stream, kind.RECORD.TYPE))))
+
+
+def _id(names: bytes, key: str, numbers: tuple[int, int, int], avro: bytes) -> bytes:
+    """Shape: `numbers` are the version, which part of the request it is, and the first instant in microseconds."""
+    return content_id(b"".join((names, encode_text(key), *map(encode_long, numbers), encode_bytes(avro))))
 
 
 def content_id(content: bytes) -> bytes:

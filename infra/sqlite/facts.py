@@ -16,7 +16,7 @@ from schemas.fact_batch import decode_facts
 from schemas.fact_record import StoredFacts, encode_fact_record
 from schemas.payload import BadPayload, UnknownSchema
 from schemas.raw_facts import EmbeddedFacts
-from streams.facts import Record, own_key, pack
+from streams.facts import Record, own_keys, pack
 from streams.identifiers import named_uuid
 from streams.ports import Clock, FactSubmission, TelemetryReply
 
@@ -151,9 +151,9 @@ def _without_known(c: SQLiteCursor, tenant_id: TenantId, facts: Sequence[FactSub
     """Leave out facts with an id of their own that were recorded before, or stand twice in the request."""
     named: dict[bytes, int] = {}
     rest: list[int] = []
-    for n, submission in enumerate(facts):
-        if submission.fact_id is not None and (own := own_key(tenant_id, submission)) is not None:
-            named.setdefault(_in_time(submission.happened_at, own), n)
+    for n, own in enumerate(own_keys(tenant_id, facts)):
+        if own is not None:
+            named.setdefault(_in_time(facts[n].happened_at, own), n)
         else:
             rest.append(n)
     if not named:

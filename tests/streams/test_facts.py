@@ -5,12 +5,14 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from domain.fleet.fact_records import MAX_CHARACTERS, MAX_READINGS
 from domain.fleet.facts import DeviceHeartbeat, DeviceMetricsReported, LogRecorded
 from domain.message import Fact
 from schemas.envelope import TenantId
-from streams.facts import Record, own_key, pack
+from streams.facts import Record, own_keys, pack
 from streams.ports import FactSubmission
 from tests.examples import ACME
 from tests.examples.moments import HAPPENED_AT
@@ -130,8 +132,26 @@ RELEASED = [
 
 
 def test_own_key_is_of_the_id_and_what_is_said() -> None:
-    keys = [own_key(ACME, one) for one in (line(id_="a"), line(id_="b"), line(1, id_="a"), line(id_="a", summary="x"))]
+    named = [line(id_="a"), line(id_="b"), line(1, id_="a"), line(id_="a", summary="x")]
+    keys = own_keys(ACME, named)
     assert None not in keys
     assert len(set(keys)) == 4
-    assert own_key(ACME, line()) is None
-    assert own_key(ACME, metrics(cpu=1)._replace(fact_id="a")) is None
+    assert own_keys(ACME, [line(), named[0], metrics(cpu=1)._replace(fact_id="a"), named[1]]) == [
+        None,
+        keys[0],
+        None,
+        keys[1],
+    ]
+
+
+NAMES = st.none() | st.text(min_size=1, max_size=5)
+FACTS = st.one_of(
+    st.builds(LogRecorded, severity=st.just("info"), summary=st.text(max_size=9), user_id=NAMES, hostname=NAMES),
+    st.builds(DeviceHeartbeat, agent_version=NAMES),
+)
+NAMED = st.builds(said, FACTS, st.integers(-(10**15), 10**15), st.sampled_from("12"), st.text(min_size=1, max_size=3))
+
+
+@given(facts=st.lists(NAMED, max_size=6))
+def test_own_keys_of_many_are_those_of_each_as_a_request_of_its_own(facts: Sequence[FactSubmission]) -> None:
+    assert own_keys(ACME, facts) == [only(pack(ACME, [fact], f"own {fact.fact_id}")).id for fact in facts]

@@ -80,8 +80,10 @@ def people_of(program: str, message: str) -> Found:
     """Return the user and the address that a line speaks of, "" for what it does not say."""
     for text, expression in _patterns_of(program):
         if text in message and (found := expression.search(message)):
-            parts = found.groupdict()
-            return Found((parts.get("user") or "").strip()[:200], address(parts.get("ip") or ""))
+            names = expression.groupindex
+            user = found["user"] if "user" in names else None
+            ip = found["ip"] if "ip" in names else None
+            return Found((user or "").strip()[:200], address(ip or ""))
     return _NOBODY
 
 

@@ -12,6 +12,7 @@ from streams.intake.files.lines import RawLine
 from streams.intake.files.logs.fields import TIME_FIELDS, Names, line_of
 from streams.intake.files.logs.forms import read_line
 from streams.intake.files.logs.line import BadLine, Line
+from streams.intake.files.logs.usual import usual_line
 
 MAX_CHARACTERS = 65_536
 """Of one line with what was joined to it. Source: LogRecorded."""
@@ -110,6 +111,8 @@ class Reader:
 
     def read(self, text: str) -> Line | None:
         """Return what a line says, None if it has none of the forms. Raises: BadLine."""
+        if not self._form and (usual := usual_line(text)) is not None:
+            return usual
         if self._form == "logfmt" or (not self._form and _LOGFMT.match(text)):
             return line_of({name: _unquoted(value) for name, value in _PAIR.findall(text)}, self._names)
         if self._form not in {"", "json"}:

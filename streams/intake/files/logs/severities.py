@@ -50,8 +50,25 @@ Shape: a guess, for lines that say none; "failed" alone is a warning, as most su
 """
 
 
+_WITHIN = (
+    (("err", "fatal", "panic", "segfault"), *GUESSES[0]),
+    (("warn", "fail", "denied", "refused", "invalid", "illegal", "alert", "abnormally", "timed", "break"), *GUESSES[1]),
+)
+"""What a message has within it that an expression matches; a text is looked for far sooner than a word is."""
+
+
 def severity_of(message: str) -> str:
-    return next((severity for severity, words in GUESSES if words.search(message)), "info")
+    if not message.isascii():
+        # an expression that takes no notice of case finds a long s in place of an s
+        return next((severity for severity, words in GUESSES if words.search(message)), "info")
+    lower = message.lower()
+    for parts, severity, words in _WITHIN:
+        for part in parts:
+            if part in lower:
+                if words.search(lower):
+                    return severity
+                break
+    return "info"
 
 
 def severity_named(word: str) -> str | None:

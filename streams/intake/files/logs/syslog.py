@@ -97,10 +97,14 @@ def _priority(text: str | None) -> tuple[str | None, str | None]:
 
 _BEGINS = re.compile(rf"{_PRIORITY}{_ORIGINS}{BSD}(?=[ :]) ?:? *[^ ]", re.ASCII)
 _KLOG_BEGINS = re.compile(rf"[IWEF]{KLOG} ", re.ASCII)
+# most lines of today begin so, and say their year
+_DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]", re.ASCII)
 
 
 def stamp_without_year(text: str) -> Stamp | None:
     """Return the stamp that a line begins with, if it does not say its year; nothing more of the line is read."""
+    if _DATED.match(text):
+        return None
     if text[1:2].isdigit() and (klog := _KLOG_BEGINS.match(text)):
         return cast("Stamp", stamp_of(klog))
     if text[:1] > "9" or text[:1] in "<*.0123456789":
