@@ -8,7 +8,7 @@ from pydantic import StringConstraints
 
 from domain.given import Given
 from domain.integration.connector import Connector, ConnectorId, ConnectorStatus, connector_stream
-from domain.message import Command, Decider, Event, filled, value
+from domain.message import Command, Decider, Event, Personal, filled, value
 from domain.rejection import not_allowed, not_now
 from schemas.envelope import Actor, StreamId
 from schemas.values import Id, Text
@@ -43,7 +43,9 @@ def change_stream(connector_id: str, table: str, record: str) -> StreamId:
 class IngestChange(Command):
     """Record what a connector's system says. Shape: `record` is a digest of what names the record there.
 
-    `key` and `payload` are JSON, "" where there is no key.
+    `key` and `payload` are JSON, "" where there is no key. `personal` is a JSON object with the values that were taken
+    out of the payload, of `person`, "" where the record is a person by itself; what is personal was said `naming`
+    times by then.
     """
 
     IS_OURS: ClassVar = True
@@ -57,6 +59,9 @@ class IngestChange(Command):
     key: Text = ""
     source_position: Text = ""
     payload: Text
+    person: SourceName = ""
+    personal: Annotated[Text | None, Personal("person")] = None
+    naming: int = 0
 
     @property
     def stream(self) -> StreamId:
@@ -65,9 +70,14 @@ class IngestChange(Command):
 
 @value
 class ChangeReceived(Event):
-    """Shape: `key`, `source_position` and `payload` are JSON as the source sent it, "" for what it did not say."""
+    """Shape: `key`, `source_position` and `payload` are JSON as the source sent it, "" for what it did not say.
+
+    Where the payload says `[personal]`, `personal` has the value, by its JSON Pointer; it is of `person`, which is
+    None where nothing is personal.
+    """
 
     TYPE: ClassVar = "integration.received"
+    VERSION: ClassVar = 2
     connector_id: str
     tool_type: str
     source_event_type: str
@@ -78,6 +88,8 @@ class ChangeReceived(Event):
     key: str
     source_position: str
     payload: str
+    person: str | None = None
+    personal: Annotated[str | None, Personal("person")] = None
 
 
 @value
@@ -93,7 +105,12 @@ def decide_change(command: IngestChange, _state: Change | None, given: Given) ->
         raise not_allowed(f"connector {command.connector_id} is not registered, or is removed")
     if connector.status is ConnectorStatus.PAUSED:
         raise not_now(f"connector {command.connector_id} is paused; send it again later")
-    return (filled(ChangeReceived, command, tool_type=connector.tool_type, op=command.op.value),)
+    if command.naming != connector.naming:
+        raise not_now(
+            f"what is personal in what connector {command.connector_id} sends has just changed; send it again"
+        )
+    person = (command.person or str(command.stream)) if command.personal else None
+    return (filled(ChangeReceived, command, tool_type=connector.tool_type, op=command.op.value, person=person),)
 
 
 def evolve_change(_state: Change | None, event: ChangeReceived) -> Change:

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from domain.automation.provider_key import Sealed
 from domain.given import Given
+from domain.integration.personal import FieldName, PersonalFields
 from domain.message import Command, Decider, Event, KeptApart, classes_of, filled, known, value
 from domain.rejection import conflict, not_allowed, not_found
 from schemas.envelope import StreamId
@@ -47,6 +48,8 @@ class RegisterConnector(_OfConnector):
     tool_type: Name
     format: ConnectorFormat
     sealed: Sealed
+    personal_fields: PersonalFields = ()
+    person_field: FieldName | None = None
 
 
 @value
@@ -79,6 +82,17 @@ class RemoveConnector(_OfConnector):
 
 
 @value
+class NamePersonalFields(_OfConnector):
+    """Say which fields are personal in what comes from now on, at any depth, and which one says whose they are.
+
+    Shape: all of it anew. Without `person_field` each record outside is a person by itself.
+    """
+
+    personal_fields: PersonalFields
+    person_field: FieldName | None = None
+
+
+@value
 class NoteRefusedChanges(_OfConnector):
     """Count what came and could not be recorded."""
 
@@ -88,7 +102,13 @@ class NoteRefusedChanges(_OfConnector):
 
 
 ConnectorCommand = (
-    RegisterConnector | RotateConnectorSecret | PauseConnector | ResumeConnector | RemoveConnector | NoteRefusedChanges
+    RegisterConnector
+    | RotateConnectorSecret
+    | PauseConnector
+    | ResumeConnector
+    | RemoveConnector
+    | NamePersonalFields
+    | NoteRefusedChanges
 )
 
 # --- events
@@ -130,6 +150,16 @@ class ConnectorRemoved(Event):
 
 
 @value
+class ConnectorPersonalNamed(Event):
+    """Shape: `number` counts how often it was said what is personal."""
+
+    TYPE: ClassVar = "connector.personal.named"
+    number: int
+    personal_fields: tuple[str, ...]
+    person_field: str | None
+
+
+@value
 class ConnectorChangesRefused(Event):
     """Shape: `count` of one request could not be recorded, `total` so far with these; `reason` is the first one's."""
 
@@ -145,6 +175,7 @@ ConnectorEvent = (
     | ConnectorPaused
     | ConnectorResumed
     | ConnectorRemoved
+    | ConnectorPersonalNamed
     | ConnectorChangesRefused
 )
 
@@ -159,12 +190,13 @@ class ConnectorStatus(StrEnum):
 
 @value
 class Connector:
-    """Shape: `secrets` and `refused` count what there was so far."""
+    """Shape: `secrets` and `refused` count what there was so far, `naming` how often it was said what is personal."""
 
     tool_type: str
     status: ConnectorStatus = ConnectorStatus.ACTIVE
     secrets: int = 1
     refused: int = 0
+    naming: int = 0
 
 
 def evolve_connector(state: Connector | None, event: ConnectorEvent) -> Connector:
@@ -180,6 +212,8 @@ def evolve_connector(state: Connector | None, event: ConnectorEvent) -> Connecto
             return replace(connector, status=ConnectorStatus.ACTIVE)
         case ConnectorRemoved():
             return replace(connector, status=ConnectorStatus.REMOVED)
+        case ConnectorPersonalNamed():
+            return replace(connector, naming=event.number)
         case ConnectorChangesRefused():
             return replace(connector, refused=event.total)
         case _:
@@ -193,13 +227,21 @@ def decide_connector(command: ConnectorCommand, state: Connector | None, _given:
     if isinstance(command, RegisterConnector):
         if state is not None:
             raise conflict(f"connector {command.connector_id} is there already; take another connector_id")
-        return (filled(ConnectorRegistered, command, format=command.format.value),)
+        registered = filled(ConnectorRegistered, command, format=command.format.value)
+        return (registered, _named(command, 1)) if command.personal_fields else (registered,)
     if state is None:
         raise not_found(f"connector {command.connector_id} is not known")
     if isinstance(command, RemoveConnector):
         return () if state.status is ConnectorStatus.REMOVED else (filled(ConnectorRemoved, command),)
     if state.status is ConnectorStatus.REMOVED:
         raise not_allowed(f"connector {command.connector_id} is removed; register another one")
+    return _manage(command, state)
+
+
+def _manage(
+    command: RotateConnectorSecret | PauseConnector | ResumeConnector | NamePersonalFields | NoteRefusedChanges,
+    state: Connector,
+) -> tuple[ConnectorEvent, ...]:
     match command:
         case RotateConnectorSecret():
             return (filled(ConnectorSecretRotated, command, number=state.secrets + 1),)
@@ -207,10 +249,18 @@ def decide_connector(command: ConnectorCommand, state: Connector | None, _given:
             return () if state.status is ConnectorStatus.PAUSED else (filled(ConnectorPaused, command),)
         case ResumeConnector():
             return () if state.status is ConnectorStatus.ACTIVE else (filled(ConnectorResumed, command),)
+        case NamePersonalFields():
+            return (_named(command, state.naming + 1),)
         case NoteRefusedChanges():
             return (filled(ConnectorChangesRefused, command, total=state.refused + command.count),)
         case _:
             assert_never(command)
+
+
+def _named(command: RegisterConnector | NamePersonalFields, number: int) -> ConnectorPersonalNamed:
+    if command.person_field in command.personal_fields:
+        raise not_allowed(f"{command.person_field} says whose the personal fields are, so it cannot be one of them")
+    return filled(ConnectorPersonalNamed, command, number=number)
 
 
 CONNECTOR = Decider(

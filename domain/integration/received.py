@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from domain.integration.change import UNKNOWN, IngestChange, Op
+from domain.integration.personal import NO_NAMING, Naming, apart, holds, identity_of, person_in
 from schemas.json_text import json_text
 
 _LONGEST_NAME = 200
@@ -28,31 +29,37 @@ class Received(NamedTuple):
     identity: str
 
 
-def read_message(connector_id: str, message: Any, said_id: str | None) -> Received:
+def read_message(connector_id: str, message: Any, said_id: str | None, naming: Naming = NO_NAMING) -> Received:
     """Return a message of any kind. Shape: without an id, which its sender says, what it says is its identity.
 
     Raises: ValueError, it cannot be recorded.
     """
-    payload = json_text(message)
-    identity = _digest(["id", said_id] if said_id else ["body", payload])
-    type_ = _name(message.get("type")) if isinstance(message, dict) else ""
+    json_text(message)
+    said, taken = apart(message, naming)
+    payload = json_text(said)
+    body = ["body", payload, *([identity_of(taken, naming)] if taken else [])]
+    identity = _digest(["id", said_id] if said_id else body)
+    type_ = _name(said.get("type")) if isinstance(said, dict) else ""
     command = IngestChange(
         connector_id=connector_id,
         record=_digest([connector_id, identity])[:_RECORD_HEX],
         source_event_type=type_ or UNKNOWN,
         op=Op.MESSAGE,
         payload=payload,
+        **_hidden(connector_id, said, taken, naming),
     )
     return Received(command, identity)
 
 
-def read_debezium(connector_id: str, message: Any) -> Received:
+def read_debezium(connector_id: str, message: Any, naming: Naming = NO_NAMING) -> Received:
     """Return a change of a row. What is no envelope of Debezium is recorded too, as UNKNOWN.
 
     Raises: ValueError, it cannot be recorded.
     Source: the Debezium documentation, "Change event values".
     """
-    envelope = _unwrapped(message)
+    whole = _unwrapped(message)
+    json_text(whole)
+    envelope, taken = apart(whole, naming)
     payload = json_text(envelope)
     said: Mapping[str, Any] = envelope if isinstance(envelope, dict) else {}
     found = said.get("source")
@@ -60,9 +67,12 @@ def read_debezium(connector_id: str, message: Any) -> Received:
     op = said.get("op")
     names = [_text(source.get("db")), _text(source.get("schema")), _text(source.get("table", source.get("collection")))]
     key = _key(message, said)
+    if naming.fields:
+        _check_rows(said, key, naming)
     key_text = "" if key is None else json_text(key, most=_MOST_KEY_BYTES)
     # without a source nothing but the moment tells an update from the same one later
-    identity = _digest([_told(said) if source else envelope, key_text])
+    told = _told(said) if source else envelope
+    identity = _digest([told, key_text, *([identity_of(taken, naming)] if taken else [])])
     position = {name: source[name] for name in _POSITIONS if source.get(name) is not None}
     command = IngestChange(
         connector_id=connector_id,
@@ -75,8 +85,31 @@ def read_debezium(connector_id: str, message: Any) -> Received:
         key=key_text,
         source_position=json_text(position) if position else "",
         payload=payload,
+        **_hidden(connector_id, said, taken, naming),
     )
     return Received(command, identity)
+
+
+def _hidden(connector_id: str, said: Any, taken: Mapping[str, Any], naming: Naming) -> dict[str, Any]:
+    """Return what a command says of personal values that were taken out, and of how it was known what is personal."""
+    hidden: dict[str, Any] = {"naming": naming.number}
+    if taken:
+        hidden |= {"person": person_in(connector_id, _rows_first(said), naming), "personal": json_text(taken)}
+    return hidden
+
+
+def _rows_first(said: Any) -> Any:
+    """Return a message with the rows of a change before all else, the newer one first."""
+    return [said.get("after"), said.get("before"), said] if isinstance(said, dict) else said
+
+
+def _check_rows(said: Mapping[str, Any], key: Any, naming: Naming) -> None:
+    """Raises: ValueError, a personal value would be recorded in the open."""
+    if holds(key, naming.fields):
+        raise ValueError("has a personal field in the key of its row, which is recorded in the open")
+    rows = (said.get("before"), said.get("after"))
+    if not all(row is None or isinstance(row, dict) for row in rows):
+        raise ValueError("has a row that is no JSON object, so that its personal fields are not known")
 
 
 def _unwrapped(message: Any) -> Any:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.option(
     "--kinds",
-    help=f"What it does, with commas between; else all that is installed of {', '.join(KINDS)}.",
+    help=f"What it does, with commas between; else those of installed packages, and all that is installed of"
+    f" {', '.join(KINDS)}.",
 )
 @click.option(
     "--concurrency",
@@ -61,7 +62,7 @@ def tasks(*, kinds: str | None, concurrency: int, name: str | None) -> None:
         settings = HandlerSettings.from_environment()
     usual = KINDS if settings.qdrant else [kind for kind in KINDS if kind not in VECTORS]
     try:
-        wanted = kinds_of(kinds, usual)
+        wanted = kinds_of(kinds, usual, with_packages=True)
     except BadKinds as error:
         raise click.BadParameter(str(error), param_hint="--kinds") from error
     if not wanted:

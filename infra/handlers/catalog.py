@@ -9,9 +9,10 @@ from infra.handlers.deliver import deliver_webhooks
 from infra.handlers.embeddings import embed_text
 from infra.handlers.invoice import extract_invoice
 from infra.handlers.javascript import script_javascript
-from infra.handlers.kinds import DELIVER, SCRIPT
+from infra.handlers.kinds import DELIVER, KINDS, SCRIPT
 from infra.handlers.mail import notify_email
 from infra.handlers.outgoing import Outgoing
+from infra.handlers.packages import handler_of_package
 from infra.handlers.settings import HandlerSettings
 from infra.handlers.vectors import vectors_delete, vectors_search, vectors_upsert
 from infra.handlers.web import Handler, http_check, http_request
@@ -25,9 +26,13 @@ HandlersOf = Callable[[str], Mapping[str, Handler]]
 
 
 def handlers(settings: HandlerSettings, kinds: Sequence[str], outside: Outside, vectors: QdrantVectors) -> HandlersOf:
-    """Return what gives the handler of each of these KINDS for a tenant."""
+    """Return what gives the handler of each of these kinds for a tenant.
+
+    Raises: BadHandler, that of a package cannot be used.
+    """
     # all tenants share its places
     script = script_javascript()
+    of_packages = {kind: handler_of_package(kind) for kind in kinds if kind not in KINDS}
 
     def of(tenant: str) -> Mapping[str, Handler]:
         outgoing = Outgoing(settings.allowed, outside, tenant)
@@ -44,6 +49,7 @@ def handlers(settings: HandlerSettings, kinds: Sequence[str], outside: Outside, 
             "vectors.search": vectors_search(outgoing, vectors),
             "vectors.upsert": vectors_upsert(outgoing, vectors),
             DELIVER: deliver_webhooks(outgoing),
+            **of_packages,
         }
         return {kind: _bounded(shipped[kind]) for kind in kinds}
 

@@ -146,7 +146,7 @@ def create_app(
     include(app, provider_keys_router(gateway.commands, box, fingerprints))
     include(app, webhooks_router(gateway.commands, box, views.documents))
     include(app, connectors_router(gateway.commands, box))
-    include(app, received_router(gateway.commands, Senders(gateway.credentials, box)))
+    include(app, received_router(gateway.commands, Senders(gateway.credentials, box), fingerprints))
     add_own_issuer(app, gateway.commands, gateway.credentials, box, fingerprints)
     add_sign_in_providers(
         app,

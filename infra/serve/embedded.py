@@ -150,7 +150,7 @@ def create_app(
     include(app, provider_keys_router(commands, box, fingerprints))
     include(app, webhooks_router(commands, box, views.documents))
     include(app, connectors_router(commands, box))
-    include(app, received_router(commands, Senders(embedded.credentials, box)))
+    include(app, received_router(commands, Senders(embedded.credentials, box), fingerprints))
     add_own_issuer(app, commands, embedded.credentials, box, fingerprints)
     add_sign_in_providers(
         app,

@@ -8,6 +8,7 @@ from domain.integration.connector import (
     ConnectorEvent,
     ConnectorFormat,
     ConnectorPaused,
+    ConnectorPersonalNamed,
     ConnectorRegistered,
     ConnectorRemoved,
     ConnectorResumed,
@@ -38,6 +39,9 @@ def _fields(at: str, event: ConnectorEvent) -> dict[str, Any]:
             return _standing(ConnectorStatus.ACTIVE, event.reason, at)
         case ConnectorRemoved():
             return _standing(ConnectorStatus.REMOVED, event.reason, at)
+        case ConnectorPersonalNamed():
+            named = {"personal_fields": list(event.personal_fields), "person_field": event.person_field or ""}
+            return {**named, "changed_at": at}
         case ConnectorChangesRefused():
             return {"refused": event.total, "refused_at": at, "last_error": event.reason}
         case _:
@@ -67,6 +71,8 @@ PROJECTION = Projection(
             "format": "debezium",
             "registered_at": "2026-01-31T08:30:00.250000Z",
             "changed_at": "2026-01-31T08:30:00.250000Z",
+            "personal_fields": ["email", "name"],
+            "person_field": "customer_id",
             "refused": 1,
             "refused_at": "2026-01-31T09:00:00.250000Z",
             "last_error": "is larger than 64 KiB as JSON",

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from domain.given import Given
 from domain.integration.change import CHANGE, Op
@@ -13,6 +14,7 @@ from domain.integration.connector import (
     ConnectorStatus,
     connector_stream,
 )
+from domain.integration.personal import Naming, PersonalFields
 from domain.integration.received import read_debezium, read_message
 from domain.rejection import Kind
 from schemas.json_text import json_value
@@ -20,11 +22,13 @@ from tests.examples.integration import (
     CHANGE_RECEIVED,
     CONNECTOR_CHANGES_REFUSED,
     CONNECTOR_PAUSED,
+    CONNECTOR_PERSONAL_NAMED,
     CONNECTOR_REGISTERED,
     CONNECTOR_REMOVED,
     CONNECTOR_RESUMED,
     CONNECTOR_SECRET_ROTATED,
     INGEST_CHANGE,
+    NAME_PERSONAL_FIELDS,
     NOTE_REFUSED_CHANGES,
     PAUSE_CONNECTOR,
     REGISTER_CONNECTOR,
@@ -86,9 +90,90 @@ def test_secrets_and_refused_changes_are_counted() -> None:
 
 
 def test_change_says_what_tool_it_is_of() -> None:
-    change.when(INGEST_CHANGE, beside(Connector(tool_type="postgresql"))).then(CHANGE_RECEIVED)
-    again = change.given(CHANGE_RECEIVED).when(INGEST_CHANGE, beside(Connector(tool_type="postgresql")))
-    again.then(CHANGE_RECEIVED)
+    known = beside(Connector(tool_type="postgresql", naming=2))
+    change.when(INGEST_CHANGE, known).then(CHANGE_RECEIVED)
+    change.given(CHANGE_RECEIVED).when(INGEST_CHANGE, known).then(CHANGE_RECEIVED)
+
+
+def test_change_that_was_read_when_something_else_was_personal_is_read_again() -> None:
+    why = "what is personal in what connector crm sends has just changed; send it again"
+    for naming in (0, 1, 3):
+        known = beside(Connector(tool_type="postgresql", naming=naming))
+        change.when(INGEST_CHANGE, known).then_refused(Kind.NOT_NOW, why)
+
+
+def test_record_is_a_person_by_itself_where_nobody_else_is_named() -> None:
+    known = beside(Connector(tool_type="postgresql", naming=2))
+    nobody = replace(INGEST_CHANGE, person="")
+    change.when(nobody, known).then(replace(CHANGE_RECEIVED, person=str(nobody.stream)))
+    change.when(replace(nobody, personal=None), known).then(replace(CHANGE_RECEIVED, person=None, personal=None))
+
+
+def test_what_is_personal_is_said_when_a_connector_is_registered_and_anew_later() -> None:
+    said = replace(REGISTER_CONNECTOR, personal_fields=("email", "name"), person_field="customer_id")
+    registered, named = CONNECTOR.decide(said, None, GIVEN)
+    assert registered == replace(CONNECTOR_REGISTERED, sealed="AQIDBA==")
+    assert named == replace(CONNECTOR_PERSONAL_NAMED, number=1)
+    connector.given(CONNECTOR_REGISTERED, named).when(NAME_PERSONAL_FIELDS).then(CONNECTOR_PERSONAL_NAMED)
+    one = replace(NAME_PERSONAL_FIELDS, person_field="email")
+    why = "email says whose the personal fields are, so it cannot be one of them"
+    connector.given(CONNECTOR_REGISTERED).when(one).then_refused(Kind.NOT_ALLOWED, why)
+
+
+def test_field_that_says_what_a_change_is_cannot_be_personal() -> None:
+    with pytest.raises(ValidationError, match="says what a change is"):
+        TypeAdapter(PersonalFields).validate_python(("email", "source"))
+
+
+NAMING = Naming(frozenset({"email", "name"}), "customer_id", 2, b"secret")
+PERSON = {**ROW, "before": {"id": 7, "email": None}, "after": {"id": 7, "customer_id": 42, "email": "ann@shop.example"}}
+
+
+def test_personal_values_are_taken_out_of_a_change() -> None:
+    command, _ = read_debezium("crm", PERSON, NAMING)
+    assert json_value(command.payload) == {**PERSON, "after": {"id": 7, "customer_id": 42, "email": "[personal]"}}
+    assert (command.personal, command.person) == ('{"/after/email":"ann@shop.example"}', "person-crm~42")
+    assert command.naming == 2
+    assert read_debezium("crm", ROW, NAMING)[0].personal is None
+    assert read_debezium("crm", {"schema": {}, "payload": PERSON}, NAMING)[0] == command
+
+
+def test_personal_values_are_taken_out_of_a_message_wherever_they_are() -> None:
+    said = {"type": "order", "to": [{"name": {"first": "Ann"}, "a/b": {"email": "a@b.example"}}], "customer_id": True}
+    command, _ = read_message("shop", said, None, NAMING)
+    taken = [{"name": "[personal]", "a/b": {"email": "[personal]"}}]
+    assert json_value(command.payload) == {**said, "to": taken}
+    assert json_value(command.personal or "") == {"/to/0/name": {"first": "Ann"}, "/to/0/a~1b/email": "a@b.example"}
+    # true is no name of a person
+    assert command.person == ""
+
+
+def test_newer_row_says_whose_values_they_are() -> None:
+    rows = {"before": {"customer_id": 1, "name": "A"}, "after": {"customer_id": 2, "name": "B"}}
+    assert read_debezium("crm", {**ROW, **rows}, NAMING)[0].person == "person-crm~2"
+    assert read_debezium("crm", {**ROW, **rows, "after": None}, NAMING)[0].person == "person-crm~1"
+
+
+def test_change_that_would_have_a_personal_value_in_the_open_is_refused() -> None:
+    for key in ({"email": "ann@shop.example"}, {"payload": {"name": "Ann"}}):
+        with pytest.raises(ValueError, match="in the key of its row"):
+            read_debezium("crm", {"key": key, "payload": PERSON}, NAMING)
+    with pytest.raises(ValueError, match="in the key of its row"):
+        read_debezium("crm", PERSON, NAMING._replace(fields=frozenset({"id"})))
+    with pytest.raises(ValueError, match="is no JSON object"):
+        read_debezium("crm", {**ROW, "after": '{"email": "ann@shop.example"}'}, NAMING)
+
+
+def test_identity_tells_personal_values_apart_and_gives_none_away() -> None:
+    def identity(email: str, secret: bytes = b"secret") -> str:
+        message = {**PERSON, "after": {"id": 7, "email": email}}
+        return read_debezium("crm", message, NAMING._replace(secret=secret)).identity
+
+    assert identity("a@b.example") == identity("a@b.example")
+    assert len({identity("a@b.example"), identity("c@b.example"), identity("a@b.example", b"another")}) == 3
+    message = {"email": "a@b.example"}
+    found = {read_message("shop", message, None, NAMING._replace(secret=one)).identity for one in (b"1", b"2")}
+    assert len(found) == 2
 
 
 @pytest.mark.parametrize(

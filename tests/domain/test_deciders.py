@@ -45,7 +45,7 @@ BESIDE: Mapping[type[Command], Mapping[StreamId, Any]] = {
         workflow_stream("triage"): evolve_workflow(evolve_workflow(None, WORKFLOW_CREATED), WORKFLOW_PUBLISHED)
     },
     CreateAgent: PARTS.streams,
-    IngestChange: {connector_stream("crm"): Connector(tool_type="postgresql")},
+    IngestChange: {connector_stream("crm"): Connector(tool_type="postgresql", naming=2)},
     ExecuteAgent: {agent_stream("first-look"): evolve_agent(None, AGENT_CREATED)},
     RetryProcess: {StreamId(RETRY_PROCESS.process): replace(BEGUN, timers={f"{RETRY}1~1~lead-1": GIVEN.now})},
     PublishAgentRelease: {StreamId(f"device-{id_}"): evolve_device(None, REGISTERED) for id_ in ("42", "43")},

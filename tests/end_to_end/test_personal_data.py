@@ -143,6 +143,44 @@ def test_destroyed_key_makes_every_copy_unreadable_and_leaves_all_else(
     assert server.embedded.views.operations.verify("leads", lambda _: None).differences == 0
 
 
+def test_personal_fields_that_a_system_outside_sends_are_sealed_and_erased_for_all_of_their_person(
+    server: Server,
+) -> None:
+    connector = {"connector_id": "crm", "tool_type": "postgresql", "format": "debezium"}
+    named = {"personal_fields": ["email"], "person_field": "customer_id"}
+    made = server.client.post("/v1/connectors", json={**connector, **named}).raise_for_status().json()
+    rows: list[dict[str, Any]] = [
+        {
+            "op": "c",
+            "after": {"id": id_, "customer_id": customer, "email": f"{name}@outside.test"},
+            "source": {"lsn": id_},
+        }
+        for id_, customer, name in ((1, 42, "slartibartfast"), (2, 42, "slartibartfast"), (3, 43, "marvin"))
+    ]
+    sent = server.client.post(made["address"], json=rows, headers={"Authorization": f"Bearer {made['secret']}"})
+    assert sent.json() == {"received": 3, "repeated": 0}
+
+    def shown(**headers: str) -> list[Any]:
+        server.embedded.views.catch_up()
+        answer = server.client.get("/v1/audit/events?types=integration.received&limit=100", headers=headers)
+        found = sorted(answer.json()["rows"], key=lambda row: row["data"]["source_position"])
+        assert all(json.loads(row["data"]["payload"])["after"]["email"] == "[personal]" for row in found)
+        return [row["data"]["personal"] for row in found]
+
+    assert [json.loads(one) for one in shown()] == [{"/after/email": row["after"]["email"]} for row in rows]
+    assert shown(**{"X-API-Key": server.key("leads:read", "audit:read")}) == [MASKED] * 3
+    assert files_with("slartibartfast", server.embedded.dir.path) == []
+    server.embedded.keys.destroy((DEMO_TENANT, "person-crm~42"))
+    assert shown() == [ERASED, ERASED, '{"/after/email":"marvin@outside.test"}']
+    # the same change sent again adds nothing, and what comes later is of a person that is erased
+    again = server.client.post(made["address"], json=rows, headers={"Authorization": f"Bearer {made['secret']}"})
+    assert again.json() == {"received": 0, "repeated": 3}
+    later = {**rows[0], "source": {"lsn": 4}}
+    server.client.post(made["address"], json=later, headers={"Authorization": f"Bearer {made['secret']}"})
+    assert shown()[3] == ERASED
+    assert files_with("slartibartfast", server.embedded.dir.path) == []
+
+
 def test_no_file_of_the_folder_has_a_personal_text_in_the_open(server: Server) -> None:
     contact = dict.fromkeys(PERSONAL, "zaphod-4711@example.test")
     lead = server.capture(contact)

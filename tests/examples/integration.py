@@ -56,6 +56,9 @@ REGISTER_CONNECTOR = connector.RegisterConnector(
 ROTATE_CONNECTOR_SECRET = connector.RotateConnectorSecret(connector_id="crm", sealed="BQYHCA==")
 PAUSE_CONNECTOR = connector.PauseConnector(connector_id="crm", reason="the database moves")
 RESUME_CONNECTOR = connector.ResumeConnector(connector_id="crm", reason="the database has moved")
+NAME_PERSONAL_FIELDS = connector.NamePersonalFields(
+    connector_id="crm", personal_fields=("email", "name"), person_field="customer_id"
+)
 REMOVE_CONNECTOR = connector.RemoveConnector(connector_id="crm", reason="the database is closed")
 NOTE_REFUSED_CHANGES = connector.NoteRefusedChanges(connector_id="crm", count=2, reason="is larger than 64 KiB as JSON")
 INGEST_CHANGE = change.IngestChange(
@@ -68,13 +71,19 @@ INGEST_CHANGE = change.IngestChange(
     table="orders",
     key='{"id":7}',
     source_position='{"lsn":24023128}',
-    payload='{"after":{"id":7},"before":null,"op":"u"}',
+    payload='{"after":{"customer_id":42,"email":"[personal]","id":7},"before":null,"op":"u"}',
+    person="person-crm~42",
+    personal='{"/after/email":"ann@shop.example"}',
+    naming=2,
 )
 
 CONNECTOR_REGISTERED = connector.ConnectorRegistered(tool_type="postgresql", format="debezium", sealed=None)
 CONNECTOR_SECRET_ROTATED = connector.ConnectorSecretRotated(number=2, sealed=None)
 CONNECTOR_PAUSED = connector.ConnectorPaused(reason="the database moves")
 CONNECTOR_RESUMED = connector.ConnectorResumed(reason="the database has moved")
+CONNECTOR_PERSONAL_NAMED = connector.ConnectorPersonalNamed(
+    number=2, personal_fields=("email", "name"), person_field="customer_id"
+)
 CONNECTOR_REMOVED = connector.ConnectorRemoved(reason="the database is closed")
 CONNECTOR_CHANGES_REFUSED = connector.ConnectorChangesRefused(count=2, total=5, reason="is larger than 64 KiB as JSON")
 CHANGE_RECEIVED = change.ChangeReceived(
@@ -87,5 +96,7 @@ CHANGE_RECEIVED = change.ChangeReceived(
     table="orders",
     key='{"id":7}',
     source_position='{"lsn":24023128}',
-    payload='{"after":{"id":7},"before":null,"op":"u"}',
+    payload='{"after":{"customer_id":42,"email":"[personal]","id":7},"before":null,"op":"u"}',
+    person="person-crm~42",
+    personal='{"/after/email":"ann@shop.example"}',
 )

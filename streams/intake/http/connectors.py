@@ -13,6 +13,7 @@ from domain.integration.connector import (
     RotateConnectorSecret,
     connector_stream,
 )
+from domain.integration.personal import FieldName, PersonalFields
 from projections.integration.connectors import PROJECTION as CONNECTORS
 from read_api.edge.asking import Allowed
 from read_api.edge.auth import Caller
@@ -27,7 +28,13 @@ from streams.intake.http.provider_keys import SecretBox
 from streams.intake.http.senders import address_of
 from streams.intake.http.tenants import read_body
 
-_SAID = {"connector_id": "crm", "tool_type": "postgresql", "format": "debezium"}
+_SAID = {
+    "connector_id": "crm",
+    "tool_type": "postgresql",
+    "format": "debezium",
+    "personal_fields": ["email", "name"],
+    "person_field": "customer_id",
+}
 _SECRET = {"address": "/v1/connectors/acme.crm/events", "secret": "whsec_…", "position": "events/0/12"}
 
 _Managing = Annotated[Caller, Depends(Allowed("integration:write", records="events"))]
@@ -39,6 +46,8 @@ class _Connect(BaseModel):
     connector_id: ConnectorId
     tool_type: Name
     format: ConnectorFormat
+    personal_fields: PersonalFields = ()
+    person_field: FieldName | None = None
 
 
 def connectors_router(gate: Gate, box: SecretBox) -> APIRouter:

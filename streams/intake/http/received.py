@@ -61,7 +61,8 @@ class _Read(NamedTuple):
     refused: str
 
 
-def received_router(gate: BatchGate, senders: Senders) -> APIRouter:
+def received_router(gate: BatchGate, senders: Senders, fingerprint_key: bytes) -> APIRouter:
+    """Shape: `fingerprint_key` is the deployment's."""
     router = APIRouter(tags=["commands"])
 
     @router.post(
@@ -81,7 +82,7 @@ def received_router(gate: BatchGate, senders: Senders) -> APIRouter:
             caller = Caller(sender.tenant_id, sender.connector_id, (), quota=sender.quota)
             await count(request, caller)
             await check_quota(request, caller, "events")
-            read = await asyncio.to_thread(_read, sender, body, message_id(request))
+            read = await asyncio.to_thread(_read, sender, body, message_id(request), fingerprint_key)
             replies = await _recorded(gate, [_submission(sender, one.command, one.identity) for one in read.changes])
         repeated = sum(reply.repeated for reply in replies)
         received = len(replies) - repeated
@@ -93,27 +94,30 @@ def received_router(gate: BatchGate, senders: Senders) -> APIRouter:
     return router
 
 
-def _read(sender: Sender, body: bytes, said_id: str | None) -> _Read:
+def _read(sender: Sender, body: bytes, said_id: str | None, secret: bytes) -> _Read:
     """Return what a body says. Raises: Problem (400), it is no JSON, or too many."""
     said = json_of(body)
     is_message = sender.format == ConnectorFormat.WEBHOOK
     items = said if isinstance(said, list) and not is_message else [said]
     if len(items) > MAX_CHANGES:
         raise Problem(400, f"there are more than {MAX_CHANGES} changes; send them in parts")
+    naming = sender.naming._replace(secret=secret)
     changes: list[Received] = []
     reasons: list[str] = []
     for number, item in enumerate(items):
         try:
             one = (
-                read_message(sender.connector_id, item, said_id)
+                read_message(sender.connector_id, item, said_id, naming)
                 if is_message
-                else read_debezium(sender.connector_id, item)
+                else read_debezium(sender.connector_id, item, naming)
             )
         except ValueError as error:
             reasons.append(f"change {number} {error}"[:_SHOWN])
         else:
             changes.append(one)
-    return _Read(changes, reasons, f"refused-{hashlib.sha256(body).hexdigest()}" if reasons else "")
+    return _Read(
+        changes, reasons, f"refused-{hashlib.blake2b(body, key=secret, digest_size=32).hexdigest()}" if reasons else ""
+    )
 
 
 async def _recorded(gate: BatchGate, submissions: Sequence[Submission]) -> Sequence[Reply]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from fastapi import Request
 
 from domain.integration.connector import connector_stream
+from domain.integration.personal import Naming
 from projections.connectors import connector_of
 from projections.credentials import Credentials, Quota, values_of
 from read_api.edge.auth import Unauthenticated
@@ -50,6 +51,7 @@ class Sender(NamedTuple):
     format: str
     secret: str
     quota: Quota
+    naming: Naming
 
 
 class _Signed(NamedTuple):
@@ -118,7 +120,8 @@ class Senders:
         secret = opened(self._box, tenant_id, stream, found.sealed)
         if secret is None:
             return None
-        return Sender(tenant_id, connector_id, found.format, secret, self._credentials.quota_of(tenant_id))
+        quota = self._credentials.quota_of(tenant_id)
+        return Sender(tenant_id, connector_id, found.format, secret, quota, found.naming)
 
     def _wrong(self, address: str) -> Problem:
         try:

@@ -10,6 +10,7 @@ from tests.examples.integration import (
     CHANGE_RECEIVED,
     CONNECTOR_CHANGES_REFUSED,
     CONNECTOR_PAUSED,
+    CONNECTOR_PERSONAL_NAMED,
     CONNECTOR_REGISTERED,
     CONNECTOR_REMOVED,
     CONNECTOR_RESUMED,
@@ -100,6 +101,12 @@ CASES: list[Case] = [
     _connector(CONNECTOR_PAUSED, status="PAUSED", status_reason="the database moves", changed_at=HAPPENED),
     _connector(CONNECTOR_RESUMED, status="ACTIVE", status_reason="the database has moved", changed_at=HAPPENED),
     _connector(CONNECTOR_REMOVED, status="REMOVED", status_reason="the database is closed", changed_at=HAPPENED),
+    _connector(
+        CONNECTOR_PERSONAL_NAMED,
+        personal_fields=["email", "name"],
+        person_field="customer_id",
+        changed_at=HAPPENED,
+    ),
     _connector(CONNECTOR_CHANGES_REFUSED, refused=5, refused_at=HAPPENED, last_error="is larger than 64 KiB as JSON"),
     (
         received_changes.PROJECTION,

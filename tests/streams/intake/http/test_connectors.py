@@ -125,6 +125,20 @@ def test_change_goes_out_to_a_webhook_endpoint_that_wants_it(way: WaysIn) -> Non
     assert task["input"]["types"] == ["integration.received"]
 
 
+def test_what_is_personal_is_known_from_the_next_request_on(way: WaysIn) -> None:
+    secret = registered(way)
+    sent(way, row(1), secret)
+    answer = way.command("integration.NamePersonalFields", {"connector_id": "crm", "personal_fields": ["n"]})
+    assert answer.status_code == 200
+    assert sent(way, [row(2), row(3, key={"n": 3})], secret).status_code == 422
+    first, second = changes(way)
+    assert (first.data["personal"], second.data["personal"]) == (None, '{"/after/n":2}')
+    assert json_value(second.data["payload"])["after"] == {"id": 7, "n": "[personal]"}
+    assert second.data["person"] == second.stream
+    [refusal] = [one for one in way.entries(Topic.EVENTS) if one.type == "connector.changes.refused"]
+    assert refusal.data["reason"].startswith("change 1 has a personal field in the key")
+
+
 def test_array_of_a_webhook_is_one_message(way: WaysIn) -> None:
     secret = registered(way, SHOP)
     assert sent(way, [1, 2], secret, "/v1/connectors/demo.shop/events").json()["received"] == 1

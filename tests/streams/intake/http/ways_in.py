@@ -189,7 +189,7 @@ def ways_in(folder: Path, *, max_waiting: int = MAX_WAITING, limiter: RateLimite
     app.include_router(tasks_router(gate, documents, secrets, deliveries, b"a key of fingerprints"))
     app.include_router(webhooks_router(gate, box, documents))
     app.include_router(connectors_router(gate, box))
-    app.include_router(received_router(gate, Senders(credentials, box)))
+    app.include_router(received_router(gate, Senders(credentials, box), b"a key of fingerprints"))
     app.state.ephemerals = LocalEphemerals()
     app.include_router(streaming_router(documents, app.state.ephemerals))
     app.include_router(provider_keys_router(gate, box, b"a key of fingerprints"))
