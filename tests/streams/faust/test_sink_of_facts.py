@@ -118,5 +118,11 @@ def test_a_batch_that_comes_again_has_its_effect_once(worker: Worker, decoded: l
     worker.sink.apply(batches)
     assert worker.rows() == 2 * MANY * READINGS
     assert list(worker.letters.letters(METRICS_VIEW.table)) == []
-    # fewer than MANY are left of each: those are read one by one
-    assert len(decoded) > before
+    # many are left of both together, although not of each
+    assert set(decoded[before:]) == {MANY // 2 + 1, MANY}
+
+
+def test_few_records_are_read_one_by_one(worker: Worker, decoded: list[int]) -> None:
+    worker.sink.apply({tp: records[: MANY // 2 - 1] for tp, records in both().items()})
+    assert worker.rows() == 2 * (MANY // 2 - 1) * READINGS
+    assert set(decoded) == set(range(1, MANY // 2))
