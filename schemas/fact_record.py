@@ -64,6 +64,7 @@ def decode_fact_record(raw: bytes, *, tenant_id: TenantId, partition: int, posit
     try:
         facts = _read(raw)
         stream, type_ = StreamId(facts.stream), facts.type
+        actor = Actor(ActorType(facts.actor_type), facts.actor_id)
         data = decode_payload(facts.type, facts.schema_version, facts.data)
     except ValueError as error:
         known = (tenant_id, stream, type_, Topic.TELEMETRY, partition, position, _shown(raw), str(error))
@@ -80,7 +81,7 @@ def decode_fact_record(raw: bytes, *, tenant_id: TenantId, partition: int, posit
         position,
         facts.happened_at,
         facts.recorded_at,
-        Actor(ActorType(facts.actor_type), facts.actor_id),
+        actor,
         facts.request_id,
         facts.request_id,
         data,

@@ -44,10 +44,12 @@ _TEXTS = ("ce_id", "ce_correlationid", "ce_causationid")
 class Record(Protocol):
     """What a consumer was given."""
 
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, Any]]
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, Any]]: ...
 
 
 class _Heads(NamedTuple):

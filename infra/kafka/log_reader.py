@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
@@ -17,8 +17,9 @@ from infra.kafka.connection import (
 )
 from infra.kafka.topics import log_ids
 from schemas.envelope import Entry, Envelope, StreamId, TenantId, Topic
-from schemas.kafka_record import KafkaRecord, decode_kafka, kafka_record, position_of
+from schemas.kafka_record import decode_kafka, kafka_record, position_of
 from schemas.partitioning import partition_of
+from schemas.raw_kafka_facts import MANY, KafkaFacts
 from streams.ports import LogUnavailable
 from streams.topics import Topics
 
@@ -31,10 +32,18 @@ _READ_BYTES = 2 * 1024 * 1024
 _READ_TIMEOUT_S = 30.0
 
 
+class _Raw(NamedTuple):
+    """A record as the consumer gave it."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, Any]]
+
+
 class _Found(NamedTuple):
     offset: int
     position: int
-    record: KafkaRecord
+    raw: _Raw
 
 
 class KafkaLogReader:
@@ -92,21 +101,26 @@ class KafkaLogReader:
             offset = self._offset_after(topic, partition, after, stable)
             if offset >= stable:
                 return ()
-            entries: list[Entry] = []
+            news: list[tuple[int, _Raw]] = []
             size = 0
-            while len(entries) < limit and size < _READ_BYTES and offset < stable:
+            while len(news) < limit and size < _READ_BYTES and offset < stable:
                 for found in self._from(topic, partition, offset):
                     if isinstance(found, int):
                         offset = found
                         break
                     offset = found.offset + 1
                     if found.position > after:
-                        entries.append(_entry(topic, partition, found))
-                        size += len(found.record.value)
-                    if len(entries) >= limit or size >= _READ_BYTES:
+                        news.append((found.position, found.raw))
+                        size += len(found.raw.value or b"")
+                    if len(news) >= limit or size >= _READ_BYTES:
                         break
-            self._places[topic, partition] = (entries[-1].position if entries else after, offset)
-            return entries
+            self._places[topic, partition] = (news[-1][0] if news else after, offset)
+            if topic is Topic.TELEMETRY and len(news) >= MANY:
+                return KafkaFacts(news, partition)
+            return [
+                decode_kafka(kafka_record(*raw), topic=topic, partition=partition, position=position)
+                for position, raw in news
+            ]
 
     def wait(self, ends: Mapping[tuple[Topic, int], int], timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
@@ -232,11 +246,7 @@ class KafkaLogReader:
 
 
 def _found(topic: Topic, message: Message, offset: int) -> _Found | None:
-    record = kafka_record(message.key(), message.value(), headers_of(message))
-    position = offset + 1 if topic is Topic.TELEMETRY else position_of(record)
+    raw = _Raw(message.key(), message.value(), headers_of(message))
+    position = offset + 1 if topic is Topic.TELEMETRY else position_of(kafka_record(*raw))
     # without a position it is not of our writers
-    return None if position is None else _Found(offset, position, record)
-
-
-def _entry(topic: Topic, partition: int, found: _Found) -> Entry:
-    return decode_kafka(found.record, topic=topic, partition=partition, position=found.position)
+    return None if position is None else _Found(offset, position, raw)

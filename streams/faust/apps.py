@@ -125,6 +125,8 @@ class ProjectionSink:
             marks[tp] = f"{entries[-1].position if entries else reached}{_OF}{self._logs.get(topic, '')}"
             if entries:
                 news.append(entries)
+        if sum(len(entries) for entries in news if isinstance(entries, KafkaFacts)) < MANY:
+            news = list(map(list, news))
         going = [run for run in self.runs if run.projection.name not in self.stopped]
         # a view mostly waits for its store: they wait together, and none of them is in two threads
         done = [
@@ -202,8 +204,7 @@ def _entries(topic: Topic, partition: int, records: Sequence[Record], reached: i
     """Return the records that some view has not read yet; never raises."""
     if topic is Topic.TELEMETRY:
         # facts are written without transactions: an offset for each record, from 0
-        facts = KafkaFacts([(at, record) for record in records if (at := record.offset + 1) > reached], partition)
-        return facts if len(facts) >= MANY else list(facts)
+        return KafkaFacts([(at, record) for record in records if (at := record.offset + 1) > reached], partition)
     return [entry for record in records if (entry := _event(record, reached)) is not None]
 
 

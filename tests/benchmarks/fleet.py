@@ -9,8 +9,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -19,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import clickhouse_connect
+import psutil
 import pyarrow as pa
 from cassandra.cluster import Cluster as CassandraCluster
 from cassandra.concurrent import execute_concurrent
@@ -31,7 +32,7 @@ from schemas.envelope import Actor, ActorType, TenantId
 from streams.ports import FactSubmission, SystemClock
 from tests import cluster as cluster_of_tests
 from tests.benchmarks import projectors
-from tests.benchmarks.projectors import Bench
+from tests.benchmarks.projectors import STATUS_S, Bench
 from tests.benchmarks.result import Result
 from tests.cluster import SCHEMA_IDS, Cluster
 
@@ -65,25 +66,36 @@ WAYS = (
 )
 
 
+class Rates(NamedTuple):
+    """Readings in a second of the clock, and in a second of the processor, of which other work takes nothing away."""
+
+    by_clock: float
+    by_processor: float
+
+
 def run(say: Callable[[str], None]) -> Iterator[Result]:
     """Measure each way in rounds; results come as they are there."""
     before = os.environ.get("BASELINE")
     with Bench() as bench:
         for way in WAYS:
             say(f"{way.name}{f', beside {before}' if before else ''}")
-            bare, earlier, ours = list[float](), list[float](), list[float]()
+            bare, earlier, ours = list[Rates](), list[Rates](), list[Rates]()
             for _ in range(ROUNDS):
                 bare.append(_bare(bench, way))
-                earlier += [_rate(bench, way, Path(before), READINGS // BEFORE_PART)] if before else []
-                ours.append(_rate(bench, way, HERE, READINGS))
-            yield Result(f"{way.name}; bare", median(ours), "rows/s", median(bare), way.of_bare, of_ratio=True)
+                earlier += [_rates(bench, way, Path(before), READINGS // BEFORE_PART)] if before else []
+                ours.append(_rates(bench, way, HERE, READINGS))
+            yield from _compared(f"{way.name}; bare", ours, bare, way.of_bare)
             if earlier:
-                yield Result(
-                    f"{way.name}; before", median(ours), "rows/s", median(earlier), way.of_before, of_ratio=True
-                )
+                yield from _compared(f"{way.name}; before", ours, earlier, way.of_before)
 
 
-def _rate(bench: Bench, way: Way, tree: Path, readings: int) -> float:
+def _compared(name: str, ours: Sequence[Rates], others: Sequence[Rates], floor: float) -> Iterator[Result]:
+    for of, at in (("of the clock", 0), ("of the processor", 1)):
+        value, baseline = median(one[at] for one in ours), median(one[at] for one in others)
+        yield Result(f"{name}, {of}", value, "rows/s", baseline, floor, of_ratio=True)
+
+
+def _rates(bench: Bench, way: Way, tree: Path, readings: int) -> Rates:
     """Return what the code of a work tree measures in a process of its own, with the engines of this one."""
     engines = {"kafka": bench.kafka.bootstrap, "mongo": bench.mongo.url, "folder": str(bench.folder)}
     ports = {"cassandra": bench.cassandra.port, "front": bench.front.port}
@@ -91,10 +103,18 @@ def _rate(bench: Bench, way: Way, tree: Path, readings: int) -> float:
     done = subprocess.run(
         command, cwd=tree, env={**os.environ, "PYTHONPATH": str(tree)}, check=True, stdout=subprocess.PIPE, text=True
     )
-    return float(done.stdout.split()[-1])
+    by_clock, by_processor = map(float, done.stdout.splitlines()[-1].split())
+    return Rates(by_clock, by_processor)
 
 
-def measure(engines: dict[str, Any], way: Way, readings: int) -> float:
+@contextmanager
+def _timed(readings: int, rates: list[Rates]) -> Iterator[None]:
+    clock, processor = time.perf_counter(), time.process_time()
+    yield
+    rates.append(Rates(readings / (time.perf_counter() - clock), readings / (time.process_time() - processor)))
+
+
+def measure(engines: dict[str, Any], way: Way, readings: int) -> Rates:
     bench = Bench.__new__(Bench)
     bench.folder = Path(engines["folder"])
     at: Any = SimpleNamespace
@@ -105,7 +125,26 @@ def measure(engines: dict[str, Any], way: Way, readings: int) -> float:
     cluster = Cluster(engines["kafka"], partitions=PARTITIONS)
     records = fill(cluster, way, readings)
     role = next(role for role in {each.role for each in catalog.PROJECTIONS} if role.value == way.role)
-    return bench.worker(role, bench.environment(cluster), records).rate * readings / records
+    return _of_worker(bench, role, bench.environment(cluster), records, readings / records)
+
+
+def _of_worker(bench: Bench, role: Any, environment: Mapping[str, str], records: int, readings: float) -> Rates:
+    """Let a new worker read to the end; what it took until its first batch is not counted."""
+    with bench.running(role, environment) as (process, url):
+        seen = psutil.Process(process.pid)
+        clock = processor = first = 0.0
+        while (applied := projectors._applied(url)) < records:
+            if applied and not clock:
+                clock, processor, first = time.perf_counter(), _processor_s(seen), applied
+            assert process.poll() is None
+            time.sleep(STATUS_S)
+        taken = (applied - first) * readings
+        return Rates(taken / (time.perf_counter() - clock), taken / (_processor_s(seen) - processor))
+
+
+def _processor_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def fill(cluster: Cluster, way: Way, readings: int) -> int:
@@ -138,7 +177,7 @@ def _fact(device: int, instant: int) -> FactSubmission:
 # --- the bare drivers
 
 
-def _bare(bench: Bench, way: Way) -> float:
+def _bare(bench: Bench, way: Way) -> Rates:
     name = f"bare_{time.monotonic_ns()}"
     return _bare_arrow(bench, name) if way.role == "analytics" else _bare_batches(bench, name, way)
 
@@ -152,7 +191,7 @@ def _rows(instants: int) -> Iterator[tuple[str, str, str, int, float, str, int]]
             yield f"t{device * TENANTS // DEVICES}", f"web-{device}", f"metric-{metric}", at, n / 7, "%", n + 1
 
 
-def _bare_arrow(bench: Bench, name: str) -> float:
+def _bare_arrow(bench: Bench, name: str) -> Rates:
     columns = list(zip(*_rows(1), strict=True))
     types = [pa.string()] * 3 + [pa.timestamp("us", "UTC"), pa.float64(), pa.string(), pa.uint64()]
     names = ["tenant_id", "device_id", "metric", "happened_at", "value", "unit", "position"]
@@ -163,13 +202,14 @@ def _bare_arrow(bench: Bench, name: str) -> float:
             " happened_at DateTime64(6, 'UTC'), value Float64, unit String, position UInt64)"
             " ENGINE = ReplacingMergeTree(position) ORDER BY (tenant_id, device_id, metric, happened_at)"
         )
-        began = time.perf_counter()
-        for at in range(0, READINGS, ARROW_ROWS):
-            client.insert_arrow(name, table.slice(at, ARROW_ROWS))
-        return READINGS / (time.perf_counter() - began)
+        rates: list[Rates] = []
+        with _timed(READINGS, rates):
+            for at in range(0, READINGS, ARROW_ROWS):
+                client.insert_arrow(name, table.slice(at, ARROW_ROWS))
+        return rates[0]
 
 
-def _bare_batches(bench: Bench, name: str, way: Way) -> float:
+def _bare_batches(bench: Bench, name: str, way: Way) -> Rates:
     """Return the rate of batches of rows in the order of their partitions, as many as a worker has at once."""
     rows = list(_rows(way.instants))[: READINGS // BEFORE_PART]
     with CassandraCluster(["127.0.0.1"], port=bench.cassandra.port) as engine:
@@ -182,12 +222,12 @@ def _bare_batches(bench: Bench, name: str, way: Way) -> float:
             " value double, unit text, position bigint, PRIMARY KEY ((tenant_id, device_id, metric, day), happened_at))"
         )
         insert = session.prepare(f"INSERT INTO {name}.r{_VALUES}")
-        began = time.perf_counter()
-        for at in range(0, len(rows), 10_000):
-            execute_concurrent(
-                session, [(one, None) for one in _cut(insert, rows[at : at + 10_000])], concurrency=IN_FLIGHT
-            )
-        return len(rows) / (time.perf_counter() - began)
+        rates: list[Rates] = []
+        with _timed(len(rows), rates):
+            for at in range(0, len(rows), 10_000):
+                some = [(one, None) for one in _cut(insert, rows[at : at + 10_000])]
+                execute_concurrent(session, some, concurrency=IN_FLIGHT)
+        return rates[0]
 
 
 _VALUES = " (tenant_id, device_id, metric, day, happened_at, value, unit, position) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -207,4 +247,4 @@ def _cut(insert: Any, rows: Sequence[Any]) -> Iterator[BatchStatement]:
 
 
 if __name__ == "__main__":
-    print(measure(json.loads(sys.argv[1]), WAYS[int(sys.argv[2])], int(sys.argv[3])))
+    print(*measure(json.loads(sys.argv[1]), WAYS[int(sys.argv[2])], int(sys.argv[3])))

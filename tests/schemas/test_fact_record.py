@@ -43,6 +43,13 @@ def test_record_of_a_type_that_is_not_known_keeps_its_stream_and_bytes() -> None
     assert (read.stream, read.type, read.position, read.raw) == ("device-42", "device.exploded", 7, raw)
 
 
+def test_record_of_somebody_of_no_known_type_is_undecodable() -> None:
+    raw = encode_fact_record(stored(METRICS_RECORD)._replace(actor_type="\x00ystem"))
+    read = decode_fact_record(raw, tenant_id=ACME, partition=0, position=7)
+    assert isinstance(read, Undecodable)
+    assert (read.stream, read.type) == ("device-42", METRICS_RECORD.TYPE)
+
+
 @pytest.mark.parametrize("raw", [b"", b"\xf2", encode_fact_record(stored(LOG_RECORD))[:20]])
 def test_bytes_that_are_no_record_are_undecodable(raw: bytes) -> None:
     read = decode_fact_record(raw, tenant_id=ACME, partition=0, position=7)
