@@ -25,6 +25,7 @@ _TYPES = {
 }
 
 ROOMS = (
+    "account",
     "agents",
     "alerts",
     "budgets",
@@ -36,12 +37,14 @@ ROOMS = (
     "events",
     "executions",
     "import",
+    "integrations",
     "invoices",
     "leads",
     "logs",
     "maintenance",
     "organizations",
     "quotes",
+    "releases",
     "runs",
     "scripts",
     "settings",

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from domain.catalog import OFFERED
 from infra.embedded import Embedded
 from infra.serve.embedded import create_app
 
@@ -46,7 +47,7 @@ def prepare() -> None:
 
 def build(into: Path) -> None:
     """Write the files of the page. Raises: CalledProcessError, with what the compiler or the bundler said."""
-    _describe(SOURCE / "build" / "openapi.json")
+    _describe(SOURCE / "build")
     _run("npm", "run", "--silent", "types")
     _run("npm", "run", "--silent", "check")
     _run("npm", "run", "--silent", "bundle", "--", "--outDir", str(into), "--emptyOutDir")
@@ -59,11 +60,13 @@ def differences(one: Path, other: Path) -> list[str]:
     return [name for name in names if name not in same]
 
 
-def _describe(path: Path) -> None:
-    path.parent.mkdir(exist_ok=True)
+def _describe(into: Path) -> None:
+    """Write what the page is compiled with: the API's description, and the types of events that webhooks tell of."""
+    into.mkdir(exist_ok=True)
+    (into / "offered.json").write_text(json.dumps(sorted(OFFERED)))
     with TemporaryDirectory() as folder, Embedded.open(Path(folder)) as embedded:
         app = create_app(embedded, host_metrics=False)
-        path.write_text(json.dumps(app.openapi(), indent=1))
+        (into / "openapi.json").write_text(json.dumps(app.openapi(), indent=1))
 
 
 def _run(*command: str) -> "subprocess.CompletedProcess[str]":

@@ -60,7 +60,9 @@ def _fill(server: Server) -> None:
 def _rooms(server: Server) -> Iterator[tuple[str, str]]:
     """Yield each room that the rail leads to, and one thing of each list that has things with rooms of their own."""
     yield "overview", "/"
-    for room in ("devices", "alerts", "watches", "maintenance", "logs", "scripts", "runs", "organizations", "leads"):
+    for room in ("devices", "alerts", "watches", "maintenance", "logs", "scripts", "runs", "releases"):
+        yield room, f"/{room}"
+    for room in ("organizations", "leads", "integrations", "account"):
         yield room, f"/{room}"
     for room in ("quotes", "team", "customers", "invoices", "transactions", "budgets", "content", "workflows"):
         yield room, f"/{room}"

@@ -85,6 +85,7 @@ class RotateRefreshToken(_OfConsent):
 class EndConsent(_OfConsent):
     """No token that came of the consent is good any more."""
 
+    IS_FOR_OWN: ClassVar = True
     reason: Text = ""
 
 

@@ -46,6 +46,7 @@ class StartSession(_OfSession):
 
 @value
 class EndSession(_OfSession):
+    IS_FOR_OWN: ClassVar = True
     reason: Text = ""
 
 

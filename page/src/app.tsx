@@ -11,10 +11,12 @@ import { FIND, Search } from "./parts/Search";
 import { SignIn } from "./parts/SignIn";
 import { beginNews, connection, endNews } from "./news";
 import { ROOMS } from "./rooms";
+import { Account } from "./rooms/Account";
 import { AgentRoom, AgentRunRoom, Agents } from "./rooms/Agents";
 import { Alerts } from "./rooms/Alerts";
 import { Budgets } from "./rooms/Budgets";
 import { CollectionRoom, Collections } from "./rooms/Collections";
+import { ConnectorRoom } from "./rooms/Connectors";
 import { ContentQueue, ContentRoom } from "./rooms/Content";
 import { ConversationRoom, Conversations } from "./rooms/Conversations";
 import { CustomerRoom, Customers } from "./rooms/Customers";
@@ -23,6 +25,7 @@ import { Devices } from "./rooms/Devices";
 import { Events } from "./rooms/Events";
 import { ExecutionRoom } from "./rooms/Execution";
 import { Import } from "./rooms/Import";
+import { ChangeRoom, Integrations } from "./rooms/Integrations";
 import { Invoice } from "./rooms/Invoice";
 import { Invoices } from "./rooms/Invoices";
 import { LeadRoom, Leads } from "./rooms/Leads";
@@ -31,6 +34,7 @@ import { Maintenance } from "./rooms/Maintenance";
 import { OrganizationRoom, Organizations } from "./rooms/Organizations";
 import { Overview } from "./rooms/Overview";
 import { QuoteRoom, Quotes } from "./rooms/Quotes";
+import { ReleaseRoom, Releases } from "./rooms/Releases";
 import { RunRoom, RunsRoom } from "./rooms/Runs";
 import { ScriptRoom, Scripts } from "./rooms/Scripts";
 import { Settings } from "./rooms/Settings";
@@ -40,6 +44,7 @@ import { Team } from "./rooms/Team";
 import { ToolExecutionRoom, ToolRoom, Tools } from "./rooms/Tools";
 import { TransactionRoom, Transactions } from "./rooms/Transactions";
 import { Watches, WatchRoom } from "./rooms/Watches";
+import { WebhookRoom } from "./rooms/Webhooks";
 import { ExecutionsRoom, WorkflowRoom, Workflows } from "./rooms/Workflows";
 import { begin, form, may, me, signOut } from "./session";
 
@@ -59,6 +64,8 @@ const AT: Readonly<Record<string, ComponentType>> = {
   "/scripts/:id": ScriptRoom,
   "/runs": RunsRoom,
   "/runs/:id": RunRoom,
+  "/releases": Releases,
+  "/releases/:id": ReleaseRoom,
   "/organizations": Organizations,
   "/organizations/:id": OrganizationRoom,
   "/leads": Leads,
@@ -93,8 +100,13 @@ const AT: Readonly<Record<string, ComponentType>> = {
   "/tasks/:id": TaskRoom,
   "/events": Events,
   "/import": Import,
+  "/integrations": Integrations,
+  "/integrations/webhooks/:id": WebhookRoom,
+  "/integrations/connectors/:id": ConnectorRoom,
+  "/integrations/changes/:id": ChangeRoom,
   "/system": System,
   "/settings": Settings,
+  "/account": Account,
 };
 
 export function App() {

@@ -48,6 +48,8 @@ export interface Question<P extends TablePath> {
   path: P;
   /** Questions of different names are of different lists. */
   name: string;
+  /** Leaves out rows that the API cannot tell apart from those that are meant. */
+  isMeant?(row: Row<P>): boolean;
   /** Asked for at each beginning: what it gives then, like the last hour, is what all its pages are of. */
   query(): Query<P>;
 }
@@ -71,7 +73,7 @@ export function useEndless<P extends TablePath>(
 
   const page = async (cursor: string | null, signal: AbortSignal): Promise<Page<Row<P>>> => {
     const { rows, next } = await table(path, { ...state.current.query, cursor } as never, {}, { position: placeOf(categories), signal });
-    return { cursor, next, rows };
+    return { cursor, next, rows: question.isMeant ? rows.filter(question.isMeant) : rows };
   };
 
   /** Asks once at a time; a newer list takes the place of the question. */

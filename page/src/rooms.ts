@@ -17,6 +17,7 @@ export const ROOMS: readonly Room[] = [
   { path: "/logs", title: "Logs", scopes: ["logs:read"], icon: "M4 6h16M4 10h10M4 14h16M4 18h7" },
   { path: "/scripts", title: "Scripts", scopes: ["scripts:read"], icon: "M4 5h16v14H4zM7 10l3 2.500-3 2.500M12 15h5" },
   { path: "/runs", title: "Runs", scopes: ["scripts:read"], icon: "M12 3a9 9 0 1 0 0 18 9 9 0 1 0 0-18M10 8l6 4-6 4z" },
+  { path: "/releases", title: "Agent releases", scopes: ["agent_releases:read"], icon: "M12 15V4M8 8l4-4 4 4M4 15v5h16v-5" },
   { path: "/organizations", title: "Organizations", scopes: ["organizations:read"], icon: "M5 21V4h9v17M14 9h5v12M3 21h18M8 8h3M8 12h3M8 16h3" },
   { path: "/leads", title: "Leads", scopes: ["leads:read"], icon: "M4 4h4v16H4zM10 4h4v11h-4zM16 4h4v7h-4z" },
   { path: "/quotes", title: "Quotes", scopes: ["quotes:read"], icon: "M5 3h10l4 4v14H5zM9 11h6M9 15h6" },
@@ -35,6 +36,13 @@ export const ROOMS: readonly Room[] = [
   { path: "/tasks", title: "Tasks", scopes: ["tasks:read"], icon: "M4 6l2 2 3-4M4 14l2 2 3-4M12 7h8M12 15h8" },
   { path: "/events", title: "Events", scopes: ["audit:read"], icon: "M12 7v5l3 2M21 12a9 9 0 1 1-3-6.7M21 3v5h-5" },
   { path: "/import", title: "Import", scopes: ["finance:write", "telemetry:write"], icon: "M12 3v12M7 10l5 5 5-5M4 20h16" },
+  {
+    path: "/integrations",
+    title: "Integrations",
+    scopes: ["webhook_endpoints:read", "connectors:read", "received_changes:read"],
+    icon: "M4 8h12M13 5l3 3-3 3M20 16H8M11 13l-3 3 3 3",
+  },
   { path: "/system", title: "System", scopes: ["ops:read"], icon: "M4 5h16v6H4zM4 13h16v6H4zM8 8h.01M8 16h.01" },
   { path: "/settings", title: "Settings", scopes: ["users:read"], icon: "M4 7h9M17 7h3M13 4v6M4 17h3M11 17h9M7 14v6" },
+  { path: "/account", title: "Account", scopes: [], icon: "M9 9a3 3 0 1 0 6 0 3 3 0 0 0-6 0M12 3a9 9 0 1 0 0 18 9 9 0 1 0 0-18M6 18c1-3 4-4 6-4s5 1 6 4" },
 ];

@@ -7,6 +7,11 @@ import { ask, client, forgetKey, refused, storeKey, storedKey } from "./api";
 // the cookie itself cannot be seen from here; without this mark nobody is asked who has nothing to show
 const SIGNED_IN = "factline.session";
 
+const LINKING = "factline.linking";
+
+/** How it ended that somebody linked who they are at a provider: "" where it is done, else why it is not. */
+export const linked = signal<string | null>(null);
+
 type Me = Awaited<ReturnType<typeof whoAmI>>;
 
 export const me = signal<Me | null>(null);
@@ -63,12 +68,14 @@ export async function providersOf(tenant_id: string): Promise<readonly { id: str
   }
 }
 
-/** Leaves this page for that of a provider, which sends the browser back. */
-export async function signInThrough(tenant_id: string, provider_id: string): Promise<void> {
-  forgetKey();
+/** Leaves this page for that of a provider, which sends the browser back; with `link` who is signed in stays so. */
+export async function signInThrough(tenant_id: string, provider_id: string, { link = false } = {}): Promise<void> {
+  if (!link) forgetKey();
   const path = { tenant_id, provider_id };
-  const { location: away } = await ask(client.POST("/v1/sign-in/{tenant_id}/{provider_id}", { params: { path }, body: {} }));
-  if (away) location.assign(away);
+  const { location: away } = await ask(client.POST("/v1/sign-in/{tenant_id}/{provider_id}", { params: { path }, body: { link } }));
+  if (!away) return;
+  if (link) sessionStorage.setItem(LINKING, provider_id);
+  location.assign(away);
 }
 
 const NOT_IN: Readonly<Record<string, string>> = {
@@ -80,13 +87,23 @@ const NOT_IN: Readonly<Record<string, string>> = {
   email: "the provider has not verified your address",
 };
 
+const NOT_LINKED: Readonly<Record<string, string>> = {
+  unknown: "your user has changed meanwhile; try again",
+};
+
 /** Takes from the address what the server says of somebody who comes back from a provider. */
 function takeOutcomeFromAddress(): void {
   const said = new URLSearchParams(location.hash.slice(1));
   const [tenant, why] = [said.get("signed-in"), said.get("sign-in-failed")];
   if (tenant === null && why === null) return;
   history.replaceState(null, "", location.pathname + location.search);
-  if (tenant !== null) {
+  const wasLinking = sessionStorage.getItem(LINKING) !== null;
+  sessionStorage.removeItem(LINKING);
+  if (wasLinking) {
+    // they are signed in as before, also where it failed
+    linked.value = why === null ? "" : (NOT_LINKED[why] ?? NOT_IN[why] ?? "it failed");
+    history.replaceState(null, "", "/account");
+  } else if (tenant !== null) {
     forgetKey();
     localStorage.setItem(SIGNED_IN, tenant);
   } else {

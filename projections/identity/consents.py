@@ -50,6 +50,7 @@ PROJECTION = Projection(
         sorts=("given_at", "expires_at"),
         default_sort="-given_at",
         scope="users",
+        owner="user_id",
         example={
             "id": "5f1c2d1e9a7b4c605f1c2d1e9a7b4c60",
             "version": 2,

@@ -33,6 +33,7 @@ PROJECTION = Projection(
         sorts=("started_at", "expires_at"),
         default_sort="-started_at",
         scope="users",
+        owner="user_id",
         example={
             "id": "5f1c2d1e9a7b4c605f1c2d1e9a7b4c60",
             "version": 1,

@@ -75,6 +75,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "see workflows of one's own": Permission(
         ("conversations:own", "executions:own", "live:own", "workflows:own"), frozenset(ROLES)
     ),
+    "see and end sessions and consents of one's own": Permission(("identity:own", "users:own"), frozenset(ROLES)),
     "make and execute workflows of one's own": Permission(("automation:own",), frozenset({OWNER, ADMIN, USER})),
     MANAGE: Permission(("identity:write", "integration:write"), frozenset({OWNER, ADMIN})),
 }

@@ -297,6 +297,20 @@ def test_client_may_what_both_the_user_and_its_scopes_may(server: Server) -> Non
     assert detail.startswith("the role VIEWER may not do this")
 
 
+def test_user_sees_what_they_consented_to_and_takes_it_back(server: Server, client: Any) -> None:
+    one, other = server.member("consenting", "VIEWER"), server.member("other-one", "USER")
+    tokens, others = held_for(server, one, client), held_for(server, other, client)
+    [consent] = eventually(lambda: server.rows("/v1/consents", one))
+    assert (consent["user_id"], consent["client_id"]) == ("consenting", client["client_id"])
+    assert [row["user_id"] for row in eventually(lambda: server.rows("/v1/consents", other))] == ["other-one"]
+    ends = {"consent_id": consent["id"], "reason": "no more"}
+    refused(server.post("/v1/commands/identity/EndConsent", ends, **other, **OWN_PAGE), 403)
+    assert server.is_in(tokens.access)
+    server.post("/v1/commands/identity/EndConsent", ends, **one, **OWN_PAGE).raise_for_status()
+    eventually(lambda: not server.is_in(tokens.access))
+    assert server.is_in(others.access)
+
+
 def test_roles_are_those_of_the_moment_and_a_disabled_user_is_out(server: Server, client: Any) -> None:
     tokens = held_for(server, server.member("changing", "USER"), client)
     assert server.me(tokens.access)["may"] == sorted(scopes_of("USER"))

@@ -230,6 +230,27 @@ def test_owner_registers_a_program_changes_its_secret_and_ends_it(page: Page, se
     page.until_text("#consents", "No user has let a program act for them")
 
 
+def test_owner_lets_people_sign_in_through_a_provider_and_ends_a_session(page: Page, server: Server) -> None:
+    invited = server.post("/v1/invitations", {"user_id": "sam", "email": "sam@demo.example", "roles": ["USER"]})
+    who = {"tenant_id": "demo", "user_id": "sam", "password": PASSWORD}
+    httpx.post(f"{server.address}/v1/passwords", json={**who, "token": invited["token"]}).raise_for_status()
+    signed_in = httpx.post(f"{server.address}/v1/sign-in", json=who).raise_for_status()
+    page.open(server.api_key, "/settings")
+    page.row("#sessions", "sam").find_element(By.XPATH, ".//button[.='End']").click()
+    page.press("End")
+    page.until(lambda: "ended" in page.row("#sessions", "sam").text or None, "the session goes on")
+    me = httpx.get(f"{server.address}/v1/me", cookies=dict(signed_in.cookies))
+    assert me.status_code == 401
+    page.press("Add a provider")
+    about = {"name": "Demo <b>people</b>", "issuer": "https://id.demo.example", "client_secret": "hush"}
+    page.fill(provider_id="people", **about)
+    page.press("Add a provider")
+    page.row("#sign-in-providers", "Demo <b>people</b>")
+    page.press("Remove", within="#sign-in-providers")
+    page.press("Remove")
+    page.until_text("#sign-in-providers .status", "removed")
+
+
 def test_accountant_sets_a_budget_and_sees_what_is_spent_of_it(page: Page, server: Server) -> None:
     page.open(server.api_key, "/budgets")
     page.until_text("#budgets", "No budgets yet")

@@ -151,6 +151,24 @@ def test_user_makes_and_sees_workflows_of_their_own(server: Server) -> None:
     assert archived.status_code == 200
 
 
+def test_everybody_sees_their_own_sessions_ends_them_and_no_others(server: Server) -> None:
+    here, stranger = server.member("two-desks", "VIEWER"), server.member("stranger", "USER")
+    there = cookie_of(server.sign_in("two-desks").raise_for_status())
+    eventually(lambda: len(server.rows("/v1/sessions", here) or ()) == 2)
+    assert {row["user_id"] for row in server.rows("/v1/sessions", here)} == {"two-desks"}
+    assert [row["user_id"] for row in server.rows("/v1/sessions", stranger)] == ["stranger"]
+    refused(server.client.get("/v1/sessions", params={"user_id": "two-desks"}, headers=stranger), 403)
+    ends = {"session_id": server.me(there)["credential"]["id"], "reason": "not my desk any more"}
+    assert refused(server.client.get(f"/v1/sessions/{ends['session_id']}", headers=stranger), 404)
+    refused(server.post("/v1/commands/identity/EndSession", ends, **stranger, **OWN_PAGE), 403)
+    assert server.is_in(there)
+    server.post("/v1/commands/identity/EndSession", ends, **here, **OWN_PAGE).raise_for_status()
+    eventually(lambda: not server.is_in(there))
+    assert server.is_in(here)
+    # who manages the tenant sees and ends all
+    assert {"two-desks", "stranger"} <= {row["user_id"] for row in server.rows("/v1/sessions", server.admin)}
+
+
 def test_cookie_is_secure_where_the_page_came_over_https(server: Server) -> None:
     server.member("tls", "VIEWER")
     assert "secure" in server.sign_in("tls", **{"X-Forwarded-Proto": "https"}).headers["set-cookie"].lower()

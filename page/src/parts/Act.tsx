@@ -9,7 +9,8 @@ import { recorded } from "../news";
 export interface Field {
   name: string;
   label: string;
-  kind?: "text" | "long" | "number" | "choice" | "password" | "datetime-local" | "date";
+  /** Of "several" any may be chosen; they are said with a blank between them. */
+  kind?: "text" | "long" | "number" | "choice" | "several" | "password" | "datetime-local" | "date";
   values?: readonly string[];
   /** What a choice of nothing is called. */
   nothing?: string;
@@ -64,7 +65,7 @@ export function Act({ label, title = label, fields = [], category, disabled = fa
     setError("");
     try {
       const form = new FormData(event.target as HTMLFormElement);
-      const values = Object.fromEntries([...form].map(([name, value]) => [name, String(value).trim()]));
+      const values = Object.fromEntries([...form.keys()].map((name) => [name, form.getAll(name).map((value) => String(value).trim()).join(" ")]));
       const said = JSON.stringify(values);
       // a key that was answered once would be refused with other words than before
       if (said !== attempt.current.said || !attempt.current.key) attempt.current = { said, key: fresh() };
@@ -104,12 +105,16 @@ export function Act({ label, title = label, fields = [], category, disabled = fa
           <form onSubmit={submit} key={opened}>
             <h2>{title}</h2>
             {children}
-            {fields.map((field) => (
-              <label key={field.name}>
-                {field.label}
-                <Input {...field} />
-              </label>
-            ))}
+            {fields.map((field) =>
+              field.kind === "several" ? (
+                <Several key={field.name} {...field} />
+              ) : (
+                <label key={field.name}>
+                  {field.label}
+                  <Input {...field} />
+                </label>
+              ),
+            )}
             {error && (
               <p class="error" role="alert">
                 {error}
@@ -127,6 +132,23 @@ export function Act({ label, title = label, fields = [], category, disabled = fa
         )}
       </dialog>
     </>
+  );
+}
+
+function Several({ name, label, values = [], value = "" }: Field) {
+  const chosen = value.split(" ");
+  return (
+    <fieldset class="several">
+      <legend>{label}</legend>
+      <div>
+        {values.map((one) => (
+          <label key={one}>
+            <input type="checkbox" name={name} value={one} defaultChecked={chosen.includes(one)} />
+            {one}
+          </label>
+        ))}
+      </div>
+    </fieldset>
   );
 }
 

@@ -52,7 +52,7 @@ export function EndlessTable<P extends TablePath>(props: Props<P>) {
     // once one has stopped: each address makes the whole page anew
     const timer = setTimeout(() => latest.current.set({ cursor: at }, { replace: true }), REST_MS);
     return () => clearTimeout(timer);
-  }, [at]);
+  }, [at, first]);
   const fromTheBeginning = (): void => {
     list.fromTheBeginning();
     document.getElementById(id)?.scrollIntoView();
@@ -80,7 +80,7 @@ export function EndlessTable<P extends TablePath>(props: Props<P>) {
       ) : list.isLoading ? (
         <Notice>Loading…</Notice>
       ) : (
-        !list.error && empty
+        !list.error && !list.hasMore && empty
       )}
       {list.error && <Failure of={list.error} retry={list.again} />}
       {list.hasMore && !list.error && <Notice>More rows are on their way…</Notice>}

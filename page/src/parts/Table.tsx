@@ -103,7 +103,8 @@ class OneRow extends Component<RowProps> {
       next.row !== row ||
       next.columns !== columns ||
       next.before !== before ||
-      next.to !== to ||
+      // often another function that says the same
+      next.to?.(next.row) !== to?.(row) ||
       next.place !== place ||
       next.isCurrent !== isCurrent ||
       next.kind !== kind

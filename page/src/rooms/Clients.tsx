@@ -35,12 +35,33 @@ export const Clients = () => (
     columns={CLIENTS}
     categories={["client"]}
     isShort
-    more={may("identity:write") && <Register />}
+    more={
+      may("identity:write") && (
+        <div class="acts">
+          <SigningKey />
+          <Register />
+        </div>
+      )
+    }
     empty={<Notice>No programs yet. Register one, and it asks for tokens by OAuth, for itself or for a user who allows it.</Notice>}
   />
 );
 
 const shown = (id: unknown, secret: unknown): string => [`client_id: ${id}`, ...(secret ? [`client_secret: ${secret}`] : [])].join("\n");
+
+const SigningKey = () => (
+  <Act
+    label="New signing key"
+    title="Sign tokens with a new key from now on"
+    category="signing_key"
+    run={async (_, key) => {
+      const answer = await ask(client.POST("/v1/signing_keys", { params: { header: { "Idempotency-Key": key } } }));
+      return answer.position?.token ?? null;
+    }}
+  >
+    <p class="muted">Tokens that are out stay good until they end.</p>
+  </Act>
+);
 
 const Register = () => (
   <Act

@@ -5,6 +5,7 @@ import { useRoute } from "preact-iso";
 import { command, fresh, type Row } from "../api";
 import { count, text, words } from "../format";
 import { Act } from "../parts/Act";
+import { Analysis } from "../parts/Analysis";
 import { Notice, Status, Time, Top } from "../parts/bits";
 import { List } from "../parts/List";
 import type { Column } from "../parts/Table";
@@ -28,6 +29,30 @@ export function ContentQueue() {
     <>
       <Top title="Content">{may("content:write") && <Ask />}</Top>
       <List
+        id="calendar"
+        title="What is published from today on"
+        path="/v1/content"
+        columns={CALENDAR}
+        categories={["content"]}
+        // from this day on
+        query={{ publish_at_from: new Date().toISOString().slice(0, 10), sort: "publish_at" }}
+        isShort
+        limit={20}
+        to={(content) => `/content/${encodeURIComponent(String(content.id))}`}
+        empty={<Notice>Nothing is scheduled. Approve a draft, then say when and where it is published.</Notice>}
+      />
+      {may("analytics:read") && (
+        <Analysis
+          id="performance"
+          title="How it is read"
+          path="/v1/analytics/content"
+          by={["platform", "content", "month"]}
+          columns={PERFORMANCE}
+          categories={["content", "distribution"]}
+          empty="Nothing is published yet."
+        />
+      )}
+      <List
         id="content"
         title="All content"
         path="/v1/content"
@@ -41,6 +66,20 @@ export function ContentQueue() {
     </>
   );
 }
+
+const CALENDAR: readonly Column<Content>[] = [
+  { title: "When", cell: (content) => <Time at={content["publish_at"]} /> },
+  { title: "Status", cell: (content) => <Status of={content.status} /> },
+  { title: "Title", kind: "what", cell: (content) => text(content.title) },
+  { title: "Where", cell: (content) => text(((content["platforms"] ?? []) as string[]).join(", ")) },
+];
+
+const PERFORMANCE: readonly Column<Row<"/v1/analytics/content">>[] = [
+  { title: "Published", kind: "number", cell: (row) => count(Number(row.published ?? 0)) },
+  { title: "Failed attempts", kind: "number spare", cell: (row) => count(Number(row.failed_attempts ?? 0)) },
+  { title: "Views", kind: "number", cell: (row) => count(Number(row.views ?? 0)) },
+  { title: "Engagement", kind: "number", cell: (row) => count(Number(row.engagement ?? 0)) },
+];
 
 const Ask = () => (
   <Act

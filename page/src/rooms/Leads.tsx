@@ -6,7 +6,9 @@ import { command, fresh, table, type Body, type Row } from "../api";
 import { useAnswer } from "../ask";
 import { count, text } from "../format";
 import { Act, type Field } from "../parts/Act";
+import { Analysis } from "../parts/Analysis";
 import { Answered, Status, Top } from "../parts/bits";
+import type { Column } from "../parts/Table";
 import { Thing } from "../parts/Thing";
 import { may } from "../session";
 
@@ -26,9 +28,32 @@ export function Leads() {
           <Step key={step} of={step} />
         ))}
       </div>
+      {may("analytics:read") && (
+        <Analysis
+          id="funnel"
+          title="How far leads came"
+          path="/v1/analytics/funnel"
+          by={["source", "month"]}
+          columns={FUNNEL}
+          categories={["lead"]}
+          empty="No lead was captured yet."
+        />
+      )}
     </>
   );
 }
+
+const PERCENT = 100;
+
+const FUNNEL: readonly Column<Row<"/v1/analytics/funnel">>[] = [
+  { title: "Captured", kind: "number", cell: (row) => count(Number(row.captured ?? 0)) },
+  { title: "Contacted", kind: "number spare", cell: (row) => count(Number(row.contacted ?? 0)) },
+  { title: "Qualified", kind: "number spare", cell: (row) => count(Number(row.qualified ?? 0)) },
+  { title: "Quoted", kind: "number spare", cell: (row) => count(Number(row.quoted ?? 0)) },
+  { title: "Customers", kind: "number", cell: (row) => count(Number(row.converted ?? 0)) },
+  { title: "Lost", kind: "number", cell: (row) => count(Number(row.lost ?? 0)) },
+  { title: "Of all", kind: "number", cell: (row) => (typeof row.conversion_rate === "number" ? `${Math.round(row.conversion_rate * PERCENT)} %` : "–") },
+];
 
 function Step({ of }: { of: (typeof STEPS)[number] }) {
   const answer = useAnswer((asked) => table("/v1/leads", { status: [of], sort: "-score", limit: MOST }, {}, asked), [of], ["lead"]);

@@ -5,13 +5,14 @@ import { useEffect, useState } from "preact/hooks";
 
 import { ask, client, table, type Asked, type Row } from "../api";
 import { useAnswer } from "../ask";
-import { amount, count, plural } from "../format";
-import { Card, Notice, Top } from "../parts/bits";
+import { amount, count, plural, reading, text } from "../format";
+import { Answered, Card, Notice, Time, Top } from "../parts/bits";
 import { DeviceCharts } from "../parts/DeviceCharts";
 import { Feed } from "../parts/Feed";
 import { ImportHint } from "../parts/ImportHint";
 import { List } from "../parts/List";
 import { Revenue } from "../parts/Revenue";
+import { Table, type Column } from "../parts/Table";
 import { HEARD } from "../news";
 import { useRange } from "../range";
 import { may, mayAudit } from "../session";
@@ -56,6 +57,7 @@ export function Overview() {
               empty={<Notice>No devices yet.</Notice>}
             />
           )}
+          {may("devices:read") && <Busiest />}
           {may("alerts:read") && (
             <List
               id="alerts"
@@ -106,6 +108,32 @@ export function Overview() {
         )}
       </div>
     </>
+  );
+}
+
+type Load = Row<"/v1/metrics/top">;
+
+const LOADS: readonly Column<Load>[] = [
+  { title: "Device", cell: (load) => text(load.device_id) },
+  { title: "At most", kind: "number", cell: (load) => reading(load.value) },
+  { title: "Last", kind: "number", cell: (load) => reading(load.last) },
+  { title: "At", kind: "number spare", cell: (load) => <Time at={load.last_at} /> },
+];
+
+function Busiest() {
+  const answer = useAnswer((asked) => table("/v1/metrics/top", { metric: "cpu_percent", start: "-1h", limit: FEW }, {}, asked), [], [HEARD]);
+  return (
+    <Card id="busiest" title="Busiest devices: processor, last hour, percent">
+      <Answered answer={answer}>
+        {({ rows }) =>
+          rows.length ? (
+            <Table columns={LOADS} rows={rows} keyOf={(load) => String(load.device_id)} to={(load) => toDevice(String(load.device_id))} />
+          ) : (
+            <Notice>No device has said its cpu_percent in the last hour.</Notice>
+          )
+        }
+      </Answered>
+    </Card>
   );
 }
 

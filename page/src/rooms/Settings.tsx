@@ -9,6 +9,7 @@ import type { Column } from "../parts/Table";
 import { may } from "../session";
 import { Clients, Consents } from "./Clients";
 import { Issuers, Keys, KeyUsage, ProviderKeys } from "./Keys";
+import { SignInProviders } from "./SignInProviders";
 
 type User = Row<"/v1/users">;
 type Session = Row<"/v1/sessions">;
@@ -22,6 +23,7 @@ const USERS: readonly Column<User>[] = [
   { title: "E-mail", kind: "spare", cell: (user) => text(user.email) },
   { title: "Roles", cell: (user) => (user.roles ?? []).join(", ") },
   { title: "Status", cell: (user) => <Status of={user.status} /> },
+  { title: "Signs in through", kind: "spare", cell: (user) => text(user["linked_provider"]) },
   { title: "Joined", kind: "number spare", cell: (user) => <Time at={user["joined_at"]} /> },
   { title: "What to do", kind: "acts", cell: (user) => may("identity:write") && <UserActs of={user} /> },
 ];
@@ -36,7 +38,7 @@ const SESSIONS: readonly Column<Session>[] = [
     kind: "acts",
     cell: (session) =>
       may("identity:write") &&
-      session.status === "ACTIVE" && (
+      session.status === "STARTED" && (
         <Act
           label="End"
           title={`End this session of ${session.user_id}`}
@@ -82,6 +84,7 @@ export function Settings() {
       {may("users:read") && <Consents />}
       {may("provider_keys:read") && <ProviderKeys />}
       {may("issuers:read") && <Issuers />}
+      {may("issuers:read") && <SignInProviders />}
     </>
   );
 }
@@ -131,6 +134,15 @@ function UserActs({ of }: { of: User }) {
           return { position: answer.position ?? null, shown: String(answer.token) };
         }}
       />
+      {Boolean(of["linked_provider"]) && (
+        <Act
+          label="Unlink"
+          title={`${user_id} is not who they are at ${of["linked_provider"]} any more`}
+          category="user"
+          fields={REASON}
+          run={({ reason = "" }, key) => command("/v1/commands/identity/UnlinkIdentity", { user_id, reason }, key)}
+        />
+      )}
       <Act label="Disable" category="user" fields={REASON} run={({ reason = "" }, key) => command("/v1/commands/identity/DisableUser", { user_id, reason }, key)} />
     </>
   );

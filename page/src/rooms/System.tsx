@@ -131,7 +131,9 @@ const Letters = () => (
 function Jobs({ of }: { of: Projection }) {
   const name = String(of.projection);
   const [said, setSaid] = useState("");
-  const job = (what: "rebuild" | "verify") => async () => {
+  // another one is there while it is built, and after a rebuild the one before
+  const builds = (of.builds ?? []).filter((build): build is string => build !== of.live && build !== null);
+  const job = (what: string) => async () => {
     setSaid("begun");
     void follow(`/v1/operator/projections/${encodeURIComponent(name)}/${what}`, setSaid);
     return null;
@@ -141,6 +143,33 @@ function Jobs({ of }: { of: Projection }) {
       {said && <span class="muted" role="status">{`${said} `}</span>}
       <Act label="Verify" title={`Compare ${name} with the log`} category="ops" run={job("verify")} />
       <Act label="Rebuild" title={`Build ${name} anew and switch to it`} category="ops" run={job("rebuild")} />
+      {builds.map((build) => (
+        <span key={build}>
+          <Act label={`Answer from ${build}`} category="ops" run={job(`builds/${numberOf(build)}/switch`)} />
+          <Act
+            label={`Remove ${build}`}
+            category="ops"
+            run={async () => {
+              await ask(client.DELETE("/v1/operator/projections/{name}/builds/{build}", { params: { path: { name, build: numberOf(build) } } }));
+              return null;
+            }}
+          />
+        </span>
+      ))}
+      {Boolean(of.parked) && (
+        <Act
+          label="Go on without"
+          title={`${name} goes on without ${count(of.parked_records ?? 0)} parked records`}
+          category="ops"
+          run={async () => {
+            const { discarded } = await ask(client.POST("/v1/operator/projections/{name}/dead-letters/discard", { params: { path: { name } } }));
+            setSaid(`${discarded} discarded`);
+            return null;
+          }}
+        >
+          <p class="muted">Its rows stay without them until it is rebuilt.</p>
+        </Act>
+      )}
       {Boolean(of.parked) && (
         <Act
           label="Retry"
@@ -157,6 +186,9 @@ function Jobs({ of }: { of: Projection }) {
     </>
   );
 }
+
+/** devices_v2 -> 2 */
+const numberOf = (build: string): number => Number(build.slice(build.lastIndexOf("_v") + 2));
 
 /** Reads the progress of a job, line by line; the job goes on where nobody reads. */
 async function follow(path: string, say: (text: string) => void): Promise<void> {

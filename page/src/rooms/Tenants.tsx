@@ -2,7 +2,7 @@
 
 import { ask, client } from "../api";
 import { useAnswer } from "../ask";
-import { text } from "../format";
+import { text, words } from "../format";
 import { Act } from "../parts/Act";
 import { Answered, Card, Notice, Status } from "../parts/bits";
 import { Table, type Column } from "../parts/Table";
@@ -51,6 +51,8 @@ const Register = () => (
   />
 );
 
+const QUOTA = ["requests_per_minute", "requests_per_hour", "requests_per_day", "events_per_day", "facts_per_day", "live_streams"] as const;
+
 function Acts({ of }: { of: Tenant }) {
   const tenant_id = String(of.tenant_id);
   const path = { path: { tenant_id } };
@@ -81,6 +83,19 @@ function Acts({ of }: { of: Tenant }) {
           return { position: answer.position ?? null, shown: String(answer.api_key) };
         }}
       />
+      <Act
+        label="Quota"
+        title={`How much ${tenant_id} may do`}
+        category="tenant"
+        fields={QUOTA.map((name) => ({ name, label: words(name).replace(/^./, (letter) => letter.toUpperCase()), kind: "number", isOptional: true }))}
+        run={async (said) => {
+          const body = Object.fromEntries(QUOTA.map((name) => [name, said[name] ? Number(said[name]) : null]));
+          await ask(client.POST("/v1/tenants/{tenant_id}/quota", { params: path, body }));
+          return null;
+        }}
+      >
+        <p class="muted">It takes the place of what was set before; what is left out has no limit.</p>
+      </Act>
       <Act
         label="Suspend"
         title={`No key of ${tenant_id} does anything`}

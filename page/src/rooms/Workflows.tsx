@@ -4,8 +4,9 @@ import { useState } from "preact/hooks";
 import { useRoute } from "preact-iso";
 
 import { command, fresh, type Body, type Row } from "../api";
-import { duration, text } from "../format";
+import { count, duration, text } from "../format";
 import { Act } from "../parts/Act";
+import { Analysis } from "../parts/Analysis";
 import { Card, Notice, Status, Time, Top } from "../parts/bits";
 import { Graph, type GraphOf } from "../parts/Graph";
 import { List } from "../parts/List";
@@ -60,9 +61,29 @@ function Executions({ query = {} }: { query?: { workflow_id?: string[] } }) {
   );
 }
 
+const ENDED: readonly Column<Row<"/v1/analytics/workflows">>[] = [
+  { title: "Executions", kind: "number", cell: (row) => count(Number(row.executions ?? 0)) },
+  { title: "Completed", kind: "number spare", cell: (row) => count(Number(row.completed ?? 0)) },
+  { title: "Failed", kind: "number", cell: (row) => count(Number(row.failed ?? 0)) },
+  { title: "Cancelled", kind: "number spare", cell: (row) => count(Number(row.cancelled ?? 0)) },
+  { title: "Usually took", kind: "number", cell: (row) => duration(row.mean_ms) },
+  { title: "Longest", kind: "number spare", cell: (row) => duration(row.longest_ms) },
+];
+
 export const ExecutionsRoom = () => (
   <>
     <Top title="Executions" />
+    {may("analytics:read") && (
+      <Analysis
+        id="ended"
+        title="How executions ended"
+        path="/v1/analytics/workflows"
+        by={["workflow", "day", "status"]}
+        columns={ENDED}
+        categories={["execution"]}
+        empty="None has ended yet."
+      />
+    )}
     <Executions />
   </>
 );

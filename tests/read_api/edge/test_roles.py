@@ -24,6 +24,7 @@ tests/streams/intake/http/test_connectors.py."""
 
 READ, CHANGE, AUDIT = "read", "change", "audit, replay, history"
 SEE_OWN, MAKE_OWN = "see workflows of one's own", "make and execute workflows of one's own"
+OWN_ACCOUNT = "see and end sessions and consents of one's own"
 
 BY_PATH: Mapping[str, str] = {
     "/": NO_CREDENTIAL,
@@ -49,7 +50,7 @@ BY_PATH: Mapping[str, str] = {
     "/v1/connectors": AUDIT,
     "/v1/connectors/{connector_id}/events": SENDER,
     "/v1/connectors/{connector_id}/secret": MANAGE,
-    "/v1/consents": AUDIT,
+    "/v1/consents": OWN_ACCOUNT,
     "/v1/content": READ,
     "/v1/conversation_messages": SEE_OWN,
     "/v1/conversations": SEE_OWN,
@@ -88,7 +89,7 @@ BY_PATH: Mapping[str, str] = {
     "/v1/schedules": READ,
     "/v1/scripts": READ,
     "/v1/secrets": MANAGE,
-    "/v1/sessions": AUDIT,
+    "/v1/sessions": OWN_ACCOUNT,
     "/v1/sign-in": NO_CREDENTIAL,
     "/v1/sign-out": OWN_SESSION,
     "/v1/sign_in_providers": AUDIT,
@@ -138,6 +139,9 @@ BY_CONTEXT: Mapping[str, str] = {
     "operations": MANAGE,
     "sales": CHANGE,
 }
+
+OWN_BY_CONTEXT: Mapping[str, str] = {"automation": MAKE_OWN, "identity": OWN_ACCOUNT}
+"""What a command takes that may be about one's own things alone."""
 
 QUERIES: Mapping[str, str] = {"/v1/live": "?after=nonsense"}
 """An allowed answer has no end without these."""
@@ -231,7 +235,7 @@ def test_every_command_takes_whom_the_table_says(server: Server, role: str) -> N
     server.caller = user(DEMO, *([role] if role else []))
     for name in PUBLIC:
         context, _, command = name.partition(".")
-        expected = role in PERMISSIONS[MAKE_OWN if PUBLIC[name].IS_FOR_OWN else BY_CONTEXT[context]].roles
+        expected = role in PERMISSIONS[(OWN_BY_CONTEXT if PUBLIC[name].IS_FOR_OWN else BY_CONTEXT)[context]].roles
         assert server.is_allowed("POST", f"/v1/commands/{context}/{command}", {}) == expected, name
         [reply] = server.client.post("/v1/commands", json=[{"command": name, "body": {}}]).json()["replies"]
         assert (reply["kind"] != "not_allowed") == expected, name
