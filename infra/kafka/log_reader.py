@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from infra.kafka.connection import (
     PARTITION_END,
     Connection,
+    appended_ms,
     first_offsets,
     headers_of,
     kafka_errors,
@@ -232,8 +233,10 @@ class KafkaLogReader:
 
 
 def _found(topic: Topic, message: Message, offset: int) -> _Found | None:
-    record = kafka_record(message.key(), message.value(), headers_of(message))
-    position = offset + 1 if topic is Topic.TELEMETRY else position_of(record)
+    is_fact = topic is Topic.TELEMETRY
+    stamped = appended_ms(message) if is_fact else None
+    record = kafka_record(message.key(), message.value(), headers_of(message), appended_ms=stamped)
+    position = offset + 1 if is_fact else position_of(record)
     # without a position it is not of our writers
     return None if position is None else _Found(offset, position, record)
 

@@ -16,6 +16,7 @@ from schemas.envelope import Entry, Topic
 from schemas.kafka_record import decode_kafka, kafka_record, position_of
 from streams.faust.batch_agent import Broker, SinkApp, waited_for
 from streams.faust.batch_transport import Committed, Limits, Record
+from streams.faust.facts import fact_of
 from streams.newer import NeedsUpdate
 from streams.ports import Clock, DeadLetters
 from streams.project.first_build import is_level
@@ -199,9 +200,10 @@ def _position(mark: str, log: str) -> float:
 
 def _entry(topic: Topic, record: Record, reached: int) -> Entry | None:
     """Decode a record that some view has not read yet; never raises."""
+    if topic is Topic.TELEMETRY:
+        return fact_of(record) if record.offset >= reached else None
     raw = kafka_record(record.key, record.value, record.headers)
-    # facts are written without transactions: an offset for each record, from 0
-    position = record.offset + 1 if topic is Topic.TELEMETRY else position_of(raw)
+    position = position_of(raw)
     # without a position it is not of our writers
     if position is None or position <= reached:
         return None
