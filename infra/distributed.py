@@ -12,6 +12,7 @@ from typing import Self
 
 from uuid_utils import uuid7
 
+from infra.kafka.backup import Backup, back_up
 from infra.kafka.command_gate import KafkaCommandGate
 from infra.kafka.command_queue import KafkaCommandQueue
 from infra.kafka.connection import REQUEST_TIMEOUT_S, Connection, kafka_errors
@@ -114,6 +115,11 @@ def open_log(settings: Settings) -> Iterator[KafkaLogReader]:
         check_partitions(connection.connect(), settings.topics)
     with closing(KafkaLogReader(connection, settings.topics)) as log:
         yield log
+
+
+def back_up_log(settings: Settings, to: Path) -> Backup:
+    """Copy the log into a folder. Raises: what `back_up` raises."""
+    return back_up(Connection(settings.kafka_bootstrap, settings.kafka_security), settings.topics, to)
 
 
 @contextmanager

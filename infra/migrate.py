@@ -1,13 +1,15 @@
-"""This makes the log of the distributed profile ready: it registers the schemas and makes the topics."""
+"""This makes the log of the distributed profile ready: a new one, or one from a backup."""
 
 from pathlib import Path
 from typing import NamedTuple
 
+from infra.kafka.backup import Backup, check_backup, restore
 from infra.kafka.connection import Connection, kafka_errors
 from infra.kafka.schema_registry import SchemaRegistry
 from infra.kafka.topics import check_topics, create_topics
-from infra.master_key import make_master_key
-from infra.settings import Settings
+from infra.master_key import make_master_key, read_master_key
+from infra.settings import BadSettings, CannotStart, Settings
+from projections.keys import KeysUnusable
 from streams.topics import Beside
 
 SCHEMA_IDS = "schema-ids.json"
@@ -39,3 +41,24 @@ def migrate_log(settings: Settings) -> MigratedLog:
     if key is not None and settings.topics.beside(Beside.KEYS) in made and not key.exists():
         make_master_key(key)
     return MigratedLog(len(ids), tuple(made))
+
+
+def restore_log(settings: Settings, source: Path) -> Backup:
+    """Make a log from a backup, where there is none; the stores' tables are for `migrate`.
+
+    Raises: DataDirError, the backup is not whole; CannotStart; LogUnavailable; RegistryUnavailable; SchemaRefused.
+    """
+    if settings.master_key_file is None:
+        raise BadSettings("FACTLINE_MASTER_KEY_FILE is not set: it names the file with the master key of this log")
+    try:
+        manifest = check_backup(source, settings.topics, read_master_key(settings.master_key_file))
+    except KeysUnusable as error:
+        raise CannotStart(f"{error}; nothing was restored") from error
+    return restore(
+        Connection(settings.kafka_bootstrap, settings.kafka_security),
+        settings.topics,
+        source,
+        manifest,
+        replication=settings.replication,
+        schema_ids=schema_registry(settings).register(),
+    )

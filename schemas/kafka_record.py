@@ -1,8 +1,8 @@
 """An event is this record on Kafka: its envelope in CloudEvents headers, its payload in Confluent's format."""
 
 import struct
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ MAGIC = 0
 _WIRE_FORMAT = struct.Struct(">bI")
 BEFORE_PAYLOAD = _WIRE_FORMAT.size
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SCHEMA_URN = "urn:factline:schema:"
 
 _SAME_FOR_ALL = (
@@ -80,6 +81,8 @@ class KafkaRecord(NamedTuple):
 OWN_HEADERS = KafkaRecord._fields[2:]
 """The names of the headers that differ between the events of a stream, in the order they are written."""
 
+RECORDED_AT = "ce_recordedat"
+
 FACT_HEADERS = (
     *(name for name, _ in _SAME_FOR_ALL),
     "ce_source",
@@ -132,11 +135,35 @@ def encode_kafka(envelope: Envelope, schema_id: int) -> KafkaRecord:
     )
 
 
-def kafka_record(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, Any]] | None) -> KafkaRecord:
-    """Return what a consumer was given, its headers in their order."""
+def kafka_record(
+    key: bytes | None,
+    value: bytes | None,
+    headers: Sequence[tuple[str, Any]] | None,
+    *,
+    appended_ms: int | None = None,
+) -> KafkaRecord:
+    """Return what a consumer was given, its headers in their order.
+
+    Shape: `appended_ms` is when the broker took a fact, None where it did not say so. Then this is when the fact was
+    recorded, and not what its gateway's clock said: the broker gives the facts of all gateways their order.
+    """
     found = _LEFT_OUT.copy()
     found.update(headers or ())
+    if appended_ms is not None and found[RECORDED_AT]:
+        found[RECORDED_AT] = _milliseconds(appended_ms)
     return KafkaRecord(key or b"", value or b"", *_own(found))
+
+
+def with_schema_id(record: KafkaRecord, schema_ids: Mapping[tuple[str, int], int]) -> bytes:
+    """Return a record's value with the id that its schema has in another registry; as it is where none is known."""
+    try:
+        schema_id = schema_ids.get(type_of(record.ce_type, record.ce_dataschema))
+    except ValueError:
+        # not of our writers
+        return record.value
+    if schema_id is None or len(record.value) < BEFORE_PAYLOAD or record.value[0] != MAGIC:
+        return record.value
+    return _WIRE_FORMAT.pack(MAGIC, schema_id) + record.value[BEFORE_PAYLOAD:]
 
 
 def position_of(record: KafkaRecord) -> int | None:
@@ -228,6 +255,11 @@ def actor_of(raw: bytes) -> Actor:
 def _instant(at: datetime) -> bytes:
     # instants are UTC, always: "Z" is CloudEvents' own way to say so
     return at.isoformat().removesuffix("+00:00").encode() + b"Z"
+
+
+@lru_cache(1_024)  # a broker takes a batch at one instant
+def _milliseconds(since_1970: int) -> bytes:
+    return _instant(_EPOCH + timedelta(milliseconds=since_1970))
 
 
 @lru_cache(1_024)  # a batch was recorded at one instant

@@ -52,6 +52,9 @@ class Record(Protocol):
     def headers(self) -> Sequence[tuple[str, Any]]: ...
 
 
+Row = tuple[int, Record, int | None]
+
+
 class _Heads(NamedTuple):
     """Shape: `values` are the headers of each record in the order of FACT_HEADERS, `of` its type and version."""
 
@@ -60,7 +63,11 @@ class _Heads(NamedTuple):
 
 
 class KafkaFacts(RawFacts):
-    """Records of the topic of facts. Shape: a row is the position, one more than the offset, and the record."""
+    """Records of the topic of facts.
+
+    Shape: a row is the position, one more than the offset; the record; and when the broker took it, None where it did
+    not say so. Units: milliseconds since 1970.
+    """
 
     def columns(self, type_: str, version: int) -> FactColumns:
         heads = self.heads
@@ -82,7 +89,7 @@ class KafkaFacts(RawFacts):
         if self._parts:
             heads = [part.heads for part in self._parts]
             return _Heads([one for head in heads for one in head.values], [one for head in heads for one in head.of])
-        found = [tuple(zip(*record.headers, strict=True)) for _, record in self.rows]
+        found = [tuple(zip(*record.headers, strict=True)) for _, record, _ in self.rows]
         if not all(found) or any(names != FACT_HEADERS for names in {names for names, _ in found}):
             raise Unusual("a record has other headers than a fact has")
         values = [values for _, values in found]
@@ -95,15 +102,13 @@ class KafkaFacts(RawFacts):
             raise Unusual("a record is of a type or version that is not known")
         return _Heads(values, [kinds[one] for one in said])
 
-    def _decoded(self, row: tuple[int, Record]) -> Entry:
-        position, record = row
-        raw = kafka_record(record.key, record.value, record.headers)
+    def _decoded(self, row: Row) -> Entry:
+        position, record, appended_ms = row
+        raw = kafka_record(record.key, record.value, record.headers, appended_ms=appended_ms)
         return decode_kafka(raw, topic=Topic.TELEMETRY, partition=self.partition, position=position)
 
 
-def _columns(
-    rows: Sequence[tuple[int, Record]], heads: Sequence[Sequence[Any]], type_: str, version: int
-) -> FactColumns:
+def _columns(rows: Sequence[Row], heads: Sequence[Sequence[Any]], type_: str, version: int) -> FactColumns:
     """Return what `decode_kafka` says of each. Raises: Unusual, ValueError, TypeError, AttributeError."""
     by_name = dict(zip(FACT_HEADERS, zip(*heads, strict=True) if heads else [()] * len(FACT_HEADERS), strict=True))
     for name in _TEXTS:
@@ -113,7 +118,7 @@ def _columns(
     for at in set(by_name["ce_recordedat"]):
         if datetime.fromisoformat(at.decode()).tzinfo is None:
             raise Unusual("an instant is of no zone")
-    records = [record for _, record in rows]
+    records = [record for _, record, _ in rows]
     keys = [(record.key or b"").decode().partition("|") for record in records]
     values = [record.value or b"" for record in records]
     if not all(bar for _, bar, _ in keys) or not all(
@@ -124,7 +129,7 @@ def _columns(
         pa.array([tenant for tenant, _, _ in keys], pa.string()),
         pa.array([stream for _, _, stream in keys], pa.string()),
         _microseconds(by_name["ce_time"]),
-        np.array([position for position, _ in rows], np.int64),
+        np.array([position for position, _, _ in rows], np.int64),
         _payloads([value[BEFORE_PAYLOAD:] for value in values], type_, version),
         by_name["ce_id"],
         bytes.decode,

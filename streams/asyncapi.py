@@ -22,7 +22,10 @@ _HEADERS = {
     "ce_time": ("2026-01-31T08:30:00Z", "when it happened"),
     "ce_dataschema": ("urn:factline:schema:factline.fleet.DeviceRegistered:1", "its schema's name and version"),
     "ce_tenantid": ("acme", "the tenant"),
-    "ce_recordedat": ("2026-01-31T08:30:00.125000Z", "when it was recorded"),
+    "ce_recordedat": (
+        "2026-01-31T08:30:00.125000Z",
+        "when it was recorded; of a fact by its gateway's clock: the record's own time is when the log took it",
+    ),
     "ce_correlationid": ("0197a1b2", "what it belongs to"),
     "ce_causationid": ("0197a1b2", "the command or the event that it follows from"),
     "ce_actor": ("api_key:agent", f"who did it, as kind:id; kinds are {', '.join(kind.value for kind in ActorType)}"),

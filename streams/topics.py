@@ -18,6 +18,12 @@ COMPRESSION = "lz4"
 """How producers compress, and how topics are made: a broker keeps a batch as it came if the two are the same."""
 
 _COMPRESSED: Mapping[str, str] = {"compression.type": COMPRESSION}
+STAMPED: Mapping[str, str] = {"message.timestamp.type": "LogAppendTime"}
+"""Facts of all gateways are recorded by one clock, that of the broker which gives them their order."""
+
+UNSTAMPED: Mapping[str, str] = dict.fromkeys(STAMPED, "CreateTime")
+"""Records keep the time that their sender gives them, as in topics that earlier versions made."""
+
 _COMPACTED: Mapping[str, str] = {
     "cleanup.policy": "compact",
     # what a destroyed key or a revoked credential was is gone from the disk within about an hour
@@ -73,6 +79,11 @@ class Topics(NamedTuple):
     def replies(self) -> str:
         return f"{self.prefix}.replies"
 
+    @property
+    def restoring(self) -> str:
+        """Return the topic that is there while the others are filled from a backup: until then they are no log."""
+        return f"{self.prefix}.restoring"
+
     def beside(self, kind: Beside) -> str:
         return f"{self.prefix}.{kind.value}"
 
@@ -90,16 +101,24 @@ class Topics(NamedTuple):
         return self.events if topic is Topic.EVENTS else self.telemetry
 
     def specs(self) -> tuple[TopicSpec, ...]:
+        return (*self.kept(), *self.passing())
+
+    def kept(self) -> tuple[TopicSpec, ...]:
+        """Return those that a backup holds."""
         return (
             TopicSpec(self.events, self.partitions, {**KEPT_FOR_EVER, **_COMPRESSED}, keep=tuple(KEPT_FOR_EVER)),
-            TopicSpec(self.telemetry, self.partitions, {**KEPT_FOR_EVER, **_COMPRESSED}),
-            # what was decided is in the events: commands and replies are kept only to look at
-            TopicSpec(self.commands, self.partitions, _kept_for(7 * _DAY_MS)),
-            TopicSpec(self.replies, self.partitions, _kept_for(_DAY_MS // 24)),
+            TopicSpec(self.telemetry, self.partitions, {**KEPT_FOR_EVER, **_COMPRESSED, **STAMPED}),
             TopicSpec(self.beside(Beside.MARKS), self.partitions, _kept_for((MARK_DAYS + 1) * _DAY_MS)),
             # the last record of each key is kept for ever: deleted by age, personal data and API keys would be lost
             TopicSpec(self.beside(Beside.KEYS), self.partitions, _COMPACTED, keep=("cleanup.policy",)),
             TopicSpec(self.beside(Beside.CREDENTIALS), self.partitions, _COMPACTED, keep=("cleanup.policy",)),
+        )
+
+    def passing(self) -> tuple[TopicSpec, ...]:
+        """Return the others: what was decided is in the events, commands and replies are kept only to look at."""
+        return (
+            TopicSpec(self.commands, self.partitions, _kept_for(7 * _DAY_MS)),
+            TopicSpec(self.replies, self.partitions, _kept_for(_DAY_MS // 24)),
         )
 
 

@@ -58,6 +58,12 @@ def key_name(subject: Subject) -> bytes:
     return "|".join(subject).encode()
 
 
+def subject_of(name: bytes) -> Subject:
+    """Return what `key_name` made a name of."""
+    tenant_id, _, id_ = name.decode().partition("|")
+    return TenantId(tenant_id), id_
+
+
 class WriterKeys:
     """KeyMaker of a command worker: its new keys are durable with the events that need them, or forgotten.
 

@@ -8,7 +8,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import (
+    TIMESTAMP_LOG_APPEND_TIME,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from infra.settings import CannotStart
@@ -159,6 +168,12 @@ def headers_of(message: Message) -> Sequence[tuple[str, bytes | None]]:
         return message.headers() or ()  # type: ignore[return-value]
     except (SystemError, ValueError):
         return ()
+
+
+def appended_ms(message: Message) -> int | None:
+    """Return when the broker took a message, None where it keeps what the sender said. Units: ms since 1970."""
+    kind, at = message.timestamp()
+    return at if kind == TIMESTAMP_LOG_APPEND_TIME else None
 
 
 def first_offsets(admin: AdminClient, topic: str, partitions: Collection[int]) -> dict[int, int]:

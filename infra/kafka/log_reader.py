@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from infra.kafka.connection import (
     PARTITION_END,
     Connection,
+    appended_ms,
     first_offsets,
     headers_of,
     kafka_errors,
@@ -19,7 +20,7 @@ from infra.kafka.topics import log_ids
 from schemas.envelope import Entry, Envelope, StreamId, TenantId, Topic
 from schemas.kafka_record import decode_kafka, kafka_record, position_of
 from schemas.partitioning import partition_of
-from schemas.raw_kafka_facts import MANY, KafkaFacts
+from schemas.raw_kafka_facts import MANY, KafkaFacts, Row
 from streams.ports import LogUnavailable
 from streams.topics import Topics
 
@@ -44,6 +45,7 @@ class _Found(NamedTuple):
     offset: int
     position: int
     raw: _Raw
+    appended_ms: int | None
 
 
 class KafkaLogReader:
@@ -101,7 +103,7 @@ class KafkaLogReader:
             offset = self._offset_after(topic, partition, after, stable)
             if offset >= stable:
                 return ()
-            news: list[tuple[int, _Raw]] = []
+            news: list[Row] = []
             size = 0
             while len(news) < limit and size < _READ_BYTES and offset < stable:
                 for found in self._from(topic, partition, offset):
@@ -110,7 +112,7 @@ class KafkaLogReader:
                         break
                     offset = found.offset + 1
                     if found.position > after:
-                        news.append((found.position, found.raw))
+                        news.append((found.position, found.raw, found.appended_ms))
                         size += len(found.raw.value or b"")
                     if len(news) >= limit or size >= _READ_BYTES:
                         break
@@ -118,8 +120,13 @@ class KafkaLogReader:
             if topic is Topic.TELEMETRY and len(news) >= MANY:
                 return KafkaFacts(news, partition)
             return [
-                decode_kafka(kafka_record(*raw), topic=topic, partition=partition, position=position)
-                for position, raw in news
+                decode_kafka(
+                    kafka_record(raw.key, raw.value, raw.headers, appended_ms=appended),
+                    topic=topic,
+                    partition=partition,
+                    position=position,
+                )
+                for position, raw, appended in news
             ]
 
     def wait(self, ends: Mapping[tuple[Topic, int], int], timeout_s: float) -> bool:
@@ -247,6 +254,7 @@ class KafkaLogReader:
 
 def _found(topic: Topic, message: Message, offset: int) -> _Found | None:
     raw = _Raw(message.key(), message.value(), headers_of(message))
-    position = offset + 1 if topic is Topic.TELEMETRY else position_of(kafka_record(*raw))
+    is_fact = topic is Topic.TELEMETRY
+    position = offset + 1 if is_fact else position_of(kafka_record(*raw))
     # without a position it is not of our writers
-    return None if position is None else _Found(offset, position, raw)
+    return None if position is None else _Found(offset, position, raw, appended_ms(message) if is_fact else None)

@@ -7,6 +7,8 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
     ConfigResource,
     NewTopic,
     ResourceType,
@@ -14,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from infra.kafka.connection import REQUEST_TIMEOUT_S, high_watermarks
 from infra.settings import CannotStart
-from streams.topics import Topics, TopicSpec
+from streams.topics import STAMPED, Topics, TopicSpec
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,8 +28,13 @@ class TopicsUnfit(CannotStart):
 def create_topics(admin: AdminClient, topics: Topics, *, replication: int) -> list[str]:
     """Make the topics that are missing and return their names; those that are there are left as they are.
 
-    Raises: KafkaException, safe to retry.
+    Raises: TopicsUnfit, they are half of a log; KafkaException, safe to retry.
     """
+    if topics.restoring in admin.list_topics(timeout=REQUEST_TIMEOUT_S).topics:
+        raise TopicsUnfit(
+            f"`factline restore` is filling the topics of {topics.prefix}, or was broken off while it did: wait for it,"
+            f" or delete every topic {topics.prefix}.… and restore again"
+        )
     return create_missing(admin, topics.specs(), replication=replication)
 
 
@@ -84,6 +91,14 @@ def check_partitions(admin: AdminClient, topics: Topics) -> None:
             )
 
 
+def set_config(admin: AdminClient, topic: str, config: Mapping[str, str]) -> None:
+    """Change settings of a topic, and leave its others. Raises: KafkaException, safe to retry."""
+    entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in config.items()]
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(REQUEST_TIMEOUT_S)
+
+
 def _check_config(spec: TopicSpec, config: Mapping[str, str]) -> None:
     for name in spec.keep:
         if config.get(name) != spec.config[name]:
@@ -91,6 +106,13 @@ def _check_config(spec: TopicSpec, config: Mapping[str, str]) -> None:
                 f"topic {spec.name} has {name}={config.get(name)}: history would be deleted that is kept nowhere else;"
                 f" set it: kafka-configs.sh --alter --topic {spec.name} --add-config {name}={spec.config[name]}"
             )
+    if any(spec.config.get(name) == value != config.get(name) for name, value in STAMPED.items()):
+        _LOG.warning(
+            "topic %s keeps the time that each gateway's clock says, so recorded_at of facts may fall; set it: "
+            "kafka-configs.sh --alter --topic %s --add-config message.timestamp.type=LogAppendTime",
+            spec.name,
+            spec.name,
+        )
     if spec.keep and int(config.get("min.insync.replicas", "1")) < 2:  # noqa: PLR2004 - one copy is not two
         _LOG.warning(
             "topic %s has min.insync.replicas=1: an answered command is on one broker's disk only;"

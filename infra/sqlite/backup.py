@@ -1,16 +1,14 @@
 """A copy of the embedded log, taken while a server writes it, and a folder made from such a copy."""
 
-import json
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from infra.backup_folder import checked, finished, make_empty, now, size_of
 from infra.data_dir import (
     KEYS_FILE,
     LOG_FILES,
@@ -25,9 +23,7 @@ from infra.sqlite.facts import FACTS_END
 from infra.sqlite.identity import check
 from streams.ports import LogDamaged, LogIdentity
 
-MANIFEST = "backup.json"
-FORMAT = 1
-_CHUNK_BYTES = 1 << 20
+_PROFILE = "embedded"
 
 
 class Backup(NamedTuple):
@@ -53,8 +49,8 @@ def back_up(data_dir: Path, to: Path) -> Backup:
             f"there is no factline log in {data_dir}; name its folder with --data-dir, and start its server once if an"
             " earlier version wrote it"
         )
-    _empty(to)
-    taken_at = datetime.now(UTC).isoformat(timespec="seconds")
+    make_empty(to)
+    taken_at = now()
     # events first: facts are never decided from events, but alerts are decided from facts
     for name in LOG_FILES:
         _copy(data_dir / name, to / name)
@@ -65,18 +61,13 @@ def back_up(data_dir: Path, to: Path) -> Backup:
         if (data_dir / name).exists():
             (to / name).touch(mode=0o600)
             shutil.copyfile(data_dir / name, to / name)
-    files = {path.name: _digest(path) for path in sorted(to.iterdir())}
-    manifest = {
-        "format": FORMAT,
+    said = {
         "log": identity._asdict(),
         "taken_at": taken_at,
         "events": _end(to / "events.sqlite", "SELECT COALESCE(MAX(rowid), 0) FROM stored_events"),
         "facts": _end(to / "telemetry.sqlite", FACTS_END),
-        "files": files,
     }
-    # last: a folder without it is no backup
-    (to / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    return _described(manifest)
+    return _described(finished(to, _PROFILE, said))
 
 
 def restore(source: Path, data_dir: Path) -> Backup:
@@ -86,11 +77,8 @@ def restore(source: Path, data_dir: Path) -> Backup:
     Pages of lists and tokens from before are refused. A restored folder has no views; the next start makes them.
     Raises: DataDirError, the folder is not empty, or the backup is not whole.
     """
-    manifest = _manifest(source)
-    for name, expected in manifest["files"].items():
-        if not (source / name).is_file() or _digest(source / name) != expected:
-            raise DataDirError(f"{source / name} is not as it was backed up; use another backup, nothing was restored")
-    _empty(data_dir)
+    manifest = checked(source, _PROFILE)
+    make_empty(data_dir)
     old = LogIdentity(manifest["log"]["id"], manifest["log"]["epoch"])
     # seconds and not the next number: two restores of one backup are two logs
     new = LogIdentity(old.id, max(old.epoch + 1, int(time.time())))
@@ -133,32 +121,6 @@ def _end(file: Path, query: str) -> int:
         return int(connection.execute(query).fetchone()[0])
 
 
-def _empty(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if any(folder.iterdir()):
-        raise DataDirError(f"{folder} is not empty; name a new folder")
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataDirError(f"{folder} is no whole backup: {MANIFEST} is missing or damaged ({error})") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise DataDirError(f"{folder} was backed up by another version; this one knows format {FORMAT}")
-    return manifest
-
-
-def _digest(path: Path) -> dict[str, Any]:
-    digest, size = blake2b(digest_size=32), 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            size += len(chunk)
-    return {"bytes": size, "blake2b": digest.hexdigest()}
-
-
-def _described(manifest: dict[str, Any]) -> Backup:
-    size = sum(file["bytes"] for file in manifest["files"].values())
+def _described(manifest: Mapping[str, Any]) -> Backup:
     identity = LogIdentity(manifest["log"]["id"], manifest["log"]["epoch"])
-    return Backup(identity, manifest["taken_at"], manifest["events"], manifest["facts"], size)
+    return Backup(identity, manifest["taken_at"], manifest["events"], manifest["facts"], size_of(manifest))

@@ -17,6 +17,7 @@ from schemas.kafka_record import decode_kafka, kafka_record, position_of
 from schemas.raw_kafka_facts import MANY, KafkaFacts
 from streams.faust.batch_agent import Broker, SinkApp, waited_for
 from streams.faust.batch_transport import Committed, Limits, Record
+from streams.faust.facts import facts_of
 from streams.newer import NeedsUpdate
 from streams.ports import Clock, DeadLetters
 from streams.project.first_build import is_level
@@ -203,8 +204,7 @@ def _position(mark: str, log: str) -> float:
 def _entries(topic: Topic, partition: int, records: Sequence[Record], reached: int) -> Sequence[Entry]:
     """Return the records that some view has not read yet; never raises."""
     if topic is Topic.TELEMETRY:
-        # facts are written without transactions: an offset for each record, from 0
-        return KafkaFacts([(at, record) for record in records if (at := record.offset + 1) > reached], partition)
+        return facts_of([record for record in records if record.offset >= reached], partition)
     return [entry for record in records if (entry := _event(record, reached)) is not None]
 
 

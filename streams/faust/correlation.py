@@ -10,12 +10,12 @@ from faust.types import TP
 from domain.fleet.liveness import SILENCE, Listening
 from projections.stores import StoreUnavailable
 from schemas.envelope import Envelope, Topic
-from schemas.kafka_record import decode_kafka, kafka_record
 from streams.correlate.kept import LogEndsEarly
 from streams.correlate.run import Correlation
 from streams.correlate.sending import Send
 from streams.faust.batch_agent import Broker, SinkApp, waited_for
 from streams.faust.batch_transport import Committed, Limits, Record
+from streams.faust.facts import facts_of
 from streams.newer import NeedsUpdate
 from streams.ports import NewScorer, SystemClock, WatchStates
 from streams.topics import Topics
@@ -136,16 +136,7 @@ class CorrelationSink:
         if not correlation.needs_facts:
             correlation.skip_facts(records[-1].offset + 1)
             return
-        facts = [
-            decode_kafka(
-                kafka_record(record.key, record.value, record.headers),
-                topic=Topic.TELEMETRY,
-                partition=tp.partition,
-                position=record.offset + 1,
-            )
-            for record in records
-            if record.offset >= correlation.facts
-        ]
+        facts = list(facts_of([record for record in records if record.offset >= correlation.facts], tp.partition))
         correlation.read_facts(facts)
         if facts and isinstance(facts[-1], Envelope):
             self._read_at[tp] = facts[-1].recorded_at

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
-from infra.kafka.connection import PARTITION_END, Connection, high_watermarks, last_stable_offsets
+from infra.kafka.connection import (
+    PARTITION_END,
+    Connection,
+    appended_ms,
+    headers_of,
+    high_watermarks,
+    last_stable_offsets,
+)
 from infra.kafka.partitions import SESSION_TIMEOUT_MS
 from schemas.envelope import Envelope, Topic
 from schemas.kafka_record import decode_kafka, kafka_record, position_of
@@ -219,6 +226,7 @@ def run(
         for name, found in {
             "lost": findings.lost,
             "doubled": findings.doubled,
+            "times that fell": findings.times_fell,
             "differences between the log and what was answered": differences,
             "rounds of two commands that were not won by exactly one": rounds - won,
             "transactions left open": left_open,
@@ -316,8 +324,10 @@ def read_topic(connection: Connection, topics: Topics, topic: Topic) -> list[Env
                     assert error.code() == PARTITION_END, error
                     ends.add(partition)
                     continue
-                record = kafka_record(message.key(), message.value(), message.headers())  # type: ignore[arg-type]
-                position = offset + 1 if topic is Topic.TELEMETRY else position_of(record)
+                is_fact = topic is Topic.TELEMETRY
+                stamped = appended_ms(message) if is_fact else None
+                record = kafka_record(message.key(), message.value(), headers_of(message), appended_ms=stamped)
+                position = offset + 1 if is_fact else position_of(record)
                 assert position is not None, f"a record without position at {partition}/{offset}"
                 entry = decode_kafka(record, topic=topic, partition=partition, position=position)
                 assert isinstance(entry, Envelope), entry

@@ -279,7 +279,8 @@ class Findings(NamedTuple):
     """What the log holds against the history; all but the totals must be 0.
 
     Shape: `facts` and `facts_doubled` count records; of these there may be more where the log leaves it to the views
-    to know a record again. `times_fell` counts the events that say they were recorded before the one before them.
+    to know a record again. `times_fell` counts the events and facts that say they were recorded
+    before the one before them.
     """
 
     events: int
@@ -326,7 +327,7 @@ def check(history: History, events: Sequence[Envelope], facts: Sequence[Envelope
         holes=_holes(events) + _holes(facts),
         wrong_answers=wrong,
         versions_won_twice=sum(times - 1 for times in won.values()),
-        times_fell=_times_fell(events),
+        times_fell=_times_fell(events) + _times_fell(facts),
     )
 
 

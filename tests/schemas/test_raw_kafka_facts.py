@@ -31,7 +31,7 @@ class Record(NamedTuple):
         return self._replace(headers=tuple((other, value if other == name else one) for other, one in self.headers))
 
 
-Row = tuple[int, Record]
+Row = tuple[int, Record, int | None]
 
 
 def row(position: int, type_: str, version: int, data: Any, *, tenant: str = "acme", stream: str = "device-1") -> Row:
@@ -53,7 +53,7 @@ def row(position: int, type_: str, version: int, data: Any, *, tenant: str = "ac
         data=data,
     )
     raw = encode_kafka(envelope, 1)
-    return position, Record(position - 1, raw.key, raw.value, tuple(raw.headers_from("north")))
+    return position, Record(position - 1, raw.key, raw.value, tuple(raw.headers_from("north"))), None
 
 
 _rows = st.lists(
@@ -73,7 +73,7 @@ def damaged(draw: st.DrawFn) -> Sequence[Row]:
     rows = draw(_rows)
     for _ in range(draw(st.integers(0, 2)) if rows else 0):
         which = draw(st.integers(0, len(rows) - 1))
-        position, record = rows[which]
+        position, record, appended_ms = rows[which]
         match draw(st.sampled_from(["key", "value", "header", "without", "twice", "none"])):
             case "key":
                 record = record._replace(key=_cut(draw, record.key or b""))
@@ -98,7 +98,7 @@ def damaged(draw: st.DrawFn) -> Sequence[Row]:
                     if draw(st.booleans())
                     else record.having(draw(st.sampled_from(FACT_HEADERS)), None)
                 )
-        rows[which] = (position, record)
+        rows[which] = (position, record, appended_ms)
     return rows
 
 
@@ -199,7 +199,7 @@ def test_one_record_that_is_unusual_is_enough(odd: Record) -> None:
     usual = row(1, MetricsRecord.TYPE, 2, METRICS)
     assert len(seen([usual], MetricsRecord.TYPE, 2)) == 1
     with pytest.raises(Unusual):
-        seen([usual, (9, odd)], MetricsRecord.TYPE, 2)
+        seen([usual, (9, odd, None)], MetricsRecord.TYPE, 2)
 
 
 def test_joined_records_are_those_of_each() -> None:

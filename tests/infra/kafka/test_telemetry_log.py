@@ -1,5 +1,6 @@
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,11 +8,13 @@ import pytest
 from domain.fleet.fact_records import MetricsRecord
 from infra.kafka.log_reader import KafkaLogReader
 from infra.kafka.telemetry_log import KafkaTelemetryLog
+from infra.kafka.topics import check_topics, set_config
 from schemas.envelope import Entry, Envelope, Topic
 from schemas.raw_kafka_facts import MANY, KafkaFacts
 from streams.ports import OutcomeUnknown, SystemClock
-from tests.cluster import SCHEMA_IDS, Cluster
-from tests.contracts.telemetry_log import AGENT, TelemetryLogContract, readings
+from streams.topics import STAMPED, UNSTAMPED
+from tests.cluster import SCHEMA_IDS, Cluster, until
+from tests.contracts.telemetry_log import AGENT, TelemetryLogContract, read, readings
 from tests.examples import ACME
 
 if TYPE_CHECKING:
@@ -65,6 +68,61 @@ def test_many_facts_are_read_at_once_and_are_those_that_are_read_one_by_one(
             one_by_one += some
         assert list(together) == one_by_one
         assert found.ids == [entry.event_id for entry in one_by_one if isinstance(entry, Envelope)]
+
+
+class Set:
+    """A gateway's clock, which is so many seconds ahead of the time."""
+
+    def __init__(self, ahead_s: int) -> None:
+        self._ahead = timedelta(seconds=ahead_s)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
+
+
+def recorded_by_two_gateways(cluster: Cluster, reader: KafkaLogReader) -> list[datetime]:
+    """Let gateways whose clocks are two hours apart write in turn; return when their facts were recorded, in order."""
+    with ExitStack() as opened:
+        gateways = [
+            opened.enter_context(
+                closing(
+                    KafkaTelemetryLog(cluster.connection, cluster.topics, schema_ids=SCHEMA_IDS, clock=Set(ahead_s))
+                )
+            )
+            for ahead_s in (3_600, -3_600)
+        ]
+        for n in range(6):
+            gateways[n % 2].append_facts(ACME, readings(1), AGENT)
+    return [record.recorded_at for record in read(reader)]
+
+
+def test_recorded_at_of_facts_never_falls_between_gateways_with_clocks_apart(
+    cluster: Cluster, reader: KafkaLogReader
+) -> None:
+    before = datetime.now(UTC)
+    found = recorded_by_two_gateways(cluster, reader)
+    assert found == sorted(found)
+    # neither of the two clocks was asked
+    assert before - timedelta(minutes=1) < found[0] < found[-1] < before + timedelta(minutes=30)
+
+
+def test_facts_of_a_topic_of_before_are_of_their_gateways_clocks_and_the_operator_is_told_what_to_set(
+    cluster: Cluster, reader: KafkaLogReader, caplog: pytest.LogCaptureFixture
+) -> None:
+    admin, telemetry = cluster.connection.admin(), cluster.topics.telemetry
+    set_config(admin, telemetry, UNSTAMPED)
+    until(lambda: is_apart(recorded_by_two_gateways(cluster, reader)), 60)
+    check_topics(admin, cluster.topics)
+    assert f"--topic {telemetry} --add-config message.timestamp.type=LogAppendTime" in caplog.text
+    set_config(admin, telemetry, STAMPED)
+    until(lambda: not is_apart(recorded_by_two_gateways(cluster, reader)), 60)
+    found = recorded_by_two_gateways(cluster, reader)[-6:]
+    assert found == sorted(found)
+
+
+def is_apart(recorded: Sequence[datetime]) -> bool:
+    """Return whether the last two facts were recorded by clocks that are apart."""
+    return recorded[-2] - recorded[-1] > timedelta(minutes=90)
 
 
 def test_a_broker_that_is_away_is_told_and_the_facts_are_taken_when_it_is_back(

@@ -36,6 +36,7 @@ class Delivered(NamedTuple):
     partition: int
     offset: int
     timestamp: int
+    timestamp_type: int
     key: bytes
     value: bytes
     headers: Any
@@ -93,7 +94,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 def delivered(*events: Envelope, first: int = 1) -> Sequence[Any]:
     records = [encode_kafka(event._replace(position=position), 1) for position, event in enumerate(events, first)]
     return [
-        Delivered(TOPICS.events, 0, offset, 0, record.key, record.value, record.headers_from("test"))
+        Delivered(TOPICS.events, 0, offset, 0, 0, record.key, record.value, record.headers_from("test"))
         for offset, record in enumerate(records, first - 1)
     ]
 

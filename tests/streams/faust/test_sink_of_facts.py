@@ -82,11 +82,12 @@ def delivered(tp: TP, tenant: str, *, damaged: int | None = None) -> Sequence[An
             tp.partition,
             record.offset,
             0,
+            0,
             record.key or b"",
             b"" if position == damaged else record.value or b"",
             record.headers,
         )
-        for position, record in rows
+        for position, record, _ in rows
     ]
 
 
