@@ -2,12 +2,18 @@
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple, TextIO
 
 from streams.intake.files.text import CUT_OFF, FileError, SourceRow, TextFile, changed
 
 DELIMITERS: Mapping[str, str] = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+
+_QUOTE = '"'
+_NO_LINES: tuple[str, ...] = ()
+_LONGEST = csv.field_size_limit()
+"""What is longer, the reader of CSV refuses."""
 
 _SEP = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)
 
@@ -66,31 +72,40 @@ class CsvRows:
             yield last if self.file.ends_with_line_end else _cut_off(last, self._layout)
 
     def _parsed(self) -> Iterator[Record]:
-        width = len(self.header)
-        raw: list[str] = []
+        width, delimiter, number = len(self.header), self._layout.delimiter, self._file_number
         with self.file.open(newline="") as lines:
             _skip(lines, self._layout)
-            reader = csv.reader(_remembered(lines, raw), delimiter=self._layout.delimiter, strict=True)
-            next(reader, None)
-            while True:
-                raw.clear()
-                line = self._layout.lines_before + reader.line_num + 1
-                try:
-                    cells = tuple(next(reader))
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    row = SourceRow(
-                        line, tuple("".join(raw).rstrip("\r\n").split(self._layout.delimiter)), self._file_number
-                    )
-                    yield Record(row, _unreadable(error), tuple(raw[1:]))
-                    continue
-                if cells:
-                    problem = None if len(cells) == width else _wrong_width(len(cells), width)
-                    yield Record(SourceRow(line, cells, self._file_number), problem, tuple(raw[1:]))
+            line = self._layout.lines_before + 1
+            is_header = True
+            for text in lines:
+                if _QUOTE not in text and len(text) <= _LONGEST:
+                    # what has no quotes is split at once, as the reader of CSV would
+                    bare = text.rstrip("\r\n")
+                    row = SourceRow(line, tuple(bare.split(delimiter)) if bare else (), number)
+                    problem, more = None, _NO_LINES
+                else:
+                    row, problem, more = self._read(line, text, lines)
+                line += 1 + len(more)
+                if is_header:
+                    is_header = False
+                elif row.cells:
+                    if problem is None and len(row.cells) != width:
+                        problem = _wrong_width(len(row.cells), width)
+                    yield Record(row, problem, more)
+
+    def _read(self, line: int, text: str, lines: Iterator[str]) -> tuple[SourceRow, str | None, tuple[str, ...]]:
+        """Return the row that begins with a line, what is wrong with it, and its further lines."""
+        raw: list[str] = []
+        reader = csv.reader(_remembered(chain((text,), lines), raw), delimiter=self._layout.delimiter, strict=True)
+        try:
+            cells, problem = tuple(next(reader)), None
+        except csv.Error as error:
+            cells = tuple("".join(raw).rstrip("\r\n").split(self._layout.delimiter))
+            problem = _unreadable(error)
+        return SourceRow(line, cells, self._file_number), problem, tuple(raw[1:])
 
 
-def _remembered(lines: TextIO, raw: list[str]) -> Iterator[str]:
+def _remembered(lines: Iterable[str], raw: list[str]) -> Iterator[str]:
     for line in lines:
         raw.append(line)
         yield line

@@ -3,7 +3,6 @@
 import codecs
 import io
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
@@ -61,8 +60,15 @@ def raw_lines(file: BinaryIO, encoding: str, errors: Errors) -> Iterator[RawLine
 def decoded(raw: bytes, encoding: str, errors: Errors, number: int) -> RawLine:
     """Return a line as text; with the errors "strict" too, so that a reason can show it."""
     if number > 1 and b"\0" not in raw and raw[-1:] == b"\n":
-        with suppress(UnicodeDecodeError):
+        try:
             return RawLine(number, raw.decode(encoding).rstrip("\r\n"))
+        except UnicodeDecodeError:
+            return _told(raw, encoding, errors, number)
+    return _told(raw, encoding, errors, number)
+
+
+def _told(raw: bytes, encoding: str, errors: Errors, number: int) -> RawLine:
+    """Return a line of which something is unusual."""
     ended = raw.endswith(b"\n")
     nuls = 0
     if b"\0" in raw:

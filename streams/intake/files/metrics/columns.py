@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 from streams.intake.files.cells import BadCell, reading, reading_with_comma
@@ -42,7 +41,10 @@ class MetricColumns:
         named = (columns.name, columns.unit, columns.device)
         read = (columns.time, *columns.values, *(name for name in named if name))
         self._rows = CsvRows(file, read, layout)
-        self._places = {name: self.header.index(name) for name in read}
+        self._time_place = self.header.index(columns.time)
+        self._value_places = tuple(self.header.index(name) for name in columns.values)
+        self._named_places = tuple(self.header.index(name) if name else None for name in named)
+        self._units = {metric: how.unit(metric) for metric in columns.metrics}
         self._month_first = columns.time.startswith(_PERFMON)
 
     def samples(self) -> Iterator[Sample | RefusedRow]:
@@ -56,37 +58,38 @@ class MetricColumns:
 
     def _of_row(self, record: Record, instants: Instants) -> Iterator[Sample | RefusedRow]:
         columns, row = self._columns, record.row
-        cell = {name: row.cells[place] for name, place in self._places.items()}
-        device = self._how.device_id or cell[columns.device].strip()
-        metrics = (cell[columns.name].strip(),) if columns.name else columns.metrics
-        series = (device, metrics[0]) if columns.name else (device,)
+        cells = row.cells
+        name_place, unit_place, device_place = self._named_places
+        device = self._how.device_id or ("" if device_place is None else cells[device_place].strip())
+        metrics = columns.metrics if name_place is None else (cells[name_place].strip(),)
         if not device or not metrics[0]:
             yield RefusedRow(row, "the row does not say what it is of: its device or its metric is empty")
             return
         try:
-            at = instants.of(columns.time, self._time(cell[columns.time]), *series)
+            series = (device,) if name_place is None else (device, metrics[0])
+            at = instants.of(columns.time, self._time(cells[self._time_place]), *series)
         except BadReading as error:
             yield RefusedRow(row, str(error))
             return
-        for column, metric in zip(columns.values, metrics, strict=True):
-            text = cell[column]
+        for column, place, metric in zip(columns.values, self._value_places, metrics, strict=True):
+            text = cells[place]
             # an empty cell beside others is a reading that was not made
-            if text.strip() or len(columns.values) == 1:
-                yield self._sample(record, column, metric, device=device, at=at, cell=cell)
+            if len(metrics) > 1 and not text.strip():
+                continue
+            try:
+                value = self._reading(column, text)
+            except BadCell as error:
+                yield RefusedRow(row, str(error))
+                continue
+            if (unit := self._units.get(metric)) is None:
+                unit = self._how.unit(metric)
+            if not unit and unit_place is not None:
+                unit = cells[unit_place].strip()
+            yield Sample(device, metric, at, value, unit, row)
 
     def _time(self, text: str) -> str:
         found = _MONTH_FIRST.fullmatch(text.strip()) if self._month_first else None
         return f"{found[3]}-{found[1]:0>2}-{found[2]:0>2} {found[4]}" if found else text
-
-    def _sample(
-        self, record: Record, column: str, metric: str, *, device: str, at: datetime, cell: dict[str, str]
-    ) -> Sample | RefusedRow:
-        try:
-            value = self._reading(column, cell[column])
-        except BadCell as error:
-            return RefusedRow(record.row, str(error))
-        unit = self._how.unit(metric) or (cell[self._columns.unit].strip() if self._columns.unit else "")
-        return Sample(device, metric, at, value, unit, record.row)
 
 
 def _columns(file: TextFile, how: How, header: Sequence[str]) -> _Columns:

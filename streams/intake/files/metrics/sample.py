@@ -1,7 +1,6 @@
 """A file of readings says these things of each of them, whatever its format."""
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
@@ -96,7 +95,7 @@ class Instants:
 def _plain(text: str) -> datetime | None:
     """Return a time like 2026-01-31 08:30:00 at the speed of C; None for all others, which are read by their forms."""
     # marks and digits alone: where a second is left out, an offset may be as long as it
-    if _PLAIN.fullmatch(text):
-        with suppress(ValueError):
-            return datetime.fromisoformat(text)
-    return None
+    try:
+        return datetime.fromisoformat(text) if _PLAIN.fullmatch(text) else None
+    except ValueError:
+        return None
