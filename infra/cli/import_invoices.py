@@ -1,7 +1,7 @@
 """`factline import invoices` brings in invoices and credit notes from CSV files."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
 from datetime import tzinfo
 from pathlib import Path
 from typing import NoReturn
@@ -10,7 +10,6 @@ import click
 
 from domain.finance.invoice import Direction
 from infra.cli.import_account import counts, end_with_account, reasons, say_where
-from infra.cli.import_check import checking
 from infra.cli.import_options import Call, Valid, say, shared, sink_of, zone_option
 from infra.cli.import_sinks import SinkOf
 from infra.cli.invoice_options import invoice_options
@@ -25,6 +24,7 @@ from streams.intake.files.invoices import InvoicesFiles, Writing
 from streams.intake.files.text import TextFile, check
 from streams.intake.importing.documents import Documents, told_of
 from streams.intake.importing.run import COMMANDS, Outcome, Tally, run
+from streams.intake.importing.sink import Sink
 from streams.project.step import Step
 
 
@@ -131,7 +131,7 @@ class _Import:
     def _take(self, files: Sequence[TextFile], source: InvoicesFiles) -> None:
         tally = self._tally
         rows = sum(file.lines - 1 for file in files)
-        opened = checking if self._dry else SinkOf.open
+        opened = _checking() if self._dry else SinkOf.open
         with (
             opened(self._call.to, self._call.tenant_id) as sink,
             progress("importing", "rows") as on_step,
@@ -178,3 +178,10 @@ class _Import:
         for line in (*counts(self._tally), *reasons(self._tally, self._examples), *self._documents.told()):
             click.echo(line)
         say_where(self._refused)
+
+
+def _checking() -> Callable[[SinkOf, TenantId], AbstractContextManager[Sink]]:
+    # all rules take half a second to load, and an import needs none of them
+    from infra.cli.import_check import checking  # noqa: PLC0415
+
+    return checking
