@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 /** The height of each row, as the style sheet says it too. */
 export const ROW_PX = 40;
-const BESIDE = 16;
+const BESIDE = 8;
 const STEP = 8;
 
 /** Gives the first row that is there, and the first one after them that is not. */

@@ -65,6 +65,38 @@ def test_events_go_on_and_stay_where_they_are(page: Page, talkative: Server) -> 
     page.row("#events", "device-talker · 252")
 
 
+# goes down without a rest, and counts where a frame came so late that it was one
+_GO_DOWN = """
+window.told = 0; window.rests = 0; window.isOver = false;
+const real = history.replaceState;
+history.replaceState = (...said) => { if (!isOver) told += 1; return real.apply(history, said); };
+let before = performance.now(), top;
+const go = (now) => {
+  if (now - before > 60) rests += 1;
+  before = now;
+  top = scrollY;
+  scrollBy(0, 120);
+  if (scrollY !== top) return requestAnimationFrame(go);
+  isOver = true;
+};
+requestAnimationFrame(go);
+"""
+
+
+def test_address_waits_until_one_has_stopped(page: Page, talkative: Server) -> None:
+    page.open(talkative.api_key, "/events?by_stream=device-talker")
+    page.until(
+        lambda: page.run("scrollBy(0, 1200)") or page.all("#events tr[aria-rowindex='250']") or None, "no more rows"
+    )
+    page.until(lambda: "cursor=" in page.browser.current_url or None, "the address does not say where one is")
+    page.run("scrollTo(0, 0)")
+    page.until(lambda: "cursor=" not in page.browser.current_url or None, "the address is of further down")
+    page.run(_GO_DOWN)
+    page.until(lambda: page.run("return isOver") or None, "it is not at the end")
+    assert page.run("return told") <= page.run("return rests")
+    page.until(lambda: "cursor=" in page.browser.current_url or None, "the address does not say where one is")
+
+
 def _scroll(page: Page, section: str) -> None:
     def far_down() -> bool | None:
         page.run("scrollBy(0, 1200)")
