@@ -1,6 +1,7 @@
 """Where one process alone has the store, how far its views have come is written now and then, and known at once."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
 
@@ -24,18 +25,22 @@ class NotedLate:
         self._every_s = every_s
         self._note = note
         self._lock = Lock()
+        # of each view one writes at a time; those of other views go on while it waits for the store
+        self._turns: defaultdict[View, Lock] = defaultdict(Lock)
         self._late: dict[View, Places] = {}
         self._written: dict[View, dict[tuple[Topic, int], int]] = {}
         self._due_at: dict[View, float] = {}
 
     def reached(self, view: View, checkpoints: Iterable[Checkpoint]) -> None:
         """Keep the checkpoints, and write those of the view where it is time for it. Raises: what `note` raises."""
-        with self._lock:
-            late = self._late.setdefault(view, {})
-            late |= {(at.topic, at.partition): at for at in checkpoints}
-            written = self._written.setdefault(view, {})
-            many = any(at.position - written.get(place, 0) >= MOST_LATE for place, at in late.items())
-            if many or time.monotonic() >= self._due_at.get(view, 0.0):
+        with self._turn(view):
+            with self._lock:
+                late = self._late.setdefault(view, {})
+                late |= {(at.topic, at.partition): at for at in checkpoints}
+                written = self._written.setdefault(view, {})
+                many = any(at.position - written.get(place, 0) >= MOST_LATE for place, at in late.items())
+                is_due = many or time.monotonic() >= self._due_at.get(view, 0.0)
+            if is_due:
                 self._write(view)
 
     def late(self) -> Mapping[View, Places]:
@@ -44,22 +49,30 @@ class NotedLate:
             return {view: dict(late) for view, late in self._late.items()}
 
     def forget(self, view: View) -> None:
-        with self._lock:
+        with self._turn(view), self._lock:
             for known in (self._late, self._written, self._due_at):
                 known.pop(view, None)
 
     def note_all(self) -> None:
         """Write all that is late. Raises: what `note` raises."""
-        with self._lock:
-            for view in list(self._late):
+        for view in self.late():
+            with self._turn(view):
                 self._write(view)
 
+    def _turn(self, view: View) -> Lock:
+        with self._lock:
+            return self._turns[view]
+
     def _write(self, view: View) -> None:
-        late = self._late[view]
+        """Write what is late of a view whose turn is held; until it is written it stays late."""
+        late = self.late().get(view)
+        if not late:
+            return
         self._note(view, late.values())
-        del self._late[view]
-        self._written.setdefault(view, {}).update({place: at.position for place, at in late.items()})
-        self._due_at[view] = time.monotonic() + self._every_s
+        with self._lock:
+            del self._late[view]
+            self._written.setdefault(view, {}).update({place: at.position for place, at in late.items()})
+            self._due_at[view] = time.monotonic() + self._every_s
 
 
 def newest(noted: Iterable[Checkpoint], late: Places | None) -> Sequence[Checkpoint]:

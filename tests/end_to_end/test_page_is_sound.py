@@ -15,6 +15,9 @@ from tests.end_to_end.axe import findings
 from tests.end_to_end.conftest import Server
 from tests.end_to_end.page import Page, tab
 
+# one walk goes through all rooms twice, in light and in dark
+pytestmark = pytest.mark.timeout(900)
+
 # each would set `ran`, if it ran; the first only where it is an address
 KINDS = (
     "javascript:ran=1//",

@@ -1,8 +1,10 @@
 """How far a view has come is known at once, and written now and then."""
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Event
 
 from infra.clickhouse.noted_late import MOST_LATE, NotedLate, newest
 from projections.rows import Checkpoint, View
@@ -75,3 +77,23 @@ def test_what_could_not_be_written_stays_late() -> None:
         written.is_away = False
     noted.note_all()
     assert written.found == [(VIEW, 1)]
+
+
+def test_view_whose_store_takes_long_holds_no_other_view_up() -> None:
+    begun, goes_on, found = Event(), Event(), list[View]()
+
+    def note(view: View, _: Iterable[Checkpoint]) -> None:
+        if view == VIEW:
+            begun.set()
+            assert goes_on.wait(60)
+        found.append(view)
+
+    noted = NotedLate(0, note)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(noted.reached, VIEW, [at(1)])
+        assert begun.wait(60)
+        noted.reached(OTHER, [at(7)])
+        assert (found, noted.late()) == ([OTHER], {VIEW: {(Topic.EVENTS, 0): at(1)}})
+        goes_on.set()
+        slow.result()
+    assert (found, noted.late()) == ([OTHER, VIEW], {})
