@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from schemas.envelope import StreamKey
+from schemas.envelope import StreamId, StreamKey, TenantId
 from streams.write.snapshots import Snapshot
 
 _LOG = logging.getLogger(__name__)
@@ -15,6 +15,7 @@ _CREATE = """
         actor_type TEXT NOT NULL, actor_id TEXT NOT NULL, state BLOB NOT NULL, PRIMARY KEY (tenant_id, stream)
     ) WITHOUT ROWID
 """
+_THERE = "SELECT tenant_id, stream FROM snapshots"
 _FIND = (
     "SELECT version, event_id, actor_type, actor_id, state FROM snapshots"
     " WHERE tenant_id = ? AND stream = ? AND code = ?"
@@ -42,12 +43,14 @@ class SqliteSnapshots:
         db.execute("PRAGMA synchronous=OFF")
         db.execute(_CREATE)
         db.execute("DELETE FROM snapshots WHERE code <> ?", (self._code,))
+        # most streams are new or short, and have none: not even the file is asked for those
+        self._there = {(TenantId(one), StreamId(other)) for one, other in db.execute(_THERE)}
         return db
 
     def find(self, keys: Collection[StreamKey]) -> Mapping[StreamKey, Snapshot]:
         found: dict[StreamKey, Snapshot] = {}
         try:
-            for key in keys:
+            for key in self._there.intersection(keys):
                 if row := self._db.execute(_FIND, (*key, self._code)).fetchone():
                     version, event_id, actor_type, actor_id, state = row
                     found[key] = Snapshot(version, event_id, (actor_type, actor_id), state)
@@ -62,6 +65,7 @@ class SqliteSnapshots:
         ]
         try:
             self._db.executemany("INSERT OR REPLACE INTO snapshots VALUES (?,?,?,?,?,?,?,?)", rows)
+            self._there.update(snapshots)
         except sqlite3.Error as error:
             _LOG.warning("snapshots cannot be kept: %s", error)
 
