@@ -115,6 +115,9 @@ def test_what_is_personal_is_said_when_a_connector_is_registered_and_anew_later(
     registered, named = CONNECTOR.decide(said, None, GIVEN)
     assert registered == replace(CONNECTOR_REGISTERED, sealed="AQIDBA==")
     assert named == replace(CONNECTOR_PERSONAL_NAMED, number=1)
+    # what is said is kept, also where nothing is personal yet
+    _, early = CONNECTOR.decide(replace(said, personal_fields=()), None, GIVEN)
+    assert early == replace(CONNECTOR_PERSONAL_NAMED, number=1, personal_fields=())
     connector.given(CONNECTOR_REGISTERED, named).when(NAME_PERSONAL_FIELDS).then(CONNECTOR_PERSONAL_NAMED)
     one = replace(NAME_PERSONAL_FIELDS, person_field="email")
     why = "email says whose the personal fields are, so it cannot be one of them"
