@@ -12,18 +12,18 @@ worker.run()
 """
 
 import asyncio
-import inspect
 import logging
 import math
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 import httpx
 
+from factline.calling import called
 from factline.client import AsyncClient, ClientError, Conflict, Expired, Forbidden, Invalid, NotFound, ServerRefused
 
 _LOG = logging.getLogger(__name__)
@@ -119,8 +119,9 @@ class Worker:
 
     Shape: `concurrency` tasks at a time. A request for tasks waits up to `wait_s`, 50 at most, for one, also when the
     worker is stopped meanwhile; what goes on then may take up to `stop_s`. The key needs the scope `tasks:write`. A
-    function that is no coroutine runs in a thread, which nothing can stop before it returns. What a function returns is
-    the task's output, in JSON; any exception fails the attempt, and the server gives the task again later.
+    function that is no coroutine runs in a thread of its own, which nothing can stop before it returns but the end of
+    the process. What a function returns is the task's output, in JSON; any exception fails the attempt, and the server
+    gives the task again later.
     """
 
     def __init__(
@@ -229,7 +230,7 @@ class Worker:
             row.get("tenant_id", ""),
             row.get("events"),
         )
-        doing = asyncio.ensure_future(_called(self._handlers[task.kind], task))
+        doing = asyncio.ensure_future(called(self._handlers[task.kind], task))
         beating = asyncio.create_task(self._beat(client, task, row["heartbeat_s"], doing))
         try:
             said = _said(await doing)
@@ -348,10 +349,3 @@ def _said(returned: Any) -> Mapping[str, Any]:
 
 def _provider_of(given: Mapping[str, Any] | None) -> Provider | None:
     return None if given is None else Provider(given["provider"], given["base_url"], given["secret"])
-
-
-async def _called(handler: Handler, task: Task) -> Any:
-    if inspect.iscoroutinefunction(handler):
-        awaited: Awaitable[Any] = handler(task)
-        return await awaited
-    return await asyncio.to_thread(handler, task)

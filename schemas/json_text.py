@@ -21,7 +21,8 @@ def _check(value: Any, depth: int) -> Any:
             return value
         case int():
             if not -_LARGEST <= value < _LARGEST:
-                raise ValueError(f"the number {value} needs more than 64 bits")
+                # without the number: it may be a personal one, and goes where this message goes
+                raise ValueError("has a number that needs more than 64 bits")
             return value
         case float():
             if not math.isfinite(value):

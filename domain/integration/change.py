@@ -18,6 +18,9 @@ UNKNOWN = "UNKNOWN"
 
 _SLUG = 30
 SourceName = Annotated[str, StringConstraints(max_length=200)]
+PersonName = Annotated[str, StringConstraints(max_length=300)]
+"""A person of a connector: the value of a field, and before it the connector."""
+
 RecordId = Annotated[Id, StringConstraints(max_length=32)]
 
 
@@ -59,7 +62,7 @@ class IngestChange(Command):
     key: Text = ""
     source_position: Text = ""
     payload: Text
-    person: SourceName = ""
+    person: PersonName = ""
     personal: Annotated[Text | None, Personal("person")] = None
     naming: int = 0
 

@@ -228,7 +228,8 @@ def decide_connector(command: ConnectorCommand, state: Connector | None, _given:
         if state is not None:
             raise conflict(f"connector {command.connector_id} is there already; take another connector_id")
         registered = filled(ConnectorRegistered, command, format=command.format.value)
-        return (registered, _named(command, 1)) if command.personal_fields else (registered,)
+        is_named = command.personal_fields or command.person_field
+        return (registered, _named(command, 1)) if is_named else (registered,)
     if state is None:
         raise not_found(f"connector {command.connector_id} is not known")
     if isinstance(command, RemoveConnector):

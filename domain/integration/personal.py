@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, NamedTuple
 
+import orjson
 from pydantic import AfterValidator, Field, StringConstraints
 
 from schemas.json_text import json_text
@@ -14,7 +15,7 @@ TAKEN: Final = "[personal]"
 _RESERVED = frozenset({"op", "source", "before", "after", "key", "payload", "type"})
 """These say what a change is, and of which record; they are recorded in the open."""
 
-_LONGEST_PERSON = 200
+LONGEST_PERSON = 200
 
 
 def _of_a_row(name: str) -> str:
@@ -59,6 +60,9 @@ def apart(message: Any, naming: Naming) -> Apart:
 def _without(message: Any, fields: frozenset[str], at: str, taken: dict[str, Any]) -> Any:
     if isinstance(message, list):
         return [_without(one, fields, f"{at}/{number}", taken) for number, one in enumerate(message)]
+    if isinstance(message, str) and holds(message, fields):
+        taken[at] = message
+        return TAKEN
     if not isinstance(message, dict):
         return message
     kept = {}
@@ -74,16 +78,42 @@ def _without(message: Any, fields: frozenset[str], at: str, taken: dict[str, Any
 
 
 def holds(message: Any, fields: frozenset[str]) -> bool:
-    """Return whether one of the fields is somewhere in a message."""
-    return any(name in fields for name, _ in _fields_in(message))
+    """Return whether one of the fields is somewhere in a message, also in a text that is JSON itself.
+
+    Shape: columns of JSON come as such texts, and so do changed fields of MongoDB, whose names may be paths with dots.
+    """
+    # a text may be nested deeper than what calls itself can follow
+    rest = [message]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, dict):
+            if not all(fields.isdisjoint((name, *name.split("."))) for name in one):
+                return True
+            rest += one.values()
+        elif isinstance(one, list):
+            rest += one
+        elif isinstance(one, str) and one.lstrip()[:1] in _JSON_BEGINS:
+            rest.append(_json_in(one))
+    return False
+
+
+_JSON_BEGINS = ("{", "[", '"')
+
+
+def _json_in(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def person_in(connector_id: str, message: Any, naming: Naming) -> str:
     """Return whose personal fields a message has: the first value of the field that says it, "" where there is none."""
     for name, value in _fields_in(message):
-        if name == naming.person and isinstance(value, str | int) and not isinstance(value, bool):
-            person = str(value)
-            if 0 < len(person) <= _LONGEST_PERSON:
+        if name == naming.person and isinstance(value, str | int | float) and not isinstance(value, bool):
+            # some converters write all numbers with a point
+            person = str(int(value) if isinstance(value, float) and value.is_integer() else value)
+            if 0 < len(person) <= LONGEST_PERSON:
                 return f"person-{connector_id}~{person}"
     return ""
 

@@ -46,7 +46,7 @@ def read_message(connector_id: str, message: Any, said_id: str | None, naming: N
         source_event_type=type_ or UNKNOWN,
         op=Op.MESSAGE,
         payload=payload,
-        **_hidden(connector_id, said, taken, naming),
+        **_hidden(connector_id, message, taken, naming),
     )
     return Received(command, identity)
 
@@ -85,26 +85,28 @@ def read_debezium(connector_id: str, message: Any, naming: Naming = NO_NAMING) -
         key=key_text,
         source_position=json_text(position) if position else "",
         payload=payload,
-        **_hidden(connector_id, said, taken, naming),
+        **_hidden(connector_id, whole, taken, naming),
     )
     return Received(command, identity)
 
 
-def _hidden(connector_id: str, said: Any, taken: Mapping[str, Any], naming: Naming) -> dict[str, Any]:
+def _hidden(connector_id: str, whole: Any, taken: Mapping[str, Any], naming: Naming) -> dict[str, Any]:
     """Return what a command says of personal values that were taken out, and of how it was known what is personal."""
     hidden: dict[str, Any] = {"naming": naming.number}
     if taken:
-        hidden |= {"person": person_in(connector_id, _rows_first(said), naming), "personal": json_text(taken)}
+        hidden |= {"person": person_in(connector_id, _rows_first(whole), naming), "personal": json_text(taken)}
     return hidden
 
 
-def _rows_first(said: Any) -> Any:
+def _rows_first(whole: Any) -> Any:
     """Return a message with the rows of a change before all else, the newer one first."""
-    return [said.get("after"), said.get("before"), said] if isinstance(said, dict) else said
+    return [whole.get("after"), whole.get("before"), whole] if isinstance(whole, dict) else whole
 
 
 def _check_rows(said: Mapping[str, Any], key: Any, naming: Naming) -> None:
     """Raises: ValueError, a personal value would be recorded in the open."""
+    if key is not None and not isinstance(key, dict):
+        raise ValueError("has a key that is no JSON object, so that its personal fields are not known")
     if holds(key, naming.fields):
         raise ValueError("has a personal field in the key of its row, which is recorded in the open")
     rows = (said.get("before"), said.get("after"))

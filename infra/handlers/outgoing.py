@@ -26,8 +26,9 @@ _REDIRECTS = 5
 _WAIT_S = 2.0
 """How long a task waits for a place among the calls of its host before it is given back."""
 
-_NAMES = ThreadPoolExecutor(64, "names")
-"""Names are looked up in threads of their own: a name server that does not answer keeps no other thread waiting."""
+_MOST_NAMES = 128
+"""Names of a tenant that are looked up at a time, in threads of its own: a name server that does not answer keeps
+neither another thread nor another tenant waiting. A look-up goes on after its task gave up."""
 
 _UNWELL = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError)
 
@@ -59,20 +60,26 @@ class Outgoing:
     Shape: what is checked is the address to which a connection is made, so neither a name nor a redirect leads
     elsewhere. No proxy is used, because a proxy would make connections that nobody checks. A host is a system of
     `outside` for each tenant, so that what one does to a host is nothing to another; `part` tells apart what shall be
-    nothing to each other within a tenant.
+    nothing to each other within a tenant, and shares `names`, the threads in which names are looked up.
     """
 
     def __init__(
-        self, allowed: Networks = (), outside: Outside | None = None, tenant: str = "", part: str = ""
+        self,
+        allowed: Networks = (),
+        outside: Outside | None = None,
+        tenant: str = "",
+        part: str = "",
+        names: ThreadPoolExecutor | None = None,
     ) -> None:
         self._allowed = allowed
+        self._names = names or ThreadPoolExecutor(_MOST_NAMES, "names")
         self._outside = outside or calls_of_tasks()
         self._tenant = tenant
         self._part = part
 
     def apart(self, part: str) -> "Outgoing":
         """Return what sends for one part of the tenant, to which no other part's calls of a host matter."""
-        return Outgoing(self._allowed, self._outside, self._tenant, part)
+        return Outgoing(self._allowed, self._outside, self._tenant, part, self._names)
 
     def calling(self, host: str, port: int) -> AbstractAsyncContextManager[Call]:
         """Hold a place for a call of a host. Raises: NotAsked, none is free or the host failed too often."""
@@ -103,7 +110,7 @@ class Outgoing:
                 async with (
                     asyncio.timeout(timeout_s),
                     httpx.AsyncClient(
-                        transport=_Transport(_tls(), self._allowed),
+                        transport=_Transport(_tls(), self._allowed, self._names),
                         timeout=timeout_s,
                         trust_env=False,
                         max_redirects=_REDIRECTS,
@@ -137,15 +144,16 @@ def _tls() -> ssl.SSLContext:
 
 
 class _Transport(httpx.AsyncHTTPTransport):
-    def __init__(self, tls: ssl.SSLContext, allowed: Networks) -> None:
+    def __init__(self, tls: ssl.SSLContext, allowed: Networks, names: ThreadPoolExecutor) -> None:
         super().__init__(verify=tls, trust_env=False)
         # httpx has no parameter for it; what its constructor made has no connection yet
-        self._pool = httpcore.AsyncConnectionPool(ssl_context=tls, network_backend=_Checked(allowed))
+        self._pool = httpcore.AsyncConnectionPool(ssl_context=tls, network_backend=_Checked(allowed, names))
 
 
 class _Checked(httpcore.AsyncNetworkBackend):
-    def __init__(self, allowed: Networks) -> None:
+    def __init__(self, allowed: Networks, names: ThreadPoolExecutor) -> None:
         self._allowed = allowed
+        self._names = names
         self._made_by = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -156,7 +164,7 @@ class _Checked(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        found = await _addresses_of(host, port)
+        found = await _addresses_of(host, port, self._names)
         may = [address for address in found if self._may_reach(address)]
         if not may:
             where = host if host == str(found[0]) else f"{host}, whose address is {found[0]},"
@@ -186,11 +194,11 @@ class _Checked(httpcore.AsyncNetworkBackend):
         await self._made_by.sleep(seconds)
 
 
-async def _addresses_of(host: str, port: int) -> Sequence[Address]:
+async def _addresses_of(host: str, port: int, names: ThreadPoolExecutor) -> Sequence[Address]:
     """Return the addresses of a host, at least one. Raises: ConnectError."""
     try:
         loop = asyncio.get_running_loop()
-        rows = await loop.run_in_executor(_NAMES, partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
+        rows = await loop.run_in_executor(names, partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
     except (OSError, UnicodeError) as error:
         raise httpcore.ConnectError(f"{host} has no address: {error}") from error
     found = list(dict.fromkeys(ip_address(row[4][0]) for row in rows))

@@ -1,6 +1,5 @@
 """Handlers of other packages are found here: an entry point of the group `factline.handlers` names a kind of task."""
 
-import asyncio
 import inspect
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from domain.operations.task import TaskKind
+from factline.calling import called
 from factline.worker import Handler as Written
 from factline.worker import Task
 from infra.handlers.web import Handler
@@ -42,7 +42,7 @@ def handler_of_package(kind: str) -> Handler:
         raise BadHandler(f"{_named(point)}: {kind!r} is no kind; they look like shop.stock") from None
     try:
         function = point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # whatever a package does when it is imported
         raise BadHandler(f"{_named(point)} cannot be loaded: {type(error).__name__}: {error}") from error
     if not callable(function) or not _takes_a_task(function):
@@ -69,9 +69,7 @@ def _takes_a_task(function: Any) -> bool:
 
 def _handler(function: Written) -> Handler:
     async def handle(task: Task) -> Any:
-        if inspect.iscoroutinefunction(function):
-            return await function(task)
-        return await asyncio.to_thread(function, task)
+        return await called(function, task)
 
     return handle
 

@@ -112,13 +112,14 @@ class OwnWorkers:
             began = perf_counter()
             try:
                 wanted = await asyncio.to_thread(self._tenants_with_tasks)
-            except StoreUnavailable as error:
-                _LOG.warning("tasks cannot be looked for now: %s", error)
-            else:
                 if wanted and self._handlers_of is None:
                     self._handlers_of = await asyncio.to_thread(self._shipped.load)
                 if self._handlers_of is not None:
                     self._begin_or_stop(wanted, self._handlers_of)
+            except StoreUnavailable as error:
+                _LOG.warning("tasks cannot be looked for now: %s", error)
+            except Exception as error:  # noqa: BLE001 - a package may have changed since the start; nobody else would say so
+                _LOG.warning("no task is done now: %s: %s", type(error).__name__, error)
             await asyncio.sleep(max(_LOOK_S, _LOOKS_SHARE * (perf_counter() - began)))
 
     def _begin_or_stop(self, wanted: Sequence[TenantId], handlers_of: "HandlersOf") -> None:

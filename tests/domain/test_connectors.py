@@ -7,17 +7,18 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from domain.given import Given
-from domain.integration.change import CHANGE, Op
+from domain.integration.change import CHANGE, IngestChange, Op
 from domain.integration.connector import (
     CONNECTOR,
     Connector,
     ConnectorStatus,
     connector_stream,
 )
-from domain.integration.personal import Naming, PersonalFields
+from domain.integration.personal import LONGEST_PERSON, Naming, PersonalFields
 from domain.integration.received import read_debezium, read_message
+from domain.message import adapter
 from domain.rejection import Kind
-from schemas.json_text import json_value
+from schemas.json_text import json_text, json_value
 from tests.examples.integration import (
     CHANGE_RECEIVED,
     CONNECTOR_CHANGES_REFUSED,
@@ -114,6 +115,9 @@ def test_what_is_personal_is_said_when_a_connector_is_registered_and_anew_later(
     registered, named = CONNECTOR.decide(said, None, GIVEN)
     assert registered == replace(CONNECTOR_REGISTERED, sealed="AQIDBA==")
     assert named == replace(CONNECTOR_PERSONAL_NAMED, number=1)
+    # what is said is kept, also where nothing is personal yet
+    _, early = CONNECTOR.decide(replace(said, personal_fields=()), None, GIVEN)
+    assert early == replace(CONNECTOR_PERSONAL_NAMED, number=1, personal_fields=())
     connector.given(CONNECTOR_REGISTERED, named).when(NAME_PERSONAL_FIELDS).then(CONNECTOR_PERSONAL_NAMED)
     one = replace(NAME_PERSONAL_FIELDS, person_field="email")
     why = "email says whose the personal fields are, so it cannot be one of them"
@@ -162,6 +166,63 @@ def test_change_that_would_have_a_personal_value_in_the_open_is_refused() -> Non
         read_debezium("crm", PERSON, NAMING._replace(fields=frozenset({"id"})))
     with pytest.raises(ValueError, match="is no JSON object"):
         read_debezium("crm", {**ROW, "after": '{"email": "ann@shop.example"}'}, NAMING)
+
+
+@pytest.mark.parametrize("key", ["ann@shop.example", '{"email": "ann@shop.example"}', ["ann@shop.example"], 7])
+def test_key_whose_fields_have_no_names_is_refused_where_some_are_personal(key: Any) -> None:
+    for message in ({"key": key, "payload": PERSON}, {**PERSON, "key": key}):
+        with pytest.raises(ValueError, match="has a key that is no JSON object"):
+            read_debezium("crm", message, NAMING)
+        assert read_debezium("crm", message)[0].key
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"email": "ann@shop.example"}',
+        ' [{"to": {"name": "Ann"}}]',
+        # what changed of a document, as MongoDB says it, and a text within a text
+        '{"contact.email": "ann@shop.example"}',
+        json_text('{"email": "ann@shop.example"}'),
+        "[" * 1_000 + '{"email": "ann@shop.example"}' + "]" * 1_000,
+    ],
+)
+def test_text_that_is_json_with_a_personal_field_is_personal_as_a_whole(text: str) -> None:
+    row = {"id": 7, "customer_id": 42, "profile": text}
+    changed = {"updateDescription": {"updatedFields": text}}
+    command, _ = read_debezium("crm", {**ROW, **changed, "before": None, "after": row}, NAMING)
+    assert "ann@shop.example" not in command.payload
+    taken = {"/after/profile": text, "/updateDescription/updatedFields": text}
+    assert (json_value(command.personal or ""), command.person) == (taken, "person-crm~42")
+    command, _ = read_message("crm", text, None, NAMING)
+    assert (command.payload, json_value(command.personal or "")) == ('"[personal]"', {"": text})
+
+
+@pytest.mark.parametrize("text", ['{"size": 7}', "{email", "an email", "[]", "[" * 2_000, '"email"'])
+def test_text_without_a_personal_field_stays(text: str) -> None:
+    command, _ = read_message("crm", {"said": text}, None, NAMING)
+    assert (json_value(command.payload), command.personal) == ({"said": text}, None)
+
+
+@pytest.mark.parametrize("value", [42, 42.0, "42"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_person_is_found_however_the_row_says_it(value: Any, *, inside: bool) -> None:
+    row = {"name": {"first": "Ann", "customer_id": value}} if inside else {"name": "Ann", "customer_id": value}
+    assert read_debezium("crm", {**ROW, "after": row}, NAMING)[0].person == "person-crm~42"
+
+
+def test_longest_person_of_the_longest_connector_is_taken_by_the_writer() -> None:
+    connector_id = "c" * 60
+    row = {"name": "Ann", "customer_id": "x" * LONGEST_PERSON}
+    command, _ = read_debezium(connector_id, {**ROW, "after": row}, NAMING)
+    assert command.person == f"person-{connector_id}~{'x' * LONGEST_PERSON}"
+    assert adapter(IngestChange).validate_python(adapter(IngestChange).dump_python(command)) == command
+
+
+def test_refusal_does_not_say_the_value() -> None:
+    with pytest.raises(ValueError, match="needs more than 64 bits") as refused:
+        read_debezium("crm", {**ROW, "after": {"name": 2**64 - 1}}, NAMING)
+    assert str(2**64 - 1) not in str(refused.value)
 
 
 def test_identity_tells_personal_values_apart_and_gives_none_away() -> None:

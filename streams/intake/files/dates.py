@@ -2,10 +2,10 @@
 
 import re
 from datetime import UTC, datetime, tzinfo
-from functools import lru_cache
 from typing import NamedTuple
 
 from streams.intake.files.cells import BadCell, shown
+from streams.intake.files.remembered import remembered
 
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}.*)?", re.ASCII)
 
@@ -29,7 +29,7 @@ def is_format(text: str) -> bool:
         return False
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def date(column: str, text: str, dates: Dates) -> datetime:
     """Read a date or an instant; a date alone is the beginning of its day, a time that comes twice the first of both.
 

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from schemas.values import in_words
 from streams.identifiers import named_uuid
 from streams.intake.files.cells import BadCell
 from streams.intake.files.invoice_kind import ONLINE_RETAIL, Written, kind_of
+from streams.intake.files.remembered import remembered
 from streams.intake.files.text import RefusedRow, SourceRow
 
 MAX_LINES = 10_000
@@ -230,7 +230,7 @@ class NumberRows:
         return f"line {other.line}" if other.file == row.file else f"{self._files[other.file]}, line {other.line}"
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def party_of(customer: str) -> str:
     """Return a customer's id; tools that read ids as numbers write 17850 as 17850.0."""
     customer = tidy(customer)

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import lru_cache
 from typing import NamedTuple
 
 from streams.intake.files.cells import BadCell, shown
+from streams.intake.files.remembered import remembered
 
 POINT, COMMA = ".", ","
 
@@ -105,7 +105,7 @@ class Evidence:
         return Style(POINT, self._thousands, shows=points, other=commas)
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def amount(column: str, text: str, style: Style) -> str:
     """Read an exact amount and return its shortest form: 2.50 and 2.5 say the same. Raises: BadCell."""
     ways = _ways(text, style.thousands)
@@ -125,7 +125,7 @@ def amount(column: str, text: str, style: Style) -> str:
     raise BadCell(f"{column} may be read in two ways: {shown(text)}; {_shows(style)}; add --decimal . or --decimal ,")
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def currencies_of(text: str) -> tuple[str, ...]:
     """Return what the sign beside an amount may mean, the likeliest first; nothing where there is none."""
     found = _AMOUNT.fullmatch(text.translate(_MARKS).strip()) if len(text) <= _LONGEST else None
@@ -147,7 +147,7 @@ def _shows(style: Style) -> str:
     return f"the file writes {style.shows}" if style.shows else "nothing in the file shows which"
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def _ways(text: str, thousands: str | None) -> Mapping[str, str] | None:
     """Return what an amount is by each decimal separator with which it can be read; None where it is no amount."""
     if len(text) > _LONGEST:

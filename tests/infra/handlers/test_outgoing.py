@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from factline.worker import Failed, Task
+from infra.handlers.calls import calls_of_tasks
 from infra.handlers.outgoing import Outgoing, is_public
 from infra.handlers.settings import networks
 from infra.handlers.web import http_request
@@ -103,6 +104,36 @@ def test_names_that_are_looked_up_for_long_keep_no_other_thread_waiting(monkeypa
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     assert all("has no address" in str(failed) for failed in asyncio.run(asked()))
+
+
+def test_names_that_one_tenant_looks_up_for_long_keep_no_other_tenant_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on = Event()
+
+    def getaddrinfo(host: str, port: int, **_: Any) -> Any:
+        if host.startswith("hangs"):
+            goes_on.wait(60)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async def asked(url: str) -> Any:
+        outside = calls_of_tasks()
+        outgoing = Outgoing(networks("127.0.0.1"), outside, "acme")
+        hang = [
+            asyncio.ensure_future(
+                http_request(outgoing.apart(str(n)))(Task("t", "any", 1, {"url": f"http://hangs-{n}.example:1"}))
+            )
+            for n in range(150)
+        ]
+        await asyncio.sleep(0)
+        other = http_request(Outgoing(networks("127.0.0.1"), outside, "other"))
+        try:
+            return await other(Task("t", "any", 1, {"url": url, "timeout_s": 20}))
+        finally:
+            goes_on.set()
+            await asyncio.gather(*hang, return_exceptions=True)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    with web_server(lambda _: (200, {}, b"here")) as server:
+        assert asyncio.run(asked(server.url.replace("127.0.0.1", "answers.example")))["body"] == "here"
 
 
 def test_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

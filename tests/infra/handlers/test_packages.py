@@ -72,6 +72,7 @@ def test_function_that_is_no_coroutine_is_a_handler_too(install: Install, tmp_pa
     ("module", "points", "why"),
     [
         ("", {"a.b": "broken:gone"}, r"the handler broken:gone of broken 0\.1 cannot be loaded: AttributeError"),
+        ("import sys; sys.exit('no')", {"a.b": "broken:x"}, "cannot be loaded: SystemExit: no"),
         ("import nothing_there", {"a.b": "broken:x"}, "cannot be loaded: ModuleNotFoundError: No module named"),
         ("x = 1", {"a.b": "broken:x"}, "is no function of one task"),
         ("def x(): ...", {"a.b": "broken:x"}, "is no function of one task"),

@@ -16,6 +16,7 @@ from factline.worker import Failed, Task
 from infra.embedded import Embedded
 from infra.handlers.chat import chat_complete
 from infra.handlers.outgoing import Outgoing
+from infra.handlers.packages import BadHandler
 from infra.handlers.settings import networks
 from infra.handlers.web import Handler, http_check, http_request
 from infra.outside import Outside
@@ -134,6 +135,40 @@ def test_server_does_the_tasks_of_its_kinds_for_every_tenant(tenants: tuple[Tena
     # who did it is the server, and not a key
     claimed = [row for row in demo.get("/v1/audit/streams/task-t1") if row["type"] == "task.claimed"]
     assert [row["actor"] for row in claimed] == [{"type": "system", "id": NAME}]
+
+
+def test_handlers_that_do_not_load_are_told_and_loaded_later(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(own_worker, "_LOOK_S", 0)
+    loads: list[str] = []
+
+    class Busy:
+        """Has a tenant with a task."""
+
+        def tenants(self) -> Mapping[str, str]:
+            return {"acme": "ACTIVE"}
+
+        def find(self, *_: Any, **__: Any) -> Sequence[str]:
+            return ["a task"]
+
+    def load() -> Callable[[str], Mapping[str, Handler]]:
+        loads.append("load")
+        if len(loads) < 2:
+            raise BadHandler("shop.stock has several handlers")
+        return lambda _: {}
+
+    async def looked() -> None:
+        own = OwnWorkers(None, Shipped(["shop.stock"], load, Outside("tasks")), Busy(), Busy())  # type: ignore[arg-type]
+        looking = asyncio.create_task(own.run())
+        while len(loads) < 2 and not looking.done():  # noqa: ASYNC110 - it says nothing when it looks again
+            await asyncio.sleep(0)
+        assert not looking.done()
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+    asyncio.run(looked())
+    assert "no task is done now: BadHandler: shop.stock has several handlers" in caplog.text
 
 
 def test_tenant_runs_one_script_at_a_time_so_that_others_find_a_place(tenants: tuple[Tenant, Tenant]) -> None:

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
+
+from streams.intake.files.remembered import remembered
 
 
 class Found(NamedTuple):
@@ -69,7 +70,7 @@ _BY_PROGRAM: dict[str, Sequence[tuple[str, re.Pattern[str]]]] = {
 }
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def _patterns_of(program: str) -> Sequence[tuple[str, re.Pattern[str]]]:
     name = program.partition("(")[0].rpartition("/")[2].lower()
     name = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), name)
@@ -87,7 +88,7 @@ def people_of(program: str, message: str) -> Found:
     return _NOBODY
 
 
-@lru_cache(maxsize=16_384)
+@remembered(16_384)
 def address(text: str) -> str:
     """Return an address as it is written shortest, "" for what is none."""
     try:

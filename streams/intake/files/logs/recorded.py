@@ -2,7 +2,6 @@
 
 from dataclasses import fields
 from datetime import datetime
-from functools import lru_cache
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
@@ -13,6 +12,7 @@ from schemas.values import Name
 from streams.intake.files.logs.line import BadLine, Line
 from streams.intake.files.logs.people import people_of
 from streams.intake.files.logs.severities import SEVERITIES, severity_of
+from streams.intake.files.remembered import remembered
 from streams.intake.files.text import FactRow, SourceRow
 from streams.ports import FactSubmission
 
@@ -26,7 +26,7 @@ _LONGEST = 65_536
 _NAME = TypeAdapter[str](Name)
 
 
-@lru_cache(maxsize=16_384)
+@remembered(16_384)
 def _is_name(text: str | None) -> bool:
     """Return whether the validator takes a name as it is."""
     try:

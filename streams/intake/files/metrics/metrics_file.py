@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 
 from pydantic import ValidationError
 
@@ -13,6 +12,7 @@ from schemas.values import in_words
 from streams.intake.files.metrics.columns import MetricColumns
 from streams.intake.files.metrics.exposed import INFLUX_LINE, PROMETHEUS_LINE, ExposedLines
 from streams.intake.files.metrics.sample import How, Sample
+from streams.intake.files.remembered import remembered
 from streams.intake.files.text import FactRow, RefusedRow, TextFile, changed
 from streams.intake.hosts import host_device_id
 from streams.ports import FactSubmission
@@ -100,7 +100,7 @@ def _reading(sample: Sample, replaced: int) -> FactRow | RefusedRow:
     return FactRow(FactSubmission(device_id, sample.at, fact), sample.row, _FACT_BYTES, replaced)
 
 
-@lru_cache(maxsize=16_384)
+@remembered(16_384)
 def _named(metric: str, unit: str) -> DeviceMetricsReported | str:
     """Return a reading of 0 of this name and unit as it is recorded, or why none can be: all values are finite."""
     try:
