@@ -30,6 +30,12 @@ C539379,D,Discount,-1,2010-12-01 09:41:00,27.5,14527.0,United Kingdom
 """
 
 
+def many_rows(invoices: int) -> str:
+    """Return a file of invoices of one line, older than the newest of FEW_ROWS; no number of it is in the files."""
+    rows = [f"{530_000 + n},22139,TEA CUP,1,2010-12-02 08:{n % 60:02}:00,1.25,12583.0,France" for n in range(invoices)]
+    return "\n".join((FEW_ROWS.partition("\n")[0], *rows))
+
+
 def files() -> list[Path]:
     return sorted(FOLDER.glob("*.csv"))
 

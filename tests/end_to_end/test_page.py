@@ -189,6 +189,7 @@ def test_a_real_file_is_seen_in_the_bars_to_the_last_penny(page: Page, shop: Ser
 
 
 def test_invoices_are_scrolled_to_their_end_and_filtered(page: Page, shop: Server) -> None:
+    wait_for_view(shop, "/v1/invoices", retail.send(shop, retail.many_rows(400)))
     page.open(shop.api_key, "/invoices?limit=25")
     page.row("#invoices", "540009")
     newest = numbers(page)
