@@ -125,8 +125,9 @@ def ignore(_step: Step) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.timeout(900)
 @given(said=steps)
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_timeline_and_documents_are_the_same_live_after_a_restart_and_after_a_rebuild(said: Any) -> None:
     with TemporaryDirectory() as folder:
         with small(Path(folder)) as live:
