@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient
 
 from infra.backup_folder import checked, finished, make_empty, now, size_of
+from infra.data_dir import DataDirError
 from infra.kafka.beside import DESTROYED, opened_key, subject_of
 from infra.kafka.connection import (
     PARTITION_END,
@@ -31,6 +32,7 @@ from streams.ports import LogUnavailable
 from streams.topics import COMPRESSION, STAMPED, UNSTAMPED, Beside, Topics, TopicSpec
 
 PROFILE = "distributed"
+_SAYS = ("taken_at", "events", "facts", "records")
 
 _SCHEMA = fastavro.parse_schema(
     {
@@ -129,12 +131,15 @@ def check_backup(source: Path, topics: Topics, master: MasterKey) -> Mapping[str
 
     Raises: DataDirError, it is not whole; BadSettings; KeysUnusable, its personal fields have another master key.
     """
-    manifest = checked(source, PROFILE)
+    manifest = checked(source, PROFILE, says=("partitions", *_SAYS))
     if (partitions := manifest["partitions"]) != topics.partitions:
         raise BadSettings(
             f"{source} is of a log with {partitions} partitions: set FACTLINE_PARTITIONS={partitions}, or its tenants"
             " would change place"
         )
+    files = (_file(source, _kind(topics, spec), n) for spec in topics.kept() for n in range(partitions))
+    if missing := next((file for file in files if file.name not in manifest["files"]), None):
+        raise DataDirError(f"{source} is no whole backup: its manifest does not know {missing.name}")
     keys = (r for n in range(partitions) for r in _records(_file(source, Beside.KEYS.value, n)))
     if found := next((r for r in keys if r["key"] and r["value"] and r["value"] != DESTROYED), None):
         opened_key(master, subject_of(found["key"]), found["value"])
@@ -388,5 +393,5 @@ def _offset(message: Message) -> int:
 
 
 def _described(manifest: Mapping[str, Any]) -> Backup:
-    said = {name: manifest[name] for name in ("taken_at", "events", "facts", "records")}
+    said = {name: manifest[name] for name in _SAYS}
     return Backup(**said, size_bytes=size_of(manifest))

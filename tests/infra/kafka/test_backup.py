@@ -1,5 +1,6 @@
 """A copy of a log on the real broker, and what a log made from it is and is not."""
 
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -296,6 +297,16 @@ def test_backup_with_another_master_key_or_size_or_profile_or_damage_is_refused_
         check_backup(copy, cluster.topics._replace(partitions=4), MASTER)
     with pytest.raises(DataDirError, match="--profile distributed"):
         restore_embedded(copy, tmp_path / "data")
+    whole = json.loads((copy / "backup.json").read_text())
+    for torn, told in (
+        ({name: said for name, said in whole.items() if name != "records"}, "does not say records"),
+        ({"format": 1, "profile": "distributed"}, "does not say events, facts, files, partitions, records, taken_at"),
+        (whole | {"files": {"events-0.avro": whole["files"]["events-0.avro"]}}, "does not know marks-0.avro"),
+    ):
+        (copy / "backup.json").write_text(json.dumps(torn))
+        with pytest.raises(DataDirError, match=told):
+            check_backup(copy, cluster.topics, MASTER)
+    (copy / "backup.json").write_text(json.dumps(whole))
     with (copy / "events-0.avro").open("ab") as file:
         file.write(b"\0")
     with pytest.raises(DataDirError, match="is not as it was backed up"):
