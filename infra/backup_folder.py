@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b, file_digest
@@ -42,8 +42,12 @@ def finished(folder: Path, profile: str, said: Mapping[str, Any]) -> Mapping[str
     return manifest
 
 
-def checked(folder: Path, profile: str) -> Mapping[str, Any]:
-    """Return the manifest of a backup whose files are as they were written. Raises: DataDirError, it is not whole."""
+def checked(folder: Path, profile: str, *, says: Collection[str]) -> Mapping[str, Any]:
+    """Return the manifest of a backup whose files are as they were written.
+
+    Shape: `says` is what a manifest of this profile has to say.
+    Raises: DataDirError, it is not whole.
+    """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -52,6 +56,8 @@ def checked(folder: Path, profile: str) -> Mapping[str, Any]:
         raise DataDirError(f"{folder} was backed up by another version; this one knows format {FORMAT}")
     if (of := manifest.get("profile", _EMBEDDED)) != profile:
         raise DataDirError(f"{folder} is a backup of the {of} profile: restore it with --profile {of}")
+    if missing := {"files", *says} - manifest.keys():
+        raise DataDirError(f"{folder} is no whole backup: {MANIFEST} does not say {', '.join(sorted(missing))}")
     for name, expected in manifest["files"].items():
         if not (folder / name).is_file() or _digest(folder / name) != expected:
             raise DataDirError(f"{folder / name} is not as it was backed up; use another backup, nothing was restored")

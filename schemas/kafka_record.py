@@ -158,7 +158,7 @@ def with_schema_id(record: KafkaRecord, schema_ids: Mapping[tuple[str, int], int
     """Return a record's value with the id that its schema has in another registry; as it is where none is known."""
     try:
         schema_id = schema_ids.get(type_of(record.ce_type, record.ce_dataschema))
-    except ValueError:
+    except (ValueError, AttributeError):
         # not of our writers
         return record.value
     if schema_id is None or len(record.value) < BEFORE_PAYLOAD or record.value[0] != MAGIC:

@@ -104,11 +104,11 @@ class Topics(NamedTuple):
         return (*self.kept(), *self.passing())
 
     def kept(self) -> tuple[TopicSpec, ...]:
-        """Return those that a backup holds."""
+        """Return those that a backup holds, in the order in which it looks where they end."""
         return (
+            TopicSpec(self.beside(Beside.MARKS), self.partitions, _kept_for((MARK_DAYS + 1) * _DAY_MS)),
             TopicSpec(self.events, self.partitions, {**KEPT_FOR_EVER, **_COMPRESSED}, keep=tuple(KEPT_FOR_EVER)),
             TopicSpec(self.telemetry, self.partitions, {**KEPT_FOR_EVER, **_COMPRESSED, **STAMPED}),
-            TopicSpec(self.beside(Beside.MARKS), self.partitions, _kept_for((MARK_DAYS + 1) * _DAY_MS)),
             # the last record of each key is kept for ever: deleted by age, personal data and API keys would be lost
             TopicSpec(self.beside(Beside.KEYS), self.partitions, _COMPACTED, keep=("cleanup.policy",)),
             TopicSpec(self.beside(Beside.CREDENTIALS), self.partitions, _COMPACTED, keep=("cleanup.policy",)),

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient
 
 from infra.backup_folder import checked, finished, make_empty, now, size_of
+from infra.data_dir import DataDirError
 from infra.kafka.beside import DESTROYED, opened_key, subject_of
 from infra.kafka.connection import (
     PARTITION_END,
@@ -20,6 +21,7 @@ from infra.kafka.connection import (
     headers_of,
     high_watermarks,
     kafka_errors,
+    last_stable_offsets,
 )
 from infra.kafka.schema_registry import SchemaIds
 from infra.kafka.topics import TopicsUnfit, check_partitions, create_missing, log_ids, set_config
@@ -30,6 +32,7 @@ from streams.ports import LogUnavailable
 from streams.topics import COMPRESSION, STAMPED, UNSTAMPED, Beside, Topics, TopicSpec
 
 PROFILE = "distributed"
+_SAYS = ("taken_at", "events", "facts", "records")
 
 _SCHEMA = fastavro.parse_schema(
     {
@@ -102,10 +105,12 @@ def back_up(connection: Connection, topics: Topics, to: Path) -> Backup:
             f"{topics.prefix}.readers", enable_partition_eof=True, auto_offset_reset="earliest", fetch_wait_max_ms=10
         )
         with closing(consumer):
-            # events first, and each topic up to where it ends when those before it were read: a key is there with the
-            # events that need it, which were of one transaction, and a fact with the alert that was decided from it
-            for spec in topics.kept():
-                kind, copied = _kind(topics, spec), _copy_topic(admin, consumer, topics, spec, to)
+            # in this order, each when those before it are whole: the events from which the answer of a mark was decided
+            # are there, keys with the events that need them, and facts with the alerts that were decided from them
+            until = [(spec, _whole_ends(admin, spec)) for spec in topics.kept()]
+            # what is compacted first, before what stands there is replaced by what came later
+            for spec, places in sorted(until, key=lambda one: not _is_compacted(one[0])):
+                kind, copied = _kind(topics, spec), _copy_topic(consumer, topics, spec, places, to)
                 records[kind] = sum(partition.count for partition in copied)
                 ends[kind] = [partition.end for partition in copied]
         if log_ids(admin, names) != ids:
@@ -126,12 +131,15 @@ def check_backup(source: Path, topics: Topics, master: MasterKey) -> Mapping[str
 
     Raises: DataDirError, it is not whole; BadSettings; KeysUnusable, its personal fields have another master key.
     """
-    manifest = checked(source, PROFILE)
+    manifest = checked(source, PROFILE, says=("partitions", *_SAYS))
     if (partitions := manifest["partitions"]) != topics.partitions:
         raise BadSettings(
             f"{source} is of a log with {partitions} partitions: set FACTLINE_PARTITIONS={partitions}, or its tenants"
             " would change place"
         )
+    files = (_file(source, _kind(topics, spec), n) for spec in topics.kept() for n in range(partitions))
+    if missing := next((file for file in files if file.name not in manifest["files"]), None):
+        raise DataDirError(f"{source} is no whole backup: its manifest does not know {missing.name}")
     keys = (r for n in range(partitions) for r in _records(_file(source, Beside.KEYS.value, n)))
     if found := next((r for r in keys if r["key"] and r["value"] and r["value"] != DESTROYED), None):
         opened_key(master, subject_of(found["key"]), found["value"])
@@ -158,15 +166,17 @@ def restore(
         admin = connection.connect()
         _check_free(admin, topics)
         kept = topics.kept()
-        create_missing(admin, [TopicSpec(topics.restoring, 1, {})], replication=replication)
+        _make(admin, topics, [TopicSpec(topics.restoring, 1, {})], replication=replication)
         # the broker's clock says when facts are recorded, but not when these were
         unstamped = [spec._replace(config={**spec.config, **UNSTAMPED}) for spec in kept]
-        create_missing(admin, unstamped, replication=replication)
+        _make(admin, topics, unstamped, replication=replication)
         producer = connection.producer(linger_ms=50, compression_type=COMPRESSION, message_max_bytes=_LARGEST_BYTES)
         for spec in kept:
             files = [_file(source, _kind(topics, spec), partition) for partition in range(spec.partitions)]
             _fill(producer, admin, spec, files, schema_ids)
         set_config(admin, topics.telemetry, STAMPED)
+        # a worker that found them wrote between what was restored
+        _check_only_ours(topics, _there(admin, topics.passing()))
         _delete(admin, topics.restoring)
         create_missing(admin, topics.passing(), replication=replication)
     return _described(manifest)
@@ -175,16 +185,35 @@ def restore(
 # --- taking
 
 
-def _copy_topic(admin: AdminClient, consumer: Consumer, topics: Topics, spec: TopicSpec, to: Path) -> "list[_Copied]":
-    """Copy every partition of a topic, each up to where it ends now."""
+def _whole_ends(admin: AdminClient, spec: TopicSpec) -> Mapping[int, int]:
+    """Return ends of which none is within a transaction, and none before where the partition ends now.
+
+    Shape: what was begun before is waited for.
+    """
+    partitions = range(spec.partitions)
+    now_at = high_watermarks(admin, spec.name, partitions)
+    deadline = time.monotonic() + _SILENCE_S
+    while True:
+        # every transaction that has a record before it is over, and all of its records are before it
+        ends = last_stable_offsets(admin, spec.name, partitions)
+        if not (open_ := [partition for partition in partitions if ends[partition] < now_at[partition]]):
+            return ends
+        if time.monotonic() > deadline:
+            raise LogUnavailable(f"a transaction in {spec.name}/{open_[0]} does not end; back up again")
+        time.sleep(_AGAIN_S)
+
+
+def _copy_topic(
+    consumer: Consumer, topics: Topics, spec: TopicSpec, ends: Mapping[int, int], to: Path
+) -> "list[_Copied]":
+    """Copy every partition of a topic up to an offset."""
     kind = _kind(topics, spec)
-    ends = high_watermarks(admin, spec.name, range(spec.partitions))
     found = []
     for partition in range(spec.partitions):
         place = TopicPartition(spec.name, partition, 0)
         copied = _Copied(_read(consumer, place, ends[partition]), has_positions=spec.name == topics.events)
         records: Iterable[Record] = copied
-        if spec.config["cleanup.policy"] == "compact":
+        if _is_compacted(spec):
             records = _last_of_each(copied)
             copied.count = len(records)
         with _file(to, kind, partition).open("wb") as file:
@@ -236,7 +265,7 @@ def _last_of_each(records: Iterable[Record]) -> Collection[Record]:
 
 
 def _read(consumer: Consumer, place: TopicPartition, end: int) -> Iterator[Message]:
-    """Yield what was committed before an offset; what was begun before it is waited for."""
+    """Yield what was committed before an offset."""
     if not end:
         return
     consumer.assign([place])
@@ -260,11 +289,28 @@ def _read(consumer: Consumer, place: TopicPartition, end: int) -> Iterator[Messa
 
 
 def _check_free(admin: AdminClient, topics: Topics) -> None:
-    found = admin.list_topics(timeout=REQUEST_TIMEOUT_S).topics
-    if there := sorted(found.keys() & {topics.restoring, *(spec.name for spec in topics.specs())}):
+    if there := _there(admin, [TopicSpec(topics.restoring, 1, {}), *topics.specs()]):
         raise TopicsUnfit(
             f"there is a log already, or a part of one: {', '.join(there)}; nothing was restored. Restore into a"
             " cluster without these topics, under another FACTLINE_TOPIC_PREFIX, or delete all of them first"
+        )
+
+
+def _there(admin: AdminClient, specs: Sequence[TopicSpec]) -> Sequence[str]:
+    return sorted(admin.list_topics(timeout=REQUEST_TIMEOUT_S).topics.keys() & {spec.name for spec in specs})
+
+
+def _make(admin: AdminClient, topics: Topics, specs: Sequence[TopicSpec], *, replication: int) -> None:
+    """Make topics that nobody else has made meanwhile. Raises: TopicsUnfit."""
+    made = create_missing(admin, specs, replication=replication)
+    _check_only_ours(topics, [spec.name for spec in specs if spec.name not in made])
+
+
+def _check_only_ours(topics: Topics, others: Sequence[str]) -> None:
+    if others:
+        raise TopicsUnfit(
+            f"somebody else made topics of this log while it was restored: {', '.join(others)}; let no other `factline"
+            f" restore` or `factline migrate` run, delete every topic {topics.prefix}.… and restore again"
         )
 
 
@@ -324,6 +370,10 @@ def _delete(admin: AdminClient, topic: str) -> None:
 # --- files
 
 
+def _is_compacted(spec: TopicSpec) -> bool:
+    return spec.config["cleanup.policy"] == "compact"
+
+
 def _kind(topics: Topics, spec: TopicSpec) -> str:
     return spec.name.removeprefix(f"{topics.prefix}.")
 
@@ -343,5 +393,5 @@ def _offset(message: Message) -> int:
 
 
 def _described(manifest: Mapping[str, Any]) -> Backup:
-    said = {name: manifest[name] for name in ("taken_at", "events", "facts", "records")}
+    said = {name: manifest[name] for name in _SAYS}
     return Backup(**said, size_bytes=size_of(manifest))

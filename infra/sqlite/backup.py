@@ -24,6 +24,7 @@ from infra.sqlite.identity import check
 from streams.ports import LogDamaged, LogIdentity
 
 _PROFILE = "embedded"
+_SAYS = ("log", "taken_at", "events", "facts")
 
 
 class Backup(NamedTuple):
@@ -77,7 +78,7 @@ def restore(source: Path, data_dir: Path) -> Backup:
     Pages of lists and tokens from before are refused. A restored folder has no views; the next start makes them.
     Raises: DataDirError, the folder is not empty, or the backup is not whole.
     """
-    manifest = checked(source, _PROFILE)
+    manifest = checked(source, _PROFILE, says=_SAYS)
     make_empty(data_dir)
     old = LogIdentity(manifest["log"]["id"], manifest["log"]["epoch"])
     # seconds and not the next number: two restores of one backup are two logs

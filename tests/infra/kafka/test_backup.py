@@ -1,5 +1,6 @@
 """A copy of a log on the real broker, and what a log made from it is and is not."""
 
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -15,10 +16,11 @@ from infra.data_dir import DataDirError
 from infra.kafka import backup
 from infra.kafka.backup import Backup, back_up, check_backup, restore
 from infra.kafka.beside import DESTROYED, key_name
+from infra.kafka.connection import high_watermarks, last_stable_offsets
 from infra.kafka.event_log import KafkaEventLog
 from infra.kafka.log_reader import KafkaLogReader
 from infra.kafka.telemetry_log import KafkaTelemetryLog
-from infra.kafka.topics import TopicsUnfit, check_topics, create_topics, log_id
+from infra.kafka.topics import TopicsUnfit, check_topics, create_missing, create_topics, log_id
 from infra.master_key import MasterKey
 from infra.settings import BadSettings
 from infra.sqlite.backup import restore as restore_embedded
@@ -26,7 +28,7 @@ from projections.keys import KeysUnusable
 from schemas.envelope import Entry, Envelope, StreamId, Topic
 from schemas.partitioning import facts_partition_of
 from streams.ports import LogUnavailable, SystemClock
-from streams.topics import Beside, Topics
+from streams.topics import Beside, Topics, TopicSpec
 from streams.write.writer import Writer
 from tests.cluster import MASTER_KEY, SCHEMA_IDS, Cluster, until
 from tests.contracts.telemetry_log import AGENT, WEB_1, readings
@@ -139,7 +141,7 @@ def test_what_was_begun_before_the_copy_is_waited_for_and_its_key_is_with_it(clu
         target=lambda: found.append(back_up(cluster.connection, cluster.topics, tmp_path / "copy"))
     )
     copying.start()
-    until((tmp_path / "copy" / "events-0.avro").exists, 30)
+    until((tmp_path / "copy").exists, 30)
     copying.join(0.5)
     assert copying.is_alive()
     producer.produce(keys, MASTER.wrap((ACME, LEAD), bytes(32)), key_name((ACME, LEAD)), cluster.home)
@@ -147,6 +149,46 @@ def test_what_was_begun_before_the_copy_is_waited_for_and_its_key_is_with_it(clu
     copying.join()
     assert found[0].events[cluster.home] == 1
     assert [record["key"] for record in in_copy(tmp_path / "copy", "keys")] == [key_name((ACME, LEAD))]
+
+
+def test_transaction_is_in_the_copy_whole_or_not_at_all(cluster: Cluster, tmp_path: Path) -> None:
+    producer = cluster.connection.producer(transactional_id=f"{cluster.topics.prefix}-long", linger_ms=0)
+    producer.init_transactions(30)
+    producer.begin_transaction()
+
+    def decide(position: int) -> None:
+        headers: list[tuple[str, str | bytes | None]] = [("ce_position", b"%d" % position)]
+        producer.produce(cluster.topics.events, b"event", b"acme|device-1", cluster.home, headers=headers)
+        producer.flush()
+
+    decide(1)
+    found: list[Backup] = []
+    copying = threading.Thread(
+        target=lambda: found.append(back_up(cluster.connection, cluster.topics, tmp_path / "copy"))
+    )
+    copying.start()
+    until((tmp_path / "copy").exists, 30)
+    copying.join(0.5)
+    assert copying.is_alive()
+    decide(2)
+    producer.commit_transaction(30)
+    copying.join()
+    assert found[0].events[cluster.home] == found[0].records["events"] == 2
+
+
+def test_answer_that_was_decided_from_later_events_is_not_in_the_copy(
+    cluster: Cluster, log: KafkaEventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = last_stable_offsets
+
+    def write_meanwhile(admin: Any, topic: str, partitions: Any) -> dict[int, int]:
+        ends = looked(admin, topic, partitions)
+        if topic == cluster.topics.events:
+            Writer(log, SystemClock()).write([register("web-2", tenant="acme"), tag("no-one", "attic", tenant="acme")])
+        return ends
+
+    monkeypatch.setattr(backup, "last_stable_offsets", write_meanwhile)
+    assert back_up(cluster.connection, cluster.topics, tmp_path / "copy").records["marks"] == 1
 
 
 def test_what_was_aborted_is_not_in_the_copy(cluster: Cluster, tmp_path: Path) -> None:
@@ -189,6 +231,47 @@ def test_log_that_is_there_is_not_written_over(cluster: Cluster, copy: Path) -> 
     assert entries(cluster, Topic.EVENTS) == before
 
 
+@pytest.mark.parametrize("made_by_others", ["restoring", "events", "commands"])
+def test_two_who_make_one_log_at_the_same_time_do_not_both_fill_it(
+    cluster: Cluster, copy: Path, monkeypatch: pytest.MonkeyPatch, made_by_others: str
+) -> None:
+    admin, topics = cluster.connection.admin(), cluster.topics._replace(prefix=f"{cluster.topics.prefix}-restored")
+    looked = backup._check_free
+
+    def another_begins(*at: Any) -> None:
+        looked(*at)
+        create_missing(admin, [TopicSpec(f"{topics.prefix}.{made_by_others}", 3, {})], replication=1)
+
+    monkeypatch.setattr(backup, "_check_free", another_begins)
+    with pytest.raises(TopicsUnfit, match="somebody else"):
+        restored(cluster, copy)
+    assert set(high_watermarks(admin, f"{topics.prefix}.{made_by_others}", range(3)).values()) == {0}
+    with pytest.raises(TopicsUnfit, match="wait for it"):
+        create_topics(admin, topics, replication=1)
+
+
+def test_record_that_is_not_of_our_writers_is_copied_as_it_is(cluster: Cluster, tmp_path: Path) -> None:
+    producer = cluster.connection.producer()
+    odd: list[list[tuple[str, str | bytes | None]]] = [
+        [("ce_type", None), ("ce_dataschema", b"urn:1")],
+        [("ce_type", b"device.registered"), ("ce_dataschema", None)],
+        [("ce_type", b"\xff"), ("ce_dataschema", b"urn:1"), ("ce_recordedat", None)],
+        [],
+    ]
+    for topic in (cluster.topics.events, cluster.topics.telemetry):
+        for headers in odd:
+            producer.produce(topic, b"\x00\x00\x00\x00\x01", b"acme|device-1", 0, headers=headers)
+        producer.produce(topic, None, None, 0)
+    producer.flush()
+    back_up(cluster.connection, cluster.topics, tmp_path / "copy")
+    other = restored(cluster, tmp_path / "copy")
+    back_up(other.connection, other.topics, tmp_path / "again")
+    for kind in ("events", "telemetry"):
+        found, again = in_copy(tmp_path / "copy", kind), in_copy(tmp_path / "again", kind)
+        assert found == again
+        assert [len(one["headers"]) for one in found] == [2, 2, 3, 0, 0]
+
+
 def test_restore_that_was_broken_off_is_no_log_and_no_migrate_makes_it_one(
     cluster: Cluster, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +297,16 @@ def test_backup_with_another_master_key_or_size_or_profile_or_damage_is_refused_
         check_backup(copy, cluster.topics._replace(partitions=4), MASTER)
     with pytest.raises(DataDirError, match="--profile distributed"):
         restore_embedded(copy, tmp_path / "data")
+    whole = json.loads((copy / "backup.json").read_text())
+    for torn, told in (
+        ({name: said for name, said in whole.items() if name != "records"}, "does not say records"),
+        ({"format": 1, "profile": "distributed"}, "does not say events, facts, files, partitions, records, taken_at"),
+        (whole | {"files": {"events-0.avro": whole["files"]["events-0.avro"]}}, "does not know marks-0.avro"),
+    ):
+        (copy / "backup.json").write_text(json.dumps(torn))
+        with pytest.raises(DataDirError, match=told):
+            check_backup(copy, cluster.topics, MASTER)
+    (copy / "backup.json").write_text(json.dumps(whole))
     with (copy / "events-0.avro").open("ab") as file:
         file.write(b"\0")
     with pytest.raises(DataDirError, match="is not as it was backed up"):

@@ -106,6 +106,19 @@ def test_backup_that_was_cut_off_is_no_backup(tmp_path: Path, backup: Path) -> N
         restore(backup, tmp_path / "restored")
 
 
+def test_backup_of_before_names_no_profile_and_is_restored(tmp_path: Path, backup: Path) -> None:
+    manifest = json.loads((backup / "backup.json").read_text())
+    assert manifest.pop("profile") == "embedded"
+    (backup / "backup.json").write_text(json.dumps(manifest))
+    assert restore(backup, tmp_path / "restored").events == manifest["events"]
+
+
+def test_manifest_that_does_not_say_all_is_told(tmp_path: Path, backup: Path) -> None:
+    (backup / "backup.json").write_text('{"format": 1, "files": {}}')
+    with pytest.raises(DataDirError, match="does not say events, facts, log, taken_at"):
+        restore(backup, tmp_path / "restored")
+
+
 def test_neither_overwrites_what_is_there(tmp_path: Path, backup: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").touch()
