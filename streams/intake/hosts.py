@@ -2,7 +2,7 @@
 
 import re
 
-from streams.intake.files.remembered import remembered
+from streams.intake.remembered import remembered
 
 _NEVER = re.compile(r"[^A-Za-z0-9._:@~-]")
 

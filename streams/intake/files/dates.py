@@ -5,7 +5,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
 
 from streams.intake.files.cells import BadCell, shown
-from streams.intake.files.remembered import remembered
+from streams.intake.remembered import remembered
 
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}.*)?", re.ASCII)
 

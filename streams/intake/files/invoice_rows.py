@@ -20,8 +20,8 @@ from schemas.values import in_words
 from streams.identifiers import named_uuid
 from streams.intake.files.cells import BadCell
 from streams.intake.files.invoice_kind import ONLINE_RETAIL, Written, kind_of
-from streams.intake.files.remembered import remembered
 from streams.intake.files.text import RefusedRow, SourceRow
+from streams.intake.remembered import remembered
 
 MAX_LINES = 10_000
 """Lines of one invoice. Source: ReceiveInvoice."""

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from streams.intake.files.cells import BadCell, shown
-from streams.intake.files.remembered import remembered
+from streams.intake.remembered import remembered
 
 POINT, COMMA = ".", ","
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from streams.intake.files.remembered import remembered
+from streams.intake.remembered import remembered
 
 
 class Found(NamedTuple):

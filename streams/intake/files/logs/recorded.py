@@ -12,8 +12,8 @@ from schemas.values import Name
 from streams.intake.files.logs.line import BadLine, Line
 from streams.intake.files.logs.people import people_of
 from streams.intake.files.logs.severities import SEVERITIES, severity_of
-from streams.intake.files.remembered import remembered
 from streams.intake.files.text import FactRow, SourceRow
+from streams.intake.remembered import remembered
 from streams.ports import FactSubmission
 
 _FACT_BYTES = 400

@@ -12,9 +12,9 @@ from schemas.values import in_words
 from streams.intake.files.metrics.columns import MetricColumns
 from streams.intake.files.metrics.exposed import INFLUX_LINE, PROMETHEUS_LINE, ExposedLines
 from streams.intake.files.metrics.sample import How, Sample
-from streams.intake.files.remembered import remembered
 from streams.intake.files.text import FactRow, RefusedRow, TextFile, changed
 from streams.intake.hosts import host_device_id
+from streams.intake.remembered import remembered
 from streams.ports import FactSubmission
 
 FORMATS = ("csv", "prometheus", "influx")

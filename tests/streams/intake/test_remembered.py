@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.intake.files.remembered import LONGEST, remembered
+from streams.intake.remembered import LONGEST, remembered
 
 
 def test_answers_about_long_texts_are_not_kept() -> None:
