@@ -95,13 +95,18 @@ def test_administrator_registers_a_connector_and_sees_what_comes_in(page: Page, 
     page.until_text("#connectors", "No connectors yet")
     page.until_text("#changes", "Nothing came in yet")
     page.press("Register a connector")
-    page.fill(connector_id="crm", tool_type="postgresql", format="debezium: changes of a database's rows")
+    said = {"connector_id": "crm", "tool_type": "postgresql", "format": "debezium: changes of a database's rows"}
+    page.fill(**said, personal_fields="email  phone", person_field="customer")
     page.press("Register a connector")
     address, secret = (line.split(": ", 1)[1] for line in once(page).splitlines())
     assert address == f"{server.address}/v1/connectors/demo.crm/events"
     page.row("#connectors", "postgresql").click()
     page.until_text("#how", address)
     page.until_text("#refused", "All that it sent was taken")
+    page.press("Personal fields")
+    page.fill(personal_fields="phone note2")
+    page.press("Personal fields")
+    page.until(lambda: named(server, ["phone", "note2"]) or None, "the personal fields are others")
 
     def send(body: object, with_: str = secret) -> int:
         return httpx.post(address, json=body, headers={"Authorization": f"Bearer {with_}"}, timeout=10).status_code
@@ -136,6 +141,11 @@ def test_administrator_registers_a_connector_and_sees_what_comes_in(page: Page, 
     page.until_text("#history", "<b>paid</b>")
     page.open(server.api_key, "/integrations?table=orders&op=d")
     page.until_text("#changes", "Nothing matches the filter")
+
+
+def named(server: Server, fields: list[str]) -> bool:
+    row = server.get("/v1/connectors/crm")["rows"][0]
+    return bool((row["personal_fields"], row["person_field"]) == (fields, "customer"))
 
 
 def test_auditor_reads_the_integrations_and_is_offered_nothing_to_change(page: Page, server: Server) -> None:

@@ -4,7 +4,7 @@ import { useRoute } from "preact-iso";
 
 import { ask, client, command, type Json, type Row } from "../api";
 import { count, text } from "../format";
-import { Act, type Field } from "../parts/Act";
+import { Act, type Field, type Values } from "../parts/Act";
 import { Card, Notice, Status, Time } from "../parts/bits";
 import { EndlessTable } from "../parts/EndlessTable";
 import { List } from "../parts/List";
@@ -18,6 +18,10 @@ type Event = Row<"/v1/audit/search">;
 type Format = "webhook" | "debezium";
 
 const REASON: readonly Field[] = [{ name: "reason", label: "Why", isOptional: true }];
+const PERSONAL: readonly Field[] = [
+  { name: "personal_fields", label: "Names of personal fields, with blanks between them", placeholder: "email name", isOptional: true },
+  { name: "person_field", label: "Field that says whose they are", placeholder: "customer_id", isOptional: true },
+];
 const FORMATS = ["webhook: one message, any JSON", "debezium: changes of a database's rows"] as const;
 const MOST = 100;
 
@@ -45,6 +49,11 @@ export const Connectors = () => (
   />
 );
 
+const personal = ({ personal_fields = "", person_field = "" }: Values) => ({
+  personal_fields: personal_fields.split(/\s+/).filter(Boolean),
+  person_field: person_field || null,
+});
+
 const shown = (address: unknown, secret: unknown): string => `address: ${location.origin}${address}\nsecret: ${secret}`;
 
 const Register = () => (
@@ -56,13 +65,16 @@ const Register = () => (
       { name: "connector_id", label: "Id", placeholder: "crm" },
       { name: "tool_type", label: "What the system is", placeholder: "postgresql" },
       { name: "format", label: "What it sends", kind: "choice", values: FORMATS },
+      ...PERSONAL,
     ]}
-    run={async ({ connector_id = "", tool_type = "", format = "" }) => {
-      const answer = await ask(client.POST("/v1/connectors", { body: { connector_id, tool_type, format: format.split(":")[0] as Format } }));
+    run={async (values) => {
+      const { connector_id = "", tool_type = "", format = "" } = values;
+      const body = { connector_id, tool_type, format: format.split(":")[0] as Format, ...personal(values) };
+      const answer = await ask(client.POST("/v1/connectors", { body }));
       return { position: answer.position ?? null, shown: shown(answer.address, answer.secret) };
     }}
   >
-    <p class="muted">You get the address to send to, and the secret to sign with, or to show.</p>
+    <p class="muted">You get the address to send to, and the secret to sign with, or to show. What personal fields say is sealed.</p>
   </Act>
 );
 
@@ -118,6 +130,15 @@ function Acts({ of, id: connector_id }: { of: Record<string, Json>; id: string }
           <p class="muted">The system is told to come again, so that it keeps what it has.</p>
         </Act>
       )}
+      <Act
+        label="Personal fields"
+        title="Seal what these fields say from now on"
+        category="connector"
+        fields={PERSONAL.map((field) => ({ ...field, value: [of[field.name] ?? ""].flat().join(" ") }))}
+        run={(values, key) => command("/v1/commands/integration/NamePersonalFields", { connector_id, ...personal(values) }, key)}
+      >
+        <p class="muted">These take the place of those that were named before. What is recorded already stays as it is.</p>
+      </Act>
       <Act
         label="New secret"
         title="Take what comes with another secret from now on"
