@@ -117,16 +117,14 @@ class KafkaLogReader:
                     if len(news) >= limit or size >= _READ_BYTES:
                         break
             self._places[topic, partition] = (news[-1][0] if news else after, offset)
-            if topic is Topic.TELEMETRY and len(news) >= MANY:
-                return KafkaFacts(news, partition)
+            if topic is Topic.TELEMETRY:
+                facts = KafkaFacts(news, partition)
+                return facts if len(facts) >= MANY else list(facts)
             return [
                 decode_kafka(
-                    kafka_record(raw.key, raw.value, raw.headers, appended_ms=appended),
-                    topic=topic,
-                    partition=partition,
-                    position=position,
+                    kafka_record(raw.key, raw.value, raw.headers), topic=topic, partition=partition, position=position
                 )
-                for position, raw, appended in news
+                for position, raw, _ in news
             ]
 
     def wait(self, ends: Mapping[tuple[Topic, int], int], timeout_s: float) -> bool:

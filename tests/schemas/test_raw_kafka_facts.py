@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.fleet.fact_records import HeartbeatRecord, LogRecord, MetricsRecord
-from projections.instants import to_microseconds
-from schemas.envelope import UNKNOWN_TYPE, Actor, ActorType, Envelope, StreamId, TenantId, Topic, Undecodable
+from schemas.envelope import Actor, ActorType, Envelope, StreamId, TenantId, Topic, Undecodable
 from schemas.kafka_record import FACT_HEADERS, encode_kafka
 from schemas.raw_facts import Unusual
 from schemas.raw_kafka_facts import KafkaFacts
 from tests.contracts.fact_columns import NOON, USUAL
+from tests.schemas.said import said_in_columns, said_one_by_one
 from tests.schemas.test_raw_facts import LINES, METRICS, TYPES
 
 Headers = tuple[tuple[str, Any], ...]
@@ -103,31 +103,11 @@ def damaged(draw: st.DrawFn) -> Sequence[Row]:
 
 
 def seen(rows: Sequence[Row], type_: str, version: int) -> Any:
-    """Return what the columns say, record by record; text, in which NaN is like NaN."""
-    found = KafkaFacts(rows, 0).columns(type_, version)
-    named = zip(found.ids, found.tenants.to_pylist(), found.streams.to_pylist(), strict=True)
-    of = ((*one, *at) for one, at in zip(named, zip(found.happened_us, found.positions, strict=True), strict=True))
-    return [repr((*map(str, one), data)) for one, data in zip(of, found.payload.to_pylist(), strict=True)]
+    return said_in_columns(KafkaFacts(rows, 0), type_, version)
 
 
 def expected(rows: Sequence[Row], type_: str, version: int) -> Any:
-    entries = [entry for entry in KafkaFacts(rows, 0) if entry.type in (type_, UNKNOWN_TYPE)]
-    assert not any(isinstance(entry, Undecodable) for entry in entries)
-    facts = [entry for entry in entries if isinstance(entry, Envelope)]
-    assert {fact.schema_version for fact in facts} <= {version}
-    return [
-        repr(
-            (
-                fact.event_id,
-                str(fact.tenant_id),
-                str(fact.stream),
-                str(to_microseconds(fact.happened_at)),
-                str(fact.position),
-                dict(fact.data),
-            )
-        )
-        for fact in facts
-    ]
+    return said_one_by_one(KafkaFacts(rows, 0), type_, version)
 
 
 @settings(max_examples=200, deadline=None)
